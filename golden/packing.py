@@ -1,0 +1,201 @@
+"""Bit order, stated once.
+
+Everywhere a vector of bits becomes a word, element 0 is bit 0, the least significant. A word
+becomes bytes least significant byte first, padded with zeros to whole bytes. A weight bit is 1 for
++1 and 0 for -1; an activation bit is 1 for the larger value. A latent accumulator is a two's
+complement field of its word.
+
+The host sees every memory of the machine as a *region*: words of one width, numbered from 0.
+:func:`memory_map` lists them; the functions ``*_to_words`` and ``*_from_words`` convert between
+NumPy arrays in their mathematical shape and the bytes of a region.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from popflip.golden.params import Params, Synapses, ceil_div
+from popflip.golden.registers import register_map
+
+__all__ = [
+    "Region",
+    "bits_to_bytes",
+    "bytes_to_bits",
+    "latents_from_bytes",
+    "latents_to_bytes",
+    "memory_map",
+    "pack_samples",
+    "weights_from_bytes",
+    "weights_to_bytes",
+]
+
+
+class Region(NamedTuple):
+    """One memory of the machine, as the host link addresses it."""
+
+    name: str
+    index: int
+    depth: int
+    width: int
+
+    @property
+    def word_bytes(self) -> int:
+        """Bytes per word on the link."""
+        return ceil_div(self.width, 8)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the whole region on the link."""
+        return self.depth * self.word_bytes
+
+
+#: Predictions that the machine keeps, one byte each, in a ring.
+RESULTS = 256
+
+
+def memory_map(params: Params) -> list[Region]:
+    """Regions in order of their index.
+
+    ``registers`` (32-bit words, see :mod:`popflip.golden.registers`), ``samples`` (slots that the
+    host loads), ``results`` (predictions of the last run), then ``weights<l>`` and, if the machine
+    trains, ``latents<l>`` of each weight layer.
+    """
+    shapes = [
+        ("registers", len(register_map(params)), 32),
+        ("samples", params.machine.sample_slots * params.sample_bytes, 8),
+        ("results", RESULTS, 8),
+    ]
+    for layer in range(params.depth):
+        s = params.synapses(layer)
+        shapes.append((f"weights{layer}", s.weight_depth, s.banks * s.word_bits))
+        if params.machine.training:
+            shapes.append((f"latents{layer}", s.latent_depth, s.latent_lanes * s.latent_bits))
+    return [Region(name, i, depth, width) for i, (name, depth, width) in enumerate(shapes)]
+
+
+def bits_to_bytes(bits):
+    """Pack the last axis into bytes: element 0 is bit 0 of byte 0.
+
+    Parameters
+    ----------
+    bits : ndarray of bool, shape (..., n)
+
+    Returns
+    -------
+    ndarray of uint8, shape (..., ceil(n / 8))
+    """
+    return np.packbits(np.asarray(bits, bool), axis=-1, bitorder="little")
+
+
+def bytes_to_bits(data, n):
+    """Undo :func:`bits_to_bytes`: the first ``n`` bits of each row.
+
+    Parameters
+    ----------
+    data : ndarray of uint8, shape (..., ceil(n / 8))
+    n : int
+
+    Returns
+    -------
+    ndarray of bool, shape (..., n)
+    """
+    return np.unpackbits(np.asarray(data, np.uint8), axis=-1, bitorder="little", count=n).view(bool)
+
+
+def pack_samples(params: Params, x, labels):
+    """Pack samples as the machine's sample buffer reads them.
+
+    Each of a sample's words (:attr:`Params.sample_words`) is padded to whole bytes; the label
+    follows in one byte.
+
+    Parameters
+    ----------
+    params : Params
+    x : ndarray of bool, shape (n, n_in)
+        Input bits.
+    labels : ndarray of int, shape (n,)
+        Classes, 0 to ``classes - 1``.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, sample_bytes)
+    """
+    x = np.asarray(x, bool)
+    n = len(x)
+    padded = np.zeros((n, params.sample_words * params.sample_word_bits), bool)
+    padded[:, : params.n_in] = x
+    words = padded.reshape(n, params.sample_words, params.sample_word_bits)
+    packed = bits_to_bytes(words).reshape(n, -1)
+    return np.concatenate([packed, np.asarray(labels, np.uint8)[:, None]], axis=1)
+
+
+def _rows_padded(values, shape: Synapses, dtype):
+    """Cut rows into chunks: (rows, row_bits) -> (rows, chunks, word_bits), zero-padded."""
+    padded = np.zeros((shape.rows, shape.chunks * shape.word_bits), dtype)
+    padded[:, : shape.row_bits] = values
+    return padded.reshape(shape.rows, shape.chunks, shape.word_bits)
+
+
+def weights_to_bytes(shape: Synapses, weights):
+    """Lay out one layer's weights as region ``weights<l>``.
+
+    Parameters
+    ----------
+    shape : Synapses
+    weights : ndarray of bool, shape (rows, row_bits)
+
+    Returns
+    -------
+    ndarray of uint8, shape (weight_depth, word_bytes)
+        A word holds the banks side by side, bank 0 in the low bits.
+    """
+    rows = np.arange(shape.rows)
+    words = np.zeros((shape.weight_depth, shape.banks, shape.word_bits), bool)
+    chunks = np.arange(shape.chunks)
+    words[
+        shape.slot(rows)[:, None] * shape.chunks + chunks, shape.bank(rows)[:, None]
+    ] = _rows_padded(weights, shape, bool)
+    return bits_to_bytes(words.reshape(shape.weight_depth, -1))
+
+
+def weights_from_bytes(shape: Synapses, data):
+    """Undo :func:`weights_to_bytes`."""
+    width = shape.banks * shape.word_bits
+    words = bytes_to_bits(np.asarray(data).reshape(shape.weight_depth, -1), width)
+    words = words.reshape(shape.weight_depth, shape.banks, shape.word_bits)
+    rows = np.arange(shape.rows)
+    chunks = np.arange(shape.chunks)
+    picked = words[shape.slot(rows)[:, None] * shape.chunks + chunks, shape.bank(rows)[:, None]]
+    return picked.reshape(shape.rows, -1)[:, : shape.row_bits]
+
+
+def latents_to_bytes(shape: Synapses, latents):
+    """Lay out one layer's latent accumulators as region ``latents<l>``.
+
+    Parameters
+    ----------
+    shape : Synapses
+    latents : ndarray of int16, shape (rows, row_bits)
+
+    Returns
+    -------
+    ndarray of uint8, shape (latent_depth, word_bytes)
+    """
+    chunked = _rows_padded(latents, shape, np.int16)
+    padded = np.zeros((shape.rows, shape.chunks, shape.steps * shape.latent_lanes), np.int16)
+    padded[..., : shape.word_bits] = chunked
+    fields = padded.reshape(shape.latent_depth, shape.latent_lanes)
+    bits = (fields[..., None].view(np.uint16) >> np.arange(shape.latent_bits, dtype=np.uint16)) & 1
+    return bits_to_bytes(bits.reshape(shape.latent_depth, -1))
+
+
+def latents_from_bytes(shape: Synapses, data):
+    """Undo :func:`latents_to_bytes`."""
+    width = shape.latent_lanes * shape.latent_bits
+    bits = bytes_to_bits(np.asarray(data).reshape(shape.latent_depth, -1), width)
+    bits = bits.reshape(shape.latent_depth, shape.latent_lanes, shape.latent_bits)
+    weights = 1 << np.arange(shape.latent_bits, dtype=np.int32)
+    weights[-1] = -weights[-1]
+    fields = (bits * weights).sum(-1).astype(np.int16)
+    padded = fields.reshape(shape.rows, shape.chunks, shape.steps * shape.latent_lanes)
+    return padded[..., : shape.word_bits].reshape(shape.rows, -1)[:, : shape.row_bits]

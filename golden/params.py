@@ -1,0 +1,586 @@
+"""The one description of a network and of the machine that trains it.
+
+A :class:`Params` is read from TOML (a named preset or a file), validated as a whole, frozen, and
+handed to everything else: the golden model, the RTL, the host. Every width, depth and address
+derives from it here; nobody recomputes one.
+
+Layers are numbered from the clamped input (0) to the output (``depth``). Weight layer ``l`` joins
+layer ``l`` to layer ``l + 1``.
+"""
+
+import hashlib
+import json
+import tomllib
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+__all__ = [
+    "Dynamics",
+    "Learning",
+    "Machine",
+    "Network",
+    "ParamsError",
+    "Params",
+    "Synapses",
+    "ceil_div",
+    "preset_names",
+]
+
+Positive = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+
+
+class ParamsError(ValueError):
+    """Parameters that describe no machine; the message is one line for the user."""
+
+
+def ceil_div(a: int, b: int) -> int:
+    """Return ``a / b`` rounded up."""
+    return -(-a // b)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Network(_Section):
+    """Which neurons there are and how they are joined.
+
+    Parameters
+    ----------
+    image : (int, int)
+        Height and width of the input image in pixels.
+    thresholds : tuple of int
+        One input bit per pixel and threshold: 1 where the pixel (0 to 255) is above it.
+    first : {"dense", "local"}
+        Whether a neuron of the first hidden layer sees every input bit or a square window.
+    window, stride, features : int
+        Side of the window, step of the grid that windows stand on, neurons per window.
+        For a local first layer only.
+    hidden : tuple of int
+        Sizes of the dense hidden layers (behind the local one, if the first layer is local).
+    classes, copies : int
+        The output has ``classes * copies`` neurons; output ``j`` stands for class ``j // copies``.
+    """
+
+    image: tuple[Positive, Positive] = (28, 28)
+    thresholds: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=254)], ...], Field(min_length=1, max_length=8)
+    ] = (127,)
+    first: Literal["dense", "local"] = "dense"
+    window: Natural = 0
+    stride: Natural = 0
+    features: Natural = 0
+    hidden: Annotated[tuple[Positive, ...], Field(max_length=6)] = ()
+    classes: Annotated[int, Field(ge=2, le=256)] = 10
+    copies: Positive = 1
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Network":
+        local = {"window": self.window, "stride": self.stride, "features": self.features}
+        if self.first == "local":
+            for name, value in local.items():
+                if value < 1:
+                    raise ValueError(
+                        f"{name} must be at least 1 for a local first layer, not {value}"
+                    )
+            if self.window > min(self.image):
+                raise ValueError(
+                    f"window must be at most the image's shorter side, {min(self.image)}, "
+                    f"not {self.window}"
+                )
+        else:
+            for name, value in local.items():
+                if value:
+                    raise ValueError(f"{name} must be left out for a dense first layer, not {value}")
+            if not self.hidden:
+                raise ValueError("hidden must name at least 1 layer for a dense first layer, not ()")
+        return self
+
+
+class Dynamics(_Section):
+    """How neurons settle.
+
+    Parameters
+    ----------
+    code : {"heaviside", "sign"}
+        Activations in {0, 1} or in {-1, +1}; the stored bit is 1 for the larger value.
+    kind : {"sweeps", "leaky"}
+        Block-wise sweeps of stateless hidden neurons, or the paper's synchronous leaky update
+        (golden model only).
+    free_sweeps : int
+        T, sweeps (or synchronous steps) of the free phase.
+    gains : tuple of int
+        One per weight layer, in units of the potential: used in both directions.
+    potential_bits : int
+        Output potentials lie in ``[0, V]``, ``V = 2 ** potential_bits``.
+    threshold : int, optional
+        Of the hidden neurons. ``V / 2`` for ``heaviside``, 0 for ``sign`` if left out.
+    v0 : int
+        Potential of every output at the start of a sample, 0 to V.
+    active_bound : int, optional
+        With at most this many neurons of layer 2 active, a neuron of layer 1 whose drive is
+        further from its threshold than their greatest feedback is not visited. A sample that
+        exceeds it starts again without the skip: it changes cycles, never results. All of layer
+        2 if left out; of no use with the ``sign`` code, whose neurons are never silent.
+    """
+
+    code: Literal["heaviside", "sign"] = "heaviside"
+    kind: Literal["sweeps", "leaky"] = "sweeps"
+    free_sweeps: Annotated[int, Field(ge=1, le=255)] = 4
+    gains: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=2)]
+    potential_bits: Annotated[int, Field(ge=2, le=14)] = 8
+    threshold: int | None = None
+    v0: Natural = 0
+    active_bound: Positive | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Dynamics":
+        if self.v0 > self.v_max:
+            raise ValueError(f"v0 must be 0 to V = {self.v_max}, not {self.v0}")
+        if self.threshold is not None and abs(self.threshold) > 1 << 20:
+            raise ValueError(f"threshold must be -2**20 to 2**20, not {self.threshold}")
+        return self
+
+    @property
+    def v_max(self) -> int:
+        """V, the highest potential of an output."""
+        return 1 << self.potential_bits
+
+    @property
+    def hidden_threshold(self) -> int:
+        """The potential from which on a hidden neuron is active."""
+        if self.threshold is not None:
+            return self.threshold
+        return self.v_max // 2 if self.code == "heaviside" else 0
+
+
+class Learning(_Section):
+    """How contrasts become flips.
+
+    Parameters
+    ----------
+    nudging : {"centered", "random-sign", "positive"}
+        Both signs of beta from the same free state; one, drawn per batch; only plus.
+    nudged_sweeps : int
+        K, sweeps of each nudged phase.
+    beta : int
+        Nudge strength: ``nudge = beta * (target * V - v)``.
+    latent_bits : int
+        Width of a latent accumulator, which saturates at ``-S`` and ``S = 2**(latent_bits-1)-1``.
+    tau : tuple of int
+        Flip threshold of each weight layer in counts, 1 to S.
+    tau_growth : float
+        Percent by which tau grows per epoch (rounded to counts, at most S).
+    batch : int
+        Samples between flips.
+    reset_on_flip : bool
+        Whether a flip sets its accumulator to 0.
+    shift : int
+        Training images are moved at random by up to this many pixels in each direction.
+    """
+
+    nudging: Literal["centered", "random-sign", "positive"] = "centered"
+    nudged_sweeps: Annotated[int, Field(ge=1, le=255)] = 3
+    beta: Annotated[int, Field(ge=1, le=256)] = 2
+    latent_bits: Annotated[int, Field(ge=2, le=16)] = 8
+    tau: Annotated[tuple[Positive, ...], Field(min_length=2)]
+    tau_growth: Annotated[float, Field(ge=0, le=100)] = 0.0
+    batch: Annotated[int, Field(ge=1, le=65535)] = 1
+    reset_on_flip: bool = False
+    shift: Annotated[int, Field(ge=0, le=16)] = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Learning":
+        for layer, tau in enumerate(self.tau):
+            if tau > self.latent_max:
+                raise ValueError(
+                    f"tau[{layer}] must be at most {self.latent_max}, the range of "
+                    f"{self.latent_bits}-bit latents, not {tau}"
+                )
+        return self
+
+    @property
+    def latent_max(self) -> int:
+        """S, the count at which a latent accumulator saturates."""
+        return (1 << (self.latent_bits - 1)) - 1
+
+    def tau_in_epoch(self, epoch: int) -> tuple[int, ...]:
+        """Flip thresholds of epoch ``epoch`` (0 is the first), annealed by ``tau_growth``."""
+        growth = (1 + self.tau_growth / 100) ** epoch
+        return tuple(min(self.latent_max, round(tau * growth)) for tau in self.tau)
+
+
+class Machine(_Section):
+    """How many of each operation the hardware does per cycle.
+
+    Parameters
+    ----------
+    row_lanes : int
+        Bits of a first-layer neuron's row per cycle of the drive engine, 1 to its fan-in.
+    neuron_lanes : int
+        First-layer neurons side by side in the drive engine, 1 to the neurons that share a
+        window (all of layer 1 if it is dense).
+    relax_lanes : int
+        Bits of a word of the later weight layers per cycle, 1 to the layer above; a narrower
+        layer takes what it has.
+    latent_lanes : tuple of int
+        Accumulators per cycle of each weight layer's update engine, 1 to the lanes of that
+        layer's weight word.
+    training : bool
+        Whether the training logic is built; without it the machine only infers.
+    uart_divisor : int
+        Clock cycles per bit of the host link.
+    sample_slots : int
+        Samples that the host can load at a time.
+    """
+
+    row_lanes: Positive
+    neuron_lanes: Positive = 1
+    relax_lanes: Positive
+    latent_lanes: Annotated[tuple[Positive, ...], Field(min_length=2)]
+    training: bool = True
+    uart_divisor: Annotated[int, Field(ge=4, le=65535)] = 8
+    sample_slots: Annotated[int, Field(ge=1, le=256)] = 16
+
+
+class Synapses(NamedTuple):
+    """Shape and memory layout of one weight layer.
+
+    A *row* is the set of synapses of one neuron: of the upper neuron in layer 0 (its window), of
+    the lower neuron in every later layer (one word then serves both directions). A row is cut into
+    ``chunks`` words of ``word_bits`` weights, bit 0 first; the last is padded with zeros. Latents
+    of a word are cut likewise into ``steps`` words of ``latent_lanes`` accumulators.
+
+    Row ``r`` lies in bank ``bank(r)``; its chunk ``c`` is at weight address ``slot(r) * chunks +
+    c``, and step ``s`` of that chunk at latent address ``(r * chunks + c) * steps + s``.
+    """
+
+    layer: int
+    rows: int
+    row_bits: int
+    word_bits: int
+    banks: int
+    block: int
+    latent_lanes: int
+    latent_bits: int
+
+    @property
+    def chunks(self) -> int:
+        """Weight words per row."""
+        return ceil_div(self.row_bits, self.word_bits)
+
+    @property
+    def groups(self) -> int:
+        """Groups of ``banks`` rows in a block of rows that share their input."""
+        return ceil_div(self.block, self.banks)
+
+    @property
+    def steps(self) -> int:
+        """Latent words per weight word."""
+        return ceil_div(self.word_bits, self.latent_lanes)
+
+    @property
+    def weight_depth(self) -> int:
+        """Words in each bank of the weight memory."""
+        return self.rows // self.block * self.groups * self.chunks
+
+    @property
+    def latent_depth(self) -> int:
+        """Words in the latent memory."""
+        return self.rows * self.chunks * self.steps
+
+    def bank(self, row: int) -> int:
+        """Bank that holds ``row``."""
+        return row % self.block % self.banks
+
+    def slot(self, row: int) -> int:
+        """Position of ``row`` in its bank, in rows."""
+        return row // self.block * self.groups + row % self.block // self.banks
+
+
+class Params(_Section):
+    """A network and its machine, whole and consistent.
+
+    Parameters
+    ----------
+    name : str
+        What reports call it.
+    network : Network
+    dynamics : Dynamics
+    learning : Learning
+    machine : Machine
+
+    Raises
+    ------
+    pydantic.ValidationError
+        A ``ValueError``; :meth:`load` and :meth:`build` turn it into a :class:`ParamsError` of
+        one line.
+    """
+
+    name: str = "unnamed"
+    network: Network
+    dynamics: Dynamics
+    learning: Learning
+    machine: Machine
+
+    # Construction ---------------------------------------------------------------------------
+
+    @classmethod
+    def build(cls, tree: dict) -> "Params":
+        """Validate a nested dict.
+
+        Raises
+        ------
+        ParamsError
+            With one line that names the parameter and its allowed range.
+        """
+        try:
+            # JSON mode: TOML and JSON know arrays, not tuples.
+            return cls.model_validate_json(json.dumps(tree))
+        except ValidationError as error:
+            raise ParamsError("; ".join(_complaint(item) for item in error.errors())) from None
+
+    @classmethod
+    def load(cls, source: str | Path) -> "Params":
+        """Read a preset by name, or a TOML file by path.
+
+        Raises
+        ------
+        ParamsError
+            If there is no such preset or file, or it is not valid.
+        """
+        path = Path(source)
+        if str(source) in preset_names():
+            text = (resources.files("popflip.golden") / "presets" / f"{source}.toml").read_text()
+        elif path.suffix == ".toml":
+            try:
+                text = path.read_text()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ParamsError(f"cannot read {path}: {error}") from None
+        else:
+            raise ParamsError(
+                f"preset must be one of {', '.join(preset_names())} or a .toml file, "
+                f"not {str(source)!r}"
+            )
+        try:
+            tree = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ParamsError(f"{source} is not valid TOML: {error}") from None
+        tree.setdefault("name", path.stem)
+        return cls.build(tree)
+
+    def replace(self, **sections: dict) -> "Params":
+        """Return a copy with some parameters changed, e.g. ``replace(learning={"batch": 16})``."""
+        tree = self.model_dump(mode="json")
+        for section, changes in sections.items():
+            if isinstance(changes, dict):
+                tree[section] = {**tree[section], **changes}
+            else:
+                tree[section] = changes
+        return type(self).build(tree)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Params":
+        wanted = self.depth
+        for where, value in (
+            ("dynamics.gains", self.dynamics.gains),
+            ("learning.tau", self.learning.tau),
+            ("machine.latent_lanes", self.machine.latent_lanes),
+        ):
+            if len(value) != wanted:
+                raise ValueError(
+                    f"{where} must have {wanted} entries, one per weight layer, not {len(value)}"
+                )
+        machine = self.machine
+        if machine.row_lanes > self.fan_in:
+            raise ValueError(
+                f"machine.row_lanes must be at most the fan-in, {self.fan_in}, "
+                f"not {machine.row_lanes}"
+            )
+        if machine.neuron_lanes > self.block:
+            raise ValueError(
+                f"machine.neuron_lanes must be at most {self.block}, the neurons that share a "
+                f"window, not {machine.neuron_lanes}"
+            )
+        if machine.relax_lanes > max(self.sizes[2:]):
+            raise ValueError(
+                f"machine.relax_lanes must be at most the widest later layer, "
+                f"{max(self.sizes[2:])}, not {machine.relax_lanes}"
+            )
+        for layer, lanes in enumerate(machine.latent_lanes):
+            word = self._word_bits(layer)
+            if lanes > word:
+                raise ValueError(
+                    f"machine.latent_lanes[{layer}] must be at most the weight word, {word}, "
+                    f"not {lanes}"
+                )
+        if self.learning.shift and self.learning.shift >= min(self.network.image):
+            raise ValueError(
+                f"learning.shift must be less than the image's shorter side, "
+                f"{min(self.network.image)}, not {self.learning.shift}"
+            )
+        bound = self.dynamics.active_bound
+        if bound is not None and bound > self.sizes[2]:
+            raise ValueError(
+                f"dynamics.active_bound must be at most layer 2, {self.sizes[2]}, not {bound}"
+            )
+        return self
+
+    # Shape ----------------------------------------------------------------------------------
+
+    @property
+    def planes(self) -> int:
+        """Input bits per pixel."""
+        return len(self.network.thresholds)
+
+    @property
+    def n_in(self) -> int:
+        """Input bits; bit ``pixel * planes + plane``, pixels row by row."""
+        height, width = self.network.image
+        return height * width * self.planes
+
+    @cached_property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of window positions; (1, 1) for a dense first layer."""
+        net = self.network
+        if net.first == "dense":
+            return 1, 1
+        height, width = net.image
+        return (height - net.window) // net.stride + 1, (width - net.window) // net.stride + 1
+
+    @property
+    def positions(self) -> int:
+        """Window positions, row by row."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def block(self) -> int:
+        """Neurons of layer 1 that share one window: neuron ``position * block + feature``."""
+        return self.network.hidden[0] if self.network.first == "dense" else self.network.features
+
+    @property
+    def fan_in(self) -> int:
+        """Input bits that a neuron of layer 1 sees."""
+        if self.network.first == "dense":
+            return self.n_in
+        return self.network.window**2 * self.planes
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Neurons of each layer, from the input to the output."""
+        first = () if self.network.first == "dense" else (self.positions * self.block,)
+        return (self.n_in, *first, *self.network.hidden, self.n_out)
+
+    @property
+    def n_out(self) -> int:
+        """Output neurons."""
+        return self.network.classes * self.network.copies
+
+    @cached_property
+    def depth(self) -> int:
+        """L: weight layers, and the number of the output layer."""
+        return len(self.sizes) - 1
+
+    # Memory layout --------------------------------------------------------------------------
+
+    def _word_bits(self, layer: int) -> int:
+        if layer == 0:
+            return self.machine.row_lanes
+        return min(self.machine.relax_lanes, self.sizes[layer + 1])
+
+    def synapses(self, layer: int) -> Synapses:
+        """Shape and layout of weight layer ``layer``."""
+        first = layer == 0
+        rows = self.sizes[1] if first else self.sizes[layer]
+        return Synapses(
+            layer=layer,
+            rows=rows,
+            row_bits=self.fan_in if first else self.sizes[layer + 1],
+            word_bits=self._word_bits(layer),
+            banks=self.machine.neuron_lanes if first else 1,
+            block=self.block if first else rows,
+            latent_lanes=self.machine.latent_lanes[layer],
+            latent_bits=self.learning.latent_bits,
+        )
+
+    @cached_property
+    def n_synapses(self) -> int:
+        """Synapses of the network."""
+        return sum(s.rows * s.row_bits for s in map(self.synapses, range(self.depth)))
+
+    @property
+    def sample_words(self) -> int:
+        """Words of a stored sample: an image row each, or a chunk of a dense layer's row."""
+        if self.network.first == "local":
+            return self.network.image[0]
+        return ceil_div(self.n_in, self.machine.row_lanes)
+
+    @property
+    def sample_word_bits(self) -> int:
+        """Bits of a word of a stored sample."""
+        if self.network.first == "local":
+            return self.network.image[1] * self.planes
+        return self.machine.row_lanes
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of a stored sample: each word padded to whole bytes, then the label."""
+        return self.sample_words * ceil_div(self.sample_word_bits, 8) + 1
+
+    # Bounds that widths follow from -----------------------------------------------------------
+
+    @property
+    def active_bound(self) -> int:
+        """Neurons of layer 2 that may be active before layer 1 is visited as a whole."""
+        if self.dynamics.active_bound is None or self.dynamics.code == "sign":
+            return self.sizes[2]
+        return self.dynamics.active_bound
+
+    @cached_property
+    def margin_bound(self) -> int:
+        """Greatest magnitude of any hidden neuron's potential minus its threshold."""
+        gains = self.dynamics.gains
+        fans = (self.fan_in, *self.sizes[1:])
+        drives = [
+            gains[l] * fans[l] + gains[l + 1] * self.sizes[l + 2] for l in range(self.depth - 1)
+        ]
+        return max(drives) + abs(self.dynamics.hidden_threshold)
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal digest of everything but the name."""
+        tree = self.model_dump(mode="json", exclude={"name"})
+        return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
+def preset_names() -> list[str]:
+    """Names that :meth:`Params.load` knows, sorted."""
+    folder = resources.files("popflip.golden") / "presets"
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def _complaint(item) -> str:
+    """One clause of a one-line error from an entry of ``ValidationError.errors()``."""
+    where = ".".join(str(part) for part in item["loc"])
+    text = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "value_error":
+        return f"{where}: {text}" if where else text
+    if item["type"] == "missing":
+        return f"{where} is missing"
+    if item["type"] == "extra_forbidden":
+        return f"{where} is not a parameter"
+    text = (
+        text.replace("Input should be ", "must be ")
+        .replace("greater than or equal to", "at least")
+        .replace("less than or equal to", "at most")
+    )
+    return f"{where} {text}, not {item['input']!r}"

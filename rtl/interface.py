@@ -1,0 +1,75 @@
+"""Signatures between the trainer core, the host link and the sample store."""
+
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from popflip.golden.packing import memory_map
+from popflip.golden.params import Params
+
+__all__ = ["HostSignature", "RunLayout", "StoreSignature", "host_word_bits"]
+
+
+def host_word_bits(params: Params) -> int:
+    """Width of the widest region, which the host port is wide enough for."""
+    return max(region.width for region in memory_map(params))
+
+
+class RunLayout(data.StructLayout):
+    """One run: ``count`` samples from ``first`` on.
+
+    ``train`` learns from them, else they are only predicted. ``internal`` takes them from the
+    slots that the host loads (region ``samples``), else from the sample store. ``flush`` ends the
+    run with the flips of a batch that is not full.
+    """
+
+    def __init__(self):
+        super().__init__({"train": 1, "internal": 1, "flush": 1, "first": 32, "count": 32})
+
+
+class HostSignature(wiring.Signature):
+    """The core as the host link sees it, from the link's side.
+
+    Members
+    -------
+    command : ``Out(stream)`` of ``{write: 1, region: 4, address: 24, data: width}``
+        One word to write to a region, or to read from it. Accepted at any time for ``registers``,
+        ``samples`` and ``results``; for weights and latents only while ``busy`` is low (the link
+        sees to it).
+    reply : ``In(stream)`` of ``width`` bits, always ready
+        One word for each read, in order.
+    run : ``Out(stream)`` of :class:`RunLayout`
+        Ready while the core is not busy.
+    stop : ``Out(1)``
+        A pulse ends the run after the sample in hand.
+    busy : ``In(1)``
+        A run is on.
+    """
+
+    def __init__(self, params: Params):
+        width = host_word_bits(params)
+        command = data.StructLayout({"write": 1, "region": 4, "address": 24, "data": width})
+        super().__init__({
+            "command": Out(stream.Signature(command)),
+            "reply": In(stream.Signature(width, always_ready=True)),
+            "run": Out(stream.Signature(RunLayout())),
+            "stop": Out(1),
+            "busy": In(1),
+        })
+
+
+class StoreSignature(wiring.Signature):
+    """Where samples come from, from the core's side: a flash reader, or the virtual board.
+
+    Members
+    -------
+    request : ``Out(stream)`` of 32 bits
+        Number of a sample.
+    data : ``In(stream)`` of 8 bits
+        Its ``sample_bytes`` bytes (:func:`popflip.golden.packing.pack_samples`), in order.
+    """
+
+    def __init__(self):
+        super().__init__({
+            "request": Out(stream.Signature(32)),
+            "data": In(stream.Signature(8)),
+        })
