@@ -537,9 +537,11 @@ class Params(_Section):
     @property
     def active_bound(self) -> int:
         """Neurons of layer 2 that may be active before layer 1 is visited as a whole."""
-        if self.dynamics.active_bound is None or self.dynamics.code == "sign":
+        d = self.dynamics
+        awake = self.depth == 2 and d.v0 >= d.v_max // 2
+        if d.active_bound is None or d.code == "sign" or awake:
             return self.sizes[2]
-        return self.dynamics.active_bound
+        return d.active_bound
 
     @cached_property
     def margin_bound(self) -> int:

@@ -1,0 +1,38 @@
+# Every target sets up .venv by itself, once, and again when what it is made of changes.
+ENV := .venv
+READY := $(ENV)/.ready
+PYTHON := $(ENV)/bin/python
+
+# Processes that run tests, each of which may start a compiler or a simulator.
+JOBS ?= 2
+
+# The yosys that comes with Amaranth, whatever else is installed: the Verilog is the same everywhere.
+export AMARANTH_USE_YOSYS := builtin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+demo: $(READY) ## learn MNIST on the virtual board, then compare every bit with the golden model
+	$(ENV)/bin/popflip demo
+
+# All tests of a file run in one process, which builds its models once.
+test: $(READY) ## tests, without the slow ones
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile -m "not slow"
+
+test-all: $(READY) ## all tests
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile
+
+lint: $(READY) ## style and types
+	$(ENV)/bin/ruff check
+	$(ENV)/bin/ruff format --check
+	$(ENV)/bin/mypy
+
+clean: ## remove what builds and tests leave behind, and .venv
+	rm -rf $(ENV) build dist popflip.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml scripts/setup.sh
+	@scripts/setup.sh

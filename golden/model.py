@@ -1,0 +1,384 @@
+"""The golden model: what the machine must compute, bit for bit.
+
+Plain NumPy on integers and booleans. Layer ``l`` holds activation bits ``a[l]``; weight layer
+``l`` joins it to layer ``l + 1``. Weights are stored as the machine stores them
+(:class:`popflip.golden.params.Synapses`): layer 0 by its upper neurons, of shape ``(n_1,
+fan_in)``, every later layer by its lower neurons, of shape ``(n_l, n_(l+1))``.
+
+Samples of a batch see the same weights, so the model relaxes them side by side; the leading axis
+of every activation is the sample.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from popflip.golden.lfsr import Lfsr
+from popflip.golden.params import Params
+from popflip.golden.plasticity import accumulate, contrast, flip
+
+__all__ = ["Model", "Relaxation", "Report", "State"]
+
+
+@dataclass
+class State:
+    """Activations and potentials between two half-sweeps.
+
+    Attributes
+    ----------
+    a : list of ndarray of bool, shape (batch, n_l)
+        Activation bits of layers 1 to the output, in that order (``a[0]`` is layer 1).
+    v : ndarray of int32, shape (batch, n_out)
+        Potentials of the outputs, 0 to V.
+    s : list of ndarray of int32
+        Potentials of every layer; ``leaky`` dynamics only.
+    """
+
+    a: list
+    v: np.ndarray
+    s: list = field(default_factory=list)
+
+
+@dataclass
+class Relaxation:
+    """What came of a batch, before anything was learned.
+
+    Attributes
+    ----------
+    drive : ndarray of int32, shape (batch, n_1)
+        Potential of layer 1 from the input alone, minus the threshold.
+    free : State
+        End of the free phase.
+    plus, minus : list of ndarray of bool, shape (batch, n_l)
+        Activation bits of layers 1 to the output at the two ends of the contrast; empty for
+        inference.
+    prediction : ndarray of int64, shape (batch,)
+        Class with the greatest summed potential in the free state, the lowest on a tie.
+    history : list of list of State
+        States after each half-sweep, phase by phase (``[0]`` of each is where it starts); filled
+        on request, for the cycle model.
+    """
+
+    drive: np.ndarray
+    free: State
+    plus: list
+    minus: list
+    prediction: np.ndarray
+    history: list
+
+
+@dataclass
+class Report:
+    """Totals over the samples of one or several batches."""
+
+    samples: int = 0
+    correct: int = 0
+    changed: int = 0
+    flips: list = field(default_factory=list)
+
+    def __iadd__(self, other):
+        self.samples += other.samples
+        self.correct += other.correct
+        self.changed += other.changed
+        self.flips = [a + b for a, b in zip(self.flips or [0] * len(other.flips), other.flips)]
+        return self
+
+
+class Model:
+    """A network with its weights and latents.
+
+    Parameters
+    ----------
+    params : Params
+    weights : list of ndarray of bool, shape (rows, row_bits)
+        True for +1, one array per weight layer.
+    latents : list of ndarray of int16, shape (rows, row_bits), optional
+        Zero if left out.
+    sign_seed : int
+        State of the generator that draws a sign of nudging per batch (``random-sign``).
+
+    Attributes
+    ----------
+    tau : tuple of int
+        Flip thresholds in force.
+    pending : int
+        Samples of the current batch whose flips are still due.
+    """
+
+    def __init__(self, params: Params, weights, latents=None, sign_seed: int = 1):
+        shapes = [params.synapses(layer) for layer in range(params.depth)]
+        if latents is None:
+            latents = [np.zeros((s.rows, s.row_bits), np.int16) for s in shapes]
+        for name, arrays in (("weights", weights), ("latents", latents)):
+            if [np.shape(array) for array in arrays] != [(s.rows, s.row_bits) for s in shapes]:
+                raise ValueError(
+                    f"{name} must have shapes {[(s.rows, s.row_bits) for s in shapes]}, "
+                    f"not {[np.shape(array) for array in arrays]}"
+                )
+        self.params = params
+        self.weights = [np.array(w, bool) for w in weights]
+        self.latents = [np.array(m, np.int16) for m in latents]
+        self.tau = params.learning.tau
+        self.batch = params.learning.batch
+        self.pending = 0
+        self.signs = Lfsr(sign_seed)
+        self._minus_only = False
+        self._windows = _window_index(params)
+        self._signed = [_signed(w) for w in self.weights]
+
+    @classmethod
+    def initial(cls, params: Params, seed: int = 1) -> "Model":
+        """Weights drawn uniformly from -1 and +1, latents zero."""
+        rng = np.random.default_rng(seed)
+        shapes = [params.synapses(layer) for layer in range(params.depth)]
+        weights = [rng.integers(0, 2, (s.rows, s.row_bits)).astype(bool) for s in shapes]
+        return cls(params, weights, sign_seed=seed % 0xFFFF_FFFF + 1)
+
+    # Relaxation -----------------------------------------------------------------------------
+
+    def value(self, bits):
+        """Activations as integers: {0, 1} or {-1, +1}, by the code."""
+        if self.params.dynamics.code == "heaviside":
+            return bits.astype(np.int32)
+        return _signed(bits)
+
+    def drive(self, x):
+        """Potential of layer 1 from the clamped input, minus its threshold.
+
+        Parameters
+        ----------
+        x : ndarray of bool, shape (batch, n_in)
+
+        Returns
+        -------
+        ndarray of int32, shape (batch, n_1)
+        """
+        p = self.params
+        windows = self.value(x)[:, self._windows].swapaxes(0, 1)
+        rows = self._signed[0].reshape(p.positions, p.block, p.fan_in)
+        dot = np.matmul(windows, rows.swapaxes(1, 2)).swapaxes(0, 1)
+        return p.dynamics.gains[0] * dot.reshape(len(x), -1) - p.dynamics.hidden_threshold
+
+    def start(self, batch: int) -> State:
+        """State before the first sweep: every hidden neuron silent, every output at ``v0``."""
+        p = self.params
+        if p.dynamics.kind == "leaky":
+            s = [np.full((batch, n), p.dynamics.v_max, np.int32) for n in p.sizes[1:]]
+            return State([np.ones((batch, n), bool) for n in p.sizes[1:]], s[-1], s)
+        v = np.full((batch, p.n_out), p.dynamics.v0, np.int32)
+        hidden = [np.zeros((batch, n), bool) for n in p.sizes[1:-1]]
+        return State([*hidden, v >= p.dynamics.v_max // 2], v)
+
+    def sweep(self, state: State, drive, nudge=None):
+        """One sweep: the odd layers from their neighbours, then the even layers.
+
+        Parameters
+        ----------
+        state : State
+        drive : ndarray of int32, shape (batch, n_1)
+        nudge : callable, optional
+            ``nudge(v)`` is added to the potential of the outputs; none in the free phase.
+
+        Yields
+        ------
+        State
+            After each of the two halves.
+        """
+        for parity in (1, 0):
+            a, v = list(state.a), state.v
+            for layer in range(1, self.params.depth + 1):
+                if layer % 2 != parity:
+                    continue
+                if layer < self.params.depth:
+                    a[layer - 1] = self._hidden(layer, state.a, drive) >= 0
+                else:
+                    v = self._output(state, nudge)
+                    a[layer - 1] = v >= self.params.dynamics.v_max // 2
+            state = State(a, v)
+            yield state
+
+    def _below(self, layer, a, drive):
+        """What layer ``layer`` receives from below, minus its threshold."""
+        if layer == 1:
+            return drive
+        p = self.params.dynamics
+        dot = np.matmul(self.value(a[layer - 2]), self._signed[layer - 1])
+        threshold = p.hidden_threshold if layer < self.params.depth else 0
+        return p.gains[layer - 1] * dot - threshold
+
+    def _hidden(self, layer, a, drive):
+        """Potential minus threshold of hidden layer ``layer``."""
+        above = np.matmul(self.value(a[layer]), self._signed[layer].T)
+        return self._below(layer, a, drive) + self.params.dynamics.gains[layer] * above
+
+    def _output(self, state, nudge):
+        """New potentials of the outputs."""
+        total = state.v + self._below(self.params.depth, state.a, None)
+        if nudge is not None:
+            total = total + nudge(state.v)
+        return np.clip(total >> 1, 0, self.params.dynamics.v_max)
+
+    def _leaky_step(self, state: State, drive, nudge=None):
+        """One synchronous step of the paper's dynamics: every layer at once."""
+        p = self.params
+        s = []
+        for layer in range(1, p.depth + 1):
+            if layer < p.depth:
+                # The leaky threshold is V / 2 on the state, not a term of the sum.
+                total = self._hidden(layer, state.a, drive) + p.dynamics.hidden_threshold
+            else:
+                total = self._below(layer, state.a, drive)
+                if nudge is not None:
+                    total = total + nudge(state.s[-1])
+            s.append(np.clip((state.s[layer - 1] + total) >> 1, 0, p.dynamics.v_max))
+        yield State([x >= p.dynamics.v_max // 2 for x in s], s[-1], s)
+
+    def _phase(self, state, drive, sweeps, nudge, history):
+        """Run ``sweeps`` sweeps from ``state``; return the last state."""
+        step = self.sweep if self.params.dynamics.kind == "sweeps" else self._leaky_step
+        states = [state]
+        for _ in range(sweeps):
+            for state in step(state, drive, nudge):
+                states.append(state)
+        if history is not None:
+            history.append(states)
+        return state
+
+    def relax(self, x, labels=None, keep_history=False) -> Relaxation:
+        """Settle a batch: the free phase and, with labels, the nudged phases.
+
+        Parameters
+        ----------
+        x : ndarray of bool, shape (batch, n_in)
+        labels : ndarray of int, shape (batch,), optional
+            Classes; without them the batch is only predicted.
+        keep_history : bool
+            Keep every half-sweep's state in the result.
+        """
+        p = self.params
+        history = [] if keep_history else None
+        drive = self.drive(x)
+        free = self._phase(self.start(len(x)), drive, p.dynamics.free_sweeps, None, history)
+        votes = free.v.reshape(len(x), p.network.classes, p.network.copies).sum(-1)
+        plus, minus = [], []
+        if labels is not None:
+            plus, minus = self._ends(free, drive, labels, history)
+        return Relaxation(drive, free, plus, minus, votes.argmax(-1), history or [])
+
+    def _ends(self, free, drive, labels, history):
+        """Activations at the plus and the minus end of the contrast."""
+        p = self.params
+        target = np.arange(p.n_out) // p.network.copies == np.asarray(labels)[:, None]
+        goal = np.where(target, np.int32(p.dynamics.v_max), np.int32(0))
+
+        def nudged(beta):
+            def nudge(v):
+                return beta * (goal - v)
+
+            return self._phase(free, drive, p.learning.nudged_sweeps, nudge, history).a
+
+        beta = p.learning.beta
+        if p.learning.nudging == "centered":
+            return nudged(beta), nudged(-beta)
+        if p.learning.nudging == "positive" or not self._minus_only:
+            return nudged(beta), free.a
+        return free.a, nudged(-beta)
+
+    # Learning -------------------------------------------------------------------------------
+
+    def train(self, x, labels, keep_history=False):
+        """Learn from samples that fit in the current batch.
+
+        Parameters
+        ----------
+        x : ndarray of bool, shape (n, n_in)
+            ``n`` is at most ``batch - pending``.
+        labels : ndarray of int, shape (n,)
+
+        Returns
+        -------
+        Report, Relaxation
+        """
+        if len(x) > self.batch - self.pending:
+            raise ValueError(
+                f"x must have at most {self.batch - self.pending} samples, the rest of the "
+                f"batch, not {len(x)}"
+            )
+        if self.pending == 0 and self.params.learning.nudging == "random-sign":
+            self._minus_only = bool(self.signs.draw(1))
+        r = self.relax(x, labels, keep_history)
+        changed = 0
+        for i in range(len(x)):
+            changed += self._learn(x[i], [a[i] for a in r.plus], [a[i] for a in r.minus])
+        self.pending += len(x)
+        report = Report(len(x), int((r.prediction == labels).sum()), changed, [0] * len(self.tau))
+        if self.pending == self.batch:
+            report.flips = self.flush()
+        return report, r
+
+    def _learn(self, x, plus, minus):
+        """Add one sample's contrast to the latents; return the neurons of layer 1 that differ."""
+        p = self.params
+        code, limit = p.dynamics.code, p.learning.latent_max
+        # A row whose own neuron agrees at both ends has no contrast: its input is clamped.
+        rows = np.flatnonzero(plus[0] != minus[0])
+        seen = x[self._windows[rows // p.block]]
+        c = contrast(code, plus[0][rows, None], seen, minus[0][rows, None], seen)
+        self.latents[0][rows] = accumulate(self.latents[0][rows], c, limit)
+        for layer in range(1, p.depth):
+            i, j = layer - 1, layer
+            c = contrast(code, plus[i][:, None], plus[j], minus[i][:, None], minus[j])
+            self.latents[layer] = accumulate(self.latents[layer], c, limit)
+        return len(rows)
+
+    def flush(self) -> list[int]:
+        """End the batch: flip what is due; return the flips of each weight layer."""
+        counts = []
+        for layer, tau in enumerate(self.tau):
+            self.weights[layer], self.latents[layer], count = flip(
+                self.weights[layer],
+                self.latents[layer],
+                tau,
+                self.params.learning.reset_on_flip,
+            )
+            if count:
+                self._signed[layer] = _signed(self.weights[layer])
+            counts.append(count)
+        self.pending = 0
+        return counts
+
+    def energy(self, a, x, v=None):
+        """Energy whose descent the hidden halves of a sweep are, without the outputs' own terms.
+
+        ``E = -sum_l gain_l value(a_(l+1)) . w_l value(a_l) + threshold * sum value(a_hidden)``.
+
+        Parameters
+        ----------
+        a : list of ndarray of bool, shape (batch, n_l)
+        x : ndarray of bool, shape (batch, n_in)
+
+        Returns
+        -------
+        ndarray of int64, shape (batch,)
+        """
+        total = -(self.drive(x).astype(np.int64) * self.value(a[0])).sum(-1)
+        for layer in range(2, self.params.depth + 1):
+            pull = self._below(layer, a, None).astype(np.int64)
+            total -= (pull * self.value(a[layer - 1])).sum(-1)
+        return total
+
+
+def _signed(bits):
+    """Bits as -1 and +1."""
+    return np.where(bits, np.int32(1), np.int32(-1))
+
+
+def _window_index(params: Params):
+    """Input bits that each window position sees, ascending: (positions, fan_in)."""
+    height, width = params.network.image
+    pixels = np.arange(params.n_in).reshape(height, width, params.planes)
+    if params.network.first == "dense":
+        return pixels.reshape(1, -1)
+    k, s = params.network.window, params.network.stride
+    views = np.lib.stride_tricks.sliding_window_view(pixels, (k, k), axis=(0, 1))[::s, ::s]
+    return views.transpose(0, 1, 3, 4, 2).reshape(params.positions, params.fan_in)

@@ -1,0 +1,136 @@
+"""The host link's constants, shared by the hardware and the host.
+
+On the wire a frame is COBS-encoded and closed by a zero byte; a sender may put more zeros before
+it, since an empty frame means nothing. Integers are little-endian. A frame is
+
+======== =====================================================
+version  u8, :data:`VERSION`
+sequence u8, chosen by the host and echoed by the answer
+kind     u8, a :class:`Verb` in a request, a :class:`Status` in an answer
+payload  0 to :data:`MAX_PAYLOAD` bytes
+CRC      u16, :data:`CRC` of all bytes before it
+======== =====================================================
+
+The payloads of requests, and of their answers if the status is ``OK`` (else the answer has none):
+
+======== ================================================ ==================================
+IDENTIFY nothing                                          id (16 bytes), MAX_PAYLOAD u16
+READ     region u8, address u32, count u16                ``count`` words
+WRITE    region u8, address u32, words                    nothing
+FILL     region u8, address u32, count u32, word          nothing
+RUN      flags u8 (:class:`RunFlags`), first u32,         nothing, and at once: the run goes
+         count u32 (at least 1)                           on, STATUS tells when it is over
+STOP     nothing                                          nothing
+STATUS   nothing                                          busy u8, good u32, bad u32
+======== ================================================ ==================================
+
+A region's words are numbered from 0 and padded to whole bytes each, see
+:func:`popflip.golden.packing.memory_map`. ``good`` counts the frames that arrived whole, ``bad``
+all others, dropped ones included; both wrap.
+"""
+
+import struct
+
+from amaranth.lib import enum
+from amaranth.lib.crc.catalog import CRC16_IBM_3740
+
+__all__ = [
+    "CRC",
+    "CRC_BYTES",
+    "FILL",
+    "HEADER",
+    "IDENTIFY_ANSWER",
+    "IDENTITY_BYTES",
+    "MAX_FRAME",
+    "MAX_PAYLOAD",
+    "READ",
+    "RUN",
+    "STATUS_ANSWER",
+    "VERSION",
+    "WRITE",
+    "RunFlags",
+    "Status",
+    "Verb",
+]
+
+#: Version of this protocol, the first byte of every frame.
+VERSION = 1
+
+#: Bytes that a payload may have.
+MAX_PAYLOAD = 1024
+
+#: Bytes of a bitstream id.
+IDENTITY_BYTES = 16
+
+#: The checksum of a frame: ``compute()`` in software, ``create()`` in hardware.
+CRC = CRC16_IBM_3740(data_width=8)
+
+#: Bytes of the checksum, low byte first.
+CRC_BYTES = 2
+
+#: Version, sequence, kind.
+HEADER = struct.Struct("<BBB")
+
+#: Bytes of the longest frame, before COBS.
+MAX_FRAME = HEADER.size + MAX_PAYLOAD + CRC_BYTES
+
+
+class Verb(enum.IntEnum, shape=8):
+    """What a request asks for."""
+
+    IDENTIFY = 1
+    READ = 2
+    WRITE = 3
+    FILL = 4
+    RUN = 5
+    STOP = 6
+    STATUS = 7
+
+
+class Status(enum.IntEnum, shape=8):
+    """What became of a request.
+
+    Any but ``OK`` means that it changed nothing.
+    """
+
+    OK = 0
+    #: Broken COBS, or too short for a header and a checksum.
+    BAD_FRAME = 1
+    #: More payload than ``MAX_PAYLOAD``.
+    OVERSIZE = 2
+    BAD_CRC = 3
+    BAD_VERSION = 4
+    UNKNOWN_VERB = 5
+    #: The payload's length is not one that the verb takes.
+    BAD_LENGTH = 6
+    #: No such region, words beyond its end, an answer longer than ``MAX_PAYLOAD``, or an empty run.
+    OUT_OF_RANGE = 7
+    #: Not while the core runs: RUN, any access to weights or latents, writes to registers.
+    BUSY = 8
+
+
+class RunFlags(enum.IntFlag, shape=8):
+    """The first byte of RUN; see :class:`popflip.rtl.interface.RunLayout`."""
+
+    TRAIN = 1
+    INTERNAL = 2
+    FLUSH = 4
+
+
+#: Region, address, count.
+READ = struct.Struct("<BIH")
+
+#: Region, address; words follow.
+WRITE = struct.Struct("<BI")
+
+#: Region, address, count; one word follows.
+FILL = struct.Struct("<BII")
+
+#: Flags, first sample, count.
+RUN = struct.Struct("<BII")
+
+#: Bitstream id, longest payload.
+IDENTIFY_ANSWER = struct.Struct(f"<{IDENTITY_BYTES}sH")
+
+#: Busy, good frames, bad frames.
+STATUS_ANSWER = struct.Struct("<BII")

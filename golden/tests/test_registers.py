@@ -1,0 +1,42 @@
+"""Registers: their order is what the host link addresses, so it is pinned here."""
+
+import pytest
+
+from popflip.golden.params import Params
+from popflip.golden.registers import register_map
+
+
+def test_names_in_order_of_address():
+    registers = register_map(Params.load("local-small"))
+    assert [register.index for register in registers] == list(range(len(registers)))
+    writable = [register.name for register in registers if register.writable]
+    assert writable == ["batch", "options", "seed", "clear", "tau0", "tau1"]
+    read_only = [register.name for register in registers if not register.writable]
+    assert read_only == [
+        *["samples", "correct", "prediction", "pending", "changed", "restarts"],
+        *["flips0", "flips1"],
+        *["cycles_lo", "cycles_hi", "cycles_drive_lo", "cycles_drive_hi"],
+        *["cycles_free_lo", "cycles_free_hi", "cycles_nudged_lo", "cycles_nudged_hi"],
+        *["cycles_update_lo", "cycles_update_hi", "cycles_wait_lo", "cycles_wait_hi"],
+    ]
+    # Those that may be written come first.
+    assert [register.name for register in registers] == writable + read_only
+
+
+@pytest.mark.parametrize("preset", ["dense-wide", "local-small"])
+def test_names_are_unique_and_explained(preset):
+    registers = register_map(Params.load(preset))
+    assert len({register.name for register in registers}) == len(registers)
+    assert all(register.meaning for register in registers)
+
+
+def test_each_weight_layer_has_a_threshold_and_a_counter():
+    params = Params.load("local-small").replace(
+        network={"hidden": [50]},
+        dynamics={"gains": [26, 9, 9]},
+        learning={"tau": [12, 8, 8]},
+        machine={"latent_lanes": [10, 10, 10]},
+    )
+    names = [register.name for register in register_map(params)]
+    assert names[4:7] == ["tau0", "tau1", "tau2"]
+    assert [name for name in names if name.startswith("flips")] == ["flips0", "flips1", "flips2"]

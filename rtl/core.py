@@ -1,0 +1,604 @@
+"""The trainer core: engines, memories, and the sequencer that leads a sample through them."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import enum, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from popflip.golden.lfsr import TAPS
+from popflip.golden.packing import RESULTS, memory_map
+from popflip.golden.params import Params
+from popflip.golden.registers import register_map
+from popflip.rtl.drive import DriveEngine
+from popflip.rtl.feeder import SampleFeeder
+from popflip.rtl.follow import WindowFollower
+from popflip.rtl.interface import HostSignature, RunLayout, StoreSignature
+from popflip.rtl.neurons import HiddenRegisters, ItemList
+from popflip.rtl.output import Nudge, OutputLayer, Readout
+from popflip.rtl.relax import RelaxEngine, Visit
+from popflip.rtl.sample import SampleBuffer
+from popflip.rtl.synapses import SynapseMemory
+from popflip.rtl.update import UpdateEngine
+
+__all__ = ["TrainerCore"]
+
+
+class Stage(enum.Enum, shape=3):
+    """What a cycle is spent on, for the cycle counters."""
+
+    IDLE = 0
+    WAIT = 1
+    DRIVE = 2
+    FREE = 3
+    NUDGED = 4
+    UPDATE = 5
+
+
+class Phase(enum.Enum, shape=2):
+    """Phase of the relaxation."""
+
+    FREE = 0
+    FIRST = 1  # the nudged phase, or the first of two
+    SECOND = 2
+
+
+class TrainerCore(wiring.Component):
+    """Train on samples, or predict them, one at a time.
+
+    :mod:`popflip.golden.cycles` predicts the exact cycles of each sample.
+
+    Parameters
+    ----------
+    params : Params
+        With ``sweeps`` dynamics.
+
+    Members
+    -------
+    host : ``In(HostSignature)``
+        Access to registers and memories, and runs.
+    store : ``Out(StoreSignature)``
+        The sample store.
+
+    Raises
+    ------
+    ValueError
+        For ``leaky`` dynamics, which only the golden model has.
+    """
+
+    def __init__(self, params: Params):
+        if params.dynamics.kind != "sweeps":
+            raise ValueError(
+                f"dynamics.kind must be 'sweeps' in hardware, not {params.dynamics.kind!r}"
+            )
+        self._params = params
+        super().__init__({"host": In(HostSignature(params)), "store": Out(StoreSignature())})
+
+    def elaborate(self, platform):
+        m = Module()
+        p = self._params
+        depth, training = p.depth, p.machine.training
+        hidden = range(1, depth)
+
+        # Parts ------------------------------------------------------------------------------
+        m.submodules.feeder = feeder = SampleFeeder(p)
+        m.submodules.sample = sample = SampleBuffer(p)
+        m.submodules.drive = drive = DriveEngine(p)
+        m.submodules.items = items = ItemList(p)
+        m.submodules.output = output = OutputLayer(p)
+        m.submodules.readout = readout = Readout(p)
+        memories, relax, registers, updates = [], {}, {}, []
+        for layer in range(depth):
+            shape = p.synapses(layer)
+            m.submodules[f"memory{layer}"] = memory = SynapseMemory(shape, training)
+            memories.append(memory)
+            if training:
+                m.submodules[f"update{layer}"] = update = UpdateEngine(shape, p.dynamics.code)
+                updates.append(update)
+        for layer in hidden:
+            m.submodules[f"relax{layer}"] = relax[layer] = RelaxEngine(p, layer)
+            if layer > 1:
+                m.submodules[f"hidden{layer}"] = registers[layer] = HiddenRegisters(p, layer)
+
+        # Settings and counters --------------------------------------------------------------
+        clear_counters = Signal()
+        batch = Signal(16, init=p.learning.batch)
+        reset_on_flip = Signal(init=p.learning.reset_on_flip)
+        taus = [
+            Signal(p.learning.latent_bits - 1, name=f"tau{i}", init=tau)
+            for i, tau in enumerate(p.learning.tau)
+        ]
+        lfsr = Signal(32, init=1)
+        pending = Signal(16)
+        prediction = Signal(8)
+        immediate = batch <= 1
+        counters = {}
+
+        def counter(name, step, width=32):
+            counters[name] = total = Signal(width, name=f"counter_{name}")
+            m.d.sync += total.eq(Mux(clear_counters, 0, total + step))
+
+        # Sequencer --------------------------------------------------------------------------
+        run, left, number, stopping = Signal(RunLayout()), Signal(32), Signal(8), Signal()
+        stage, phase, nudge = Signal(Stage), Signal(Phase), Signal(Nudge)
+        first_end, learning, whole, closing = Signal(), Signal(), Signal(), Signal()
+        minus_only = Signal()
+        sweeps = Signal(range(max(p.dynamics.free_sweeps, p.learning.nudged_sweeps) + 1))
+        stale = Signal(depth)  # bit l: hidden layer l has to be visited
+        unheard = Signal()  # the layer below the output changed since the last update of outputs
+        clear, begin_odd, begin_even, restore = Signal(), Signal(), Signal(), Signal()
+        save, start_learning, start_flush, finish = Signal(), Signal(), Signal(), Signal()
+        restarted = Signal()
+
+        train = run.train if training else 0
+        engines_idle = Cat(*(engine.idle for engine in relax.values()), output.idle).all()
+        updates_idle = ~Cat(*(update.busy for update in updates)).any()
+        untested = Cat(*(update.stale for update in updates)).any()
+        quiet = ~stale.any() & ~unheard & ~output.moved & ~output.toggled
+        upper = {l: registers.get(l + 1, output) for l in hidden}
+        exceeded = upper[1].active > p.active_bound
+        kept_layers = [l for l in hidden if l % 2 == 0]
+        centered = p.learning.nudging == "centered"
+
+        m.d.comb += self.host.busy.eq(1)
+        with m.FSM(name="sequencer"):
+            with m.State("Idle"):
+                m.d.comb += [self.host.busy.eq(0), self.host.run.ready.eq(1)]
+                with m.If(self.host.run.valid):
+                    m.d.comb += feeder.start.eq(1)
+                    m.d.sync += [
+                        run.eq(self.host.run.payload),
+                        left.eq(self.host.run.payload["count"]),
+                        number.eq(0),
+                        stopping.eq(0),
+                        closing.eq(0),
+                    ]
+                    m.next = "Next sample"
+
+            with m.State("Next sample"):
+                with m.If((left == 0) & run.flush & train & (pending != 0) & ~stopping):
+                    m.d.sync += closing.eq(1)
+                    m.d.comb += stage.eq(Stage.UPDATE)
+                    m.next = "Flush"
+                with m.Elif((left == 0) | stopping):
+                    m.next = "Drain"
+                with m.Elif(sample.full):
+                    m.d.comb += stage.eq(Stage.DRIVE)
+                    m.d.sync += whole.eq(0)
+                    if training and p.learning.nudging == "random-sign":
+                        with m.If(train & (pending == 0)):
+                            m.d.sync += [
+                                minus_only.eq(lfsr[0]),
+                                lfsr.eq(Cat(lfsr[1:], Cat(lfsr[t] for t in TAPS).xor())),
+                            ]
+                    m.next = "Clear"
+                with m.Else():
+                    m.d.comb += stage.eq(Stage.WAIT)
+
+            with m.State("Clear"):
+                m.d.comb += [stage.eq(Stage.DRIVE), clear.eq(1)]
+                awake = p.dynamics.v0 >= p.dynamics.v_max // 2 and depth == 2
+                m.d.sync += [
+                    phase.eq(Phase.FREE),
+                    nudge.eq(Nudge.NONE),
+                    first_end.eq(1),
+                    sweeps.eq(p.dynamics.free_sweeps),
+                    stale.eq(sum(1 << l for l in hidden[1:])),
+                    stale[1].eq(p.dynamics.code == "sign" or awake),
+                    unheard.eq(0),
+                ]
+                m.next = "Drive"
+
+            with m.State("Drive"):
+                m.d.comb += stage.eq(Stage.DRIVE)
+                with m.If(drive.idle & engines_idle):
+                    m.next = "Odd half"
+
+            with m.State("Odd half"):
+                _relaxing(m, stage, phase)
+                with m.If(stale[1] & exceeded & ~whole):
+                    # Too many neurons above are active for the skip: begin again without it.
+                    m.d.comb += restarted.eq(1)
+                    m.d.sync += whole.eq(1)
+                    m.next = "Clear"
+                with m.Else():
+                    m.d.comb += begin_odd.eq(1)
+                    m.next = "Odd settling"
+                    if depth % 2 == 0:
+                        with m.If(~Cat(stale[l] for l in hidden if l % 2).any()):
+                            m.next = "Even half"
+
+            with m.State("Odd settling"):
+                _relaxing(m, stage, phase)
+                with m.If(engines_idle):
+                    m.next = "Even half"
+
+            with m.State("Even half"):
+                _relaxing(m, stage, phase)
+                m.d.comb += begin_even.eq(1)
+                m.next = "Even settling"
+
+            with m.State("Even settling"):
+                _relaxing(m, stage, phase)
+                with m.If(engines_idle):
+                    m.d.sync += sweeps.eq(sweeps - 1)
+                    m.next = "Odd half"
+                    with m.If((sweeps == 1) | quiet):
+                        m.next = "Phase end"
+
+            with m.State("Phase end"):
+                _relaxing(m, stage, phase)
+                m.d.sync += sweeps.eq(p.learning.nudged_sweeps)
+                m.next = "Odd half"
+                with m.Switch(phase):
+                    with m.Case(Phase.FREE):
+                        m.d.comb += save.eq(1)
+                        m.d.sync += [
+                            phase.eq(Phase.FIRST),
+                            nudge.eq(Mux(minus_only, Nudge.MINUS, Nudge.PLUS)),
+                            first_end.eq(centered),
+                        ]
+                        with m.If(~train):
+                            m.next = "Finish"
+                    with m.Case(Phase.FIRST):
+                        if centered:
+                            m.d.comb += restore.eq(1)
+                            m.d.sync += [
+                                phase.eq(Phase.SECOND),
+                                nudge.eq(Nudge.MINUS),
+                                first_end.eq(0),
+                            ]
+                            with m.If(output.last != output.free):
+                                m.d.sync += stale[depth - 1].eq(1)
+                            if kept_layers:
+                                m.next = "Restore"
+                        else:
+                            m.next = "Learn"
+                    with m.Default():
+                        m.next = "Learn"
+
+            if kept_layers:
+                with m.State("Restore"):
+                    _relaxing(m, stage, phase)
+                    m.d.comb += [relax[l].visit.eq(1) for l in kept_layers]
+                    m.next = "Restoring"
+
+                with m.State("Restoring"):
+                    _relaxing(m, stage, phase)
+                    m.d.comb += [relax[l].kind.eq(Visit.RESTORE) for l in kept_layers]
+                    with m.If(engines_idle):
+                        m.next = "Odd half"
+
+            with m.State("Learn"):
+                m.d.comb += [stage.eq(Stage.UPDATE), start_learning.eq(1)]
+                m.d.sync += learning.eq(1)
+                m.next = "Learning"
+
+            with m.State("Learning"):
+                m.d.comb += stage.eq(Stage.UPDATE)
+                with m.If(engines_idle & updates_idle):
+                    m.d.sync += [learning.eq(0), pending.eq(pending + 1)]
+                    m.next = "Finish"
+                    with m.If(pending + 1 >= batch):
+                        m.d.sync += pending.eq(0)
+                        with m.If(~immediate | untested):
+                            m.next = "Flush"
+
+            with m.State("Flush"):
+                m.d.comb += [stage.eq(Stage.UPDATE), start_flush.eq(1)]
+                m.d.sync += pending.eq(0)
+                m.next = "Flushing"
+
+            with m.State("Flushing"):
+                m.d.comb += stage.eq(Stage.UPDATE)
+                with m.If(updates_idle):
+                    m.next = "Finish"
+                    with m.If(closing):
+                        m.next = "Drain"
+
+            with m.State("Finish"):
+                m.d.comb += stage.eq(Mux(train, Stage.UPDATE, Stage.FREE))
+                with m.If(readout.done):
+                    m.d.comb += finish.eq(1)
+                    m.d.sync += [
+                        left.eq(left - 1),
+                        number.eq(number + 1),
+                        prediction.eq(readout.prediction),
+                    ]
+                    m.next = "Next sample"
+
+            with m.State("Drain"):
+                # After a stop, samples that were fetched ahead are dropped.
+                m.d.comb += feeder.stop.eq(1)
+                with m.If(feeder.idle & ~sample.full):
+                    m.next = "Idle"
+
+        with m.If(self.host.stop):
+            m.d.sync += stopping.eq(1)
+        m.d.comb += sample.release.eq(
+            finish | sample.full & feeder.stop
+        )
+
+        # A layer is visited again once a neighbour has changed.
+        for layer, engine in relax.items():
+            begin = begin_odd if layer % 2 else begin_even
+            with m.If(begin & stale[layer]):
+                m.d.comb += engine.visit.eq(1)
+                m.d.sync += stale[layer].eq(0)
+        begin_output = begin_odd if depth % 2 else begin_even
+        m.d.comb += output.update.eq(begin_output)
+        with m.If(begin_output):
+            m.d.sync += unheard.eq(0)
+        for layer, engine in relax.items():
+            with m.If(engine.toggled):
+                if layer > 1:
+                    m.d.sync += stale[layer - 1].eq(1)
+                if layer + 1 < depth:
+                    m.d.sync += stale[layer + 1].eq(1)
+                else:
+                    m.d.sync += unheard.eq(1)
+        # The output's verdict is out when it is idle again.
+        was_updating = Signal()
+        m.d.sync += was_updating.eq(~output.idle)
+        with m.If(was_updating & output.idle & output.toggled):
+            m.d.sync += stale[depth - 1].eq(1)
+
+        # Relaxation -------------------------------------------------------------------------
+        m.d.comb += [
+            drive.start.eq(clear),
+            drive.whole.eq(whole),
+            items.clear.eq(clear),
+            items.item.eq(drive.item),
+            items.item_valid.eq(drive.item_valid),
+            output.clear.eq(clear),
+            output.nudge.eq(nudge),
+            output.label.eq(sample.label),
+            output.first_end.eq(first_end),
+            output.save.eq(save),
+            output.restore.eq(restore),
+            output.dots.eq(relax[depth - 1].dots),
+            readout.start.eq(save),
+            readout.v.eq(output.v_free),
+        ]
+        for layer, engine in relax.items():
+            m.d.comb += [
+                engine.clear.eq(clear),
+                engine.first_end.eq(first_end),
+                engine.upper.eq(upper[layer].last),
+                engine.upper_active.eq(upper[layer].active),
+                engine.walk.eq(start_learning),
+                engine.upper_differs.eq(upper[layer].first != upper[layer].last),
+                engine.learning.eq(learning),
+                engine.swap.eq(swap := _swap(p, minus_only)),
+            ]
+            if layer == 1:
+                connect(m, engine.neurons, items.neurons)
+                m.d.comb += [
+                    engine.push.eq(
+                        drive.item_valid
+                        & (drive.item.active if p.dynamics.code == "heaviside" else 1)
+                    ),
+                    engine.push_index.eq(items.index),
+                    engine.push_up.eq(drive.item.active),
+                ]
+            else:
+                connect(m, engine.neurons, registers[layer].neurons)
+                m.d.comb += [
+                    engine.free.eq(registers[layer].free),
+                    registers[layer].clear.eq(clear),
+                    registers[layer].save.eq(save),
+                    registers[layer].dots.eq(relax[layer - 1].dots),
+                ]
+                if p.dynamics.code == "sign":
+                    # Silent neurons count -1 in this code: seed the counters above with them.
+                    seed, seeding = Signal(range(p.sizes[layer])), Signal()
+                    with m.If(clear):
+                        m.d.sync += [seed.eq(0), seeding.eq(1)]
+                    with m.Elif(seeding):
+                        m.d.sync += seed.eq(seed + 1)
+                        with m.If(seed == p.sizes[layer] - 1):
+                            m.d.sync += seeding.eq(0)
+                    m.d.comb += [engine.push.eq(seeding), engine.push_index.eq(seed)]
+
+        # The sample -------------------------------------------------------------------------
+        connect(m, feeder.o, sample.i)
+        connect(m, flipped(self.store), feeder.store)
+        m.d.comb += [
+            feeder.run.eq(self.host.run.payload),
+            sample.en.eq(drive.en),
+            sample.restart.eq(drive.restart),
+            sample.next.eq(drive.next),
+            sample.chunk.eq(drive.chunk),
+            drive.ready.eq(sample.ready),
+            drive.x.eq(sample.x),
+        ]
+
+        # Learning ---------------------------------------------------------------------------
+        touch = Signal()
+        if training:
+            m.submodules.follower = follower = WindowFollower(p)
+            connect(m, relax[1].changed, follower.changed)
+            connect(m, follower.job, updates[0].job)
+            m.d.comb += [
+                follower.start.eq(start_learning),
+                follower.ready.eq(sample.ready),
+                updates[0].plus.eq(sample.x),
+                updates[0].minus.eq(sample.x),
+            ]
+            with m.If(start_learning | learning):
+                m.d.comb += [
+                    sample.restart.eq(follower.restart),
+                    sample.next.eq(follower.next),
+                    sample.chunk.eq(updates[0].chunk),
+                ]
+            for layer in hidden:
+                update, shape = updates[layer], p.synapses(layer)
+                connect(m, relax[layer].job, update.job)
+                above = upper[layer]
+                for name, end in (("plus", swap), ("minus", ~swap)):
+                    bits = Signal(shape.chunks * shape.word_bits, name=f"{name}{layer}")
+                    m.d.comb += bits.eq(Mux(end, above.last, above.first))
+                    m.d.sync += getattr(update, name).eq(
+                        bits.word_select(update.chunk, shape.word_bits)
+                    )
+            for layer, update in enumerate(updates):
+                m.d.comb += [
+                    update.immediate.eq(immediate),
+                    update.tau.eq(taus[layer]),
+                    update.reset_on_flip.eq(reset_on_flip),
+                    update.flush.eq(start_flush),
+                    update.touch.eq(touch),
+                ]
+
+        # Memory ports: the engine whose turn it is, or the host while the core is idle. ------
+        regions = {region.name: region for region in memory_map(p)}
+        command = self.host.command
+        asked = {name: Signal(name=f"ask_{name}") for name in regions}
+        for name, region in regions.items():
+            m.d.comb += asked[name].eq(
+                command.valid & (command.payload.region == region.index)
+            )
+        host_write = command.payload.write
+        replies = {}
+        for layer, memory in enumerate(memories):
+            port, ask = memory.weight_read, asked[f"weights{layer}"]
+            user = drive if layer == 0 else relax[layer]
+            m.d.comb += [
+                port.en.eq(Mux(user.w_en, ~0, 0)),
+                port.address.eq(user.w_address),
+                user.w_data.eq(port.data),
+            ]
+            if training:
+                update = updates[layer]
+                m.d.comb += [
+                    update.weight_read.data.eq(port.data),
+                    update.latent_read.data.eq(memory.latent_read.data),
+                    memory.weight_write.en.eq(update.weight_write.en),
+                    memory.weight_write.address.eq(update.weight_write.address),
+                    memory.weight_write.data.eq(update.weight_write.data),
+                    memory.latent_read.en.eq(update.latent_read.en),
+                    memory.latent_read.address.eq(update.latent_read.address),
+                    memory.latent_write.en.eq(update.latent_write.en),
+                    memory.latent_write.address.eq(update.latent_write.address),
+                    memory.latent_write.data.eq(update.latent_write.data),
+                ]
+                with m.If(update.weight_read.en.any()):
+                    m.d.comb += [
+                        port.en.eq(update.weight_read.en),
+                        port.address.eq(update.weight_read.address),
+                    ]
+                _host_port(
+                    m, asked[f"latents{layer}"] & ~self.host.busy, command.payload,
+                    memory.latent_read, memory.latent_write,
+                )  # fmt: skip
+                replies[f"latents{layer}"] = memory.latent_read.data
+                with m.If((ask | asked[f"latents{layer}"]) & host_write & ~self.host.busy):
+                    m.d.comb += touch.eq(1)
+            _host_port(
+                m, ask & ~self.host.busy, command.payload, port, memory.weight_write
+            )
+            replies[f"weights{layer}"] = port.data
+
+        m.submodules.results = results = Memory(shape=8, depth=RESULTS, init=[])
+        write, read = results.write_port(), results.read_port()
+        m.d.comb += [
+            write.en.eq(finish),
+            write.addr.eq(number),
+            write.data.eq(readout.prediction),
+            read.en.eq(asked["results"]),
+            read.addr.eq(command.payload.address),
+            feeder.slots_write.en.eq(asked["samples"] & host_write),
+            feeder.slots_write.address.eq(command.payload.address),
+            feeder.slots_write.data.eq(command.payload.data),
+            feeder.slots_read.en.eq(asked["samples"]),
+            feeder.slots_read.address.eq(command.payload.address),
+        ]
+        replies["results"] = read.data
+        replies["samples"] = feeder.slots_read.data
+
+        # Counters ---------------------------------------------------------------------------
+        if training:
+            changed = relax[1].changed.valid & relax[1].changed.ready
+            flips = [update.flips for update in updates]
+        else:
+            changed, flips = 0, [0] * depth
+        counter("samples", finish)
+        counter("correct", finish & (readout.prediction == sample.label))
+        counter("changed", changed)
+        counter("restarts", restarted)
+        for layer in range(depth):
+            counter(f"flips{layer}", flips[layer])
+        for name, stages in (
+            ("cycles", (Stage.DRIVE, Stage.FREE, Stage.NUDGED, Stage.UPDATE)),
+            ("cycles_drive", (Stage.DRIVE,)),
+            ("cycles_free", (Stage.FREE,)),
+            ("cycles_nudged", (Stage.NUDGED,)),
+            ("cycles_update", (Stage.UPDATE,)),
+            ("cycles_wait", (Stage.WAIT,)),
+        ):
+            counter(name, Cat(stage == s for s in stages).any(), 64)
+
+        # Registers --------------------------------------------------------------------------
+        values = {
+            "batch": batch,
+            "options": reset_on_flip,
+            "seed": lfsr,
+            "prediction": prediction,
+            "pending": pending,
+            **{f"tau{layer}": tau for layer, tau in enumerate(taus)},
+        }
+        for name, total in counters.items():
+            if len(total) == 64:
+                values |= {f"{name}_lo": total[:32], f"{name}_hi": total[32:]}
+            else:
+                values[name] = total
+        register = Signal(32)
+        with m.Switch(command.payload.address):
+            for entry in register_map(p):
+                with m.Case(entry.index):
+                    m.d.sync += register.eq(values.get(entry.name, 0))
+                    with m.If(asked["registers"] & host_write):
+                        if entry.name == "clear":
+                            m.d.comb += clear_counters.eq(1)
+                        elif entry.writable:
+                            m.d.sync += values[entry.name].eq(command.payload.data)
+                        if entry.name.startswith("tau"):
+                            m.d.comb += touch.eq(1)
+        replies["registers"] = register
+
+        answered, answered_region = Signal(), Signal(4)
+        m.d.comb += command.ready.eq(1)
+        m.d.sync += [
+            answered.eq(command.valid & ~host_write),
+            answered_region.eq(command.payload.region),
+            self.host.reply.valid.eq(answered),
+        ]
+        with m.Switch(answered_region):
+            for name, region in regions.items():
+                with m.Case(region.index):
+                    m.d.sync += self.host.reply.payload.eq(replies[name])
+        return m
+
+
+def _swap(params: Params, minus_only):
+    """Whether the first end of the contrast is its minus end (see :class:`RelaxEngine`)."""
+    if params.learning.nudging == "centered":
+        return Signal(name="never_swapped")
+    return ~minus_only
+
+
+def _relaxing(m, stage, phase):
+    """Count this cycle for the free or the nudged phases."""
+    m.d.comb += stage.eq(Mux(phase == Phase.FREE, Stage.FREE, Stage.NUDGED))
+
+
+def _host_port(m, ask, command, read, write):
+    """Give the host a memory's ports for the cycle in which it asks."""
+    with m.If(ask):
+        with m.If(command.write):
+            m.d.comb += [
+                write.en.eq(~0),
+                write.address.eq(command.address),
+                write.data.eq(command.data),
+            ]
+        with m.Else():
+            m.d.comb += [read.en.eq(~0), read.address.eq(command.address)]

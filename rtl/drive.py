@@ -1,0 +1,235 @@
+"""The input product: what each neuron of layer 1 receives from the clamped input."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from popflip.golden.params import Params
+from popflip.rtl.arithmetic import times
+from popflip.rtl.popcount import PopcountTree
+
+__all__ = ["DriveEngine", "ItemLayout"]
+
+
+class ItemLayout(data.StructLayout):
+    """A neuron of layer 1 that may matter to this sample.
+
+    ``row``, ``slot`` and ``bank`` say where its synapses are, ``margin`` is its potential from the
+    input alone minus its threshold. ``undecided`` neurons may yet be moved by feedback;
+    ``active`` ones are active without it.
+    """
+
+    def __init__(self, params: Params):
+        shape = params.synapses(0)
+        super().__init__({
+            "row": range(shape.rows),
+            "slot": range(max(1, shape.rows // shape.block * shape.groups)),
+            "bank": range(shape.banks),
+            "margin": signed(ceil_log2(params.margin_bound + 1) + 1),
+            "undecided": 1,
+            "active": 1,
+        })
+
+
+class DriveEngine(wiring.Component):
+    """Scan the sample once, evaluate every neuron of layer 1, and emit those that matter.
+
+    ``neuron_lanes`` rows are counted side by side, ``row_lanes`` bits a cycle. Of each group of
+    rows the neurons that are undecided or active (with the ``sign`` code: all) leave one per
+    cycle; meanwhile the next group's words are read, and wait if they are faster.
+
+    Latency: the first item leaves ``latency`` cycles after the last word of its group was
+    addressed. Throughput: a group costs the greater of its words and its items;
+    :func:`popflip.golden.cycles.drive_cycles` has the exact count.
+
+    Parameters
+    ----------
+    params : Params
+
+    Members
+    -------
+    start : ``In(1)``
+        A pulse begins the sample that the buffer holds.
+    whole : ``In(1)``
+        Count every neuron as undecided that feedback of the whole of layer 2 could move, not
+        only of ``active_bound`` neurons. Holds still from ``start`` to ``idle``.
+    restart, en, next, chunk : ``Out``; ready, x : ``In``
+        The read side of :class:`popflip.rtl.sample.SampleBuffer`.
+    w_en, w_address : ``Out``; w_data : ``In``
+        Read port of weight layer 0, all banks.
+    item : ``Out(ItemLayout)``, item_valid : ``Out(1)``
+        The items, in order of their rows.
+    idle : ``Out(1)``
+        Nothing is in flight.
+    """
+
+    def __init__(self, params: Params):
+        self._params = params
+        self._shape = shape = params.synapses(0)
+        self._trees = [PopcountTree(shape.word_bits) for _ in range(shape.banks)]
+        self._tree_latency = self._trees[0].latency
+        super().__init__({
+            "start": In(1),
+            "whole": In(1),
+            "restart": Out(1),
+            "en": Out(1),
+            "next": Out(1),
+            "ready": In(1),
+            "chunk": Out(range(shape.chunks)),
+            "x": In(shape.word_bits),
+            "w_en": Out(1),
+            "w_address": Out(range(shape.weight_depth)),
+            "w_data": In(shape.banks * shape.word_bits),
+            "item": Out(ItemLayout(params)),
+            "item_valid": Out(1),
+            "idle": Out(1),
+        })
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last word's address to the group's first item."""
+        return self._tree_latency + 5
+
+    def elaborate(self, platform):
+        m = Module()
+        p, shape = self._params, self._shape
+        heaviside = p.dynamics.code == "heaviside"
+        en = Signal()
+        m.d.comb += self.en.eq(en)
+
+        # Addresses: words lie in the order in which they are used.
+        issuing, issue = Signal(), Signal()
+        group = Signal(range(shape.groups))
+        position = Signal(range(p.positions))
+        address = Signal(range(shape.weight_depth))
+        last_chunk = self.chunk == shape.chunks - 1
+        last_group = group == shape.groups - 1
+        m.d.comb += [
+            issue.eq(issuing & self.ready & en),
+            self.restart.eq(self.start),
+            self.next.eq(issue & last_chunk & last_group),
+            self.w_en.eq(issue),
+            self.w_address.eq(address),
+        ]
+        chunk = Signal.like(self.chunk)
+        m.d.comb += self.chunk.eq(chunk)
+        with m.If(issue):
+            m.d.sync += [chunk.eq(chunk + 1), address.eq(address + 1)]
+            with m.If(last_chunk):
+                m.d.sync += [chunk.eq(0), group.eq(group + 1)]
+                with m.If(last_group):
+                    m.d.sync += [group.eq(0), position.eq(position + 1)]
+                    with m.If(position == p.positions - 1):
+                        m.d.sync += issuing.eq(0)
+        with m.If(self.start):
+            m.d.sync += [
+                issuing.eq(1), chunk.eq(0), group.eq(0), position.eq(0), address.eq(0),
+            ]  # fmt: skip
+
+        # Marks travel with the words: word valid, first and last chunk of a row.
+        depth = self._tree_latency + 4
+        valid, first, last = Signal(depth), Signal(depth), Signal(depth)
+        with m.If(en):
+            m.d.sync += [
+                valid.eq(Cat(issue, valid)),
+                first.eq(Cat(chunk == 0, first)),
+                last.eq(Cat(last_chunk, last)),
+            ]
+
+        # XNOR and popcount under the mask: heaviside masks by the input, sign by the valid lanes.
+        word, x = Signal.like(self.w_data), Signal.like(self.x)
+        lanes = Signal(shape.word_bits)
+        tail = shape.row_bits - (shape.chunks - 1) * shape.word_bits
+        with m.If(en):
+            m.d.sync += [word.eq(self.w_data), x.eq(self.x)]
+            m.d.sync += lanes.eq(Mux(last[0], Const((1 << tail) - 1, shape.word_bits), ~0))
+        counts = []
+        for bank, tree in enumerate(self._trees):
+            m.submodules[f"count{bank}"] = tree
+            bits = word.word_select(bank, shape.word_bits)
+            m.d.comb += [
+                tree.en.eq(en),
+                tree.i.eq(bits & x if heaviside else ~(bits ^ x) & lanes),
+            ]
+            counts.append(tree.o)
+        if heaviside:
+            m.submodules.count_mask = tree = PopcountTree(shape.word_bits)
+            m.d.comb += [tree.en.eq(en), tree.i.eq(x)]
+            mask = tree.o
+        else:
+            mask = Mux(last[depth - 3], Const(tail), Const(shape.word_bits))
+
+        # Rows longer than a word accumulate; then gain and threshold.
+        margin_shape = ItemLayout(p)["margin"].shape
+        dot_shape = signed(ceil_log2(shape.row_bits + 1) + 1)
+        margins = [Signal(margin_shape, name=f"margin{i}") for i in range(shape.banks)]
+        for bank, count in enumerate(counts):
+            dot = Signal(dot_shape, name=f"dot{bank}")
+            with m.If(en):
+                m.d.sync += [
+                    dot.eq(Mux(first[depth - 3], 0, dot) + (count << 1) - mask),
+                    margins[bank].eq(
+                        times(dot, p.dynamics.gains[0]) - p.dynamics.hidden_threshold
+                    ),
+                ]
+
+        # A group in hand leaves item by item; the pipeline behind it stalls while it is not done.
+        group_valid = valid[-1] & last[-1]
+        pending, undecided, active = (
+            Signal(shape.banks, name=n) for n in ("pending", "undecided", "active")
+        )
+        held = [Signal(margin_shape, name=f"held{i}") for i in range(shape.banks)]
+        free = (pending & (pending - 1)[: shape.banks]) == 0
+        m.d.comb += en.eq(~group_valid | free)
+
+        row, next_row = Signal(range(shape.rows)), Signal(range(shape.rows + shape.banks))
+        slot_shape = ItemLayout(p)["slot"].shape
+        slot, next_slot = Signal(slot_shape), Signal(slot_shape)
+        next_group = Signal(range(shape.groups))
+        tail_rows = shape.block - (shape.groups - 1) * shape.banks
+        last_of_block = next_group == shape.groups - 1
+        with m.If(free):
+            m.d.sync += pending.eq(0)
+            with m.If(group_valid):
+                m.d.sync += [
+                    row.eq(next_row),
+                    slot.eq(next_slot),
+                    next_slot.eq(next_slot + 1),
+                    next_group.eq(Mux(last_of_block, 0, next_group + 1)),
+                    next_row.eq(next_row + Mux(last_of_block, tail_rows, shape.banks)),
+                ]
+                for i, margin in enumerate(margins):
+                    near, on = Signal(name=f"near{i}"), Signal(name=f"on{i}")
+                    reach = Mux(self.whole, _reach(p, p.sizes[2]), _reach(p, p.active_bound))
+                    m.d.comb += [near.eq((margin < reach) & (margin >= -reach)), on.eq(margin >= 0)]
+                    there = 1 if i < tail_rows else ~last_of_block
+                    m.d.sync += [
+                        held[i].eq(margin),
+                        undecided[i].eq(near),
+                        active[i].eq(on),
+                        pending[i].eq((near | on if heaviside else 1) & there),
+                    ]
+        with m.Else():
+            m.d.sync += pending.eq(pending & (pending - 1)[: shape.banks])
+        with m.If(self.start):
+            m.d.sync += [next_row.eq(0), next_slot.eq(0), next_group.eq(0)]
+
+        m.d.comb += self.item_valid.eq(pending.any())
+        for i in reversed(range(shape.banks)):
+            with m.If(pending[i]):
+                m.d.comb += [
+                    self.item.row.eq(row + i),
+                    self.item.slot.eq(slot),
+                    self.item.bank.eq(i),
+                    self.item.margin.eq(held[i]),
+                    self.item.undecided.eq(undecided[i]),
+                    self.item.active.eq(active[i]),
+                ]
+        m.d.comb += self.idle.eq(~issuing & ~valid.any() & ~pending.any())
+        return m
+
+
+def _reach(params: Params, neurons: int) -> int:
+    """Greatest feedback of ``neurons`` active neurons of layer 2."""
+    return params.dynamics.gains[1] * neurons

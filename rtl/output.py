@@ -1,0 +1,244 @@
+"""The output layer: potentials, the nudge, and the prediction."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.lib import enum, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from popflip.golden.params import Params, ceil_div
+from popflip.rtl.arithmetic import times
+from popflip.rtl.neurons import dots_layout
+
+__all__ = ["Nudge", "OutputLayer", "Readout"]
+
+
+class Nudge(enum.Enum, shape=2):
+    """Sign of beta."""
+
+    NONE = 0
+    PLUS = 1
+    MINUS = 2
+
+
+class OutputLayer(wiring.Component):
+    """Move the potentials: ``v <- clip((v + gain * dot + nudge) >> 1, 0, V)``.
+
+    Latency: an update of ``n_out`` neurons, ``relax_lanes`` a cycle in ``chunks`` cycles, is over
+    ``chunks + latency`` cycles after its pulse (``idle`` is high again).
+
+    Parameters
+    ----------
+    params : Params
+
+    Members
+    -------
+    clear : ``In(1)``
+        Set every potential to ``v0``.
+    update : ``In(1)``
+        A pulse updates all outputs once.
+    nudge : ``In(Nudge)``, label : ``In(8)``
+        Stable during an update.
+    first_end : ``In(1)``
+        New activations count for the first end of the contrast too.
+    save, restore : ``In(1)``
+        Keep the free state; go back to it.
+    dots : ``In(dots_layout)``
+        Dot products with the layer below; stable during an update.
+    first, last : ``Out(n_out)``
+        Activation bits at the first end of the contrast, and now.
+    active : ``Out``
+        How many are 1 now.
+    free : ``Out(n_out)``
+        Activation bits of the free state.
+    v_free : ``Out(n_out * potential width)``
+        Potentials of the free state, output 0 in the low bits.
+    moved, toggled : ``Out(1)``
+        A potential, or an activation, changed in the last update; valid while ``idle``.
+    idle : ``Out(1)``
+    """
+
+    latency = 4
+
+    def __init__(self, params: Params):
+        self._params = params
+        self._lanes = params.synapses(params.depth - 1).word_bits
+        n = params.n_out
+        super().__init__({
+            "clear": In(1),
+            "update": In(1),
+            "nudge": In(Nudge),
+            "label": In(8),
+            "first_end": In(1),
+            "save": In(1),
+            "restore": In(1),
+            "dots": In(dots_layout(params, params.depth)),
+            "first": Out(n),
+            "last": Out(n),
+            "active": Out(range(n + 1)),
+            "free": Out(n),
+            "v_free": Out(n * (params.dynamics.potential_bits + 1)),
+            "moved": Out(1),
+            "toggled": Out(1),
+            "idle": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        p, n, lanes = self._params, self._params.n_out, self._lanes
+        v_max, v_bits = p.dynamics.v_max, p.dynamics.potential_bits + 1
+        chunks = ceil_div(n, lanes)
+        beta, gain = p.learning.beta, p.dynamics.gains[-1]
+
+        v = [Signal(v_bits, name=f"v{j}", init=p.dynamics.v0) for j in range(n)]
+        initial = (1 << n) - 1 if p.dynamics.v0 >= v_max // 2 else 0
+
+        # Chunk by chunk: select, scale and nudge, add and clip, count.
+        issuing, chunk = Signal(), Signal(range(chunks))
+        with m.If(self.update):
+            m.d.sync += [issuing.eq(1), chunk.eq(0), self.moved.eq(0), self.toggled.eq(0)]
+        with m.Elif(issuing):
+            m.d.sync += chunk.eq(chunk + 1)
+            with m.If(chunk == chunks - 1):
+                m.d.sync += issuing.eq(0)
+        valid = Signal(3)
+        m.d.sync += valid.eq(Cat(issuing, valid))
+        chunk_1, chunk_2 = Signal.like(chunk), Signal.like(chunk)
+        m.d.sync += [chunk_1.eq(chunk), chunk_2.eq(chunk_1)]
+
+        rises, falls, moves = Signal(lanes), Signal(lanes), Signal(lanes)
+        scaled_shape = signed(ceil_log2(gain * p.sizes[-2] + 1) + 1)
+        nudged_shape = signed(ceil_log2((beta + 1) * v_max + 1) + 1)
+        for lane in range(lanes):
+            members = [j for j in range(lane, n, lanes)]
+            dot = Signal(self.dots[0].shape(), name=f"dot_{lane}")
+            potential = Signal(v_bits, name=f"potential_{lane}")
+            on_target = Signal(name=f"on_target_{lane}")
+            m.d.sync += [
+                dot.eq(_select(members, [self.dots[j] for j in members], chunk)),
+                potential.eq(_select(members, [v[j] for j in members], chunk)),
+                on_target.eq(
+                    _select(members, [self.label == j // p.network.copies for j in members], chunk)
+                ),
+            ]
+            scaled = Signal(scaled_shape, name=f"scaled_{lane}")
+            nudged = Signal(nudged_shape, name=f"nudged_{lane}")
+            old = Signal(v_bits, name=f"old_{lane}")
+            pull = times(Mux(on_target, v_max - potential, -potential), beta)
+            m.d.sync += [scaled.eq(times(dot, gain)), nudged.eq(potential), old.eq(potential)]
+            if p.machine.training:
+                with m.Switch(self.nudge):
+                    with m.Case(Nudge.PLUS):
+                        m.d.sync += nudged.eq(potential + pull)
+                    with m.Case(Nudge.MINUS):
+                        m.d.sync += nudged.eq(potential - pull)
+            total = Signal(signed(max(scaled_shape.width, nudged_shape.width)))
+            new = Signal(v_bits, name=f"new_{lane}")
+            m.d.comb += total.eq((scaled + nudged) >> 1)
+            with m.If(total < 0):
+                m.d.comb += new.eq(0)
+            with m.Elif(total > v_max):
+                m.d.comb += new.eq(v_max)
+            with m.Else():
+                m.d.comb += new.eq(total)
+            bit, was = new >= v_max // 2, old >= v_max // 2
+            for c, j in enumerate(members):
+                with m.If(valid[1] & (chunk_2 == c)):
+                    m.d.sync += [
+                        v[j].eq(new), self.last[j].eq(bit),
+                        rises[lane].eq(bit & ~was), falls[lane].eq(~bit & was),
+                        moves[lane].eq(new != old),
+                    ]  # fmt: skip
+                    with m.If(self.first_end):
+                        m.d.sync += self.first[j].eq(bit)
+            if len(members) < chunks:
+                with m.If(valid[1] & (chunk_2 == chunks - 1)):
+                    m.d.sync += [rises[lane].eq(0), falls[lane].eq(0), moves[lane].eq(0)]
+        with m.If(valid[2]):
+            m.d.sync += [
+                self.active.eq(self.active + sum(rises) - sum(falls)),
+                self.moved.eq(self.moved | moves.any()),
+                self.toggled.eq(self.toggled | rises.any() | falls.any()),
+            ]
+        m.d.comb += self.idle.eq(~issuing & ~valid.any())
+
+        free_active = Signal.like(self.active)
+        frozen = [self.v_free.word_select(j, v_bits) for j in range(n)]
+        with m.If(self.save):
+            m.d.sync += [frozen[j].eq(v[j]) for j in range(n)]
+            m.d.sync += [self.free.eq(self.last), free_active.eq(self.active)]
+        with m.If(self.restore):
+            m.d.sync += [v[j].eq(frozen[j]) for j in range(n)]
+            m.d.sync += [self.last.eq(self.free), self.active.eq(free_active)]
+        with m.If(self.clear):
+            m.d.sync += [v[j].eq(p.dynamics.v0) for j in range(n)]
+            m.d.sync += [
+                self.last.eq(initial), self.first.eq(initial), self.active.eq(n if initial else 0),
+            ]  # fmt: skip
+        return m
+
+
+class Readout(wiring.Component):
+    """Find the class whose copies have the greatest summed potential, the lowest on a tie.
+
+    Latency: ``done`` is high from ``classes + latency`` cycles after the ``start`` pulse on.
+
+    Parameters
+    ----------
+    params : Params
+
+    Members
+    -------
+    start : ``In(1)``
+    v : ``In(n_out * potential width)``
+        Potentials, output 0 in the low bits; stable until ``done``.
+    prediction : ``Out(8)``
+        Valid while ``done``.
+    done : ``Out(1)``
+    """
+
+    latency = 3
+
+    def __init__(self, params: Params):
+        self._params = params
+        super().__init__({
+            "start": In(1),
+            "v": In(params.n_out * (params.dynamics.potential_bits + 1)),
+            "prediction": Out(8),
+            "done": Out(1, init=1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        p = self._params
+        classes, copies, width = p.network.classes, p.network.copies, p.dynamics.potential_bits + 1
+        running, index = Signal(), Signal(range(classes))
+        groups = Array(self.v.word_select(c, copies * width) for c in range(classes))
+        group = Signal(copies * width)
+        votes = Signal(range(copies * p.dynamics.v_max + 1))
+        best = Signal.like(votes)
+        valid = Signal(2)
+        index_1, index_2 = Signal.like(index), Signal.like(index)
+        m.d.sync += [
+            valid.eq(Cat(running, valid)),
+            index_1.eq(index),
+            index_2.eq(index_1),
+            group.eq(groups[index]),
+            votes.eq(sum(group.word_select(i, width) for i in range(copies))),
+        ]
+        with m.If(self.start):
+            m.d.sync += [running.eq(1), index.eq(0), self.done.eq(0)]
+        with m.Elif(running):
+            m.d.sync += index.eq(index + 1)
+            with m.If(index == classes - 1):
+                m.d.sync += running.eq(0)
+        with m.If(valid[1]):
+            with m.If((index_2 == 0) | (votes > best)):
+                m.d.sync += [best.eq(votes), self.prediction.eq(index_2)]
+            with m.If(index_2 == classes - 1):
+                m.d.sync += self.done.eq(1)
+        return m
+
+
+def _select(members, values, chunk):
+    """Pick the value of the member in the current chunk."""
+    return values[0] if len(members) == 1 else Array(values)[chunk]

@@ -1,0 +1,202 @@
+"""The trainer core against the golden model: every bit, and every cycle."""
+
+import numpy as np
+import pytest
+
+from popflip.golden.model import Model
+from popflip.golden.packing import (
+    latents_from_bytes,
+    latents_to_bytes,
+    memory_map,
+    pack_samples,
+    weights_from_bytes,
+    weights_to_bytes,
+)
+from popflip.golden.params import Params
+from popflip.golden.registers import register_map
+from popflip.rtl.core import TrainerCore
+from popflip.rtl.testing import simulate
+
+
+class Host:
+    """The host port of a core, and its sample store, inside the simulator."""
+
+    def __init__(self, params, core, samples):
+        self.params, self.core, self.samples = params, core, samples
+        self.regions = {region.name: region for region in memory_map(params)}
+        self.index = {r.name: r.index for r in register_map(params)}
+
+    async def store(self, ctx):
+        """Answer requests for samples for ever."""
+        port = self.core.store
+        while True:
+            ctx.set(port.request.ready, 1)
+            _, _, valid, number = await ctx.tick().sample(
+                port.request.valid, port.request.payload
+            )
+            if not valid:
+                continue
+            ctx.set(port.request.ready, 0)
+            ctx.set(port.data.valid, 1)
+            for byte in self.samples[number]:
+                ctx.set(port.data.payload, int(byte))
+                ready = 0
+                while not ready:
+                    _, _, ready = await ctx.tick().sample(port.data.ready)
+            ctx.set(port.data.valid, 0)
+
+    async def command(self, ctx, region, address, data=None):
+        host = self.core.host
+        ctx.set(host.command.payload.region, self.regions[region].index)
+        ctx.set(host.command.payload.address, address)
+        ctx.set(host.command.payload.write, data is not None)
+        ctx.set(host.command.payload.data, data or 0)
+        ctx.set(host.command.valid, 1)
+        await ctx.tick()
+        ctx.set(host.command.valid, 0)
+        if data is None:
+            async for _, _, valid, payload in ctx.tick().sample(
+                host.reply.valid, host.reply.payload
+            ):
+                if valid:
+                    return payload
+
+    async def write(self, ctx, region, words):
+        for address, word in enumerate(words):
+            await self.command(ctx, region, address, int.from_bytes(bytes(word), "little"))
+
+    async def read(self, ctx, region):
+        region = self.regions[region]
+        words = []
+        for address in range(region.depth):
+            word = await self.command(ctx, region.name, address)
+            words.append(list(word.to_bytes(region.word_bytes, "little")))
+        return np.array(words, np.uint8)
+
+    async def register(self, ctx, name, value=None):
+        return await self.command(ctx, "registers", self.index[name], value)
+
+    async def run(self, ctx, first, count, train=True, flush=False):
+        run = self.core.host.run
+        for name, value in (
+            ("train", train), ("internal", False), ("flush", flush), ("first", first),
+            ("count", count),
+        ):  # fmt: skip
+            ctx.set(run.payload[name], value)
+        ctx.set(run.valid, 1)
+        await ctx.tick()
+        ctx.set(run.valid, 0)
+        async for _, _, busy in ctx.tick().sample(self.core.host.busy):
+            if not busy:
+                return
+
+
+def build(network, dynamics=None, learning=None, machine=None):
+    tree = {
+        "network": {"image": [6, 6], "classes": 3, "copies": 2, **network},
+        "dynamics": {"gains": [90, 40], **(dynamics or {})},
+        "learning": {"tau": [2, 1], "beta": 3, **(learning or {})},
+        "machine": {"row_lanes": 9, "relax_lanes": 6, "latent_lanes": [3, 6], **(machine or {})},
+    }
+    return Params.build(tree)
+
+
+LOCAL = {"first": "local", "window": 3, "stride": 1, "features": 3}
+CONFIGS = {
+    "local": build(LOCAL),
+    "local-narrow": build(
+        LOCAL | {"features": 5, "stride": 2},
+        {"active_bound": 1},
+        {"latent_bits": 4},
+        {"row_lanes": 4, "neuron_lanes": 2, "relax_lanes": 4, "latent_lanes": [3, 3]},
+    ),
+    "dense": build(
+        {"hidden": [11]}, {"active_bound": 2, "gains": [50, 80]}, None,
+        {"row_lanes": 36, "neuron_lanes": 3, "relax_lanes": 5, "latent_lanes": [7, 5]},
+    ),
+    "batched": build(LOCAL, {"active_bound": 2}, {"batch": 4, "reset_on_flip": True}),
+    "awake": build(LOCAL, {"v0": 128}, {"batch": 3}),
+    "random-sign": build(LOCAL, {"active_bound": 3}, {"batch": 2, "nudging": "random-sign"}),
+    "positive": build({"hidden": [9]}, {"gains": [50, 80]}, {"nudging": "positive"}),
+    "sign": build(
+        {"hidden": [9], "image": [5, 5]},
+        {"code": "sign", "gains": [30, 40]},
+        {"tau": [2, 2]},
+        {"row_lanes": 7, "relax_lanes": 4, "latent_lanes": [4, 3]},
+    ),
+    "two-hidden": build(
+        LOCAL | {"hidden": [7]},
+        {"gains": [90, 50, 60], "active_bound": 3},
+        {"tau": [2, 1, 1]},
+        {"relax_lanes": 5, "latent_lanes": [3, 2, 5]},
+    ),
+    "three-hidden-sign": build(
+        {"hidden": [8, 7, 5]},
+        {"gains": [30, 30, 30, 60], "code": "sign"},
+        {"tau": [2, 1, 1, 1]},
+        {"row_lanes": 10, "relax_lanes": 4, "latent_lanes": [3, 2, 4, 2]},
+    ),
+    "three-hidden": build(
+        {"hidden": [8, 7, 5]},
+        {"gains": [60, 80, 80, 80], "active_bound": 2},
+        {"tau": [2, 1, 1, 1], "batch": 2},
+        {"row_lanes": 10, "relax_lanes": 7, "latent_lanes": [3, 2, 4, 2]},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_trains_like_golden(name):
+    params = CONFIGS[name]
+    rng = np.random.default_rng(7)
+    n = 12
+    x = rng.random((n, params.n_in)) < 0.4
+    labels = rng.integers(0, params.network.classes, n)
+    model = Model.initial(params, 3)
+    seed = model.signs.state
+    core = TrainerCore(params)
+    host = Host(params, core, pack_samples(params, x, labels))
+    got = {}
+
+    async def bench(ctx):
+        for layer in range(params.depth):
+            shape = params.synapses(layer)
+            await host.write(
+                ctx, f"weights{layer}", weights_to_bytes(shape, model.weights[layer])
+            )
+            await host.write(
+                ctx, f"latents{layer}", latents_to_bytes(shape, model.latents[layer])
+            )
+        await host.register(ctx, "seed", seed)
+        await host.run(ctx, 0, n, flush=True)
+        for register in register_map(params):
+            got[register.name] = await host.register(ctx, register.name)
+        for layer in range(params.depth):
+            for kind in ("weights", "latents"):
+                got[f"{kind}{layer}"] = await host.read(ctx, f"{kind}{layer}")
+        got["results"] = await host.read(ctx, "results")
+
+    simulate(core, bench, background=[host.store], deadline=300_000)
+
+    predictions, flips, changed = [], np.zeros(params.depth, int), 0
+    for i in range(0, n, params.learning.batch):
+        chunk = slice(i, min(n, i + params.learning.batch))
+        report, relaxation = model.train(x[chunk], labels[chunk])
+        predictions += list(relaxation.prediction)
+        flips += report.flips
+        changed += report.changed
+    if model.pending:
+        flips += model.flush()
+    assert list(got["results"][:n, 0]) == predictions
+    for layer in range(params.depth):
+        shape = params.synapses(layer)
+        latents = latents_from_bytes(shape, got[f"latents{layer}"])
+        assert np.array_equal(latents, model.latents[layer]), f"latents of layer {layer}"
+        weights = weights_from_bytes(shape, got[f"weights{layer}"])
+        assert np.array_equal(weights, model.weights[layer]), f"weights of layer {layer}"
+        assert got[f"flips{layer}"] == flips[layer]
+    assert got["changed"] == changed
+    assert got["samples"] == n
+    assert got["correct"] == (np.array(predictions) == labels).sum()
+    assert got["seed"] == model.signs.state
+    assert flips.sum() > 0

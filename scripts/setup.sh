@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Makes .venv at the root of the repository, with popflip and all that its tests and tools need.
+#
+# pip brings most of it. What pip cannot bring is installed with apt-get on Debian and Ubuntu if
+# this runs as root or sudo asks for no password; elsewhere the command to type is printed, and
+# the exit status is 2. PYTHON names the Python to use, if the first one found is not wanted.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly env=.venv log=.venv/setup.log
+SECONDS=0
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() {
+    printf 'setup: %s\n' "$@" >&2
+    exit 2
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Prints the first Python that is new enough; runs each, since a name on PATH may be a mere shim.
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            "$candidate" -c 'import sys; print(sys.executable)'
+            return
+        fi
+    done
+}
+
+# Lists, by the names of `package_names`, what is not here.
+missing_tools() {
+    local tool
+    python=$(find_python)
+    if [ -z "$python" ]; then
+        echo python3
+    elif ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        echo venv # Debian cuts it out of its Python
+    fi
+    for tool in perl make g++ iverilog; do
+        have "$tool" || echo "$tool"
+    done
+}
+
+# package_names MANAGER TOOL...: what MANAGER calls each of them.
+package_names() {
+    local manager=$1 tool
+    shift
+    for tool in "$@"; do
+        case $manager:$tool in
+            apt-get:python3) echo python3 python3-venv ;;
+            apt-get:venv) echo "python$("$(find_python)" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv" ;;
+            *:venv) echo python3 ;;
+            dnf:g++) echo gcc-c++ ;;
+            pacman:g++ | brew:g++) echo gcc ;;
+            pacman:python3) echo python ;;
+            brew:iverilog) echo icarus-verilog ;;
+            *) echo "$tool" ;;
+        esac
+    done | paste -sd" "
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+may_install() {
+    have apt-get && grep -qsE '^ID(_LIKE)?=.*(debian|ubuntu)' /etc/os-release || return 1
+    [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; }
+}
+
+# Whether it worked shows in what is missing afterwards.
+apt_install() {
+    local out
+    out=$(mktemp)
+    say "installing $* with apt-get"
+    {
+        as_root apt-get -q update || true # one unreachable source need not matter
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 \
+            install --no-install-recommends "$@"
+    } >"$out" 2>&1 </dev/null || tail -n 15 "$out" >&2
+    rm -f "$out"
+}
+
+mapfile -t missing < <(missing_tools)
+if may_install; then
+    wanted=("${missing[@]}")
+    have ccache || wanted+=(ccache) # models compile faster the second time; not needed
+    if [ ${#wanted[@]} -gt 0 ]; then
+        read -ra packages < <(package_names apt-get "${wanted[@]}")
+        apt_install "${packages[@]}"
+        mapfile -t missing < <(missing_tools)
+    fi
+fi
+python=$(find_python)
+
+if [ ${#missing[@]} -gt 0 ]; then
+    lines=("missing: $(printf '%s\n' "${missing[@]}" | sed 's/^python3$/Python 3.11 or newer/; s/^venv$/venv of Python/' | paste -sd, | sed 's/,/, /g')")
+    sudo=$([ "$(id -u)" = 0 ] || echo 'sudo ')
+    if have apt-get; then
+        lines+=("install with: ${sudo}apt-get install $(package_names apt-get "${missing[@]}")")
+    elif have dnf; then
+        lines+=("install with: ${sudo}dnf install $(package_names dnf "${missing[@]}")")
+    elif have pacman; then
+        lines+=("install with: ${sudo}pacman -S $(package_names pacman "${missing[@]}")")
+    elif have brew; then
+        lines+=("install with: brew install $(package_names brew "${missing[@]}")")
+    fi
+    if [ -z "$python" ]; then
+        lines+=("or name a Python that is new enough: PYTHON=/path/to/python3 make ...")
+    fi
+    fail "${lines[@]}"
+fi
+
+if ! "$env/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    say "creating $env with $("$python" --version)"
+    "$python" -m venv --clear "$env"
+fi
+say "installing Python packages into $env, which takes a minute or two"
+if ! "$env/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
+    --editable '.[dev]' >"$log" 2>&1 </dev/null; then
+    tail -n 15 "$log" >&2
+    fail "pip failed; all it said is in $log"
+fi
+touch "$env/.ready"
+say "done in $SECONDS s"

@@ -1,0 +1,120 @@
+"""The rooms import each other in one direction only: golden <- rtl <- boards, two rooms on top."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: What each room, its tests included, may import besides itself.
+MAY_IMPORT = {
+    "golden": set(),
+    "rtl": {"golden"},
+    "boards": {"golden", "rtl"},
+    "cocotb_tests": {"golden", "rtl", "boards"},
+    "scripts": {"golden", "rtl", "boards", "cocotb_tests"},
+}
+
+#: What the hardware may know of golden: how things are described and laid out, not the model that
+#: it is compared with.
+DESCRIPTION = {"params", "packing", "registers", "lfsr", "protocol"}
+
+
+def imported(tree, module):
+    """Yield (line, dotted name) of all that a parsed ``module`` imports, anywhere in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            # A relative import counts from the module's parents.
+            parents = module.split(".")[: -node.level] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield node.lineno, f"{base}.{alias.name}"
+
+
+def complaints(source, path):
+    """List what the imports of ``source``, the text of ``path`` below the root, do wrong."""
+    path = Path(path)
+    room = path.parts[0]
+    module = ".".join(["popflip", *path.with_suffix("").parts])
+    of_tests = "tests" in path.parts or path.name == "testing.py"
+    found = []
+    for line, name in imported(ast.parse(source), module):
+        head, *rest = name.split(".")
+        if head in MAY_IMPORT:
+            found.append(f"{path}:{line}: import {name} as popflip.{name}")
+        elif head == "popflip" and rest and rest[0] in MAY_IMPORT:
+            described = rest[0] == "golden" and rest[1:2] and rest[1] in DESCRIPTION
+            if rest[0] != room and rest[0] not in MAY_IMPORT[room]:
+                found.append(f"{path}:{line}: {room} must not import {rest[0]}")
+            elif (room, rest[0]) == ("rtl", "golden") and not (described or of_tests):
+                found.append(f"{path}:{line}: rtl must not import {name}")
+    return found
+
+
+def sources():
+    """Every Python file of the rooms."""
+    return sorted(path for room in MAY_IMPORT for path in (ROOT / room).rglob("*.py"))
+
+
+def test_each_room_is_found():
+    assert {path.relative_to(ROOT).parts[0] for path in sources()} == set(MAY_IMPORT)
+
+
+def test_the_package_holds_links_to_the_rooms_and_nothing_else():
+    entries = {path.name for path in (ROOT / "popflip").iterdir()} - {"__pycache__"}
+    assert entries == {"__init__.py", *MAY_IMPORT}
+    for room in MAY_IMPORT:
+        assert (ROOT / "popflip" / room).readlink() == Path("..") / room
+
+
+def test_the_rooms_import_in_one_direction():
+    found = [
+        complaint
+        for path in sources()
+        for complaint in complaints(path.read_text(encoding="utf-8"), path.relative_to(ROOT))
+    ]
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "complaint"),
+    [
+        ("golden/model.py", "import popflip.rtl.core", "golden must not import rtl"),
+        ("golden/model.py", "from popflip.rtl import core", "golden must not import rtl"),
+        ("golden/model.py", "from popflip import golden, rtl", "golden must not import rtl"),
+        ("golden/tests/test_x.py", "def f():\n  import popflip.boards", "must not import boards"),
+        ("golden/model.py", "from ..rtl import core", "golden must not import rtl"),
+        ("golden/model.py", "from .. import rtl", "golden must not import rtl"),
+        ("rtl/core.py", "from popflip.boards.virtual import X", "rtl must not import boards"),
+        ("rtl/core.py", "from popflip.golden.model import X", "import popflip.golden.model.X"),
+        ("rtl/core.py", "from popflip.golden import model", "import popflip.golden.model"),
+        ("rtl/core.py", "import popflip.golden", "import popflip.golden"),
+        ("rtl/tests/test_core.py", "import popflip.scripts.cli", "rtl must not import scripts"),
+        ("boards/link.py", "import popflip.cocotb_tests", "boards must not import cocotb_tests"),
+        ("cocotb_tests/tb.py", "import popflip.scripts", "cocotb_tests must not import scripts"),
+        ("scripts/cli.py", "import golden.params", "import golden.params as popflip.golden.params"),
+        ("scripts/cli.py", "from rtl import core", "import rtl.core as popflip.rtl.core"),
+    ],
+)
+def test_an_import_against_the_direction_is_found(path, source, complaint):
+    (found,) = complaints(source, path)
+    assert found.startswith(f"{path}:")
+    assert found.endswith(complaint)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("golden/model.py", "import numpy, popflip.golden.params\nfrom .params import Params"),
+        ("rtl/core.py", "import popflip\nfrom popflip.golden.params import Params"),
+        ("rtl/tests/test_core.py", "from popflip.golden.model import Model"),
+        ("boards/virtual.py", "from popflip.rtl.top import Top\nimport popflip.golden.model"),
+        ("scripts/cli.py", "from popflip.cocotb_tests import bench\nimport rtlib, golden_age"),
+    ],
+)
+def test_an_import_along_the_direction_passes(path, source):
+    assert complaints(source, path) == []
