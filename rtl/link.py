@@ -34,6 +34,26 @@ from popflip.rtl.uart import UartReceiver, UartTransmitter
 __all__ = ["FrameReceiver", "HostLink", "RequestServer"]
 
 
+def _checked_regions(params: Params) -> list[Region]:
+    """List the regions, all of whose words fit a frame."""
+    regions, most = memory_map(params), MAX_PAYLOAD - FILL.size
+    for region in regions:
+        if region.word_bytes > most:
+            raise ValueError(
+                f"a word of {region.name} must be at most {most} bytes to fit a frame of the host "
+                f"link, not {region.word_bytes}"
+            )
+    return regions
+
+
+def _checked_identity(identity: bytes) -> bytes:
+    if not isinstance(identity, bytes):
+        raise TypeError(f"identity must be bytes, not {identity!r}")
+    if len(identity) != IDENTITY_BYTES:
+        raise ValueError(f"identity must be {IDENTITY_BYTES} bytes, not {len(identity)}")
+    return identity
+
+
 class ArgumentLayout(data.StructLayout):
     """The first bytes of a request's payload, as READ, WRITE and FILL lay them out.
 
@@ -194,16 +214,8 @@ class RequestServer(wiring.Component):
 
     def __init__(self, params: Params, identity: bytes):
         self._params = params
-        self._regions = memory_map(params)
-        self._identity = bytes(identity)
-        if len(self._identity) != IDENTITY_BYTES:
-            raise ValueError(f"identity must be {IDENTITY_BYTES} bytes, not {len(self._identity)}")
-        for region in self._regions:
-            if region.word_bytes > MAX_PAYLOAD - FILL.size:
-                raise ValueError(
-                    f"a word of {region.name} must be at most {MAX_PAYLOAD - FILL.size} bytes "
-                    f"to fit a frame of the host link, not {region.word_bytes}"
-                )
+        self._regions = _checked_regions(params)
+        self._identity = _checked_identity(identity)
         super().__init__({
             "i": In(stream.Signature(8)),
             "o": Out(stream.Signature(8)),
@@ -522,8 +534,9 @@ class HostLink(wiring.Component):
     """
 
     def __init__(self, params: Params, identity: bytes):
+        _checked_regions(params)
         self._params = params
-        self._server = RequestServer(params, identity)
+        self._identity = _checked_identity(identity)
         super().__init__({
             "rx": In(1, init=1),
             "tx": Out(1, init=1),
@@ -534,7 +547,7 @@ class HostLink(wiring.Component):
         m = Module()
         divisor = self._params.machine.uart_divisor
         m.submodules.receiver = receiver = UartReceiver(divisor)
-        m.submodules.server = server = self._server
+        m.submodules.server = server = RequestServer(self._params, self._identity)
         m.submodules.transmitter = transmitter = UartTransmitter(divisor)
         m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]
         wiring.connect(m, receiver.o, server.i)

@@ -45,13 +45,11 @@ class PopcountTree(wiring.Component):
                 raise ValueError(f"{name} must be at least 1, not {value!r}")
         self._width = width
         self._levels_per_register = levels_per_register
-        super().__init__(
-            {
-                "en": In(1),
-                "i": In(width),
-                "o": Out(range(width + 1)),
-            }
-        )
+        super().__init__({
+            "en": In(1),
+            "i": In(width),
+            "o": Out(range(width + 1)),
+        })
 
     @property
     def width(self) -> int:

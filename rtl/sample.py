@@ -75,20 +75,18 @@ class SampleBuffer(wiring.Component):
         if not isinstance(params, Params):
             raise TypeError(f"params must be Params, not {params!r}")
         self._params = params
-        super().__init__(
-            {
-                "i": In(stream.Signature(8)),
-                "en": In(1),
-                "full": Out(1),
-                "label": Out(8),
-                "release": In(1),
-                "restart": In(1),
-                "next": In(1),
-                "ready": Out(1),
-                "chunk": In(range(params.synapses(0).chunks)),
-                "x": Out(params.machine.row_lanes),
-            }
-        )
+        super().__init__({
+            "i": In(stream.Signature(8)),
+            "en": In(1),
+            "full": Out(1),
+            "label": Out(8),
+            "release": In(1),
+            "restart": In(1),
+            "next": In(1),
+            "ready": Out(1),
+            "chunk": In(range(params.synapses(0).chunks)),
+            "x": Out(params.machine.row_lanes),
+        })
 
     @property
     def load_cycles(self) -> int:
@@ -177,7 +175,7 @@ class SampleBuffer(wiring.Component):
             m.d.sync += self.ready.eq(0)
 
     def _scan_windows(self, m, read_port, bank, released, restarted):
-        """Local: row registers, and the choice of the position in a row and of the chunk behind them."""
+        """Local: row registers; the position in a row and the chunk are selected behind them."""
         params = self._params
         net = params.network
         lines, columns = params.grid

@@ -30,7 +30,7 @@ find_python() {
 
 # Lists, by the names of `package_names`, what is not here.
 missing_tools() {
-    local tool
+    local tool python
     python=$(find_python)
     if [ -z "$python" ]; then
         echo python3
@@ -57,7 +57,16 @@ package_names() {
             brew:iverilog) echo icarus-verilog ;;
             *) echo "$tool" ;;
         esac
-    done | paste -sd" "
+    done | paste -sd" " -
+}
+
+# How a missing tool is called in a message.
+spoken() {
+    case $1 in
+        python3) echo "Python 3.11 or newer" ;;
+        venv) echo "the venv module of Python" ;;
+        *) echo "$1" ;;
+    esac
 }
 
 as_root() {
@@ -85,37 +94,38 @@ apt_install() {
     rm -f "$out"
 }
 
-mapfile -t missing < <(missing_tools)
+# Names hold no spaces, so that lists can be strings: the bash of macOS knows no better.
+missing=$(missing_tools)
 if may_install; then
-    wanted=("${missing[@]}")
-    have ccache || wanted+=(ccache) # models compile faster the second time; not needed
-    if [ ${#wanted[@]} -gt 0 ]; then
-        read -ra packages < <(package_names apt-get "${wanted[@]}")
-        apt_install "${packages[@]}"
-        mapfile -t missing < <(missing_tools)
+    wanted=$missing
+    have ccache || wanted="$wanted ccache" # models compile faster the second time; not needed
+    if [ -n "$wanted" ]; then
+        apt_install $(package_names apt-get $wanted)
+        missing=$(missing_tools)
     fi
+fi
+
+if [ -n "$missing" ]; then
+    sudo=$([ "$(id -u)" = 0 ] || echo 'sudo ')
+    if have apt-get; then
+        how="${sudo}apt-get install $(package_names apt-get $missing)"
+    elif have dnf; then
+        how="${sudo}dnf install $(package_names dnf $missing)"
+    elif have pacman; then
+        how="${sudo}pacman -S $(package_names pacman $missing)"
+    elif have brew; then
+        how="brew install $(package_names brew $missing)"
+    else
+        how="your package manager"
+    fi
+    fail "missing: $(for tool in $missing; do spoken "$tool"; done | paste -sd, - | sed 's/,/, /g')" \
+        "install with: $how" \
+        "(a Python that is not on PATH can be named: PYTHON=/path/to/python3)"
 fi
 python=$(find_python)
 
-if [ ${#missing[@]} -gt 0 ]; then
-    lines=("missing: $(printf '%s\n' "${missing[@]}" | sed 's/^python3$/Python 3.11 or newer/; s/^venv$/venv of Python/' | paste -sd, | sed 's/,/, /g')")
-    sudo=$([ "$(id -u)" = 0 ] || echo 'sudo ')
-    if have apt-get; then
-        lines+=("install with: ${sudo}apt-get install $(package_names apt-get "${missing[@]}")")
-    elif have dnf; then
-        lines+=("install with: ${sudo}dnf install $(package_names dnf "${missing[@]}")")
-    elif have pacman; then
-        lines+=("install with: ${sudo}pacman -S $(package_names pacman "${missing[@]}")")
-    elif have brew; then
-        lines+=("install with: brew install $(package_names brew "${missing[@]}")")
-    fi
-    if [ -z "$python" ]; then
-        lines+=("or name a Python that is new enough: PYTHON=/path/to/python3 make ...")
-    fi
-    fail "${lines[@]}"
-fi
-
-if ! "$env/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+# Not there, of an older Python, of one that is gone, or cut off before pip was in it.
+if ! "$env/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     say "creating $env with $("$python" --version)"
     "$python" -m venv --clear "$env"
 fi

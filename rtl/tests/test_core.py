@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from popflip.golden.cycles import CycleModel, StageCycles
 from popflip.golden.model import Model
 from popflip.golden.packing import (
     latents_from_bytes,
@@ -31,9 +32,7 @@ class Host:
         port = self.core.store
         while True:
             ctx.set(port.request.ready, 1)
-            _, _, valid, number = await ctx.tick().sample(
-                port.request.valid, port.request.payload
-            )
+            _, _, valid, number = await ctx.tick().sample(port.request.valid, port.request.payload)
             if not valid:
                 continue
             ctx.set(port.request.ready, 0)
@@ -161,12 +160,8 @@ def test_trains_like_golden(name):
     async def bench(ctx):
         for layer in range(params.depth):
             shape = params.synapses(layer)
-            await host.write(
-                ctx, f"weights{layer}", weights_to_bytes(shape, model.weights[layer])
-            )
-            await host.write(
-                ctx, f"latents{layer}", latents_to_bytes(shape, model.latents[layer])
-            )
+            await host.write(ctx, f"weights{layer}", weights_to_bytes(shape, model.weights[layer]))
+            await host.write(ctx, f"latents{layer}", latents_to_bytes(shape, model.latents[layer]))
         await host.register(ctx, "seed", seed)
         await host.run(ctx, 0, n, flush=True)
         for register in register_map(params):
@@ -179,14 +174,18 @@ def test_trains_like_golden(name):
     simulate(core, bench, background=[host.store], deadline=300_000)
 
     predictions, flips, changed = [], np.zeros(params.depth, int), 0
+    clock, cycles = CycleModel(params), StageCycles()
     for i in range(0, n, params.learning.batch):
         chunk = slice(i, min(n, i + params.learning.batch))
-        report, relaxation = model.train(x[chunk], labels[chunk])
+        report, relaxation = model.train(x[chunk], labels[chunk], keep_history=True)
+        for j in range(report.samples):
+            cycles = cycles.plus(clock.sample(relaxation, j))
         predictions += list(relaxation.prediction)
         flips += report.flips
         changed += report.changed
     if model.pending:
         flips += model.flush()
+        cycles = cycles.plus(clock.flush())
     assert list(got["results"][:n, 0]) == predictions
     for layer in range(params.depth):
         shape = params.synapses(layer)
@@ -200,3 +199,7 @@ def test_trains_like_golden(name):
     assert got["correct"] == (np.array(predictions) == labels).sum()
     assert got["seed"] == model.signs.state
     assert flips.sum() > 0
+    for stage, count in cycles._asdict().items():
+        assert got[f"cycles_{stage}_lo"] == count, stage
+    assert got["cycles_lo"] == cycles.total
+    assert got["restarts"] == clock.restarts

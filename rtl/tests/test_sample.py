@@ -13,36 +13,32 @@ from popflip.rtl.testing import simulate
 
 
 def local(image, window, stride, planes=1, row_lanes=None):
-    return Params.build(
-        {
-            "network": {
-                "image": image,
-                "thresholds": list(range(planes)),
-                "first": "local",
-                "window": window,
-                "stride": stride,
-                "features": 2,
-            },
-            "dynamics": {"gains": [1, 1]},
-            "learning": {"tau": [1, 1]},
-            "machine": {
-                "row_lanes": row_lanes or window**2 * planes,
-                "relax_lanes": 1,
-                "latent_lanes": [1, 1],
-            },
-        }
-    )
+    return Params.build({
+        "network": {
+            "image": image,
+            "thresholds": list(range(planes)),
+            "first": "local",
+            "window": window,
+            "stride": stride,
+            "features": 2,
+        },
+        "dynamics": {"gains": [1, 1]},
+        "learning": {"tau": [1, 1]},
+        "machine": {
+            "row_lanes": row_lanes or window**2 * planes,
+            "relax_lanes": 1,
+            "latent_lanes": [1, 1],
+        },
+    })
 
 
 def dense(image, planes=1, row_lanes=1):
-    return Params.build(
-        {
-            "network": {"image": image, "thresholds": list(range(planes)), "hidden": [2]},
-            "dynamics": {"gains": [1, 1]},
-            "learning": {"tau": [1, 1]},
-            "machine": {"row_lanes": row_lanes, "relax_lanes": 1, "latent_lanes": [1, 1]},
-        }
-    )
+    return Params.build({
+        "network": {"image": image, "thresholds": list(range(planes)), "hidden": [2]},
+        "dynamics": {"gains": [1, 1]},
+        "learning": {"tau": [1, 1]},
+        "machine": {"row_lanes": row_lanes, "relax_lanes": 1, "latent_lanes": [1, 1]},
+    })
 
 
 NETWORKS = {

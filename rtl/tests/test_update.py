@@ -259,7 +259,7 @@ class TestAgainstGolden:
         async def bench(ctx):
             await trial.flush(ctx, touch=True)
             ctx.set(trial.engine.immediate, 1)
-            for number in range(8):
+            for number in range(6):
                 await trial.configure(ctx)
                 if ctx.get(trial.engine.stale):
                     await trial.flush(ctx)
@@ -276,7 +276,7 @@ class TestAgainstGolden:
 
         async def bench(ctx):
             await trial.flush(ctx, touch=True)
-            for number in range(7):
+            for number in range(6):
                 await trial.configure(ctx)
                 trial.patience = number % 2
                 for _ in range(number % 4):

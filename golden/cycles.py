@@ -1,0 +1,344 @@
+"""How many clock cycles the machine takes: exact, from what the golden model did.
+
+The machine skips what cannot change anything, so its cycles depend on the sample.
+:class:`CycleModel` follows the sequencer of :mod:`popflip.rtl.core` through the history of a
+relaxation and counts the cycles of each stage; simulation must agree to the cycle. Latencies of
+the engines are named here once and asserted against the RTL by its tests.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from popflip.golden.model import Relaxation
+from popflip.golden.params import Params, ceil_div
+
+__all__ = ["CycleModel", "StageCycles", "tree_latency"]
+
+#: From the address of a group's last word to its first item, beside the popcount tree.
+DRIVE_LATENCY = 5
+#: From the request of a neuron's last word to the push of its change, beside the tree.
+VISIT_LATENCY = 7
+#: From a push to the queue until its head.
+QUEUE_LATENCY = 2
+#: From the request of an application's last word until the counters hold it.
+APPLY_LATENCY = 5
+#: From the pulse of an update of outputs until it is over, beside its chunks.
+OUTPUT_LATENCY = 4
+#: From the pulse of a readout until it is over, beside its classes.
+READOUT_LATENCY = 3
+#: From the issue of latents until their flips are written and counted.
+UPDATE_LATENCY = 6
+
+
+def tree_latency(width: int) -> int:
+    """Registers in :class:`popflip.rtl.popcount.PopcountTree` of ``width`` bits."""
+    levels = 1 + (ceil_div(width, 3) - 1).bit_length()
+    return ceil_div(levels, 3)
+
+
+class StageCycles(NamedTuple):
+    """Cycles of one sample by what they were spent on."""
+
+    drive: int = 0
+    free: int = 0
+    nudged: int = 0
+    update: int = 0
+
+    @property
+    def total(self) -> int:
+        """All cycles of the sample."""
+        return sum(self)
+
+    def plus(self, other: "StageCycles") -> "StageCycles":
+        """Stage by stage, the sum of both."""
+        return StageCycles(*(a + b for a, b in zip(self, other)))
+
+
+class CycleModel:
+    """The machine's clock, sample by sample.
+
+    Parameters
+    ----------
+    params : Params
+    batch : int, optional
+        Samples between flips; the parameters' own if left out.
+
+    Attributes
+    ----------
+    touched : bool
+        The host wrote weights, latents or thresholds since the last flush, as it does before
+        training begins: the next flush tests every row.
+    restarts : int
+        Samples so far that exceeded the active bound.
+    """
+
+    def __init__(self, params: Params, batch: int | None = None):
+        self.params = params
+        self.batch = params.learning.batch if batch is None else batch
+        self.touched = True
+        self.restarts = 0
+        self.pending = 0
+        self._shapes = [params.synapses(layer) for layer in range(params.depth)]
+        self._dirty = [np.zeros(s.rows, bool) for s in self._shapes]
+
+    def sample(self, relaxation: Relaxation, i: int) -> StageCycles:
+        """Count the cycles of sample ``i`` of a batch, including the flush that it may end with.
+
+        Parameters
+        ----------
+        relaxation : Relaxation
+            With its history kept; with both ends if the sample was trained on.
+        i : int
+        """
+        run = _Run(self.params, relaxation, i)
+        run.relax()
+        self.restarts += run.restarted
+        if run.training:
+            learn = run.learn(self._dirty if self.batch > 1 else None)
+            run.spend("update", learn)
+            self.pending += 1
+            if self.pending >= self.batch:
+                if self.batch > 1 or self.touched:
+                    run.spend("update", self.flush().update)
+                self.pending = 0
+        # The last state waits for the readout, which runs beside the nudged phases.
+        run.spend("update" if run.training else "free", max(1, run.readout_done - run.now + 1))
+        return StageCycles(**run.cycles)
+
+    def flush(self) -> StageCycles:
+        """Count the cycles of a flush by itself, as at the end of a run."""
+        longest = 0
+        for shape, dirty in zip(self._shapes, self._dirty):
+            tested = shape.rows if self.touched else int(dirty.sum())
+            walk = shape.rows - tested + tested * shape.chunks * shape.steps
+            longest = max(longest, walk)
+            dirty[:] = False
+        self.touched = False
+        self.pending = 0
+        return StageCycles(update=1 + longest + UPDATE_LATENCY + 2)
+
+
+def _drain(available, chunks, start=0):
+    """When the last of a queue's applications is requested; each takes ``chunks`` cycles."""
+    available = np.maximum(available, start)
+    order = np.arange(len(available)) * chunks
+    return int((np.maximum.accumulate(available - order) + order)[-1])
+
+
+class _Run:
+    """One sample on its way through the sequencer."""
+
+    def __init__(self, params: Params, relaxation: Relaxation, i: int):
+        self.params = params
+        self.drive = relaxation.drive[i]
+        self.phases = [
+            [([a[i] for a in state.a], state.v[i]) for state in phase]
+            for phase in relaxation.history
+        ]
+        self.training = bool(relaxation.plus)
+        if self.training:
+            self.plus = [a[i] for a in relaxation.plus]
+            self.minus = [a[i] for a in relaxation.minus]
+        self.cycles = dict.fromkeys(StageCycles._fields, 0)
+        self.now = 0  # the cycle that the sequencer's next state begins with
+        self.restarted = False
+        self.readout_done = 0
+
+    def spend(self, stage, cycles):
+        self.cycles[stage] += cycles
+        self.now += cycles
+
+    # Relaxation -----------------------------------------------------------------------------
+
+    def relax(self):
+        self.spend("drive", 1)
+        if not self._attempt(self.params.active_bound):
+            self.restarted = True
+            self._attempt(self.params.sizes[2], whole=True)
+
+    def _attempt(self, bound, whole=False) -> bool:
+        """Relax with the skip of ``bound``; False if more neurons of layer 2 became active."""
+        p = self.params
+        reach = p.dynamics.gains[1] * bound
+        self.undecided = (self.drive >= -reach) & (self.drive < reach)
+        self.spend("drive", 1 + self._drive_cycles())
+
+        (hidden, _), last = self.phases[0][0], p.depth - 1
+        self.a = [self.drive >= 0, *hidden[1:]]
+        awake = p.dynamics.v0 >= p.dynamics.v_max // 2 and p.depth == 2
+        self.stale = {1: p.dynamics.code == "sign" or awake}
+        self.stale |= {layer: True for layer in range(2, p.depth)}
+        self.unheard = False
+
+        for number, states in enumerate(self.phases):
+            stage = "free" if number == 0 else "nudged"
+            if number == 2:
+                self._restore(stage)
+            v = states[0][1]
+            for odd, even in zip(states[1::2], states[2::2]):
+                if self.stale[1] and self.a[1].sum() > bound and not whole:
+                    self.spend(stage, 1)
+                    return False
+                moved = toggled = False
+                for parity, (after, v_after) in ((1, odd), (0, even)):
+                    takes = self._half(parity, after)
+                    if p.depth % 2 == parity:
+                        moved = bool((v_after != v).any())
+                        toggled = bool((self.a[last] != after[last]).any())
+                        self.a[last], v = after[last], v_after
+                        self.stale[last] |= toggled
+                        takes = max(takes, self._shape(last).chunks + OUTPUT_LATENCY)
+                    elif parity == 0:
+                        takes = max(takes, 1)
+                    self.spend(stage, 1 + takes)
+                if not (any(self.stale.values()) or self.unheard or moved or toggled):
+                    break
+            self.spend(stage, 1)
+            if number == 0:
+                self.free = list(self.a)
+                self.readout_done = self.now - 1 + p.network.classes + READOUT_LATENCY
+        return True
+
+    def _shape(self, layer):
+        return self.params.synapses(layer)
+
+    def _drive_cycles(self) -> int:
+        """Cycles after the start pulse until the drive and the first counts are over."""
+        p, shape = self.params, self._shape(0)
+        everything = p.dynamics.code == "sign"
+        active = self.drive >= 0
+        items = np.ones_like(active) if everything else self.undecided | active
+        groups = np.array([shape.slot(row) for row in range(shape.rows)])
+        count = np.bincount(groups, items, shape.weight_depth // shape.chunks).astype(int)
+
+        # Words of a group, and the rows of the image that are fetched before it.
+        step = np.full(len(count), shape.chunks)
+        per_line = shape.groups * p.grid[1]
+        step[per_line::per_line] += p.network.stride
+        first = p.network.window + 1 + shape.chunks - 1 + tree_latency(shape.word_bits)
+        waits = np.maximum(step[1:], count[:-1])
+        begins = first + DRIVE_LATENCY + np.concatenate([[0], np.cumsum(waits)])
+        idle = int(begins[-1] + count[-1])
+
+        # Items leave one per cycle from the beginning of their group on.
+        pushed = items & (active | everything)
+        rank = np.cumsum(items) - 1 - (np.cumsum(count) - count)[groups]
+        queues = [(begins[groups] + rank)[pushed]]
+        if everything:
+            queues += [1 + np.arange(p.sizes[layer]) for layer in range(2, p.depth)]
+        for layer, times in enumerate(queues, 1):
+            if len(times):
+                chunks = self._shape(layer).chunks
+                last = _drain(times + QUEUE_LATENCY, chunks)
+                idle = max(idle, last + chunks - 1 + APPLY_LATENCY)
+        return idle
+
+    def _visit(self, layer, after) -> int:
+        """Cycles from the pulse of a pass over a hidden layer until it is over."""
+        shape = self._shape(layer)
+        chunks, tree = shape.chunks, tree_latency(shape.word_bits)
+        toggled = self.a[layer - 1] != after
+        if layer == 1:
+            if (toggled & ~self.undecided).any():
+                raise AssertionError("a neuron that the skip left out has changed")
+            toggled = toggled[self.undecided]
+        self.a[layer - 1] = after
+        if not len(toggled):
+            return 1
+        words = len(toggled) * chunks
+        takes = words + VISIT_LATENCY + tree + 1
+        changes = np.flatnonzero(toggled)
+        if len(changes):
+            if layer > 1:
+                self.stale[layer - 1] = True
+            if layer + 1 < self.params.depth:
+                self.stale[layer + 1] = True
+            else:
+                self.unheard = True
+            pushed = (changes + 1) * chunks + VISIT_LATENCY + tree
+            last = _drain(pushed + QUEUE_LATENCY, chunks, words + 1)
+            takes = max(takes, last + chunks - 1 + APPLY_LATENCY)
+        return takes
+
+    def _half(self, parity, after) -> int:
+        """Visit the stale hidden layers of one parity; cycles until the last is done."""
+        if self.params.depth % 2 == parity:
+            self.unheard = False
+        takes = 0
+        for layer in range(1, self.params.depth):
+            if layer % 2 != parity:
+                continue
+            if self.stale[layer]:
+                self.stale[layer] = False
+                takes = max(takes, self._visit(layer, after[layer - 1]))
+            elif (self.a[layer - 1] != after[layer - 1]).any():
+                raise AssertionError(f"layer {layer} changed though none of its neighbours did")
+        return takes
+
+    def _restore(self, stage):
+        """Go back to the free state for the second nudged phase."""
+        p = self.params
+        last = p.depth - 1
+        self.stale[last] |= bool((self.a[last] != self.free[last]).any())
+        self.a[last] = self.free[last]
+        takes = [self._visit(layer, self.free[layer - 1]) for layer in range(2, p.depth, 2)]
+        if takes:
+            self.spend(stage, 1 + max(takes))
+
+    # Learning -------------------------------------------------------------------------------
+
+    def learn(self, dirty) -> int:
+        """Cycles of the update of one sample; marks rows in ``dirty``, if there is one."""
+        p = self.params
+        done = 1
+        changed = []
+        for layer in range(1, p.depth):
+            shape = self._shape(layer)
+            plus, minus = self.plus[layer - 1], self.minus[layer - 1]
+            above = (self.plus[layer] != self.minus[layer]).any()
+            rows = np.arange(shape.rows)
+            if layer == 1:
+                matters = (self.drive >= 0) | (p.dynamics.code == "sign")
+                decided = rows[~self.undecided & matters] if above else rows[:0]
+                rows = np.concatenate([rows[self.undecided], decided])
+            differs = (plus != minus)[rows]
+            either = (plus | minus)[rows] if p.dynamics.code == "heaviside" else True
+            needed = np.flatnonzero(differs | (above & either))
+            if len(rows):
+                # A needed row waits for the one before; the walk ends behind the last row.
+                work = shape.chunks * shape.steps
+                accepted = 2 + needed[:1]
+                if len(needed):
+                    gaps = np.maximum(np.diff(needed), work)
+                    accepted = accepted[0] + np.concatenate([[0], np.cumsum(gaps)])
+                    done = max(done, accepted[-1] + work + UPDATE_LATENCY + 1)
+                    done = max(done, accepted[-1] + len(rows) - needed[-1])
+                else:
+                    done = max(done, 2 + len(rows))
+                if layer == 1:
+                    moves = differs[needed]
+                    changed = list(zip(accepted[moves], rows[needed[moves]]))
+            if dirty is not None:
+                dirty[layer][rows[needed]] = True
+        done = max(done, self._follow(changed))
+        if dirty is not None:
+            dirty[0][[row for _, row in changed]] = True
+        # The state that starts the walk, and those until all is idle.
+        return 1 + int(done)
+
+    def _follow(self, changed) -> int:
+        """When the rows of weight layer 0 are done, from the start of learning."""
+        p, shape = self.params, self._shape(0)
+        work = shape.chunks * shape.steps
+        ready, position = p.network.window + 1, 0
+        done = free = 0
+        for pushed, row in changed:
+            now = max(pushed + QUEUE_LATENCY, ready, free)
+            while position < row // p.block:
+                position += 1
+                now += 1 + (p.network.stride if position % p.grid[1] == 0 else 0)
+            ready = now
+            free = now + work
+            done = free + UPDATE_LATENCY + 1
+        return done
