@@ -135,7 +135,7 @@ class Refused(LinkError):
         super().__init__(f"the board refused {verb.name}: {reason}")
 
 
-_REASONS = {
+_REASONS: dict[int, str] = {
     Status.BAD_FRAME: "the frame arrived broken",
     Status.OVERSIZE: "the frame arrived too long",
     Status.BAD_CRC: "the frame arrived with a wrong CRC",
@@ -195,6 +195,8 @@ class Link:
         Seconds of silence after which a request is given up.
     retries : int
         How often a lost request is sent again.
+    quiet : float
+        Seconds of silence after which nothing more of an earlier answer is expected.
 
     Raises
     ------
@@ -210,11 +212,13 @@ class Link:
         *,
         timeout: float = 2.0,
         retries: int = 2,
+        quiet: float = 0.05,
     ):
         self._transport = transport
         self._regions = {r.name: r for r in memory_map(params)} if params else {}
         self._timeout = timeout
         self._retries = retries
+        self._quiet = quiet
         self._sequence = 0
         self._received = bytearray()
         self._max_payload = MAX_PAYLOAD
@@ -264,7 +268,7 @@ class Link:
         words : array_like of uint8, shape (count, word_bytes)
         """
         region = self._region(region)
-        words = _bytes_of(words).reshape(-1, region.word_bytes)
+        words = _words(words, region)
         self._check_range(region, address, len(words))
         per_frame = self._words_per_frame(region, WRITE.size)
         for start in range(0, len(words), per_frame):
@@ -289,9 +293,11 @@ class Link:
             if word < 0 or word >> region.width:
                 raise ValueError(f"word must fit {region.width} bits of {region.name}, not {word}")
             word = word.to_bytes(region.word_bytes, "little")
-        word = _bytes_of(word).reshape(region.word_bytes).tobytes()
+        words = _words(word, region)
+        if len(words) != 1:
+            raise ValueError(f"word must be one word, not {len(words)}")
         self._check_range(region, address, count)
-        self._exchange(Verb.FILL, FILL.pack(region.index, address, count) + word)
+        self._exchange(Verb.FILL, FILL.pack(region.index, address, count) + words.tobytes())
 
     def run(
         self,
@@ -324,13 +330,8 @@ class Link:
         busy, good, bad = self._ask(Verb.STATUS, answer=STATUS_ANSWER)
         return LinkStatus(busy=bool(busy), good_frames=good, bad_frames=bad)
 
-    def resync(self, quiet: float = 0.05) -> None:
+    def resync(self) -> None:
         """Close any fragment at the board, and discard whatever it still sends.
-
-        Parameters
-        ----------
-        quiet : float
-            Seconds of silence after which the line is taken to be empty.
 
         Raises
         ------
@@ -340,7 +341,7 @@ class Link:
         self._transport.write(b"\0")
         self._received.clear()
         discarded = 0
-        while chunk := self._transport.read(quiet):
+        while chunk := self._transport.read(self._quiet):
             discarded += len(chunk)
             if discarded > _PATIENCE:
                 raise LinkError(f"the line is never silent: {discarded} bytes of rubbish")
@@ -428,11 +429,16 @@ class Link:
             self._received += chunk
 
 
-def _bytes_of(words) -> np.ndarray:
-    """View bytes or integers as bytes; anything that would be cut to fit is an error."""
+def _words(words, region: Region) -> np.ndarray:
+    """View bytes, or an array of bytes, as words of a region."""
     if isinstance(words, bytes | bytearray | memoryview):
-        return np.frombuffer(words, np.uint8)
-    array = np.asarray(words)
-    if array.dtype != np.uint8:
-        raise TypeError(f"words must be uint8, not {array.dtype}")
-    return array
+        words = np.frombuffer(words, np.uint8)
+    words = np.asarray(words)
+    if words.dtype != np.uint8:  # A conversion might cut.
+        raise TypeError(f"words must be uint8, not {words.dtype}")
+    if words.size % region.word_bytes:
+        raise ValueError(
+            f"words of {region.name} must have {region.word_bytes} bytes each, "
+            f"not {words.size} bytes in all"
+        )
+    return words.reshape(-1, region.word_bytes)

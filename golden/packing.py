@@ -34,7 +34,7 @@ class Region(NamedTuple):
     """One memory of the machine, as the host link addresses it."""
 
     name: str
-    index: int
+    index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody calls
     depth: int
     width: int
 
@@ -152,9 +152,9 @@ def weights_to_bytes(shape: Synapses, weights):
     rows = np.arange(shape.rows)
     words = np.zeros((shape.weight_depth, shape.banks, shape.word_bits), bool)
     chunks = np.arange(shape.chunks)
-    words[
-        shape.slot(rows)[:, None] * shape.chunks + chunks, shape.bank(rows)[:, None]
-    ] = _rows_padded(weights, shape, bool)
+    words[shape.slot(rows)[:, None] * shape.chunks + chunks, shape.bank(rows)[:, None]] = (
+        _rows_padded(weights, shape, bool)
+    )
     return bits_to_bytes(words.reshape(shape.weight_depth, -1))
 
 

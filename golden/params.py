@@ -23,8 +23,8 @@ __all__ = [
     "Learning",
     "Machine",
     "Network",
-    "ParamsError",
     "Params",
+    "ParamsError",
     "Synapses",
     "ceil_div",
     "preset_names",
@@ -96,9 +96,13 @@ class Network(_Section):
         else:
             for name, value in local.items():
                 if value:
-                    raise ValueError(f"{name} must be left out for a dense first layer, not {value}")
+                    raise ValueError(
+                        f"{name} must be left out for a dense first layer, not {value}"
+                    )
             if not self.hidden:
-                raise ValueError("hidden must name at least 1 layer for a dense first layer, not ()")
+                raise ValueError(
+                    "hidden must name at least 1 layer for a dense first layer, not ()"
+                )
         return self
 
 
@@ -294,12 +298,12 @@ class Synapses(NamedTuple):
         """Words in the latent memory."""
         return self.rows * self.chunks * self.steps
 
-    def bank(self, row: int) -> int:
-        """Bank that holds ``row``."""
+    def bank(self, row):
+        """Bank that holds ``row``, an int or an array of them."""
         return row % self.block % self.banks
 
-    def slot(self, row: int) -> int:
-        """Position of ``row`` in its bank, in rows."""
+    def slot(self, row):
+        """Position of ``row``, an int or an array of them, in its bank, in rows."""
         return row // self.block * self.groups + row % self.block // self.banks
 
 
@@ -341,9 +345,9 @@ class Params(_Section):
         """
         try:
             # JSON mode: TOML and JSON know arrays, not tuples.
-            return cls.model_validate_json(json.dumps(tree))
+            return cls.model_validate_json(json.dumps(tree, default=str))
         except ValidationError as error:
-            raise ParamsError("; ".join(_complaint(item) for item in error.errors())) from None
+            raise ParamsError("; ".join(_complaints(error))) from None
 
     @classmethod
     def load(cls, source: str | Path) -> "Params":
@@ -356,10 +360,12 @@ class Params(_Section):
         """
         path = Path(source)
         if str(source) in preset_names():
-            text = (resources.files("popflip.golden") / "presets" / f"{source}.toml").read_text()
+            text = (resources.files("popflip.golden") / "presets" / f"{source}.toml").read_text(
+                "utf-8"
+            )
         elif path.suffix == ".toml":
             try:
-                text = path.read_text()
+                text = path.read_text("utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise ParamsError(f"cannot read {path}: {error}") from None
         else:
@@ -374,12 +380,12 @@ class Params(_Section):
         tree.setdefault("name", path.stem)
         return cls.build(tree)
 
-    def replace(self, **sections: dict) -> "Params":
+    def replace(self, **sections: dict | str) -> "Params":
         """Return a copy with some parameters changed, e.g. ``replace(learning={"batch": 16})``."""
         tree = self.model_dump(mode="json")
         for section, changes in sections.items():
             if isinstance(changes, dict):
-                tree[section] = {**tree[section], **changes}
+                tree[section] = {**tree.get(section, {}), **changes}
             else:
                 tree[section] = changes
         return type(self).build(tree)
@@ -570,6 +576,18 @@ def preset_names() -> list[str]:
     )
 
 
+def _complaints(error: ValidationError) -> list[str]:
+    """Clauses of a one-line error."""
+    items = error.errors()
+    # An array of which an entry is wrong is called too short besides.
+    wrong_entry = {item["loc"][:-1] for item in items}
+    return [
+        _complaint(item)
+        for item in items
+        if item["type"] != "too_short" or item["loc"] not in wrong_entry
+    ]
+
+
 def _complaint(item) -> str:
     """One clause of a one-line error from an entry of ``ValidationError.errors()``."""
     where = ".".join(str(part) for part in item["loc"])
@@ -580,8 +598,17 @@ def _complaint(item) -> str:
         return f"{where} is missing"
     if item["type"] == "extra_forbidden":
         return f"{where} is not a parameter"
+    if item["type"] in ("too_short", "too_long"):
+        too_short = item["type"] == "too_short"
+        bound = item["ctx"]["min_length" if too_short else "max_length"]
+        entries = "entry" if bound == 1 else "entries"
+        return (
+            f"{where} must have at {'least' if too_short else 'most'} {bound} {entries}, "
+            f"not {item['ctx']['actual_length']}"
+        )
     text = (
-        text.replace("Input should be ", "must be ")
+        text
+        .replace("Input should be ", "must be ")
         .replace("greater than or equal to", "at least")
         .replace("less than or equal to", "at most")
     )

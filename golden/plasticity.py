@@ -44,7 +44,9 @@ def accumulate(latents, c, latent_max):
     -------
     ndarray of int16, shape (...)
     """
-    return np.clip(latents + c, -latent_max, latent_max, dtype=np.int16)
+    # One more bit than a latent, lest 16 of them wrap before they saturate.
+    total = np.add(latents, c, dtype=np.int32)
+    return np.clip(total, -latent_max, latent_max).astype(np.int16)
 
 
 def flip(weights, latents, tau, reset_on_flip=False):

@@ -30,8 +30,8 @@ all others, dropped ones included; both wrap.
 """
 
 import struct
+from enum import IntEnum, IntFlag
 
-from amaranth.lib import enum
 from amaranth.lib.crc.catalog import CRC16_IBM_3740
 
 __all__ = [
@@ -75,7 +75,7 @@ HEADER = struct.Struct("<BBB")
 MAX_FRAME = HEADER.size + MAX_PAYLOAD + CRC_BYTES
 
 
-class Verb(enum.IntEnum, shape=8):
+class Verb(IntEnum):
     """What a request asks for."""
 
     IDENTIFY = 1
@@ -87,7 +87,7 @@ class Verb(enum.IntEnum, shape=8):
     STATUS = 7
 
 
-class Status(enum.IntEnum, shape=8):
+class Status(IntEnum):
     """What became of a request.
 
     Any but ``OK`` means that it changed nothing.
@@ -109,7 +109,7 @@ class Status(enum.IntEnum, shape=8):
     BUSY = 8
 
 
-class RunFlags(enum.IntFlag, shape=8):
+class RunFlags(IntFlag):
     """The first byte of RUN; see :class:`popflip.rtl.interface.RunLayout`."""
 
     TRAIN = 1

@@ -11,7 +11,7 @@ class Register(NamedTuple):
     """One 32-bit word of region ``registers``."""
 
     name: str
-    index: int
+    index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody calls
     writable: bool
     meaning: str
 

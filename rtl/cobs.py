@@ -40,12 +40,10 @@ class CobsDecoder(wiring.Component):
     """
 
     def __init__(self):
-        super().__init__(
-            {
-                "i": In(stream.Signature(8)),
-                "o": Out(stream.Signature(FrameToken())),
-            }
-        )
+        super().__init__({
+            "i": In(stream.Signature(8)),
+            "o": Out(stream.Signature(FrameToken())),
+        })
 
     def elaborate(self, platform):
         m = Module()
@@ -93,12 +91,10 @@ class CobsEncoder(wiring.Component):
     """
 
     def __init__(self):
-        super().__init__(
-            {
-                "i": In(stream.Signature(FrameToken())),
-                "o": Out(stream.Signature(8)),
-            }
-        )
+        super().__init__({
+            "i": In(stream.Signature(FrameToken())),
+            "o": Out(stream.Signature(8)),
+        })
 
     def elaborate(self, platform):
         m = Module()

@@ -40,12 +40,10 @@ class UartReceiver(wiring.Component):
 
     def __init__(self, divisor: int):
         self._divisor = _checked(divisor)
-        super().__init__(
-            {
-                "rx": In(1, init=1),
-                "o": Out(stream.Signature(8)),
-            }
-        )
+        super().__init__({
+            "rx": In(1, init=1),
+            "o": Out(stream.Signature(8)),
+        })
 
     def elaborate(self, platform):
         m = Module()
@@ -108,12 +106,10 @@ class UartTransmitter(wiring.Component):
 
     def __init__(self, divisor: int):
         self._divisor = _checked(divisor)
-        super().__init__(
-            {
-                "i": In(stream.Signature(8)),
-                "tx": Out(1, init=1),
-            }
-        )
+        super().__init__({
+            "i": In(stream.Signature(8)),
+            "tx": Out(1, init=1),
+        })
 
     def elaborate(self, platform):
         m = Module()

@@ -345,21 +345,23 @@ class UpdateEngine(wiring.Component):
         """Return a bit per lane, one cycle late: there is a contrast, and a synapse to take it."""
         s = self._shape
         place = Cat(step, last_chunk)
-        chunks = {s.chunks - 1} if s.chunks == 1 else {0, s.chunks - 1}  # Only the last differs.
-        masks = {}
+        last = s.chunks - 1
+        masks: dict[frozenset[tuple[int, int]], Signal] = {}
         lanes = []
         for lane in range(s.latent_lanes):
-            holds, holds_not = [], []
-            for chunk in chunks:
-                for number in range(s.steps):
-                    bit = number * s.latent_lanes + lane
-                    inside = bit < s.word_bits and chunk * s.word_bits + bit < s.row_bits
-                    code = number | (chunk == s.chunks - 1) << len(step)
-                    (holds if inside else holds_not).append(code)
-            # At most three different ones: lanes share them.
-            key = tuple(holds_not)
-            if key not in masks:
-                masks[key] = mask = Signal(name=f"mask_{len(masks)}")
-                m.d.sync += mask.eq(adds & place.matches(*holds) if holds_not else adds)
-            lanes.append(masks[key])
+            bits = [(number, number * s.latent_lanes + lane) for number in range(s.steps)]
+            # All chunks but the last are alike; lanes that hold synapses in the same places share
+            # a mask, so that there are three at most.
+            places = {
+                (chunk, number): bit < s.word_bits and chunk * s.word_bits + bit < s.row_bits
+                for chunk in {0, last}
+                for number, bit in bits
+            }
+            holds = frozenset(where for where, inside in places.items() if inside)
+            if holds not in masks:
+                masks[holds] = mask = Signal(name=f"mask_{len(masks)}")
+                codes = [number | (chunk == last) << len(step) for chunk, number in sorted(holds)]
+                inside = 1 if len(holds) == len(places) else place.matches(*codes)
+                m.d.sync += mask.eq(adds & inside)
+            lanes.append(masks[holds])
         return lanes

@@ -135,6 +135,19 @@ def test_active_bound_is_all_of_layer_2_where_it_is_of_no_use(code, bound, expec
     assert params.active_bound == expected
 
 
+@pytest.mark.parametrize(("v0", "expected"), [(127, 5), (128, 40), (256, 40)])
+def test_active_bound_is_of_no_use_where_outputs_start_active(v0, expected):
+    assert local().replace(dynamics={"v0": v0}).active_bound == expected
+    # Only if layer 2 is the output.
+    deeper = local().replace(
+        network={"hidden": [50]},
+        dynamics={"gains": [1, 1, 1], "v0": v0},
+        learning={"tau": [1, 1, 1]},
+        machine={"latent_lanes": [1, 1, 1]},
+    )
+    assert deeper.active_bound == 5
+
+
 def test_margin_bound_by_hand():
     # All 100 inputs and all 40 outputs against the neuron, gains 26 and 9, threshold V / 2.
     assert local().margin_bound == 26 * 100 + 9 * 40 + 128
@@ -241,6 +254,11 @@ REJECTED = [
     ("network", "image", [0, 28], "network.image.0 must be at least 1, not 0"),
     ("network", "image", [28, -1], "network.image.1 must be at least 1, not -1"),
     ("network", "image", [28], "network.image.1 is missing"),
+    ("network", "image", [1, 2, 3], "network.image must have at most 2 entries, not 3"),
+    ("network", "thresholds", [], "network.thresholds must have at least 1 entry, not 0"),
+    ("network", "thresholds", [1] * 9, "network.thresholds must have at most 8 entries, not 9"),
+    ("network", "thresholds", [255], "network.thresholds.0 must be at most 254, not 255"),
+    ("network", "thresholds", [1, -1], "network.thresholds.1 must be at least 0, not -1"),
     ("network", "thresholds", 127, "network.thresholds must be a valid array, not 127"),
     ("network", "first", "conv", "network.first must be 'dense' or 'local', not 'conv'"),
     (
@@ -267,6 +285,7 @@ REJECTED = [
         "network: window must be at most the image's shorter side, 9, not 10",
     ),
     ("network", "hidden", [0], "network.hidden.0 must be at least 1, not 0"),
+    ("network", "hidden", [1] * 7, "network.hidden must have at most 6 entries, not 7"),
     ("network", "classes", 1, "network.classes must be at least 2, not 1"),
     ("network", "classes", 257, "network.classes must be at most 256, not 257"),
     ("network", "classes", "10", "network.classes must be a valid integer, not '10'"),
@@ -283,6 +302,9 @@ REJECTED = [
         *("dynamics", "gains", [1, 2, 3]),
         "dynamics.gains must have 2 entries, one per weight layer, not 3",
     ),
+    ("dynamics", "gains", [1], "dynamics.gains must have at least 2 entries, not 1"),
+    ("dynamics", "gains", [1, 0], "dynamics.gains.1 must be at least 1, not 0"),
+    ("dynamics", "gains", [4097, 1], "dynamics.gains.0 must be at most 4096, not 4097"),
     ("dynamics", "potential_bits", 1, "dynamics.potential_bits must be at least 2, not 1"),
     ("dynamics", "potential_bits", 15, "dynamics.potential_bits must be at most 14, not 15"),
     ("dynamics", "threshold", 1.5, "dynamics.threshold must be a valid integer, not 1.5"),
@@ -328,6 +350,8 @@ REJECTED = [
         *("learning", "tau", [1, 2, 3]),
         "learning.tau must have 2 entries, one per weight layer, not 3",
     ),
+    ("learning", "tau", [1], "learning.tau must have at least 2 entries, not 1"),
+    ("learning", "tau", [0, 1], "learning.tau.0 must be at least 1, not 0"),
     ("learning", "tau_growth", -0.5, "learning.tau_growth must be at least 0, not -0.5"),
     ("learning", "tau_growth", 101.0, "learning.tau_growth must be at most 100, not 101.0"),
     ("learning", "batch", 0, "learning.batch must be at least 1, not 0"),
@@ -360,6 +384,8 @@ REJECTED = [
         *("machine", "latent_lanes", [1, 1, 1]),
         "machine.latent_lanes must have 2 entries, one per weight layer, not 3",
     ),
+    ("machine", "latent_lanes", [1], "machine.latent_lanes must have at least 2 entries, not 1"),
+    ("machine", "latent_lanes", [1, 0], "machine.latent_lanes.1 must be at least 1, not 0"),
     ("machine", "training", 1, "machine.training must be a valid boolean, not 1"),
     ("machine", "uart_divisor", 3, "machine.uart_divisor must be at least 4, not 3"),
     ("machine", "uart_divisor", 65536, "machine.uart_divisor must be at most 65535, not 65536"),
@@ -417,6 +443,19 @@ def test_a_shift_must_leave_something_of_the_image():
         params.replace(learning={"shift": 10})
     message = "learning.shift must be less than the image's shorter side, 10, not 10"
     assert str(caught.value) == message
+
+
+def test_an_unknown_section():
+    with pytest.raises(ParamsError) as caught:
+        local().replace(colours={"red": 1})
+    assert str(caught.value) == "colours is not a parameter"
+
+
+def test_a_date_is_no_number(tmp_path):
+    path = tmp_path / "dated.toml"
+    path.write_text("[network]\ncopies = 1979-05-27\n")
+    with pytest.raises(ParamsError, match=r"^network\.copies must be a valid integer, not '1979-"):
+        Params.load(path)
 
 
 def test_several_complaints_are_one_line():

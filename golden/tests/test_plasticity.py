@@ -38,7 +38,7 @@ def test_contrast_of_two_layers_is_an_outer_product(code):
         assert c[j, i] == single, f"synapse from {i} to {j}"
 
 
-@pytest.mark.parametrize("latent_bits", [2, 3, 8, 15])
+@pytest.mark.parametrize("latent_bits", [2, 3, 8, 16])
 def test_accumulate_saturates_at_both_rails(latent_bits):
     top = (1 << (latent_bits - 1)) - 1
     latents = np.unique(np.clip([-top, -top + 1, -1, 0, 1, top - 1, top], -top, top))

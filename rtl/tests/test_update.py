@@ -9,16 +9,11 @@ from popflip.golden.packing import (
     latents_to_bytes,
     weights_to_bytes,
 )
-from popflip.golden.params import Synapses
 from popflip.golden.plasticity import accumulate, contrast, flip
 from popflip.rtl.synapses import SynapseMemory, synapse_ports
 from popflip.rtl.testing import simulate
-from popflip.rtl.tests.test_synapses import check_collisions, words_of
+from popflip.rtl.tests.test_synapses import check_collisions, synapses, words_of
 from popflip.rtl.update import UpdateEngine
-
-
-def synapses(rows, row_bits, word_bits, banks, block, latent_lanes, latent_bits):
-    return Synapses(0, rows, row_bits, word_bits, banks, block, latent_lanes, latent_bits)
 
 
 SHAPES = {
@@ -69,7 +64,8 @@ class Trial:
         self.latents = self.rng.integers(-self.latent_max, self.latent_max + 1, size, np.int16)
         self.marked = np.zeros(shape.rows, bool)
         self.flips = 0  # golden's
-        self.counted = 0  # the engine's
+        self.words = 0  # weight words that golden changed
+        self.counted = 0  # the engine's flips
         self.cycle = 0
         self.issues, self.latent_writes, self.weight_writes = [], [], []
         self.busy, self.counts = [], []
@@ -100,10 +96,13 @@ class Trial:
                 self.flip(row)
 
     def flip(self, rows):
+        before = self.weights.copy()
         self.weights[rows], self.latents[rows], flips = flip(
             self.weights[rows], self.latents[rows], self.tau, self.reset
         )
         self.flips += flips
+        starts = np.arange(0, self.shape.row_bits, self.shape.word_bits)
+        self.words += np.logical_or.reduceat(before ^ self.weights, starts, axis=1).sum()
 
     # The machine --------------------------------------------------------------------------------
 
@@ -131,7 +130,7 @@ class Trial:
             assert ctx.get(self.engine.stale)
 
     def compare(self, ctx, when):
-        """Compare every word of the memories, padding included, and the count of flips."""
+        """Compare every word of the memories, padding included, and what was flipped."""
         memory, shape = self.dut.memory, self.shape
         expected = words_of(weights_to_bytes(shape, self.weights))
         for address, word in enumerate(expected):
@@ -144,6 +143,7 @@ class Trial:
             got = ctx.get(memory.latents.data[address])
             assert got == word, f"{when}: latent address {address}: {got:#x}, not {word:#x}"
         assert self.counted == self.flips, f"{when}: flips"
+        assert len(self.weight_writes) == self.words, f"{when}: weight words written"
 
     async def tick(self, ctx):
         """Offer a job if one waits, step the clock, answer with the other side's bits."""
@@ -310,6 +310,7 @@ def test_cycles(name):
         trial.weights[:] = True
         trial.latents[:] = 1
         trial.flips = trial.weights.size
+        trial.words = shape.rows * shape.chunks
         trial.compare(ctx, "at the end")
 
     trial.run(bench)

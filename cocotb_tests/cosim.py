@@ -1,0 +1,203 @@
+"""The generated core in a simulator, against the golden model: every bit, every cycle."""
+
+import numpy as np
+
+from popflip.cocotb_tests.simulators import build, play
+from popflip.golden.cycles import CycleModel, StageCycles
+from popflip.golden.model import Model
+from popflip.golden.packing import (
+    RESULTS,
+    latents_from_bytes,
+    latents_to_bytes,
+    memory_map,
+    pack_samples,
+    weights_from_bytes,
+    weights_to_bytes,
+)
+from popflip.golden.params import Params
+from popflip.golden.registers import register_map
+from popflip.rtl.top import identity
+from popflip.rtl.verilog import generate
+
+__all__ = ["build_design", "cosim", "differences", "initial", "train_golden", "train_steps"]
+
+
+def build_design(params: Params, simulator: str, what: str = "core"):
+    """Build the core or the top in a simulator; see :func:`simulators.build`."""
+    key = identity(params).hex()
+    return build(simulator, what, key, lambda: generate(params, what))
+
+
+def initial(params: Params, seed: int) -> Model:
+    """Weights and latents drawn from a seed, some of them due to flip at the first flush."""
+    model = Model.initial(params, seed)
+    rng = np.random.default_rng([seed, 1])
+    latents = [
+        rng.integers(-tau, tau + 1, weights.shape, np.int16)
+        for tau, weights in zip(params.learning.tau, model.weights, strict=True)
+    ]
+    return Model(params, model.weights, latents, sign_seed=model.signs.state)
+
+
+def train_steps(model: Model, x, labels, internal: bool = False) -> list:
+    """Steps that load a model and samples, train on them, and read everything back."""
+    params = model.params
+    packed = pack_samples(params, x, labels)
+    regions = {region.name: region for region in memory_map(params)}
+    registers = {register.name: register.index for register in register_map(params)}
+    steps = [("params", params)]
+    for layer in range(params.depth):
+        shape = params.synapses(layer)
+        steps += [
+            ("write", f"weights{layer}", 0, weights_to_bytes(shape, model.weights[layer])),
+            ("write", f"latents{layer}", 0, latents_to_bytes(shape, model.latents[layer])),
+        ]
+    seed = np.frombuffer(model.signs.state.to_bytes(4, "little"), np.uint8)
+    steps.append(("write", "registers", registers["seed"], seed[None]))
+    run = {"train": 1, "internal": internal, "flush": 1, "first": 0, "count": len(x)}
+    if internal:
+        steps.append(("write", "samples", 0, packed.reshape(-1, 1)))
+    else:
+        steps.append(("samples", packed))
+    steps.append(("run", run))
+    for name in _read_back(params):
+        steps.append(("read", name, 0, regions[name].depth))
+    return steps
+
+
+def _read_back(params):
+    layers = range(params.depth)
+    return [
+        "registers", "results",
+        *(f"weights{layer}" for layer in layers), *(f"latents{layer}" for layer in layers),
+    ]  # fmt: skip
+
+
+def train_golden(model: Model, x, labels) -> dict:
+    """Train the golden model as :func:`train_steps` trains the core; return what to expect."""
+    params, batch = model.params, model.batch
+    clock, cycles = CycleModel(params), StageCycles()
+    predictions, changed, flips = [], 0, np.zeros(params.depth, int)
+    for start in range(0, len(x), batch):
+        chunk = slice(start, start + batch)
+        report, relaxation = model.train(x[chunk], labels[chunk], keep_history=True)
+        for i in range(report.samples):
+            cycles = cycles.plus(clock.sample(relaxation, i))
+        predictions += relaxation.prediction.tolist()
+        changed += report.changed
+        flips += report.flips
+    if model.pending:
+        flips += model.flush()
+        cycles = cycles.plus(clock.flush())
+    expected = {
+        "results": predictions,
+        "batch": batch,
+        "samples": len(x),
+        "correct": int((np.array(predictions) == labels).sum()),
+        "prediction": predictions[-1],
+        "pending": 0,
+        "changed": changed,
+        "restarts": clock.restarts,
+        "seed": model.signs.state,
+        "cycles": cycles.total,
+        **{f"cycles_{stage}": count for stage, count in cycles._asdict().items()},
+    }
+    for layer in range(params.depth):
+        expected |= {
+            f"flips{layer}": int(flips[layer]),
+            f"tau{layer}": model.tau[layer],
+            f"weights{layer}": model.weights[layer].copy(),
+            f"latents{layer}": model.latents[layer].copy(),
+        }
+    return expected
+
+
+def _decode(params: Params, results, n) -> dict:
+    """Turn what :func:`train_steps` reads back into the form of :func:`train_golden`."""
+    raw = dict(zip(_read_back(params), results, strict=True))
+    words = [int.from_bytes(word.tobytes(), "little") for word in raw["registers"]]
+    got = {register.name: words[register.index] for register in register_map(params)}
+    for name in [name for name in got if name.endswith("_lo")]:
+        stem = name.removesuffix("_lo")
+        got[stem] = got.pop(name) | got.pop(f"{stem}_hi") << 32
+    order = np.arange(max(0, n - RESULTS), n)  # a ring: later predictions replace earlier ones
+    got["results"] = dict(zip(order.tolist(), raw["results"][order % RESULTS, 0].tolist()))
+    for layer in range(params.depth):
+        shape = params.synapses(layer)
+        got[f"weights{layer}"] = weights_from_bytes(shape, raw[f"weights{layer}"])
+        got[f"latents{layer}"] = latents_from_bytes(shape, raw[f"latents{layer}"])
+    return got
+
+
+def differences(params: Params, results: list, expected: dict) -> list[str]:
+    """Compare results of :func:`train_steps` with the golden model's.
+
+    Returns
+    -------
+    list of str
+        One line for each memory or counter that differs; empty if all bits and cycles agree.
+    """
+    predictions = expected["results"]
+    got = _decode(params, results, len(predictions))
+    found = []
+    for name, wanted in expected.items():
+        value = got[name]
+        if name == "results":
+            wrong = [i for i, prediction in value.items() if prediction != predictions[i]]
+            if wrong:
+                found.append(f"{len(wrong)} predictions, the first of sample {wrong[0]}")
+        elif isinstance(wanted, np.ndarray):
+            where = np.argwhere(value != wanted)
+            if len(where):
+                row, column = where[0]
+                found.append(
+                    f"{len(where)} of {name}, the first at row {row}, column {column}: "
+                    f"{value[row, column]}, not {wanted[row, column]}"
+                )
+        elif value != wanted:
+            found.append(f"{name}: {value}, not {wanted}")
+    return found
+
+
+def cosim(params: Params, simulator: str, x, labels, seed: int = 1, seconds: float = 240) -> dict:
+    """Train the generated core in a simulator and compare it with the golden model.
+
+    Parameters
+    ----------
+    params : Params
+        Whose machine trains.
+    simulator : {"icarus", "verilator"}
+    x : ndarray of bool, shape (n, n_in)
+        Input bits of the samples.
+    labels : ndarray of int, shape (n,)
+    seed : int
+        Of the weights and latents to begin with.
+    seconds : float
+        Wall-clock time that the simulator may take.
+
+    Returns
+    -------
+    dict
+        ``agree``, whether every weight, latent, prediction, counter and cycle does;
+        ``differences``, a line for each that does not; and of the golden model ``samples``,
+        ``correct``, ``changed``, ``restarts``, ``flips`` (per weight layer) and ``cycles``.
+
+    Raises
+    ------
+    ToolError
+        If a program is missing.
+    BenchError
+        If the simulation does not come to its end.
+    """
+    model = initial(params, seed)
+    design = build_design(params, simulator)
+    results = play(design, "tb_core", train_steps(model, x, labels), seconds=seconds)
+    expected = train_golden(model, x, labels)
+    found = differences(params, results, expected)
+    return {
+        "agree": not found,
+        "differences": found,
+        **{name: expected[name] for name in ("samples", "correct", "changed", "restarts")},
+        "flips": [expected[f"flips{layer}"] for layer in range(params.depth)],
+        "cycles": expected["cycles"],
+    }

@@ -1,0 +1,246 @@
+"""The simulators: generated Verilog in, a bench played in it, its results out.
+
+A *bench* is a module ``tb_*.py`` that runs inside the simulator, where nothing else of a test does.
+It gets a list of *steps* and returns what it saw; what to do and what to expect is decided here,
+outside, by the golden model. Steps and results travel in files (:func:`exchange`).
+"""
+
+import fcntl
+import hashlib
+import os
+import pickle
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from xml.etree import ElementTree
+
+import cocotb_tools.config
+from cocotb_tools.runner import get_runner
+
+from popflip.boards.tools import ToolError, require, verilator
+from popflip.golden.data import cache_folder
+
+__all__ = ["SIMULATORS", "BenchError", "Model", "build", "exchange", "play", "require_simulators"]
+
+#: What a simulator needs.
+SIMULATORS = {
+    "icarus": ("iverilog",),
+    "verilator": ("verilator", "perl", "make", "g++"),
+}
+
+_EXCHANGE = "POPFLIP_BENCH"  # environment variable: the folder of steps and results
+_TAIL = 40  # lines of a log that an error shows
+
+# Verilator has no X; what nobody has set is random instead, so that nothing can depend on it.
+_BUILD_ARGS = {
+    "icarus": ["-g2012"],
+    "verilator": ["-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique", "-O3"],
+}
+_PLUSARGS = {"icarus": [], "verilator": ["+verilator+rand+reset+2", "+verilator+seed+1"]}
+
+
+class BenchError(AssertionError):
+    """A bench failed inside the simulator; the message holds the end of its log."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A design compiled for a simulator.
+
+    Parameters
+    ----------
+    simulator : {"icarus", "verilator"}
+    top : str
+        Name of its top module.
+    folder : Path
+        Where it is kept.
+    """
+
+    simulator: str
+    top: str
+    folder: Path
+
+
+def require_simulators(*names: str) -> None:
+    """Check that all programs of some simulators are there.
+
+    Raises
+    ------
+    ValueError
+        If there is no simulator of that name.
+    ToolError
+        One line that names every program that is missing.
+    """
+    for name in names:
+        if name not in SIMULATORS:
+            raise ValueError(f"simulator must be one of {', '.join(SIMULATORS)}, not {name!r}")
+    require(*dict.fromkeys(program for name in names for program in SIMULATORS[name]))
+
+
+def build(simulator: str, top: str, key: str, verilog: Callable[[], str]) -> Model:
+    """Compile Verilog for a simulator, or find the model that was made earlier.
+
+    Parameters
+    ----------
+    simulator : {"icarus", "verilator"}
+    top : str
+        Name of the top module.
+    key : str
+        Whatever the Verilog follows from: equal keys, equal Verilog.
+    verilog : callable
+        Generates it, if it is needed.
+
+    Raises
+    ------
+    ToolError
+        If a program is missing, or the Verilog does not compile.
+    """
+    require_simulators(simulator)
+    parts = [simulator, _version(simulator), metadata.version("cocotb"), top, key]
+    # The path of cocotb's libraries is in the model.
+    parts += [*_BUILD_ARGS[simulator], str(cocotb_tools.config.libs_dir)]
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    folder = cache_folder() / "benches" / digest
+    file = "sim.vvp" if simulator == "icarus" else top
+    if not (folder / file).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / file).exists():
+                # Not below the cache folder: make gives up where a folder's name has a space.
+                with tempfile.TemporaryDirectory(prefix="popflip-") as work:
+                    _compile(simulator, top, verilog(), Path(work))
+                    partial = folder / f"{os.getpid()}.partial"
+                    try:
+                        shutil.copy(Path(work, "model", file), partial)
+                        os.replace(partial, folder / file)  # Nobody sees half a model.
+                    finally:
+                        partial.unlink(missing_ok=True)
+    return Model(simulator, top, folder)
+
+
+def _version(simulator: str) -> str:
+    if simulator == "verilator":
+        return verilator().version
+    run = subprocess.run(["iverilog", "-V"], capture_output=True, text=True, timeout=60)
+    return run.stdout.partition("\n")[0]
+
+
+def _compile(simulator: str, top: str, verilog: str, work: Path) -> None:
+    (work / "design.v").write_text(verilog)
+    with _environment(verilator().variables if simulator == "verilator" else {}):
+        runner = get_runner(simulator)
+        try:
+            runner.build(
+                sources=[work / "design.v"],
+                hdl_toplevel=top,
+                build_dir=work / "model",
+                build_args=_BUILD_ARGS[simulator],
+                timescale=("1ns", "1ps"),
+                log_file=work / "build.log",
+            )
+        except (SystemExit, subprocess.CalledProcessError) as error:
+            raise ToolError(
+                f"{simulator} does not compile the Verilog of {top}:\n{_tail(work / 'build.log')}"
+            ) from error
+
+
+def play(model: Model, bench: str, steps: list, *, seconds: float = 240) -> list:
+    """Play the steps of a bench in a simulator.
+
+    Parameters
+    ----------
+    model : Model
+    bench : str
+        Module of the bench, such as ``tb_core``.
+    steps : list
+        What the bench understands; anything that can be pickled.
+    seconds : float
+        Wall-clock time after which the simulator is ended.
+
+    Returns
+    -------
+    list
+        What the bench returned.
+
+    Raises
+    ------
+    BenchError
+        If it failed, or did not return in time.
+    """
+    with tempfile.TemporaryDirectory(prefix="popflip-") as name:
+        work = Path(name)
+        (work / "steps").write_bytes(pickle.dumps(steps))
+        log = work / "bench.log"
+        with _environment({_EXCHANGE: name}, without="PYTEST_CURRENT_TEST"):
+            runner = get_runner(model.simulator)
+            try:
+                results = runner.test(
+                    test_module=f"popflip.cocotb_tests.{bench}",
+                    hdl_toplevel=model.top,
+                    hdl_toplevel_lang="verilog",
+                    build_dir=model.folder,
+                    test_dir=work,
+                    results_xml=str(work / "results.xml"),
+                    plusargs=_PLUSARGS[model.simulator],
+                    log_file=log,
+                    extra_env={"POPFLIP_SECONDS": str(seconds)},
+                )
+            except SystemExit:
+                results = work / "results.xml"
+        if not _passed(results) or not (work / "results").exists():
+            raise BenchError(f"{bench} failed in {model.simulator}:\n{_tail(log)}")
+        return pickle.loads((work / "results").read_bytes())
+
+
+def _passed(results: Path) -> bool:
+    """Tell whether a results file is there, speaks of a test, and of no failure."""
+    try:
+        cases = list(ElementTree.parse(results).iter("testcase"))
+    except (OSError, ElementTree.ParseError):
+        return False
+    return bool(cases) and not any(
+        case.find(bad) is not None for case in cases for bad in ("failure", "error", "skipped")
+    )
+
+
+@contextmanager
+def exchange():
+    """Give a bench its steps and a list to put its results in; they are kept if it does not fail.
+
+    Yields
+    ------
+    steps, results : list
+    """
+    folder = Path(os.environ[_EXCHANGE])
+    results = []
+    yield pickle.loads((folder / "steps").read_bytes()), results
+    (folder / "results").write_bytes(pickle.dumps(results))
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str], without: str = ""):
+    """Change this process's environment, which cocotb's runner hands on, for a moment.
+
+    ``without`` is taken out: the runner has manners of its own under pytest.
+    """
+    before = dict(os.environ)
+    os.environ.update(variables)
+    os.environ.pop(without, None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _tail(log: Path) -> str:
+    try:
+        return "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL:])
+    except OSError:
+        return "(it left no log)"

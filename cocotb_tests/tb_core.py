@@ -1,0 +1,122 @@
+"""A host and a sample store at the ports of the trainer core.
+
+Steps are tuples that begin with
+
+- ``"params"``, Params: always first;
+- ``"samples"``, packed samples: what the store holds;
+- ``"write"``, region, address, words;
+- ``"read"``, region, address, count: the words are a result;
+- ``"run"``, fields of RunLayout in a dict: waits for its end.
+"""
+
+import random
+
+import cocotb
+import numpy as np
+
+from popflip.cocotb_tests.bus import Ports
+from popflip.cocotb_tests.simulators import exchange
+from popflip.golden.packing import memory_map
+from popflip.rtl.interface import HostSignature, RunLayout
+
+
+class Host:
+    def __init__(self, ports, params):
+        self.ports, self.samples = ports, []
+        self.regions = {region.name: region for region in memory_map(params)}
+        self.command = HostSignature(params).members["command"].signature.payload_shape
+
+    async def store(self):
+        """Answer requests for samples for ever, with a pause now and then."""
+        ports, pauses = self.ports, random.Random(1)
+        while True:
+            await ports.settle()
+            if not ports.get("store__request__valid"):
+                await ports.rises("store__request__valid")
+                await ports.settle()
+            number = ports.get("store__request__payload")
+            await ports.next()
+            ports.set(store__request__ready=1)
+            await ports.next()
+            ports.set(store__request__ready=0)
+            for byte in self.samples[number]:
+                while pauses.random() < 0.02:
+                    await ports.next()
+                ports.set(store__data__valid=1, store__data__payload=int(byte))
+                await ports.settle()
+                while not ports.get("store__data__ready"):
+                    await ports.rises("store__data__ready")
+                    await ports.settle()
+                await ports.next()
+                ports.set(store__data__valid=0)
+
+    async def write(self, region, address, words):
+        region = self.regions[region]
+        for number, word in enumerate(words, address):
+            payload = fields(
+                self.command, write=1, region=region.index, address=number,
+                data=int.from_bytes(bytes(word), "little"),
+            )  # fmt: skip
+            self.ports.set(host__command__valid=1, host__command__payload=payload)
+            await self.ports.settle()
+            assert self.ports.get("host__command__ready")
+            await self.ports.next()
+        self.ports.set(host__command__valid=0)
+
+    async def read(self, region, address, count):
+        """Read words, one a cycle; replies come in order."""
+        region, words, asked, waited = self.regions[region], [], 0, 0
+        while len(words) < count:
+            if asked < count:
+                payload = fields(self.command, region=region.index, address=address + asked)
+                self.ports.set(host__command__valid=1, host__command__payload=payload)
+            await self.ports.settle()
+            asked += asked < count and self.ports.get("host__command__ready")
+            if self.ports.get("host__reply__valid"):
+                words.append(self.ports.get("host__reply__payload"))
+            else:
+                waited += 1
+                assert waited < 16, f"no reply from {region.name} {address + len(words)}"
+            await self.ports.next()
+            self.ports.set(host__command__valid=0)
+        size = region.word_bytes
+        data = b"".join(word.to_bytes(size, "little") for word in words)
+        return np.frombuffer(data, np.uint8).reshape(count, size)
+
+    async def run(self, request):
+        self.ports.set(host__run__valid=1, host__run__payload=fields(RunLayout(), **request))
+        await self.ports.settle()
+        assert self.ports.get("host__run__ready")
+        await self.ports.next()
+        self.ports.set(host__run__valid=0)
+        await self.ports.settle()
+        while self.ports.get("host__busy"):
+            await self.ports.falls("host__busy")
+            await self.ports.settle()
+        await self.ports.next()
+
+
+def fields(layout, **values):
+    """Pack fields of a structure, the others 0, into an integer."""
+    return sum(int(value) << layout[name].offset for name, value in values.items())
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")  # 10 million cycles
+async def bench(dut):
+    with exchange() as (steps, results):
+        [(_, params), *steps] = steps
+        ports = Ports(dut)
+        host = Host(ports, params)
+        await ports.begin(
+            host__command__valid=0, host__command__payload=0, host__run__valid=0,
+            host__run__payload=0, host__stop=0, store__request__ready=0,
+            store__data__valid=0, store__data__payload=0,
+        )  # fmt: skip
+        ports.beside(host.store())
+        for what, *arguments in steps:
+            if what == "samples":
+                [host.samples] = arguments
+            else:
+                result = await getattr(host, what)(*arguments)
+                if what == "read":
+                    results.append(result)
