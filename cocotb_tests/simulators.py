@@ -38,7 +38,7 @@ _TAIL = 40  # lines of a log that an error shows
 
 # Verilator has no X; what nobody has set is random instead, so that nothing can depend on it.
 _BUILD_ARGS = {
-    "icarus": ["-g2012"],
+    "icarus": [],
     "verilator": ["-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique", "-O3"],
 }
 _PLUSARGS = {"icarus": [], "verilator": ["+verilator+rand+reset+2", "+verilator+seed+1"]}

@@ -24,7 +24,7 @@ class Host:
     def __init__(self, ports, params):
         self.ports, self.samples = ports, []
         self.regions = {region.name: region for region in memory_map(params)}
-        self.command = HostSignature(params).members["command"].signature.payload_shape
+        self.command = HostSignature(params).members["command"].signature.members["payload"].shape
 
     async def store(self):
         """Answer requests for samples for ever, with a pause now and then."""

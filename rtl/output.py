@@ -162,7 +162,8 @@ class OutputLayer(wiring.Component):
         m.d.comb += self.idle.eq(~issuing & ~valid.any())
 
         free_active = Signal.like(self.active)
-        frozen = [self.v_free.word_select(j, v_bits) for j in range(n)]
+        frozen = [Signal(v_bits, name=f"v_free{j}") for j in range(n)]
+        m.d.comb += self.v_free.eq(Cat(frozen))
         with m.If(self.save):
             m.d.sync += [frozen[j].eq(v[j]) for j in range(n)]
             m.d.sync += [self.free.eq(self.last), free_active.eq(self.active)]

@@ -179,16 +179,18 @@ class RelaxEngine(wiring.Component):
 
         # An application adds the word to the counters, or takes it away; with the sign code a
         # change of activation counts twice.
+        # (A register each, not one wide register: simulators handle small ones far faster.)
+        dots = [Signal(self.dots[0].shape(), name=f"dot{j}") for j in range(n_upper)]
+        m.d.comb += [self.dots[j].eq(dot) for j, dot in enumerate(dots)]
         for c in range(shape.chunks):
             with m.If(fetched.apply & (fetched.chunk == c)):
-                for lane in range(min(shape.word_bits, n_upper - c * shape.word_bits)):
-                    dot = self.dots[c * shape.word_bits + lane]
+                for lane, dot in enumerate(dots[c * shape.word_bits :][: shape.word_bits]):
                     step = Mux(word[lane] == fetched.up, 1, -1)
                     if not heaviside:
                         step = Mux(fetched.single, step, step << 1)
                     m.d.sync += dot.eq(dot + step)
         with m.If(self.clear):
-            m.d.sync += self.dots.eq(0)
+            m.d.sync += [dot.eq(0) for dot in dots]
 
         # A visit counts the agreements: the feedback of the neuron.
         m.submodules.count = tree = self._tree

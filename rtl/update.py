@@ -351,7 +351,7 @@ class UpdateEngine(wiring.Component):
         for lane in range(s.latent_lanes):
             bits = [(number, number * s.latent_lanes + lane) for number in range(s.steps)]
             # All chunks but the last are alike; lanes that hold synapses in the same places share
-            # a mask, so that there are three at most.
+            # a mask, so that there are only a few.
             places = {
                 (chunk, number): bit < s.word_bits and chunk * s.word_bits + bit < s.row_bits
                 for chunk in {0, last}

@@ -1,5 +1,7 @@
 """Verilog of the generated hardware, and what an engineer needs beside it."""
 
+import re
+
 from amaranth.back import verilog
 from amaranth.hdl import Const, Value
 from amaranth.lib import wiring
@@ -49,6 +51,12 @@ def convert(component: wiring.Component, name: str) -> str:
         if not isinstance(value, Const):
             # The direction follows from whether the component drives it.
             ports["__".join(map(str, path))] = (value, None)
-    return verilog.convert(
+    text = verilog.convert(
         component, name=name, ports=ports, emit_src=False, strip_internal_attrs=True
+    )
+    # Yosys has every combinational block wait for a register that it initialises, so that the block
+    # runs once in the beginning. A simulator of SystemVerilog (Icarus with -g2012) initialises
+    # where a register is declared before any block waits, and leaves the block at X.
+    return re.sub(
+        r"^( *)reg (\\\$auto\$\S+ ) = 0;$", r"\1reg \2;\n\1initial \2= 0;", text, flags=re.M
     )

@@ -48,6 +48,8 @@ class SimulatedBoard(Transport):
 
     Attributes
     ----------
+    stall : int
+        Cycles for which the core takes no command.
     to_board, to_host : function of bytes to bytes
         What the line does to each write of the host, and to each piece that the host reads.
     """
@@ -56,6 +58,7 @@ class SimulatedBoard(Transport):
         self.memory = {r.index: [0] * r.depth for r in REGIONS.values()}
         self.busy, self.runs, self.stops = False, [], 0
         self.writes = []
+        self.stall = 0
         self.to_board = self.to_host = lambda data: data
         self._out, self._in, self._cycles = deque(), bytearray(), 0
         self._dut = RequestServer(PARAMS, IDENTITY)
@@ -98,14 +101,17 @@ class SimulatedBoard(Transport):
 
     async def _core(self, ctx):
         port = self._dut.host
-        ctx.set(port.command.ready, 1)
         while True:
+            ready = self.stall == 0
+            self.stall -= not ready
+            ctx.set(port.command.ready, ready)
             ctx.set(port.busy, self.busy)
             ctx.set(port.run.ready, not self.busy)
             _, _, valid, command, run_valid, run, stop = await ctx.tick().sample(
                 port.command.valid, port.command.p, port.run.valid, port.run.p, port.stop
             )
             ctx.set(port.reply.valid, 0)
+            valid = valid and ready
             if valid and command.write:
                 self.memory[command.region][command.address] = command.data
             elif valid:
@@ -400,6 +406,15 @@ def test_a_late_answer_is_not_taken_for_another(hasty, board):
         hasty.read(region, 0, 2)
     board.to_host = once(lambda data: b"".join(held) + data)
     np.testing.assert_array_equal(hasty.read(region, 2, 2), words[2:4])
+
+
+def test_a_slow_answer_is_let_pass_before_asking_again(board):
+    """The board would not hear the second request before it has answered the first."""
+    region = REGIONS["weights0"]
+    board.stall = 1500
+    link = Link(board, PARAMS, timeout=1000 * CYCLE, quiet=1500 * CYCLE, retries=1)
+    assert link.read(region).shape == (region.depth, region.word_bytes)
+    assert [len(data) > 1 for data in board.writes] == [True, False, True]
 
 
 def test_a_lost_run_is_not_sent_again(hasty, board):

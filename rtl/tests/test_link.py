@@ -334,6 +334,7 @@ REFUSED = {
     "read-far": (*request(Verb.READ, WEIGHTS.index, 1 << 31, 1), Status.OUT_OF_RANGE),
     "read-wraps": (*request(Verb.READ, WEIGHTS.index, (1 << 32) - 1, 2), Status.OUT_OF_RANGE),
     "read-too-many": (*request(Verb.READ, WEIGHTS.index, 0, 65535), Status.OUT_OF_RANGE),
+    "read-4096": (*request(Verb.READ, WEIGHTS.index, 0, 1 << 12), Status.OUT_OF_RANGE),
     "write-short": (Verb.WRITE, b"\0" * 4, Status.BAD_LENGTH),
     "write-part-of-word": (
         *request(Verb.WRITE, WEIGHTS.index, 0, tail=WORD + WORD[1:]),

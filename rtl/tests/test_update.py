@@ -15,7 +15,6 @@ from popflip.rtl.testing import simulate
 from popflip.rtl.tests.test_synapses import check_collisions, synapses, words_of
 from popflip.rtl.update import UpdateEngine
 
-
 SHAPES = {
     "divides-nothing": synapses(12, 13, 5, 3, 4, 2, 3),
     "last-group-short": synapses(14, 13, 5, 3, 7, 3, 4),
