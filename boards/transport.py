@@ -80,6 +80,8 @@ class SerialTransport(Transport):
     """
 
     def __init__(self, port: str, baud: int):
+        if baud < 1:  # 0 is a command to hang up
+            raise ValueError(f"baud must be at least 1, not {baud!r}")
         self._name = port
         self._port: serial.Serial | None = None
         try:
@@ -87,7 +89,7 @@ class SerialTransport(Transport):
             self._port = serial.Serial(
                 port, baud, timeout=0, write_timeout=_WRITE_TIMEOUT, exclusive=True
             )
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise TransportError(f"serial port {port} cannot be set to {baud} baud") from error
         except (OSError, termios.error) as error:
             raise TransportError(_why_closed(port, error)) from error

@@ -52,8 +52,9 @@ def train_steps(model: Model, x, labels, internal: bool = False) -> list:
             ("write", f"weights{layer}", 0, weights_to_bytes(shape, model.weights[layer])),
             ("write", f"latents{layer}", 0, latents_to_bytes(shape, model.latents[layer])),
         ]
-    seed = np.frombuffer(model.signs.state.to_bytes(4, "little"), np.uint8)
-    steps.append(("write", "registers", registers["seed"], seed[None]))
+    for name, value in (("seed", model.signs.state), ("batch", model.batch)):
+        word = np.frombuffer(value.to_bytes(4, "little"), np.uint8)
+        steps.append(("write", "registers", registers[name], word[None]))
     run = {"train": 1, "internal": internal, "flush": 1, "first": 0, "count": len(x)}
     if internal:
         steps.append(("write", "samples", 0, packed.reshape(-1, 1)))
@@ -76,7 +77,7 @@ def _read_back(params):
 def train_golden(model: Model, x, labels) -> dict:
     """Train the golden model as :func:`train_steps` trains the core; return what to expect."""
     params, batch = model.params, model.batch
-    clock, cycles = CycleModel(params), StageCycles()
+    clock, cycles = CycleModel(params, batch), StageCycles()
     predictions, changed, flips = [], 0, np.zeros(params.depth, int)
     for start in range(0, len(x), batch):
         chunk = slice(start, start + batch)
@@ -121,7 +122,8 @@ def _decode(params: Params, results, n) -> dict:
         stem = name.removesuffix("_lo")
         got[stem] = got.pop(name) | got.pop(f"{stem}_hi") << 32
     order = np.arange(max(0, n - RESULTS), n)  # a ring: later predictions replace earlier ones
-    got["results"] = dict(zip(order.tolist(), raw["results"][order % RESULTS, 0].tolist()))
+    kept = raw["results"][order % RESULTS, 0]
+    got["results"] = dict(zip(order.tolist(), kept.tolist(), strict=True))
     for layer in range(params.depth):
         shape = params.synapses(layer)
         got[f"weights{layer}"] = weights_from_bytes(shape, raw[f"weights{layer}"])
@@ -159,7 +161,16 @@ def differences(params: Params, results: list, expected: dict) -> list[str]:
     return found
 
 
-def cosim(params: Params, simulator: str, x, labels, seed: int = 1, seconds: float = 240) -> dict:
+def cosim(
+    params: Params,
+    simulator: str,
+    x,
+    labels,
+    *,
+    seed: int = 1,
+    batch: int | None = None,
+    seconds: float = 240,
+) -> dict:
     """Train the generated core in a simulator and compare it with the golden model.
 
     Parameters
@@ -172,6 +183,8 @@ def cosim(params: Params, simulator: str, x, labels, seed: int = 1, seconds: flo
     labels : ndarray of int, shape (n,)
     seed : int
         Of the weights and latents to begin with.
+    batch : int, optional
+        Samples between flips; the parameters' own if left out.
     seconds : float
         Wall-clock time that the simulator may take.
 
@@ -190,6 +203,8 @@ def cosim(params: Params, simulator: str, x, labels, seed: int = 1, seconds: flo
         If the simulation does not come to its end.
     """
     model = initial(params, seed)
+    if batch is not None:
+        model.batch = batch
     design = build_design(params, simulator)
     results = play(design, "tb_core", train_steps(model, x, labels), seconds=seconds)
     expected = train_golden(model, x, labels)

@@ -69,18 +69,34 @@ class Relaxation:
 
 @dataclass
 class Report:
-    """Totals over the samples of one or several batches."""
+    """Totals over the samples of one or several batches.
+
+    Attributes
+    ----------
+    samples, correct : int
+        Samples, and how many of them were predicted rightly.
+    changed : int
+        Neurons of layer 1 whose activation differed between the ends, over all samples.
+    flips : list of int
+        Weights flipped, by weight layer.
+    cycles : dict of int
+        Clock cycles by stage and in ``total``; empty where nobody counts them.
+    """
 
     samples: int = 0
     correct: int = 0
     changed: int = 0
     flips: list = field(default_factory=list)
+    cycles: dict = field(default_factory=dict)
 
     def __iadd__(self, other):
         self.samples += other.samples
         self.correct += other.correct
         self.changed += other.changed
-        self.flips = [a + b for a, b in zip(self.flips or [0] * len(other.flips), other.flips)]
+        flips = self.flips or [0] * len(other.flips)
+        self.flips = [a + b for a, b in zip(flips, other.flips, strict=True)]
+        for stage, count in other.cycles.items():
+            self.cycles[stage] = self.cycles.get(stage, 0) + count
         return self
 
 
@@ -132,7 +148,9 @@ class Model:
         rng = np.random.default_rng(seed)
         shapes = [params.synapses(layer) for layer in range(params.depth)]
         weights = [rng.integers(0, 2, (s.rows, s.row_bits)).astype(bool) for s in shapes]
-        return cls(params, weights, sign_seed=seed % 0xFFFF_FFFF + 1)
+        # A small seed would be a state that draws zeros for long: mix it first.
+        state = int(np.random.SeedSequence(seed).generate_state(1)[0])
+        return cls(params, weights, sign_seed=state or 1)
 
     # Relaxation -----------------------------------------------------------------------------
 
@@ -347,7 +365,7 @@ class Model:
         self.pending = 0
         return counts
 
-    def energy(self, a, x, v=None):
+    def energy(self, a, x):
         """Energy whose descent the hidden halves of a sweep are, without the outputs' own terms.
 
         ``E = -sum_l gain_l value(a_(l+1)) . w_l value(a_l) + threshold * sum value(a_hidden)``.

@@ -314,9 +314,7 @@ class TrainerCore(wiring.Component):
 
         with m.If(self.host.stop):
             m.d.sync += stopping.eq(1)
-        m.d.comb += sample.release.eq(
-            finish | sample.full & feeder.stop
-        )
+        m.d.comb += sample.release.eq(finish | sample.full & feeder.stop)
 
         # A layer is visited again once a neighbour has changed.
         for layer, engine in relax.items():
@@ -454,9 +452,7 @@ class TrainerCore(wiring.Component):
         command = self.host.command
         asked = {name: Signal(name=f"ask_{name}") for name in regions}
         for name, region in regions.items():
-            m.d.comb += asked[name].eq(
-                command.valid & (command.payload.region == region.index)
-            )
+            m.d.comb += asked[name].eq(command.valid & (command.payload.region == region.index))
         host_write = command.payload.write
         replies = {}
         for layer, memory in enumerate(memories):
@@ -493,9 +489,7 @@ class TrainerCore(wiring.Component):
                 replies[f"latents{layer}"] = memory.latent_read.data
                 with m.If((ask | asked[f"latents{layer}"]) & host_write & ~self.host.busy):
                     m.d.comb += touch.eq(1)
-            _host_port(
-                m, ask & ~self.host.busy, command.payload, port, memory.weight_write
-            )
+            _host_port(m, ask & ~self.host.busy, command.payload, port, memory.weight_write)
             replies[f"weights{layer}"] = port.data
 
         m.submodules.results = results = Memory(shape=8, depth=RESULTS, init=[])

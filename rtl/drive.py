@@ -169,9 +169,7 @@ class DriveEngine(wiring.Component):
             with m.If(en):
                 m.d.sync += [
                     dot.eq(Mux(first[depth - 3], 0, dot) + (count << 1) - mask),
-                    margins[bank].eq(
-                        times(dot, p.dynamics.gains[0]) - p.dynamics.hidden_threshold
-                    ),
+                    margins[bank].eq(times(dot, p.dynamics.gains[0]) - p.dynamics.hidden_threshold),
                 ]
 
         # A group in hand leaves item by item; the pipeline behind it stalls while it is not done.

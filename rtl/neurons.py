@@ -26,9 +26,7 @@ class PlaceLayout(data.StructLayout):
 
 def dots_layout(params: Params, layer: int) -> data.ArrayLayout:
     """The counters of layer ``layer``: one signed dot product per neuron."""
-    return data.ArrayLayout(
-        signed(ceil_log2(params.sizes[layer - 1] + 1) + 1), params.sizes[layer]
-    )
+    return data.ArrayLayout(signed(ceil_log2(params.sizes[layer - 1] + 1) + 1), params.sizes[layer])
 
 
 class NeuronSignature(wiring.Signature):
@@ -109,9 +107,7 @@ class ItemList(wiring.Component):
         state_layout = data.StructLayout({
             "margin": ItemLayout(self._params)["margin"].shape, "first": 1, "last": 1,
         })  # fmt: skip
-        m.submodules.places = places = Memory(
-            shape=PlaceLayout(self._params, 1), depth=n, init=[]
-        )
+        m.submodules.places = places = Memory(shape=PlaceLayout(self._params, 1), depth=n, init=[])
         m.submodules.states = states = Memory(shape=state_layout, depth=n, init=[])
 
         m.d.comb += self.index.eq(Mux(self.item.undecided, port.count, n - 1 - port.decided))

@@ -111,9 +111,7 @@ class RelaxEngine(wiring.Component):
             "learning": In(1),
             "swap": In(1),
             "job": Out(stream.Signature(JobLayout(self._shape))),
-            "changed": Out(
-                stream.Signature(data.StructLayout({"place": self._place, "up": 1}))
-            ),
+            "changed": Out(stream.Signature(data.StructLayout({"place": self._place, "up": 1}))),
         })
 
     def elaborate(self, platform):
@@ -163,9 +161,7 @@ class RelaxEngine(wiring.Component):
             m.d.sync += stage.eq(stages[-1])
             stages.append(stage)
         address = Signal(range(shape.weight_depth))
-        m.d.sync += address.eq(
-            times(port.place.row, shape.chunks) + stages[1].chunk
-        )
+        m.d.sync += address.eq(times(port.place.row, shape.chunks) + stages[1].chunk)
         m.d.comb += [
             self.w_address.eq(address),
             self.w_en.eq(stages[2].visit | stages[2].apply),
@@ -216,9 +212,7 @@ class RelaxEngine(wiring.Component):
             ]
         feedback = Signal(signed(ceil_log2(n_upper + 1) + 1))
         with m.If(complete[self._tree_latency]):
-            m.d.sync += feedback.eq(
-                (total << 1) - (self.upper_active if heaviside else n_upper)
-            )
+            m.d.sync += feedback.eq((total << 1) - (self.upper_active if heaviside else n_upper))
             m.d.sync += result_index.eq(result_index + 1)
         with m.If(self.visit):
             m.d.sync += result_index.eq(0)
@@ -250,9 +244,7 @@ class RelaxEngine(wiring.Component):
         rest = Mux(self.upper_differs, port.decided, 0)
         m.d.comb += [
             differs.eq(port.first != port.last),
-            needed.eq(
-                differs | self.upper_differs & (port.first | port.last if heaviside else 1)
-            ),
+            needed.eq(differs | self.upper_differs & (port.first | port.last if heaviside else 1)),
             self.job.valid.eq(walk_valid & needed),
             self.job.payload.row.eq(port.place.row),
             self.job.payload.slot.eq(port.place.row),
@@ -302,18 +294,14 @@ class RelaxEngine(wiring.Component):
         with m.Else():
             m.d.comb += [tail.key.eq(decision_index), tail.up.eq(bit)]
         learn_push = walk_valid & differs & self.job.ready if self._layer == 1 else 0
-        m.d.comb += queue.w_en.eq(
-            self.push | Mux(self.learning, learn_push, self.toggled)
-        )
+        m.d.comb += queue.w_en.eq(self.push | Mux(self.learning, learn_push, self.toggled))
 
         # Out of it: applications, or the layer below's update.
         m.d.comb += [
             self.changed.valid.eq(self.learning & queue.r_rdy),
             self.changed.payload.place.eq(head.key),
             self.changed.payload.up.eq(head.up),
-            queue.r_en.eq(
-                Mux(self.learning, self.changed.ready, request.apply & request.last)
-            ),
+            queue.r_en.eq(Mux(self.learning, self.changed.ready, request.apply & request.last)),
         ]
         busy = Cat(
             visiting, walking, walk_valid, queue.level != 0, counted.any(),

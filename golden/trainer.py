@@ -1,0 +1,499 @@
+"""The training loop: epochs, test error, checkpoints and logs, on any machine.
+
+A *machine* is what computes: :class:`GoldenMachine` here, a board or the virtual board in
+:mod:`popflip.boards.machine`. The loop is the same, and so are the bits::
+
+    params = Params.load("local-small")
+    machine = GoldenMachine(params)
+    trainer = Trainer(params, data.load("mnist"), machine, seed=1)
+    trainer.run(epochs=1)
+    print(trainer.history[-1].test_error)
+"""
+
+import csv
+import io
+import json
+import os
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from popflip.golden.data import Dataset, draw_shifts, encode, shift_images
+from popflip.golden.lfsr import Lfsr
+from popflip.golden.model import Model, Report
+from popflip.golden.params import Params, ceil_div
+
+__all__ = [
+    "CheckpointError",
+    "EpochLog",
+    "GoldenMachine",
+    "Machine",
+    "NetworkState",
+    "Progress",
+    "Trainer",
+    "differences",
+    "initial_state",
+    "write_atomically",
+]
+
+#: Samples that the machine is given at a time, about; what Ctrl-C waits for.
+CHUNK = 256
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message is one line for the user."""
+
+
+@dataclass
+class NetworkState:
+    """Everything that a network has learned, and the state of its random choices.
+
+    Attributes
+    ----------
+    weights : list of ndarray of bool, shape (rows, row_bits)
+    latents : list of ndarray of int16, shape (rows, row_bits)
+    sign_state : int
+        State of the generator that draws signs of nudging.
+    """
+
+    weights: list
+    latents: list
+    sign_state: int
+
+
+class Machine(Protocol):
+    """Something that trains a network. Samples are numbered within those last loaded."""
+
+    def write_state(self, state: NetworkState) -> None:
+        """Take over a network."""
+
+    def read_state(self) -> NetworkState:
+        """Return the network; at the end of a batch only."""
+
+    def set_tau(self, tau: tuple[int, ...]) -> None:
+        """Set the flip thresholds."""
+
+    def load(self, x: np.ndarray, labels: np.ndarray) -> None:
+        """Take the samples that later calls speak of: bool (n, n_in) and classes (n,)."""
+
+    def train(self, first: int, count: int, flush: bool) -> Report:
+        """Learn from ``count`` samples; ``flush`` ends the last batch even if it is not full."""
+
+    def infer(self, first: int, count: int) -> tuple[Report, np.ndarray]:
+        """Predict ``count`` samples; also return the predictions."""
+
+
+def initial_state(params: Params, seed: int) -> NetworkState:
+    """State that training with ``seed`` begins with: random weights, latents zero."""
+    model = Model.initial(params, seed)
+    return NetworkState(model.weights, model.latents, model.signs.state)
+
+
+class GoldenMachine:
+    """The golden model as a machine.
+
+    Parameters
+    ----------
+    params : Params
+    """
+
+    def __init__(self, params: Params):
+        self.params = params
+        self.write_state(initial_state(params, 1))
+
+    def write_state(self, state: NetworkState) -> None:
+        """Take over a network."""
+        self._model = Model(self.params, state.weights, state.latents, state.sign_state)
+
+    def read_state(self) -> NetworkState:
+        """Return the network."""
+        model = self._model
+        copies = [[array.copy() for array in arrays] for arrays in (model.weights, model.latents)]
+        return NetworkState(*copies, model.signs.state)
+
+    def set_tau(self, tau: tuple[int, ...]) -> None:
+        """Set the flip thresholds."""
+        self._model.tau = tau
+
+    def load(self, x: np.ndarray, labels: np.ndarray) -> None:
+        """Take the samples that later calls speak of."""
+        self._x, self._labels = x, labels
+
+    def train(self, first: int, count: int, flush: bool) -> Report:
+        """Learn from ``count`` samples."""
+        model, total, end = self._model, Report(flips=[0] * self.params.depth), first + count
+        while first < end:
+            n = min(end - first, model.batch - model.pending)
+            report, _ = model.train(self._x[first : first + n], self._labels[first : first + n])
+            total += report
+            first += n
+        if flush and model.pending:
+            total += Report(flips=model.flush())
+        return total
+
+    def infer(self, first: int, count: int) -> tuple[Report, np.ndarray]:
+        """Predict ``count`` samples."""
+        parts = [
+            self._model.relax(self._x[i : min(i + 64, first + count)]).prediction
+            for i in range(first, first + count, 64)
+        ]
+        predictions = np.concatenate(parts)
+        correct = int((predictions == self._labels[first : first + count]).sum())
+        return Report(count, correct, 0, [0] * self.params.depth), predictions
+
+
+@dataclass
+class EpochLog:
+    """What one epoch came to; errors in percent."""
+
+    epoch: int
+    samples: int
+    train_error: float
+    test_error: float
+    changed_per_sample: float
+    flips: list[int]
+    tau: list[int]
+    seconds: float
+    samples_per_s: float
+    cycles_per_sample: float | None = None
+    cycles_per_inference: float | None = None
+    stage_cycles: dict = field(default_factory=dict)
+
+
+@dataclass
+class Progress:
+    """Where an epoch is, for whoever shows it."""
+
+    epoch: int
+    epochs: int
+    phase: str
+    done: int
+    total: int
+    seconds: float
+    report: Report
+
+    @property
+    def error(self) -> float:
+        """Percent of the samples so far that were predicted wrongly."""
+        return 100 * (1 - self.report.correct / max(1, self.report.samples))
+
+
+class Trainer:
+    """Train a network on a data set, epoch by epoch.
+
+    Parameters
+    ----------
+    params : Params
+    data : Dataset
+    machine : Machine
+    seed : int
+        Decides the initial weights, the order of the samples in each epoch and their shifts.
+    samples : int, optional
+        Training images per epoch: the first so many of the data set; all if left out.
+    test_samples : int, optional
+        Test images, likewise.
+
+    Attributes
+    ----------
+    epoch, position : int
+        Complete epochs, and samples done of the next one.
+    history : list of EpochLog
+    stop_requested : bool
+        Set it from anywhere (a signal handler) to end :meth:`run` after the chunk in hand.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        data: Dataset,
+        machine: Machine,
+        *,
+        seed: int = 1,
+        samples: int | None = None,
+        test_samples: int | None = None,
+    ):
+        _check_data(params, data)
+        if seed < 0:
+            raise ValueError(f"seed must be at least 0, not {seed}")
+        limits = {
+            "samples": (samples, len(data.train_labels)),
+            "test_samples": (test_samples, len(data.test_labels)),
+        }
+        for name, (value, most) in limits.items():
+            if value is not None and not 1 <= value <= most:
+                raise ValueError(f"{name} must be 1 to {most}, not {value}")
+        self.params, self.data, self.machine, self.seed = params, data, machine, seed
+        self.samples = samples or len(data.train_labels)
+        self.test_samples = test_samples or len(data.test_labels)
+        self.epoch = self.position = 0
+        self.history: list[EpochLog] = []
+        self.stop_requested = False
+        self._so_far = Report(flips=[0] * params.depth)
+        self._seconds = 0.0
+        machine.write_state(initial_state(params, seed))
+
+    # Data -----------------------------------------------------------------------------------
+
+    def epoch_samples(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Input bits and labels of the training samples of an epoch, in their order."""
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(self.samples)
+        images = self.data.train_images[order]
+        if self.params.learning.shift:
+            state = int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0])
+            dx, dy = draw_shifts(Lfsr(state or 1), self.samples, self.params.learning.shift)
+            images = shift_images(images, dx, dy)
+        return encode(images, self.params.network.thresholds), self.data.train_labels[order]
+
+    def test_set(self) -> tuple[np.ndarray, np.ndarray]:
+        """Input bits and labels of the test samples."""
+        images = self.data.test_images[: self.test_samples]
+        return encode(images, self.params.network.thresholds), self.data.test_labels[
+            : self.test_samples
+        ]
+
+    # The loop -------------------------------------------------------------------------------
+
+    def run(
+        self,
+        epochs: int,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_epoch: Callable[[EpochLog], None] | None = None,
+    ) -> bool:
+        """Train until ``epochs`` epochs are complete, and test after each.
+
+        Parameters
+        ----------
+        epochs : int
+            In all, those before a resumption included.
+        on_progress : callable, optional
+            Called after each chunk of samples.
+        on_epoch : callable, optional
+            Called after each epoch.
+
+        Returns
+        -------
+        bool
+            False if it was stopped before.
+        """
+        while self.epoch < epochs:
+            if not self._run_epoch(epochs, on_progress):
+                return False
+            started = time.perf_counter()
+            tested = self.test(lambda p: on_progress and on_progress(p), epochs)
+            if tested is None:
+                return False
+            self._finish_epoch(tested, time.perf_counter() - started)
+            if on_epoch:
+                on_epoch(self.history[-1])
+        return True
+
+    def _run_epoch(self, epochs, on_progress) -> bool:
+        if self.position < self.samples:
+            self.machine.load(*self.epoch_samples(self.epoch))
+        self.machine.set_tau(self.params.learning.tau_in_epoch(self.epoch))
+        # Chunks end with batches, so that what lies between two chunks is a whole state.
+        batch = self.params.learning.batch
+        chunk = ceil_div(CHUNK, batch) * batch
+        while self.position < self.samples:
+            if self.stop_requested:
+                return False
+            started = time.perf_counter()
+            count = min(chunk, self.samples - self.position)
+            last = self.position + count == self.samples
+            self._so_far += self.machine.train(self.position, count, flush=last)
+            self.position += count
+            self._seconds += time.perf_counter() - started
+            if on_progress:
+                on_progress(
+                    Progress(
+                        self.epoch + 1, epochs, "train", self.position, self.samples,
+                        self._seconds, self._so_far,
+                    )
+                )  # fmt: skip
+        return True
+
+    def test(self, on_progress=None, epochs: int | None = None) -> Report | None:
+        """Predict the test set; None if stopped before its end."""
+        self.machine.load(*self.test_set())
+        total, started = Report(flips=[0] * self.params.depth), time.perf_counter()
+        for first in range(0, self.test_samples, CHUNK):
+            if self.stop_requested:
+                return None
+            report, _ = self.machine.infer(first, min(CHUNK, self.test_samples - first))
+            total += report
+            if on_progress:
+                on_progress(
+                    Progress(
+                        self.epoch + 1, epochs or self.epoch + 1, "test", total.samples,
+                        self.test_samples, time.perf_counter() - started, total,
+                    )
+                )  # fmt: skip
+        return total
+
+    def _finish_epoch(self, tested: Report, test_seconds: float):
+        done = self._so_far
+        log = EpochLog(
+            epoch=self.epoch + 1,
+            samples=done.samples,
+            train_error=round(100 * (1 - done.correct / done.samples), 4),
+            test_error=round(100 * (1 - tested.correct / tested.samples), 4),
+            changed_per_sample=done.changed / done.samples,
+            flips=list(done.flips),
+            tau=list(self.params.learning.tau_in_epoch(self.epoch)),
+            seconds=self._seconds,
+            samples_per_s=done.samples / max(self._seconds, 1e-9),
+        )
+        if done.cycles:
+            per_sample = {k: v / done.samples for k, v in done.cycles.items()}
+            log.cycles_per_sample = per_sample.pop("total")
+            log.stage_cycles = per_sample
+            log.cycles_per_inference = tested.cycles["total"] / tested.samples
+        self.history.append(log)
+        self.epoch += 1
+        self.position = 0
+        self._so_far = Report(flips=[0] * self.params.depth)
+        self._seconds = 0.0
+
+    # Checkpoints ----------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Save everything that a resumption needs; the file appears whole or not at all."""
+        state = self.machine.read_state()
+        meta = {
+            "format": 1,
+            "params": self.params.model_dump(mode="json"),
+            "seed": self.seed,
+            "samples": self.samples,
+            "test_samples": self.test_samples,
+            "data": self.data.name,
+            "epoch": self.epoch,
+            "position": self.position,
+            "seconds": self._seconds,
+            "so_far": asdict(self._so_far),
+            "history": [asdict(log) for log in self.history],
+            "sign_state": state.sign_state,
+        }
+        arrays = {"meta": np.array(json.dumps(meta))}
+        for layer, (weights, latents) in enumerate(zip(state.weights, state.latents, strict=True)):
+            arrays[f"weights{layer}"], arrays[f"latents{layer}"] = weights, latents
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        write_atomically(path, buffer.getvalue())
+
+    @staticmethod
+    def read_checkpoint(path: str | Path) -> tuple[dict, NetworkState]:
+        """Read a checkpoint: its description and the network.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is not a whole checkpoint.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                meta = json.loads(str(file["meta"]))
+                depth = len(meta["params"]["learning"]["tau"])
+                state = NetworkState(
+                    [file[f"weights{layer}"] for layer in range(depth)],
+                    [file[f"latents{layer}"] for layer in range(depth)],
+                    meta["sign_state"],
+                )
+        except FileNotFoundError:
+            raise CheckpointError(f"{path} does not exist") from None
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError):
+            raise CheckpointError(f"{path} is not a checkpoint of popflip, or is damaged") from None
+        return meta, state
+
+    def resume(self, path: str | Path) -> None:
+        """Go on from a checkpoint, bit for bit as if there had been no break.
+
+        Raises
+        ------
+        CheckpointError
+            If it is of another network, seed or data set.
+        """
+        meta, state = self.read_checkpoint(path)
+        saved, mine = dict(meta["params"]), self.params.model_dump(mode="json")
+        for tree in (saved, mine):
+            # Lanes change no bit, and names mean nothing.
+            tree.pop("machine", None)
+            tree.pop("name", None)
+        if saved != mine:
+            parts = [part for part in mine if saved.get(part) != mine[part]]
+            raise CheckpointError(f"{path} is of another network: its {', '.join(parts)} differ")
+        for name in ("seed", "samples", "test_samples"):
+            if meta[name] != getattr(self, name):
+                raise CheckpointError(
+                    f"{path} was made with {name} {meta[name]}, not {getattr(self, name)}"
+                )
+        if meta["data"] != self.data.name:
+            raise CheckpointError(f"{path} was trained on {meta['data']}, not {self.data.name}")
+        self.machine.write_state(state)
+        self.epoch, self.position = meta["epoch"], meta["position"]
+        self._seconds, self._so_far = meta["seconds"], Report(**meta["so_far"])
+        self.history = [EpochLog(**log) for log in meta["history"]]
+
+    # Logs -----------------------------------------------------------------------------------
+
+    def write_logs(self, folder: str | Path) -> None:
+        """Write the history as ``log.csv`` and ``log.json`` in a folder."""
+        rows = [asdict(log) for log in self.history]
+        write_atomically(Path(folder) / "log.json", json.dumps(rows, indent=1).encode())
+        text = io.StringIO()
+        flat = []
+        for row in rows:
+            row |= {f"flips{i}": n for i, n in enumerate(row.pop("flips"))}
+            row |= {f"tau{i}": n for i, n in enumerate(row.pop("tau"))}
+            row |= {f"cycles_{k}": v for k, v in row.pop("stage_cycles").items()}
+            flat.append(row)
+        writer = csv.DictWriter(text, fieldnames=list(flat[0]) if flat else ["epoch"])
+        writer.writeheader()
+        writer.writerows(flat)
+        write_atomically(Path(folder) / "log.csv", text.getvalue().encode())
+
+
+def write_atomically(path: str | Path, content: bytes) -> None:
+    """Write a file so that it appears whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        scratch.write_bytes(content)
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def differences(a: NetworkState, b: NetworkState) -> list[str]:
+    """Say in what two networks differ; an empty list if every bit agrees."""
+    found = []
+    for name in ("weights", "latents"):
+        for layer, (x, y) in enumerate(zip(getattr(a, name), getattr(b, name), strict=True)):
+            unequal = int((x != y).sum())
+            if unequal:
+                found.append(f"{unequal} of {x.size} {name} of layer {layer} differ")
+    if a.sign_state != b.sign_state:
+        found.append("the generators of nudge signs differ")
+    return found
+
+
+def _check_data(params: Params, data: Dataset) -> None:
+    """Raise ValueError if a data set does not fit a network."""
+    shape = data.train_images.shape[1:]
+    if shape != params.network.image:
+        raise ValueError(
+            f"network.image must be {shape[0]} x {shape[1]} for {data.name}, "
+            f"not {params.network.image[0]} x {params.network.image[1]}"
+        )
+    most = int(max(data.train_labels.max(), data.test_labels.max()))
+    if most >= params.network.classes:
+        raise ValueError(
+            f"network.classes must be at least {most + 1} for {data.name}, "
+            f"not {params.network.classes}"
+        )
