@@ -5,6 +5,7 @@ import numpy as np
 from popflip.boards.link import Link, LinkError
 from popflip.boards.transport import Transport
 from popflip.boards.virtual import VirtualBoard
+from popflip.golden.data import cache_folder
 from popflip.golden.model import Report
 from popflip.golden.packing import (
     RESULTS,
@@ -16,7 +17,7 @@ from popflip.golden.packing import (
 )
 from popflip.golden.params import Params
 from popflip.golden.registers import register_map
-from popflip.golden.trainer import NetworkState
+from popflip.golden.trainer import NetworkState, write_atomically
 from popflip.rtl.top import identity
 from popflip.rtl.verilog import generate
 
@@ -106,7 +107,8 @@ class BoardMachine:
 
     def infer(self, first: int, count: int) -> tuple[Report, np.ndarray]:
         """Predict ``count`` samples."""
-        total, predictions = Report(flips=[0] * self.params.depth), []
+        total = Report(flips=[0] * self.params.depth)
+        predictions: list[int] = []
         for start in range(first, first + count, RESULTS):
             n = min(RESULTS, first + count - start)
             total += self._run(start, n, train=False, flush=False, keep=predictions)
@@ -166,7 +168,13 @@ def virtual_machine(params: Params) -> BoardMachine:
     popflip.boards.tools.ToolError
         If the tools to build it are missing; names all of them.
     """
-    verilog = generate(params)
+    # Generating takes longer than starting a model that is in the cache: keep the text too.
+    path = cache_folder() / "verilog" / f"{identity(params).hex()}.v"
+    if path.is_file():
+        verilog = path.read_text()
+    else:
+        verilog = generate(params)
+        write_atomically(path, verilog.encode())
     board = VirtualBoard(
         verilog, divisor=params.machine.uart_divisor, sample_bytes=params.sample_bytes
     )

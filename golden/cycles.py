@@ -52,7 +52,7 @@ class StageCycles(NamedTuple):
 
     def plus(self, other: "StageCycles") -> "StageCycles":
         """Stage by stage, the sum of both."""
-        return StageCycles(*(a + b for a, b in zip(self, other)))
+        return StageCycles(*(a + b for a, b in zip(self, other, strict=True)))
 
 
 class CycleModel:
@@ -109,7 +109,7 @@ class CycleModel:
     def flush(self) -> StageCycles:
         """Count the cycles of a flush by itself, as at the end of a run."""
         longest = 0
-        for shape, dirty in zip(self._shapes, self._dirty):
+        for shape, dirty in zip(self._shapes, self._dirty, strict=True):
             tested = shape.rows if self.touched else int(dirty.sum())
             walk = shape.rows - tested + tested * shape.chunks * shape.steps
             longest = max(longest, walk)
@@ -168,7 +168,7 @@ class _Run:
         self.a = [self.drive >= 0, *hidden[1:]]
         awake = p.dynamics.v0 >= p.dynamics.v_max // 2 and p.depth == 2
         self.stale = {1: p.dynamics.code == "sign" or awake}
-        self.stale |= {layer: True for layer in range(2, p.depth)}
+        self.stale |= dict.fromkeys(range(2, p.depth), True)
         self.unheard = False
 
         for number, states in enumerate(self.phases):
@@ -176,7 +176,7 @@ class _Run:
             if number == 2:
                 self._restore(stage)
             v = states[0][1]
-            for odd, even in zip(states[1::2], states[2::2]):
+            for odd, even in zip(states[1::2], states[2::2], strict=True):
                 if self.stale[1] and self.a[1].sum() > bound and not whole:
                     self.spend(stage, 1)
                     return False
@@ -318,7 +318,7 @@ class _Run:
                     done = max(done, 2 + len(rows))
                 if layer == 1:
                     moves = differs[needed]
-                    changed = list(zip(accepted[moves], rows[needed[moves]]))
+                    changed = list(zip(accepted[moves], rows[needed[moves]], strict=True))
             if dirty is not None:
                 dirty[layer][rows[needed]] = True
         done = max(done, self._follow(changed))

@@ -256,8 +256,8 @@ class Model:
         step = self.sweep if self.params.dynamics.kind == "sweeps" else self._leaky_step
         states = [state]
         for _ in range(sweeps):
-            for state in step(state, drive, nudge):
-                states.append(state)
+            states += step(state, drive, nudge)
+            state = states[-1]
         if history is not None:
             history.append(states)
         return state
@@ -274,7 +274,7 @@ class Model:
             Keep every half-sweep's state in the result.
         """
         p = self.params
-        history = [] if keep_history else None
+        history: list | None = [] if keep_history else None
         drive = self.drive(x)
         free = self._phase(self.start(len(x)), drive, p.dynamics.free_sweeps, None, history)
         votes = free.v.reshape(len(x), p.network.classes, p.network.copies).sum(-1)

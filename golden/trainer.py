@@ -113,8 +113,11 @@ class GoldenMachine:
     def read_state(self) -> NetworkState:
         """Return the network."""
         model = self._model
-        copies = [[array.copy() for array in arrays] for arrays in (model.weights, model.latents)]
-        return NetworkState(*copies, model.signs.state)
+        return NetworkState(
+            [array.copy() for array in model.weights],
+            [array.copy() for array in model.latents],
+            model.signs.state,
+        )
 
     def set_tau(self, tau: tuple[int, ...]) -> None:
         """Set the flip thresholds."""
@@ -379,7 +382,7 @@ class Trainer:
             "history": [asdict(log) for log in self.history],
             "sign_state": state.sign_state,
         }
-        arrays = {"meta": np.array(json.dumps(meta))}
+        arrays: dict = {"meta": np.array(json.dumps(meta))}
         for layer, (weights, latents) in enumerate(zip(state.weights, state.latents, strict=True)):
             arrays[f"weights{layer}"], arrays[f"latents{layer}"] = weights, latents
         buffer = io.BytesIO()

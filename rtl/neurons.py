@@ -1,4 +1,4 @@
-"""What the machine remembers of hidden neurons: the list of layer 1, the registers of later ones."""
+"""What the machine knows of hidden neurons: a list of layer 1, registers of later layers."""
 
 from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring

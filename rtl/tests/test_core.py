@@ -53,12 +53,12 @@ class Host:
         ctx.set(host.command.valid, 1)
         await ctx.tick()
         ctx.set(host.command.valid, 0)
-        if data is None:
-            async for _, _, valid, payload in ctx.tick().sample(
-                host.reply.valid, host.reply.payload
-            ):
-                if valid:
-                    return payload
+        if data is not None:
+            return None
+        while True:
+            _, _, valid, payload = await ctx.tick().sample(host.reply.valid, host.reply.payload)
+            if valid:
+                return payload
 
     async def write(self, ctx, region, words):
         for address, word in enumerate(words):
