@@ -234,7 +234,7 @@ class Model:
         total = state.v + self._below(self.params.depth, state.a, None)
         if nudge is not None:
             total = total + nudge(state.v)
-        return np.clip(total >> 1, 0, self.params.dynamics.v_max)
+        return np.minimum(np.maximum(total >> 1, 0), self.params.dynamics.v_max)
 
     def _leaky_step(self, state: State, drive, nudge=None):
         """One synchronous step of the paper's dynamics: every layer at once."""
@@ -345,8 +345,10 @@ class Model:
         self.latents[0][rows] = accumulate(self.latents[0][rows], c, limit)
         for layer in range(1, p.depth):
             i, j = layer - 1, layer
-            c = contrast(code, plus[i][:, None], plus[j], minus[i][:, None], minus[j])
-            self.latents[layer] = accumulate(self.latents[layer], c, limit)
+            # Nor has that of a neuron that is silent at both.
+            lower = np.flatnonzero(plus[i] | minus[i] | (code == "sign"))
+            c = contrast(code, plus[i][lower, None], plus[j], minus[i][lower, None], minus[j])
+            self.latents[layer][lower] = accumulate(self.latents[layer][lower], c, limit)
         return len(rows)
 
     def flush(self) -> list[int]:

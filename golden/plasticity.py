@@ -46,7 +46,7 @@ def accumulate(latents, c, latent_max):
     """
     # One more bit than a latent, lest 16 of them wrap before they saturate.
     total = np.add(latents, c, dtype=np.int32)
-    return np.clip(total, -latent_max, latent_max).astype(np.int16)
+    return np.minimum(np.maximum(total, -latent_max), latent_max).astype(np.int16)
 
 
 def flip(weights, latents, tau, reset_on_flip=False):
@@ -70,6 +70,9 @@ def flip(weights, latents, tau, reset_on_flip=False):
         How many weights flipped.
     """
     flips = np.where(weights, latents <= -tau, latents >= tau)
-    if reset_on_flip:
-        latents = np.where(flips, np.int16(0), latents)
-    return weights ^ flips, latents, int(flips.sum())
+    count = int(np.count_nonzero(flips))
+    if count:
+        weights = weights ^ flips
+        if reset_on_flip:
+            latents = np.where(flips, np.int16(0), latents)
+    return weights, latents, count
