@@ -52,11 +52,15 @@ class Ports:
 
     def get(self, name) -> int:
         """Read an output; X in any bit of it is an error."""
+        value = self.peek(name)
+        if value is None:
+            raise AssertionError(f"{name} is {self._handle(name).value}")
+        return value
+
+    def peek(self, name) -> int | None:
+        """Read an output; None if there is X in it."""
         value = self._handle(name).value
-        try:
-            return int(value)
-        except ValueError:
-            raise AssertionError(f"{name} is {value}") from None
+        return int(value) if value.is_resolvable else None
 
     async def settle(self):
         """Wait for the middle of the cycle, where outputs may be read."""

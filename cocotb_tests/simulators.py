@@ -7,12 +7,15 @@ outside, by the golden model. Steps and results travel in files (:func:`exchange
 
 import fcntl
 import hashlib
+import math
 import os
 import pickle
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -191,8 +194,8 @@ def play(model: Model, bench: str, steps: list, *, seconds: float = 240) -> list
     """
     with tempfile.TemporaryDirectory(prefix="popflip-") as name:
         work = Path(name)
-        (work / "steps").write_bytes(pickle.dumps(steps))
-        log = work / "bench.log"
+        (work / "steps").write_bytes(pickle.dumps((steps, seconds)))
+        log, start = work / "bench.log", time.monotonic()
         with _environment({_EXCHANGE: name}, without="PYTEST_CURRENT_TEST"):
             runner = get_runner(model.simulator)
             try:
@@ -205,13 +208,14 @@ def play(model: Model, bench: str, steps: list, *, seconds: float = 240) -> list
                     results_xml=str(work / "results.xml"),
                     plusargs=_PLUSARGS[model.simulator],
                     log_file=log,
-                    extra_env={"POPFLIP_SECONDS": str(seconds)},
                 )
             except SystemExit:
                 results = work / "results.xml"
         if not _passed(results) or not (work / "results").exists():
+            late = time.monotonic() - start >= seconds
+            what = f"was not done in {seconds:g} s" if late else "failed"
             text = log.read_text(errors="replace") if log.exists() else "it left no log"
-            raise BenchError(f"{bench} failed in {model.simulator}:\n{_tail(text)}")
+            raise BenchError(f"{bench} {what} in {model.simulator}:\n{_tail(text)}")
         return pickle.loads((work / "results").read_bytes())
 
 
@@ -235,8 +239,13 @@ def exchange():
     steps, results : list
     """
     folder = Path(os.environ[_EXCHANGE])
-    results = []
-    yield pickle.loads((folder / "steps").read_bytes()), results
+    results: list = []
+    steps, seconds = pickle.loads((folder / "steps").read_bytes())
+    # Ends the simulator, even one that never comes back to Python.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(math.ceil(seconds))
+    yield steps, results
+    signal.alarm(0)
     (folder / "results").write_bytes(pickle.dumps(results))
 
 

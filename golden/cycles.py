@@ -100,7 +100,7 @@ class CycleModel:
             self.pending += 1
             if self.pending >= self.batch:
                 if self.batch > 1 or self.touched:
-                    run.spend("update", self.flush().update)
+                    run.spend("update", self._flush())
                 self.pending = 0
         # The last state waits for the readout, which runs beside the nudged phases.
         run.spend("update" if run.training else "free", max(1, run.readout_done - run.now + 1))
@@ -108,6 +108,11 @@ class CycleModel:
 
     def flush(self) -> StageCycles:
         """Count the cycles of a flush by itself, as at the end of a run."""
+        # One for the sequencer to find that there is no sample left.
+        return StageCycles(update=1 + self._flush())
+
+    def _flush(self) -> int:
+        """Cycles of a flush, from its first."""
         longest = 0
         for shape, dirty in zip(self._shapes, self._dirty, strict=True):
             tested = shape.rows if self.touched else int(dirty.sum())
@@ -116,7 +121,7 @@ class CycleModel:
             dirty[:] = False
         self.touched = False
         self.pending = 0
-        return StageCycles(update=1 + longest + UPDATE_LATENCY + 2)
+        return 1 + longest + UPDATE_LATENCY + 2
 
 
 def _drain(available, chunks, start=0):
@@ -282,7 +287,10 @@ class _Run:
         last = p.depth - 1
         self.stale[last] |= bool((self.a[last] != self.free[last]).any())
         self.a[last] = self.free[last]
-        takes = [self._visit(layer, self.free[layer - 1]) for layer in range(2, p.depth, 2)]
+        takes = []
+        for layer in range(2, p.depth, 2):
+            self.stale[layer] |= bool((self.a[layer - 1] != self.free[layer - 1]).any())
+            takes.append(self._visit(layer, self.free[layer - 1]))
         if takes:
             self.spend(stage, 1 + max(takes))
 

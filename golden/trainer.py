@@ -15,7 +15,6 @@ import io
 import json
 import os
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -296,18 +295,42 @@ class Trainer:
                 on_epoch(self.history[-1])
         return True
 
-    def _run_epoch(self, epochs, on_progress) -> bool:
-        if self.position < self.samples:
+    def replay(
+        self,
+        epoch: int,
+        position: int = 0,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> bool:
+        """Train, but do not test, until ``epoch`` epochs and ``position`` samples are done.
+
+        What the network comes to is what :meth:`run` brings it to. The history stays as it is.
+
+        Returns
+        -------
+        bool
+            False if it was stopped before.
+        """
+        while (self.epoch, self.position) < (epoch, position):
+            goal = position if self.epoch == epoch else self.samples
+            if not self._run_epoch(epoch, on_progress, goal):
+                return False
+            if self.epoch < epoch:
+                self._begin_epoch(self.epoch + 1)
+        return True
+
+    def _run_epoch(self, epochs, on_progress, goal: int | None = None) -> bool:
+        goal = self.samples if goal is None else goal
+        if self.position < goal:
             self.machine.load(*self.epoch_samples(self.epoch))
         self.machine.set_tau(self.params.learning.tau_in_epoch(self.epoch))
         # Chunks end with batches, so that what lies between two chunks is a whole state.
         batch = self.params.learning.batch
         chunk = ceil_div(CHUNK, batch) * batch
-        while self.position < self.samples:
+        while self.position < goal:
             if self.stop_requested:
                 return False
             started = time.perf_counter()
-            count = min(chunk, self.samples - self.position)
+            count = min(chunk, goal - self.position)
             last = self.position + count == self.samples
             self._so_far += self.machine.train(self.position, count, flush=last)
             self.position += count
@@ -358,7 +381,10 @@ class Trainer:
             log.stage_cycles = per_sample
             log.cycles_per_inference = tested.cycles["total"] / tested.samples
         self.history.append(log)
-        self.epoch += 1
+        self._begin_epoch(self.epoch + 1)
+
+    def _begin_epoch(self, epoch: int):
+        self.epoch = epoch
         self.position = 0
         self._so_far = Report(flips=[0] * self.params.depth)
         self._seconds = 0.0
@@ -409,7 +435,7 @@ class Trainer:
                 )
         except FileNotFoundError:
             raise CheckpointError(f"{path} does not exist") from None
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError):
+        except Exception:  # of zipfile, zlib, NumPy's headers: damage has half a dozen kinds
             raise CheckpointError(f"{path} is not a checkpoint of popflip, or is damaged") from None
         return meta, state
 
@@ -455,7 +481,9 @@ class Trainer:
             row |= {f"tau{i}": n for i, n in enumerate(row.pop("tau"))}
             row |= {f"cycles_{k}": v for k, v in row.pop("stage_cycles").items()}
             flat.append(row)
-        writer = csv.DictWriter(text, fieldnames=list(flat[0]) if flat else ["epoch"])
+        # A machine that counts cycles may have gone on where one that does not stopped.
+        names = list(dict.fromkeys(name for row in flat for name in row)) or ["epoch"]
+        writer = csv.DictWriter(text, fieldnames=names)
         writer.writeheader()
         writer.writerows(flat)
         write_atomically(Path(folder) / "log.csv", text.getvalue().encode())

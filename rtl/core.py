@@ -334,6 +334,9 @@ class TrainerCore(wiring.Component):
                     m.d.sync += stale[layer + 1].eq(1)
                 else:
                     m.d.sync += unheard.eq(1)
+                # Restored, it is no longer what its neighbours, which are not, would make of it.
+                with m.If(engine.kind == Visit.RESTORE):
+                    m.d.sync += stale[layer].eq(1)
         # The output's verdict is out when it is idle again.
         was_updating = Signal()
         m.d.sync += was_updating.eq(~output.idle)

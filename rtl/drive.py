@@ -23,7 +23,7 @@ class ItemLayout(data.StructLayout):
     def __init__(self, params: Params):
         shape = params.synapses(0)
         super().__init__({
-            "row": range(shape.rows),
+            "row": range(max(2, shape.rows)),  # yosys cannot write a memory without bits
             "slot": range(max(1, shape.rows // shape.block * shape.groups)),
             "bank": range(shape.banks),
             "margin": signed(ceil_log2(params.margin_bound + 1) + 1),

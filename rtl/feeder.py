@@ -86,7 +86,8 @@ class SampleFeeder(wiring.Component):
                 with m.If(self.start):
                     m.d.sync += [
                         internal.eq(self.run.internal),
-                        number.eq(self.run.first),
+                        # Slots are few: of the number of the first one, 8 bits count.
+                        number.eq(Mux(self.run.internal, self.run.first[:8], self.run.first)),
                         left.eq(self.run.count),
                         slot.eq(0),
                         slot_base.eq(0),

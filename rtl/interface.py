@@ -43,9 +43,24 @@ class HostSignature(wiring.Signature):
         A pulse ends the run after the sample in hand.
     busy : ``In(1)``
         A run is on.
+
+    Raises
+    ------
+    ValueError
+        If there are more regions, or longer ones, than a command can name.
     """
 
     def __init__(self, params: Params):
+        regions = memory_map(params)
+        if len(regions) > 16:
+            raise ValueError(
+                f"network must have at most 5 hidden layers in hardware, not {params.depth - 1}"
+            )
+        for region in regions:
+            if region.depth > 1 << 24:
+                raise ValueError(
+                    f"{region.name} must have at most 2**24 words in hardware, not {region.depth}"
+                )
         width = host_word_bits(params)
         command = data.StructLayout({"write": 1, "region": 4, "address": 24, "data": width})
         super().__init__({

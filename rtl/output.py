@@ -1,6 +1,6 @@
 """The output layer: potentials, the nudge, and the prediction."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -92,7 +92,9 @@ class OutputLayer(wiring.Component):
         v = [Signal(v_bits, name=f"v{j}", init=p.dynamics.v0) for j in range(n)]
         initial = (1 << n) - 1 if p.dynamics.v0 >= v_max // 2 else 0
 
-        # Chunk by chunk: select, scale and nudge, add and clip, count.
+        # Chunk by chunk: select, scale and nudge, add and clip, count. Updates are rare, so between
+        # them the registers hold still and the adders see constants: that saves power, and
+        # simulators skip what stands below a condition.
         issuing, chunk = Signal(), Signal(range(chunks))
         with m.If(self.update):
             m.d.sync += [issuing.eq(1), chunk.eq(0), self.moved.eq(0), self.toggled.eq(0)]
@@ -105,58 +107,76 @@ class OutputLayer(wiring.Component):
         chunk_1, chunk_2 = Signal.like(chunk), Signal.like(chunk)
         m.d.sync += [chunk_1.eq(chunk), chunk_2.eq(chunk_1)]
 
-        rises, falls, moves = Signal(lanes), Signal(lanes), Signal(lanes)
+        on_class = [Signal(name=f"on_class{c}") for c in range(p.network.classes)]
+        m.d.comb += [on_class[c].eq(self.label == c) for c in range(p.network.classes)]
         scaled_shape = signed(ceil_log2(gain * p.sizes[-2] + 1) + 1)
         nudged_shape = signed(ceil_log2((beta + 1) * v_max + 1) + 1)
+        news, moves = [], []
         for lane in range(lanes):
-            members = [j for j in range(lane, n, lanes)]
+            members = range(lane, n, lanes)
             dot = Signal(self.dots[0].shape(), name=f"dot_{lane}")
             potential = Signal(v_bits, name=f"potential_{lane}")
             on_target = Signal(name=f"on_target_{lane}")
-            m.d.sync += [
-                dot.eq(_select(members, [self.dots[j] for j in members], chunk)),
-                potential.eq(_select(members, [v[j] for j in members], chunk)),
-                on_target.eq(
-                    _select(members, [self.label == j // p.network.copies for j in members], chunk)
-                ),
-            ]
+            with m.If(issuing):
+                targets = [on_class[j // p.network.copies] for j in members]
+                m.d.sync += [
+                    dot.eq(_select([self.dots[j] for j in members], chunk)),
+                    potential.eq(_select([v[j] for j in members], chunk)),
+                    on_target.eq(_select(targets, chunk)),
+                ]
             scaled = Signal(scaled_shape, name=f"scaled_{lane}")
             nudged = Signal(nudged_shape, name=f"nudged_{lane}")
             old = Signal(v_bits, name=f"old_{lane}")
             pull = times(Mux(on_target, v_max - potential, -potential), beta)
-            m.d.sync += [scaled.eq(times(dot, gain)), nudged.eq(potential), old.eq(potential)]
-            if p.machine.training:
-                with m.Switch(self.nudge):
-                    with m.Case(Nudge.PLUS):
-                        m.d.sync += nudged.eq(potential + pull)
-                    with m.Case(Nudge.MINUS):
-                        m.d.sync += nudged.eq(potential - pull)
-            total = Signal(signed(max(scaled_shape.width, nudged_shape.width)))
+            with m.If(valid[0]):
+                m.d.sync += [scaled.eq(times(dot, gain)), nudged.eq(potential), old.eq(potential)]
+                if p.machine.training:
+                    with m.Switch(self.nudge):
+                        with m.Case(Nudge.PLUS):
+                            m.d.sync += nudged.eq(potential + pull)
+                        with m.Case(Nudge.MINUS):
+                            m.d.sync += nudged.eq(potential - pull)
+            total = Signal(
+                signed(max(scaled_shape.width, nudged_shape.width)), name=f"total_{lane}"
+            )
             new = Signal(v_bits, name=f"new_{lane}")
-            m.d.comb += total.eq((scaled + nudged) >> 1)
-            with m.If(total < 0):
-                m.d.comb += new.eq(0)
-            with m.Elif(total > v_max):
-                m.d.comb += new.eq(v_max)
-            with m.Else():
-                m.d.comb += new.eq(total)
-            bit, was = new >= v_max // 2, old >= v_max // 2
+            # The last chunk may leave lanes over.
+            spare = chunk_2 == chunks - 1 if len(members) < chunks else Const(0, 1)
+            with m.If(valid[1] & ~spare):
+                m.d.comb += total.eq((scaled + nudged) >> 1)
+                with m.If(total < 0):
+                    m.d.comb += new.eq(0)
+                with m.Elif(total > v_max):
+                    m.d.comb += new.eq(v_max)
+                with m.Else():
+                    m.d.comb += new.eq(total)
             for c, j in enumerate(members):
                 with m.If(valid[1] & (chunk_2 == c)):
-                    m.d.sync += [
-                        v[j].eq(new), self.last[j].eq(bit),
-                        rises[lane].eq(bit & ~was), falls[lane].eq(~bit & was),
-                        moves[lane].eq(new != old),
-                    ]  # fmt: skip
-                    with m.If(self.first_end):
-                        m.d.sync += self.first[j].eq(bit)
-            if len(members) < chunks:
-                with m.If(valid[1] & (chunk_2 == chunks - 1)):
-                    m.d.sync += [rises[lane].eq(0), falls[lane].eq(0), moves[lane].eq(0)]
+                    m.d.sync += v[j].eq(new)
+            news.append(new)
+            moves.append((new != old) & ~spare)
+
+        # What the chunk changes, as vectors. An activation is 1 from V/2 up.
+        bits, was = Signal(lanes), Signal(lanes)
+        rises, falls, moved = Signal(lanes), Signal(lanes), Signal()
+        with m.If(valid[1]):
+            m.d.comb += bits.eq(Cat(new >= v_max // 2 for new in news))
+            m.d.sync += [
+                rises.eq(bits & ~was),
+                falls.eq(~bits & was),
+                moved.eq(Cat(moves).any()),
+            ]
+        for c in range(chunks):
+            part = slice(c * lanes, min((c + 1) * lanes, n))
+            with m.If(valid[1] & (chunk_2 == c)):
+                m.d.comb += was.eq(self.last[part])
+                m.d.sync += self.last[part].eq(bits)
+                with m.If(self.first_end):
+                    m.d.sync += self.first[part].eq(bits)
         with m.If(valid[2]):
             m.d.sync += [
                 self.active.eq(self.active + sum(rises) - sum(falls)),
-                self.moved.eq(self.moved | moves.any()),
+                self.moved.eq(self.moved | moved),
                 self.toggled.eq(self.toggled | rises.any() | falls.any()),
             ]
         m.d.comb += self.idle.eq(~issuing & ~valid.any())
@@ -240,6 +260,6 @@ class Readout(wiring.Component):
         return m
 
 
-def _select(members, values, chunk):
+def _select(values, chunk):
     """Pick the value of the member in the current chunk."""
-    return values[0] if len(members) == 1 else Array(values)[chunk]
+    return values[0] if len(values) == 1 else Array(values)[chunk]

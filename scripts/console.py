@@ -1,0 +1,101 @@
+"""What the user sees while something runs: on standard error, so that results stay alone."""
+
+import logging
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+__all__ = ["Display", "console", "listen", "out", "say"]
+
+#: Seconds between two lines about the same thing where there is no terminal.
+LINE_S = 5.0
+
+
+def console() -> Console:
+    """Return a console on standard error as it is now."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def out() -> Console:
+    """Return a console on standard output as it is now."""
+    return Console(file=sys.stdout, highlight=False, emoji=False)
+
+
+def say(text: str = "") -> None:
+    """Write a line to standard error, beside a live bar if there is one."""
+    where = _live[-1].console if _live else console()
+    where.print(text, soft_wrap=True)
+
+
+class _Lines(logging.Handler):
+    """Log records as lines of :func:`say`."""
+
+    def emit(self, record):
+        say(record.getMessage())
+
+
+def listen() -> None:
+    """Show what popflip's own modules log, such as that a model is being compiled."""
+    logger = logging.getLogger("popflip")
+    if not any(isinstance(handler, _Lines) for handler in logger.handlers):
+        logger.addHandler(_Lines())
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
+class Display:
+    """Progress of one or several things: live bars on a terminal, else a line now and then.
+
+    Use it as a context manager.
+    """
+
+    def __init__(self):
+        self.console = console()
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28 if self.console.width >= 110 else 8),
+            TextColumn("{task.percentage:3.0f} %"),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(compact=True),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._spoken: dict[str, float] = {}
+
+    def __enter__(self):
+        self._bars.start()
+        _live.append(self)
+        return self
+
+    def __exit__(self, *exc_info):
+        _live.remove(self)
+        self._bars.stop()
+
+    def show(self, title: str, done: int, total: int, note: str = "") -> None:
+        """Say how far something is.
+
+        Parameters
+        ----------
+        title : str
+            Of the thing; a new one starts a new bar.
+        done, total : int
+        note : str
+            What else there is to say about it.
+        """
+        if self.console.is_terminal:
+            if title not in self._tasks:
+                self._tasks[title] = self._bars.add_task(title, total=total, note=note)
+            self._bars.update(self._tasks[title], completed=done, total=total, note=note)
+            return
+        now = time.monotonic()
+        # The first line comes after a while: what is over sooner needs none but its last.
+        last = self._spoken.setdefault(title, now)
+        if now - last >= LINE_S or done >= total and last != float("inf"):
+            self._spoken[title] = now if done < total else float("inf")
+            say(f"{title}: {done:,} of {total:,}  {note}".rstrip())
+
+
+_live: list[Display] = []
