@@ -7,6 +7,7 @@ import pytest
 
 from popflip.cocotb_tests.simulators import SIMULATORS, build, play
 from popflip.cocotb_tests.units import UNITS, ChangedLayout
+from popflip.golden.cycles import tree_latency
 from popflip.golden.model import Model, State, _window_index
 from popflip.golden.packing import (
     latents_from_bytes,
@@ -20,7 +21,6 @@ from popflip.golden.plasticity import accumulate, contrast, flip
 from popflip.rtl.drive import ItemLayout
 from popflip.rtl.neurons import dots_layout
 from popflip.rtl.output import Nudge
-from popflip.rtl.popcount import PopcountTree
 from popflip.rtl.update import JobLayout
 from popflip.rtl.verilog import convert
 
@@ -143,7 +143,7 @@ def test_popcount(params, simulator):
             script.hold(3)
         shown.append(script.hold(0))
     counts = script.play(simulator)["o"]
-    latency = PopcountTree(params.fan_in).latency
+    latency = tree_latency(params.fan_in)
     for i in range(len(words) - latency):
         assert counts[shown[i + latency - 1]] == words[i].sum(), f"word {i}"
 
@@ -315,7 +315,10 @@ def test_update(params, simulator):
     weights = rng.random(size) < 0.5
     latents = rng.integers(1 - tau, tau, size, np.int16)
     job = JobLayout(shape)
-    script = Script("update", params, "busy", "flips", "weight_read__data", "latent_read__data")
+    script = Script(
+        "update", params, "busy", "flips", "weight_read__data", "latent_read__data",
+        banks=shape.banks,
+    )  # fmt: skip
     script.set(load=1, tau=tau, reset_on_flip=reset)
     script.write("weight_write", weights_to_bytes(shape, weights))
     script.write("latent_write", latents_to_bytes(shape, latents))

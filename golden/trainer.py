@@ -332,7 +332,11 @@ class Trainer:
             started = time.perf_counter()
             count = min(chunk, goal - self.position)
             last = self.position + count == self.samples
-            self._so_far += self.machine.train(self.position, count, flush=last)
+            report = self.machine.train(self.position, count, flush=last)
+            if self._so_far.samples and bool(report.cycles) != bool(self._so_far.cycles):
+                # Resumed on a machine that counts after one that does not, or before: no average.
+                report.cycles, self._so_far.cycles = {}, {}
+            self._so_far += report
             self.position += count
             self._seconds += time.perf_counter() - started
             if on_progress:
@@ -379,6 +383,7 @@ class Trainer:
             per_sample = {k: v / done.samples for k, v in done.cycles.items()}
             log.cycles_per_sample = per_sample.pop("total")
             log.stage_cycles = per_sample
+        if tested.cycles:
             log.cycles_per_inference = tested.cycles["total"] / tested.samples
         self.history.append(log)
         self._begin_epoch(self.epoch + 1)

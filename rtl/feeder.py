@@ -59,6 +59,7 @@ class SampleFeeder(wiring.Component):
             write.addr.eq(self.slots_write.address),
             write.data.eq(self.slots_write.data),
             self.slots_read.data.eq(read.data),
+            read.en.eq(0),  # A read port is enabled if nobody says otherwise.
         ]
 
         internal = Signal()

@@ -93,7 +93,7 @@ class Display:
         now = time.monotonic()
         # The first line comes after a while: what is over sooner needs none but its last.
         last = self._spoken.setdefault(title, now)
-        if now - last >= LINE_S or done >= total and last != float("inf"):
+        if now - last >= LINE_S or (done >= total and last != float("inf")):
             self._spoken[title] = now if done < total else float("inf")
             say(f"{title}: {done:,} of {total:,}  {note}".rstrip())
 

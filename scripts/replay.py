@@ -6,8 +6,6 @@ import signal
 import time
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
 from popflip.golden import data
 from popflip.golden.params import Params
 from popflip.golden.trainer import GoldenMachine, NetworkState, Trainer
@@ -62,7 +60,7 @@ def work(task: Task, tell) -> None:
     task : Task
     tell : callable
         Gets ``("at", samples)`` now and then and ``("done", state, counts)`` at the end, where
-        ``counts`` are the totals of each epoch by its number.
+        ``counts`` are the totals of each whole epoch by its number, from 1.
     """
     params = Params.build(task.tree)
     trainer = Trainer(
@@ -77,7 +75,7 @@ def work(task: Task, tell) -> None:
     def on_progress(progress):
         nonlocal told
         if progress.done == progress.total:
-            counts[progress.epoch_index] = asdict(progress.report)
+            counts[progress.epoch] = asdict(progress.report)
         if time.monotonic() - told >= TELL_S:
             told = time.monotonic()
             tell(("at", trainer.epoch * trainer.samples + progress.done - begin))
@@ -120,9 +118,7 @@ class Replay:
         # Spawned, not forked: it shares nothing with the board's threads and memory.
         context = multiprocessing.get_context("spawn")
         self._receive, send = context.Pipe(duplex=False)
-        self._process = context.Process(
-            target=_main, args=(task, send), name="golden", daemon=True
-        )
+        self._process = context.Process(target=_main, args=(task, send), name="golden", daemon=True)
         # Inherited, so that Ctrl-C cannot hit it before it has set its own handler.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -177,13 +173,3 @@ class Replay:
         if self._answer is None:
             raise Failure(f"the golden replay failed: {self._failure}")
         return self._answer
-
-
-def count_bits(params: Params) -> int:
-    """Bits that a comparison of two networks compares."""
-    return params.n_synapses * (1 + params.learning.latent_bits)
-
-
-def same_array(a, b) -> bool:
-    """Whether two arrays agree in shape and in every element."""
-    return np.array_equal(a, b)

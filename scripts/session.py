@@ -6,7 +6,7 @@ from pathlib import Path
 
 from popflip.golden import data
 from popflip.golden.params import Params, ParamsError
-from popflip.golden.trainer import CheckpointError, GoldenMachine, Machine, Trainer
+from popflip.golden.trainer import CheckpointError, GoldenMachine, Machine
 
 __all__ = [
     "CLOCKS_MHZ",
@@ -59,7 +59,9 @@ def params_of(path: Path, meta: dict) -> Params:
 
 def same_network(path: Path, saved: Params, wanted: Params) -> None:
     """Raise CheckpointError if weights of ``saved`` do not mean the same in ``wanted``."""
-    parts = [part for part in ("network", "dynamics") if getattr(saved, part) != getattr(wanted, part)]
+    parts = [
+        part for part in ("network", "dynamics") if getattr(saved, part) != getattr(wanted, part)
+    ]
     if parts:
         raise CheckpointError(f"{path} is of another network: its {', '.join(parts)} differ")
 

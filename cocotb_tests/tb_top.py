@@ -1,0 +1,78 @@
+"""A host on the serial line of the whole machine, with somebody else's UART.
+
+Steps are tuples that begin with
+
+- ``"params"``, Params: always first;
+- ``"send"``, bytes;
+- ``"ask"``, bytes: sends them; the bytes up to the next zero are a result;
+- ``"silence"``, bit times: waits; the bytes that came meanwhile are a result;
+- ``"wait"``, bytes of the STATUS request: asks again and again until the machine is not busy.
+"""
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import Timer, with_timeout
+from cocotbext.uart import UartSink, UartSource
+
+from popflip.boards.link import decode_frame
+from popflip.cocotb_tests.bus import PERIOD
+from popflip.cocotb_tests.simulators import exchange
+from popflip.golden.protocol import STATUS_ANSWER
+
+# The UART model takes a rate. The rate of this clock period makes its bits whole cycles long.
+_HERTZ = 10**9 // PERIOD
+
+
+class Line:
+    def __init__(self, dut, divisor):
+        self.bit = PERIOD * divisor
+        self.source = UartSource(dut.rx, baud=_HERTZ // divisor, bits=8)
+        self.sink = UartSink(dut.tx, baud=_HERTZ // divisor, bits=8)
+        self.received = bytearray()
+
+    async def send(self, data):
+        await self.source.write(data)
+        await self.source.wait()
+
+    async def ask(self, data):
+        await self.send(data)
+        while 0 not in self.received:
+            # As long as the machine takes for the longest request, and a byte's time to spare.
+            self.received += await with_timeout(self.sink.read(1), 200_000, "ns")
+        answer, _, rest = self.received.partition(b"\0")
+        self.received = bytearray(rest)
+        return bytes(answer)
+
+    async def silence(self, bits):
+        await Timer(bits * self.bit, "ns")
+        if not self.sink.empty():
+            self.received += self.sink.read_nowait()
+        heard = bytes(self.received)
+        self.received.clear()
+        return heard
+
+    async def wait(self, request):
+        busy, asked = 1, 0
+        while busy:
+            busy = STATUS_ANSWER.unpack(decode_frame(await self.ask(request)).payload)[0]
+            asked += 1
+        return asked
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")  # 10 million cycles
+async def bench(dut):
+    with exchange() as (steps, results):
+        [(_, params), *steps] = steps
+        dut.rst.value = 1
+        dut.store__request__ready.value = 0
+        dut.store__data__valid.value = 0
+        dut.store__data__payload.value = 0
+        line = Line(dut, params.machine.uart_divisor)
+        Clock(dut.clk, PERIOD, unit="ns", impl="gpi").start()
+        await Timer(5 * PERIOD, "ns")
+        dut.rst.value = 0
+        await Timer(5 * PERIOD, "ns")
+        for what, *arguments in steps:
+            result = await getattr(line, what)(*arguments)
+            if what != "send":
+                results.append(result)

@@ -1,0 +1,217 @@
+"""The whole machine's Verilog, through the pins of its serial line."""
+
+import numpy as np
+import pytest
+from cobs import cobs
+
+from popflip.boards.link import decode_frame, encode_frame
+from popflip.cocotb_tests.cosim import (
+    build_design,
+    differences,
+    initial,
+    train_golden,
+    train_steps,
+)
+from popflip.cocotb_tests.simulators import SIMULATORS, play
+from popflip.golden.packing import memory_map
+from popflip.golden.params import Params
+from popflip.golden.protocol import (
+    CRC,
+    CRC_BYTES,
+    FILL,
+    HEADER,
+    IDENTIFY_ANSWER,
+    MAX_PAYLOAD,
+    READ,
+    RUN,
+    STATUS_ANSWER,
+    VERSION,
+    WRITE,
+    RunFlags,
+    Status,
+    Verb,
+)
+from popflip.rtl.top import identity
+
+# As small as can be: a byte takes 40 cycles.
+PARAMS = Params.build({
+    "network": {"image": [4, 4], "hidden": [7], "classes": 3},
+    "dynamics": {"gains": [60, 90]},
+    "learning": {"tau": [2, 1], "beta": 3, "latent_bits": 4},
+    "machine": {
+        "row_lanes": 9, "neuron_lanes": 2, "relax_lanes": 2, "latent_lanes": [5, 2],
+        "uart_divisor": 4, "sample_slots": 6,
+    },
+})  # fmt: skip
+REGIONS = {region.name: region for region in memory_map(PARAMS)}
+
+pytestmark = pytest.mark.parametrize("simulator", SIMULATORS)
+
+
+class Talk:
+    """Requests in the order in which they are sent, and what becomes of them."""
+
+    def __init__(self):
+        self.steps, self.expected, self.sequence = [("params", PARAMS)], [], 0
+
+    def frame(self, verb, payload=b""):
+        self.sequence = self.sequence % 255 + 1
+        return encode_frame(self.sequence, verb, payload)
+
+    def ask(self, data, status=Status.OK, sequence=None):
+        """Send bytes and expect an answer; return its number."""
+        self.steps.append(("ask", data))
+        self.expected.append((status, self.sequence if sequence is None else sequence))
+        return len(self.expected) - 1
+
+    def request(self, verb, payload=b"", status=Status.OK):
+        return self.ask(self.frame(verb, payload), status)
+
+    def read(self, name):
+        """Read a region; return the numbers of the answers."""
+        region, answers = REGIONS[name], []
+        most = MAX_PAYLOAD // region.word_bytes
+        for start in range(0, region.depth, most):
+            count = min(most, region.depth - start)
+            answers.append(self.request(Verb.READ, READ.pack(region.index, start, count)))
+        return answers
+
+    def write(self, name, address, words):
+        region = REGIONS[name]
+        most = (MAX_PAYLOAD - WRITE.size) // region.word_bytes
+        for start in range(0, len(words), most):
+            head = WRITE.pack(region.index, address + start)
+            self.request(Verb.WRITE, head + words[start : start + most].tobytes())
+
+    def silence(self):
+        self.steps.append(("silence", 200))
+        self.expected.append(None)
+
+    def wait(self):
+        self.steps.append(("wait", self.frame(Verb.STATUS)))
+        self.expected.append("asked")
+
+    def play(self, simulator):
+        """Return the payloads of all answers; those that are not expected fail."""
+        results = play(build_design(PARAMS, simulator, "top"), "tb_top", self.steps)
+        payloads = []
+        for number, (result, expected) in enumerate(zip(results, self.expected, strict=True)):
+            if expected is None:
+                assert result == b"", f"answer {number}"
+                payloads.append(None)
+            elif expected == "asked":
+                assert result >= 1
+                payloads.append(result)
+            else:
+                frame = decode_frame(result)
+                status, sequence = expected
+                assert Status(frame.kind) == status, f"answer {number}"
+                assert frame.sequence == sequence, f"answer {number}"
+                payloads.append(frame.payload)
+        return payloads
+
+
+def test_trains_over_its_pins(simulator):
+    rng = np.random.default_rng(1)
+    n = PARAMS.machine.sample_slots
+    x, labels = rng.random((n, PARAMS.n_in)) < 0.5, rng.integers(0, 3, n)
+    model = initial(PARAMS, 2)
+    talk, reads = Talk(), []
+    identify = talk.request(Verb.IDENTIFY)
+    for what, *arguments in train_steps(model, x, labels, internal=True)[1:]:
+        if what == "write":
+            talk.write(*arguments)
+        elif what == "run":
+            flags = RunFlags.TRAIN | RunFlags.INTERNAL | RunFlags.FLUSH
+            talk.request(Verb.RUN, RUN.pack(flags, 0, n))
+            talk.wait()
+        else:
+            name, start, count = arguments
+            assert (start, count) == (0, REGIONS[name].depth)
+            reads.append((REGIONS[name], talk.read(name)))
+    answers = talk.play(simulator)
+    assert answers[identify] == IDENTIFY_ANSWER.pack(identity(PARAMS), MAX_PAYLOAD)
+    results = [
+        np.frombuffer(b"".join(answers[i] for i in numbers), np.uint8).reshape(
+            region.depth, region.word_bytes
+        )
+        for region, numbers in reads
+    ]
+    expected = train_golden(model, x, labels)
+    assert differences(PARAMS, results, expected) == []
+    assert expected["changed"] > 0
+    assert expected["flips0"] > 0
+    assert expected["flips1"] > 0
+
+
+def test_bad_frames_change_nothing(simulator):
+    talk = Talk()
+    rng = np.random.default_rng(3)
+    names = [name for name in REGIONS if name.startswith(("weights", "latents", "samples"))]
+    for name in names:
+        # Only bits that are kept: the top of a word's last byte may be beyond its width.
+        region = REGIONS[name]
+        words = rng.integers(0, 256, (region.depth, region.word_bytes), np.uint8)
+        words[:, -1] &= 0xFF >> -region.width % 8
+        talk.write(name, 0, words)
+    before = [talk.read(name) for name in names]
+
+    target = REGIONS["weights0"]
+    write = WRITE.pack(target.index, 0) + bytes(target.word_bytes)
+    good = talk.frame(Verb.WRITE, write)
+    body = cobs.decode(good[:-1])
+    bad = 0
+
+    talk.ask(cobs.encode(body[:-1] + bytes([body[-1] ^ 1])) + b"\0", Status.BAD_CRC)
+    talk.ask(cobs.encode(body[:-1]) + b"\0", Status.BAD_CRC)  # truncated
+    talk.ask(cobs.encode(body[:4]) + b"\0", Status.BAD_FRAME)
+    talk.ask(b"\x05\x01\0", Status.BAD_FRAME, sequence=0)  # broken COBS
+    too_much = HEADER.pack(VERSION, 77, Verb.WRITE) + write + bytes(MAX_PAYLOAD)
+    too_much += CRC.compute(too_much).to_bytes(2, "little")
+    talk.ask(cobs.encode(too_much) + b"\0", Status.OVERSIZE, sequence=77)
+    other = HEADER.pack(VERSION + 1, 78, Verb.WRITE) + write
+    other += CRC.compute(other).to_bytes(2, "little")
+    talk.ask(cobs.encode(other) + b"\0", Status.BAD_VERSION, sequence=78)
+    bad += 6
+    talk.request(99, write, Status.UNKNOWN_VERB)
+    talk.request(Verb.WRITE, write + b"\0" * (target.word_bytes > 1), Status.BAD_LENGTH)
+    talk.request(Verb.READ, b"\0\0\0", Status.BAD_LENGTH)
+    region = target.index
+    for verb, payload in (
+        (Verb.READ, READ.pack(len(REGIONS), 0, 1)),
+        (Verb.READ, READ.pack(region, target.depth, 1)),
+        (Verb.READ, READ.pack(region, 0, target.depth + 1)),
+        (Verb.READ, READ.pack(region, 1 << 31, 1)),
+        (Verb.WRITE, WRITE.pack(region, target.depth) + bytes(target.word_bytes)),
+        (Verb.WRITE, WRITE.pack(region, target.depth - 1) + bytes(2 * target.word_bytes)),
+        (Verb.FILL, FILL.pack(region, 1, target.depth) + bytes(target.word_bytes)),
+        (Verb.FILL, FILL.pack(region, 0, (1 << 32) - 1) + bytes(target.word_bytes)),
+        (Verb.RUN, RUN.pack(0, 0, 0)),
+    ):
+        talk.request(verb, payload, Status.OUT_OF_RANGE)
+
+    # The host vanishes in the middle of a frame; when it is back it closes what was open.
+    for cut in (1, 4, len(good) - 3):
+        talk.steps.append(("send", good[:cut]))
+        talk.silence()
+        # Its sequence number is known only if enough came to tell it from the checksum.
+        known = good[2] if cut > HEADER.size + CRC_BYTES else 0
+        talk.ask(b"\0" + talk.frame(Verb.STATUS), Status.BAD_FRAME, sequence=known)
+        talk.ask(b"", Status.OK)
+        bad += 1
+
+    after = [talk.read(name) for name in names]
+    status = talk.request(Verb.STATUS)
+    # While a run waits for a sample that does not come, its memories are its own.
+    talk.request(Verb.RUN, RUN.pack(RunFlags.TRAIN, 0, 1))
+    talk.request(Verb.WRITE, write, Status.BUSY)
+    talk.request(Verb.READ, READ.pack(region, 0, 1), Status.BUSY)
+    talk.request(Verb.RUN, RUN.pack(RunFlags.TRAIN, 0, 1), Status.BUSY)
+    waiting = talk.request(Verb.STATUS)
+
+    answers = talk.play(simulator)
+    for name, first, second in zip(names, before, after, strict=True):
+        assert [answers[i] for i in first] == [answers[i] for i in second], name
+    busy, _, counted = STATUS_ANSWER.unpack(answers[status])
+    assert (busy, counted) == (0, bad)
+    assert STATUS_ANSWER.unpack(answers[waiting])[0] == 1

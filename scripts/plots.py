@@ -1,0 +1,262 @@
+"""Pictures of a training: learning curves, and the weights of the first hidden layer."""
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from popflip.golden.params import Params, ceil_div
+from popflip.golden.trainer import write_atomically
+
+__all__ = ["hidden_weights", "learning_curves", "tiles"]
+
+INK, QUIET, FAINT = "#22272e", "#6b7480", "#d9dde2"
+BLUE, ORANGE, GREEN, PURPLE, RED = "#2f6db5", "#d9772b", "#3c8d5a", "#7b5aa6", "#b5393f"
+LAYERS = (BLUE, ORANGE, GREEN, PURPLE, RED, QUIET, INK)
+
+#: Weights of -1 and +1, and what lies between the images.
+DARK, LIGHT, GAP = (32, 48, 82), (250, 236, 206), (255, 255, 255)
+
+DPI = 120
+
+#: Neurons that one picture shows at most.
+MOST = 2048
+
+
+def _save(figure: Figure, path: Path) -> None:
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(buffer, format="png", dpi=DPI)
+    write_atomically(path, buffer.getvalue())
+
+
+# Learning curves ----------------------------------------------------------------------------
+
+
+def learning_curves(path: Path, params: Params, points: list, history: list) -> None:
+    """Draw error, flips, changed neurons and cycles against the samples trained on.
+
+    Parameters
+    ----------
+    path : Path
+        Of the PNG.
+    params : Params
+    points : list of popflip.scripts.curve.Point
+        At least one.
+    history : list of popflip.golden.trainer.EpochLog
+    """
+    table = _merged(points)
+    seen, samples = table["seen"], table["samples"]
+    with_cycles = table["cycles"].any()
+    figure = Figure(figsize=(10, 6.6), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1, hspace=0.06, wspace=0.04)
+    figure.suptitle(
+        f"{params.name}: {'-'.join(map(str, params.sizes))} neurons, "
+        f"{params.n_synapses:,} synapses",
+        color=INK, fontsize=13, fontweight="bold",
+    )  # fmt: skip
+    axes = figure.subplots(2, 2, sharex=True).ravel()
+
+    error = axes[0]
+    _dress(error, "Error", "percent of the images")
+    error.plot(seen, 100 * (1 - table["correct"] / samples), color=BLUE, lw=1.6, label="training")
+    if history:
+        ends = np.cumsum([log.samples for log in history])
+        error.plot(
+            ends, [log.test_error for log in history], "o-", color=ORANGE, lw=1.2, ms=6,
+            clip_on=False, zorder=5, label="test, after an epoch",
+        )  # fmt: skip
+        error.annotate(
+            f"{history[-1].test_error:.2f} %", (ends[-1], history[-1].test_error),
+            (-8, 10), textcoords="offset points", ha="right", color=ORANGE, fontweight="bold",
+            fontsize=10,
+        )  # fmt: skip
+    error.legend(frameon=False, fontsize=9, labelcolor=INK)
+
+    flips = axes[1]
+    _dress(flips, "Weights flipped", "per sample")
+    for layer, counts in enumerate(table["flips"].T):
+        label = f"layer {layer} to {layer + 1}"
+        flips.plot(seen, counts / samples, color=LAYERS[layer % 7], lw=1.6, label=label)
+    flips.legend(frameon=False, fontsize=9, labelcolor=INK)
+
+    changed = axes[2]
+    _dress(
+        changed, f"Neurons of layer 1 changed by the nudge, of {params.sizes[1]:,}", "per sample"
+    )
+    changed.plot(seen, table["changed"] / samples, color=PURPLE, lw=1.6)
+
+    cycles = axes[3]
+    if with_cycles:
+        _dress(cycles, "Clock cycles", "per training sample")
+        cycles.plot(seen, table["cycles"] / samples, color=GREEN, lw=1.6)
+    else:
+        cycles.set_axis_off()
+        cycles.text(
+            0.5, 0.5, "the golden model counts no cycles", color=QUIET, fontsize=10,
+            ha="center", va="center", transform=cycles.transAxes,
+        )  # fmt: skip
+    bottom = axes[2:] if with_cycles else axes[1:3]
+    for axis in bottom:
+        axis.tick_params(labelbottom=True)
+        axis.set_xlabel("training images seen", color=QUIET, fontsize=9)
+    for axis in axes:
+        axis.set_xlim(0, seen[-1])
+        axis.set_ylim(bottom=0)
+    _save(figure, path)
+
+
+def _merged(points: list) -> dict:
+    """Points as arrays, neighbours added up until a picture's width has no more than it shows."""
+    most = 150
+    step = ceil_div(len(points), most)
+    groups = [points[i : i + step] for i in range(0, len(points), step)]
+    table = {
+        name: np.array([sum(getattr(p, name) for p in group) for group in groups])
+        for name in ("samples", "correct", "changed", "cycles")
+    }
+    table["flips"] = np.array([np.sum([p.flips for p in group], axis=0) for group in groups])
+    table["seen"] = np.cumsum(table["samples"])
+    return table
+
+
+def _dress(axis, title, unit):
+    axis.set_title(title, loc="left", color=INK, fontsize=10.5)
+    axis.set_ylabel(unit, color=QUIET, fontsize=9)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.spines[["left", "bottom"]].set_color(FAINT)
+    axis.tick_params(colors=QUIET, labelsize=9, length=3)
+    axis.grid(axis="y", color=FAINT, lw=0.6)
+    axis.set_axisbelow(True)
+    axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+
+
+# Weights ------------------------------------------------------------------------------------
+
+
+def tiles(params: Params, weights) -> tuple[np.ndarray, np.ndarray]:
+    """Lay the rows of the first weight layer out as one image.
+
+    A local layer's neurons stand where their window does: a block per position, with the neurons
+    of that position in it. A dense layer's stand in order, line by line.
+
+    Parameters
+    ----------
+    params : Params
+    weights : ndarray of bool, shape (rows, row_bits)
+
+    Returns
+    -------
+    image : ndarray of float, shape (height, width)
+        Mean weight over the planes of a pixel, -1 to 1; NaN between the images.
+    centres : ndarray of int, shape (grid rows + grid columns,)
+        Where the blocks of a local layer have their middle: rows of blocks, then columns.
+    """
+    height, width = params.network.image
+    if params.network.first == "local":
+        height = width = params.network.window
+    values = np.where(weights, 1.0, -1.0).reshape(len(weights), height, width, params.planes)
+    values = values.mean(-1)
+    rows, columns = params.grid
+    if params.network.first == "local":
+        inner, gap = params.block, 3
+        across = _across(inner, rows * height, columns * width)
+    else:
+        values, gap = values[:MOST], 0
+        inner = len(values)
+        across = _across(inner, height, width)
+    down = ceil_div(inner, across)
+    block_h, block_w = down * (height + 1) - 1, across * (width + 1) - 1
+    step_h, step_w = block_h + gap, block_w + gap
+    image = np.full((rows * step_h - gap, columns * step_w - gap), np.nan)
+    for number, value in enumerate(values):
+        position, feature = divmod(number, inner)
+        y = position // columns * step_h + feature // across * (height + 1)
+        x = position % columns * step_w + feature % across * (width + 1)
+        image[y : y + height, x : x + width] = value
+    centres = [r * step_h + block_h / 2 - 0.5 for r in range(rows)]
+    centres += [c * step_w + block_w / 2 - 0.5 for c in range(columns)]
+    return image, np.array(centres)
+
+
+def _across(count, height, width) -> int:
+    """Columns of a grid of ``count`` images so that all together are a little wider than high."""
+
+    def cost(across):
+        down = ceil_div(count, across)
+        shape = math.log(across * width / (down * height) / 1.6)
+        return abs(shape) + 1.5 * (across * down - count) / count
+
+    return min(range(1, count + 1), key=cost)
+
+
+def hidden_weights(path: Path, params: Params, weights) -> None:
+    """Draw the weights of the first hidden layer as images.
+
+    Parameters
+    ----------
+    path : Path
+        Of the PNG.
+    params : Params
+    weights : ndarray of bool, shape (rows, row_bits)
+    """
+    image, centres = tiles(params, weights)
+    local = params.network.first == "local"
+    # Whole device pixels per weight: nothing is blurred.
+    scale = max(1, min(24, 1500 // image.shape[1], 1150 // image.shape[0]))
+    blend = (np.nan_to_num(image)[..., None] + 1) / 2
+    colours = np.array(DARK) * (1 - blend) + np.array(LIGHT) * blend
+    colours[np.isnan(image)] = GAP
+    pixels = np.repeat(np.repeat(colours.round().astype(np.uint8), scale, 0), scale, 1)
+
+    left, right, top, bottom = (70, 30, 92, 62) if local else (30, 30, 92, 30)
+    height, width = pixels.shape[0] + top + bottom, pixels.shape[1] + left + right
+    spare = max(0, 760 - width)
+    left, width = left + spare // 2, width + spare
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    axis = figure.add_axes((
+        left / width, bottom / height, pixels.shape[1] / width, pixels.shape[0] / height,
+    ))  # fmt: skip
+    axis.imshow(pixels, interpolation="nearest", aspect="auto")
+    axis.spines[:].set_visible(False)
+    axis.tick_params(length=0, colors=QUIET, labelsize=9)
+    shown = min(len(weights), MOST) if not local else len(weights)
+    if local:
+        rows, stride = params.grid[0], params.network.stride
+        middles = (centres + 0.5) * scale - 0.5
+        axis.set_yticks(middles[:rows], [str(stride * r) for r in range(rows)])
+        axis.set_xticks(middles[rows:], [str(stride * c) for c in range(params.grid[1])])
+        axis.set_xlabel("window's left edge (pixel of the image)", color=QUIET, fontsize=9.5)
+        axis.set_ylabel("window's top edge (pixel)", color=QUIET, fontsize=9.5)
+        what = (
+            f"{params.network.window}x{params.network.window} windows, "
+            f"{params.block} neurons at each position"
+        )
+    else:
+        axis.set_xticks([])
+        axis.set_yticks([])
+        what = f"all {params.network.image[0]}x{params.network.image[1]} pixels"
+    count = f"{len(weights):,}" if shown == len(weights) else f"first {shown:,} of {len(weights):,}"
+    start = 30 / width
+    figure.text(
+        start, 1 - 30 / height, f"{params.name}: weights of the {count} neurons of layer 1",
+        color=INK, fontsize=12.5, fontweight="bold", va="center",
+    )  # fmt: skip
+    planes = f", mean of {params.planes} bits per pixel" if params.planes > 1 else ""
+    figure.text(start, 1 - 56 / height, what + planes, color=QUIET, fontsize=9.5, va="center")
+    figure.legend(
+        handles=[
+            Patch(facecolor=np.array(LIGHT) / 255, edgecolor=QUIET, lw=0.6, label="+1"),
+            Patch(facecolor=np.array(DARK) / 255, edgecolor=QUIET, lw=0.6, label="\N{MINUS SIGN}1"),
+        ],
+        loc="upper right", bbox_to_anchor=(1 - 20 / width, 1 - 38 / height), ncols=2,
+        frameon=False, fontsize=9.5, labelcolor=INK, handlelength=1.1, columnspacing=1.2,
+        borderaxespad=0,
+    )  # fmt: skip
+    _save(figure, path)
