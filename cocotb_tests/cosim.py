@@ -1,9 +1,12 @@
 """The generated core in a simulator, against the golden model: every bit, every cycle."""
 
+import os
+
 import numpy as np
 
-from popflip.cocotb_tests.simulators import build, play
+from popflip.cocotb_tests.simulators import Design, build, play, require_simulators
 from popflip.golden.cycles import CycleModel, StageCycles
+from popflip.golden.data import cache_folder
 from popflip.golden.model import Model
 from popflip.golden.packing import (
     RESULTS,
@@ -22,10 +25,19 @@ from popflip.rtl.verilog import generate
 __all__ = ["build_design", "cosim", "differences", "initial", "train_golden", "train_steps"]
 
 
-def build_design(params: Params, simulator: str, what: str = "core"):
+def build_design(params: Params, simulator: str, what: str = "core") -> Design:
     """Build the core or the top in a simulator; see :func:`simulators.build`."""
-    key = identity(params).hex()
-    return build(simulator, what, key, lambda: generate(params, what))
+    require_simulators(simulator)
+    path = cache_folder() / "verilog" / f"{identity(params).hex()}-{what}.v"
+    try:
+        verilog = path.read_text()
+    except OSError:
+        verilog = generate(params, what)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        partial.write_text(verilog)
+        os.replace(partial, path)
+    return build(simulator, what, verilog)
 
 
 def initial(params: Params, seed: int) -> Model:
@@ -202,6 +214,7 @@ def cosim(
     BenchError
         If the simulation does not come to its end.
     """
+    require_simulators(simulator)
     model = initial(params, seed)
     if batch is not None:
         model.batch = batch

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -29,7 +29,7 @@ from cocotb_tools.runner import get_runner
 from popflip.boards.tools import ToolError, require, verilator
 from popflip.golden.data import cache_folder
 
-__all__ = ["SIMULATORS", "BenchError", "Model", "build", "exchange", "play", "require_simulators"]
+__all__ = ["SIMULATORS", "BenchError", "Design", "build", "exchange", "play", "require_simulators"]
 
 #: What a simulator needs.
 SIMULATORS = {
@@ -55,7 +55,7 @@ class BenchError(AssertionError):
 
 
 @dataclass(frozen=True)
-class Model:
+class Design:
     """A design compiled for a simulator.
 
     Parameters
@@ -88,18 +88,16 @@ def require_simulators(*names: str) -> None:
     require(*dict.fromkeys(program for name in names for program in SIMULATORS[name]))
 
 
-def build(simulator: str, top: str, key: str, verilog: Callable[[], str]) -> Model:
-    """Compile Verilog for a simulator, or find the model that was made earlier.
+def build(simulator: str, top: str, verilog: str) -> Design:
+    """Compile Verilog for a simulator, or find the result of an earlier time.
 
     Parameters
     ----------
     simulator : {"icarus", "verilator"}
     top : str
         Name of the top module.
-    key : str
-        Whatever the Verilog follows from: equal keys, equal Verilog.
-    verilog : callable
-        Generates it, if it is needed.
+    verilog : str
+        Its text, complete.
 
     Raises
     ------
@@ -107,8 +105,8 @@ def build(simulator: str, top: str, key: str, verilog: Callable[[], str]) -> Mod
         If a program is missing, or the Verilog does not compile.
     """
     require_simulators(simulator)
-    parts = [simulator, _version(simulator), metadata.version("cocotb"), top, key]
-    # The path of cocotb's libraries is in the model.
+    parts = [simulator, _version(simulator), metadata.version("cocotb"), top, verilog]
+    # The path of cocotb's libraries is in what comes out.
     parts += [*_FLAGS[simulator], *_MAKE_FLAGS, str(cocotb_tools.config.libs_dir)]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
     folder = cache_folder() / "benches" / digest
@@ -120,14 +118,14 @@ def build(simulator: str, top: str, key: str, verilog: Callable[[], str]) -> Mod
             if not (folder / file).exists():
                 # Not below the cache folder: make gives up where a folder's name has a space.
                 with tempfile.TemporaryDirectory(prefix="popflip-") as work:
-                    _compile(simulator, top, verilog(), Path(work))
+                    _compile(simulator, top, verilog, Path(work))
                     partial = folder / f"{os.getpid()}.partial"
                     try:
                         shutil.copy(Path(work, file), partial)
                         os.replace(partial, folder / file)  # Nobody sees half a model.
                     finally:
                         partial.unlink(missing_ok=True)
-    return Model(simulator, top, folder)
+    return Design(simulator, top, folder)
 
 
 def _version(simulator: str) -> str:
@@ -169,12 +167,12 @@ def _compile(simulator: str, top: str, verilog: str, work: Path) -> None:
             raise ToolError(f"{simulator} does not compile {top}:\n{_tail(run.stdout)}")
 
 
-def play(model: Model, bench: str, steps: list, *, seconds: float = 240) -> list:
+def play(design: Design, bench: str, steps: list, *, seconds: float = 240) -> list:
     """Play the steps of a bench in a simulator.
 
     Parameters
     ----------
-    model : Model
+    design : Design
     bench : str
         Module of the bench, such as ``tb_core``.
     steps : list
@@ -197,25 +195,25 @@ def play(model: Model, bench: str, steps: list, *, seconds: float = 240) -> list
         (work / "steps").write_bytes(pickle.dumps((steps, seconds)))
         log, start = work / "bench.log", time.monotonic()
         with _environment({_EXCHANGE: name}, without="PYTEST_CURRENT_TEST"):
-            runner = get_runner(model.simulator)
+            runner = get_runner(design.simulator)
             try:
                 results = runner.test(
                     test_module=f"popflip.cocotb_tests.{bench}",
-                    hdl_toplevel=model.top,
+                    hdl_toplevel=design.top,
                     hdl_toplevel_lang="verilog",
-                    build_dir=model.folder,
+                    build_dir=design.folder,
                     test_dir=work,
                     results_xml=str(work / "results.xml"),
-                    plusargs=_PLUSARGS[model.simulator],
+                    plusargs=_PLUSARGS[design.simulator],
                     log_file=log,
                 )
-            except SystemExit:
+            except (SystemExit, RuntimeError):  # with or without a results file
                 results = work / "results.xml"
         if not _passed(results) or not (work / "results").exists():
             late = time.monotonic() - start >= seconds
             what = f"was not done in {seconds:g} s" if late else "failed"
             text = log.read_text(errors="replace") if log.exists() else "it left no log"
-            raise BenchError(f"{bench} {what} in {model.simulator}:\n{_tail(text)}")
+            raise BenchError(f"{bench} {what} in {design.simulator}:\n{_tail(text)}")
         return pickle.loads((work / "results").read_bytes())
 
 

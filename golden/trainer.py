@@ -430,7 +430,8 @@ class Trainer:
             If the file is not a whole checkpoint.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # From memory: of a damaged file NumPy would leave the descriptor open.
+            with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
                 meta = json.loads(str(file["meta"]))
                 depth = len(meta["params"]["learning"]["tau"])
                 state = NetworkState(
