@@ -145,8 +145,10 @@ def _compile(simulator: str, top: str, verilog: str, work: Path) -> None:
     else:
         # Cocotb's own runner makes every signal public, which costs minutes and a tenfold slower
         # model; here it is the ports of the top module.
-        [ports] = re.findall(rf"^module {top}\((.*?)\);", verilog, re.MULTILINE)
-        public = [f'public_flat_rw -module "{top}" -var "{port}"' for port in ports.split(", ")]
+        [ports] = re.findall(rf"^module {top}\((.*?)\);", verilog, re.MULTILINE | re.DOTALL)
+        public = [
+            f'public_flat_rw -module "{top}" -var "{port}"' for port in re.split(r"\s*,\s*", ports)
+        ]
         (work / "ports.vlt").write_text("\n".join(["`verilator_config", *public, ""]))
         shutil.copy(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp", work)
         tool, libraries = verilator(), cocotb_tools.config.libs_dir

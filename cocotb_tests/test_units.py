@@ -161,7 +161,7 @@ def test_sample(params, simulator):
                 script.set(chunk=chunk)
                 seen.append((sample, position, chunk, script.hold(1)))
             script.cycle(next=1, wait=params.network.stride)
-        script.cycle(release=1)
+        script.cycle(drop=1)
     got = script.play(simulator)
     windows = x[:, _window_index(params)].reshape(3, params.positions, -1)
     lanes = params.machine.row_lanes
@@ -185,7 +185,7 @@ def test_drive(params, simulator):
             script.cycle(i__valid=1, i__payload=int(byte))
         script.hold(2)
         begins.append(script.cycle(start=1, wait=60 + 2 * shape.rows * shape.chunks))
-        script.cycle(release=1, wait=2)
+        script.cycle(drop=1, wait=2)
     got = script.play(simulator)
     reach = params.dynamics.gains[1] * params.active_bound
     for drive, begin, end in zip(model.drive(x), begins, [*begins[1:], None], strict=True):

@@ -14,7 +14,51 @@ from popflip.rtl.sample import SampleBuffer
 from popflip.rtl.synapses import SynapseMemory, WriteSignature, synapse_ports
 from popflip.rtl.update import JobLayout, UpdateEngine
 
-__all__ = ["UNITS", "ChangedLayout", "DriveUnit", "OutputUnit", "RelaxUnit", "UpdateUnit"]
+__all__ = [
+    "UNITS",
+    "ChangedLayout",
+    "DriveUnit",
+    "OutputUnit",
+    "RelaxUnit",
+    "SampleUnit",
+    "UpdateUnit",
+]
+
+
+class SampleUnit(wiring.Component):
+    """A sample buffer; ``drop`` is its ``release``, a word that Verilog keeps for itself."""
+
+    def __init__(self, params: Params):
+        self._params = params
+        super().__init__({
+            "i": In(stream.Signature(8)),
+            "en": In(1),
+            "drop": In(1),
+            "restart": In(1),
+            "next": In(1),
+            "chunk": In(range(params.synapses(0).chunks)),
+            "full": Out(1),
+            "label": Out(8),
+            "ready": Out(1),
+            "x": Out(params.machine.row_lanes),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.sample = sample = SampleBuffer(self._params)
+        connect(m, flipped(self.i), sample.i)
+        m.d.comb += [
+            sample.release.eq(self.drop),
+            *(
+                getattr(sample, name).eq(getattr(self, name))
+                for name in ("en", "restart", "next", "chunk")
+            ),
+            *(
+                getattr(self, name).eq(getattr(sample, name))
+                for name in ("full", "label", "ready", "x")
+            ),
+        ]
+        return m
 
 
 class DriveUnit(wiring.Component):
@@ -25,7 +69,7 @@ class DriveUnit(wiring.Component):
         self._shape = s = params.synapses(0)
         super().__init__({
             "i": In(stream.Signature(8)),
-            "release": In(1),
+            "drop": In(1),
             "weight_write": In(WriteSignature(s.weight_depth, s.word_bits, s.banks)),
             "start": In(1),
             "whole": In(1),
@@ -43,7 +87,7 @@ class DriveUnit(wiring.Component):
         connect(m, flipped(self.i), sample.i)
         connect(m, flipped(self.weight_write), memory.weight_write)
         m.d.comb += [
-            sample.release.eq(self.release),
+            sample.release.eq(self.drop),
             sample.en.eq(drive.en),
             sample.restart.eq(drive.restart),
             sample.next.eq(drive.next),
@@ -229,7 +273,7 @@ class UpdateUnit(wiring.Component):
 #: Each engine by its name, made for some parameters.
 UNITS = {
     "popcount": lambda params: PopcountTree(params.fan_in),
-    "sample": SampleBuffer,
+    "sample": SampleUnit,
     "drive": DriveUnit,
     "relax": RelaxUnit,
     "output": OutputUnit,
