@@ -199,7 +199,7 @@ def run(argv: list[str]) -> int:
     _debug = False
     listen()
     # typer keeps its own copy of click from some version on; this is the class in either.
-    usage_error = typer.BadParameter.__mro__[1]
+    usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
         return int(app(args=argv, prog_name="popflip", standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):

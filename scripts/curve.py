@@ -54,7 +54,8 @@ class Curve:
             self._before = (key, (0,) * len(totals))
         delta = [a - b for a, b in zip(totals, self._before[1], strict=True)]
         self._before = (key, totals)
-        point = Point(key, progress.done, *delta[:4], flips=tuple(delta[4:]))
+        samples, correct, changed, cycles, *flips = delta
+        point = Point(key, progress.done, samples, correct, changed, cycles, tuple(flips))
         self.points.append(point)
         self._recent.append(point)
         while sum(p.samples for p in self._recent) - self._recent[0].samples >= RECENT:
@@ -103,9 +104,9 @@ class Curve:
         try:
             rows = list(csv.reader(path.read_text().splitlines()))[1:]
             points = [
-                Point(*numbers[:6], flips=tuple(numbers[6:])) for numbers in
-                ([int(field) for field in row] for row in rows)
-            ]  # fmt: skip
+                Point(a, b, c, d, e, f, tuple(flips))
+                for a, b, c, d, e, f, *flips in (map(int, row) for row in rows)
+            ]
         except (ValueError, TypeError, UnicodeDecodeError):
             raise CheckpointError(f"{path} is damaged; remove it to go on without it") from None
         self.points = [p for p in points if (p.epoch, p.position) <= (epoch, position)]

@@ -32,7 +32,8 @@ def clocks(rows: dict[str, float | None]) -> Table:
         table.add_column(f"at {mhz} MHz", justify="right")
     for name, cycles in rows.items():
         if cycles:
-            rates = [f"{mhz * 1e6 / cycles:,.0f} /s" for mhz in CLOCKS_MHZ]
+            whole = not name.startswith(" ")
+            rates = [f"{mhz * 1e6 / cycles:,.0f} /s" if whole else "" for mhz in CLOCKS_MHZ]
             table.add_row(name, f"{cycles:,.1f}", *rates)
     return table
 
@@ -42,7 +43,7 @@ def show_training(report: dict) -> None:
     console = out()
     table = pairs(f"{report['preset']}, seed {report['seed']}, on board {report['board']}")
     table.add_row(
-        "trained", f"{report['epochs']} epochs of {report['samples']:,} images of {report['data']}"
+        "trained", f"{report['epochs']} x {report['samples']:,} images of {report['data']}"
     )
     if report["test_error"] is not None:
         table.add_row(
@@ -79,15 +80,16 @@ def tell_story(order) -> None:
     """Say what the demonstration is about to do."""
     p = order.params
     images = order.samples or len(order.dataset.train_labels)
+    tests = len(order.dataset.test_labels)
+    window = f"{p.network.window}x{p.network.window}"
     lines = [
-        f"popflip learns MNIST: {images:,} images once, then {len(order.dataset.test_labels):,} "
-        "to test it.",
-        f"network: {p.sizes[1]:,} hidden neurons ({p.network.window}x{p.network.window} windows) and "
-        f"{p.n_out} outputs, {p.n_synapses:,} binary synapses.",
-        "board: virtual. The Verilog of the whole trainer is generated and compiled (about half a "
-        "minute, once), then driven with the bytes that a real board gets over its UART.",
-        "proof: the golden model, plain NumPy in a second process, learns the same images meanwhile; "
-        "at the end every weight and every latent accumulator must be equal.",
+        f"popflip learns MNIST: {images:,} images, once each, then {tests:,} others as a test.",
+        f"network: {p.sizes[1]:,} hidden neurons that each see a {window} window, {p.n_out} outputs,",
+        f"    {p.n_synapses:,} binary synapses",
+        "board: virtual: the Verilog of the whole machine, compiled (half a minute or more, once),",
+        "    then driven with the bytes that a real board gets through its UART",
+        "proof: the golden model, plain NumPy in a second process, learns the same images",
+        "    meanwhile; in the end every weight and every latent accumulator must be equal",
         "",
     ]
     for line in lines:

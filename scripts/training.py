@@ -202,7 +202,11 @@ def train(order: Order) -> dict:
     """
     params, out = order.params, order.out
     path, saved, meta = out / "checkpoint.npz", None, None
-    options = {"seed": order.seed, "samples": order.samples, "test_samples": order.test_samples}
+    options: dict = {
+        "seed": order.seed,
+        "samples": order.samples,
+        "test_samples": order.test_samples,
+    }
     # A rehearsal: what cannot work fails here, before a board is built.
     plan = Trainer(params, order.dataset, GoldenMachine(params), **options)
     if order.resume:
@@ -228,11 +232,12 @@ def train(order: Order) -> dict:
             curve.begin(Report(**meta["so_far"]), trainer.epoch + 1)
         run = _Run(order, trainer, curve, stack.enter_context(Display()), replay)
         board = getattr(machine, "transport", None)
-        cycles, training = getattr(board, "cycles", None), time.perf_counter()
+        cycles: int | None = getattr(board, "cycles", None)
+        training = time.perf_counter()
         with interruptible(trainer):
             finished = trainer.run(order.epochs, run.on_progress, run.on_epoch)
             elapsed = time.perf_counter() - training
-            if cycles is not None:
+            if board is not None and cycles is not None:
                 cycles = board.cycles - cycles
             if not finished:
                 run.save()
@@ -262,7 +267,7 @@ def train(order: Order) -> dict:
         "samples": trainer.samples,
         "test_samples": trainer.test_samples,
         "seconds": round(time.perf_counter() - started, 2),
-        "replay_seconds": round(replay.seconds, 2) if verified is not None else None,
+        "replay_seconds": round(replay.seconds, 2) if replay and verified is not None else None,
         "simulated_cycles_per_s": round(cycles / elapsed) if cycles else None,
         "out": str(out),
         "digest": params.digest,

@@ -1,0 +1,194 @@
+"""Verification: the golden model against a board, or against a checkpoint."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from popflip.golden.cycles import CycleModel, StageCycles
+from popflip.golden.data import Dataset, encode
+from popflip.golden.model import Model, Report
+from popflip.golden.params import Params
+from popflip.golden.trainer import GoldenMachine, NetworkState, Trainer, differences
+from popflip.scripts.console import Display
+from popflip.scripts.replay import Replay, Task
+from popflip.scripts.session import check_board, open_machine
+from popflip.scripts.training import compared_bits, interruptible
+
+__all__ = ["verify_board", "verify_checkpoint"]
+
+#: Samples whose cycles are compared one by one.
+CYCLE_SAMPLES = 200
+
+#: Test images whose predictions are compared.
+PREDICTIONS = 256
+
+#: Samples between two signs of life.
+CHUNK = 256
+
+
+def verify_checkpoint(path: Path, meta: dict, state: NetworkState, dataset: Dataset, source: str):
+    """Train the golden model from scratch as far as a checkpoint is, and compare the two.
+
+    Parameters
+    ----------
+    path : Path
+        Of the checkpoint.
+    meta : dict
+    state : NetworkState
+        What it holds.
+    dataset : Dataset
+    source : str
+        The data set's name or folder.
+
+    Returns
+    -------
+    dict
+        The report that ``--json`` prints.
+    """
+    params = Params.build(meta["params"])
+    plan = Trainer(
+        params, dataset, GoldenMachine(params), seed=meta["seed"],
+        samples=meta["samples"], test_samples=meta["test_samples"],
+    )  # fmt: skip
+    plan.resume(path)  # Only to see that it fits the data.
+    goal = (meta["epoch"], meta["position"])
+    total = meta["epoch"] * meta["samples"] + meta["position"]
+    started = time.perf_counter()
+    with Replay(Task.of(plan, source, goal), total) as replay, Display() as display:
+        while not replay.over:
+            replay.poll(0.5)
+            display.show("golden", replay.done, total, "from the first sample on")
+        golden, _ = replay.result()
+    found = differences(state, golden)
+    return {
+        "verb": "verify",
+        "preset": params.name,
+        "checkpoint": str(path),
+        "board": None,
+        "data": source,
+        "seed": meta["seed"],
+        "epochs": meta["epoch"],
+        "position": meta["position"],
+        "samples": total,
+        "verified": not found,
+        "differences": found,
+        "compared_bits": compared_bits(params),
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+
+
+def verify_board(
+    params: Params,
+    dataset: Dataset,
+    source: str,
+    *,
+    samples: int,
+    seed: int = 1,
+    board: str = "virtual",
+    baud: int = 115200,
+) -> dict:
+    """Have a board and the golden model learn the same samples, and compare all that can be read.
+
+    Compared are the cycles of each of the first samples by stage, then the counters, weights,
+    latents and generator of signs after all samples, then predictions of test images.
+
+    Parameters
+    ----------
+    params : Params
+    dataset : Dataset
+    source : str
+        The data set's name or folder.
+    samples : int
+        Training images, the first so many, in the order of the first epoch.
+    seed : int
+    board : str
+    baud : int
+
+    Returns
+    -------
+    dict
+        The report that ``--json`` prints.
+    """
+    check_board(board)
+    plan = Trainer(params, dataset, GoldenMachine(params), seed=seed, samples=samples)
+    x, labels = plan.epoch_samples(0)
+    watched = min(CYCLE_SAMPLES, samples)
+    started = time.perf_counter()
+    with Replay(Task.of(plan, source, (1, 0)), samples) as replay:
+        with open_machine(params, board, baud) as machine, Display() as display:
+            trainer = Trainer(params, dataset, machine, seed=seed, samples=samples)
+            machine.set_tau(params.learning.tau_in_epoch(0))
+            machine.load(x, labels)
+            total, seen = Report(flips=[0] * params.depth), []
+            with interruptible(trainer):
+                first = 0
+                while first < samples:
+                    if trainer.stop_requested:
+                        raise KeyboardInterrupt
+                    count = 1 if first < watched else min(CHUNK, samples - first)
+                    report = machine.train(first, count, flush=first + count == samples)
+                    total += report
+                    if first < watched:
+                        seen.append(report)
+                    first += count
+                    display.show("board", first, samples, "trains")
+                    replay.poll()
+            state = machine.read_state()
+            tests = min(PREDICTIONS, len(dataset.test_labels))
+            tested = encode(dataset.test_images[:tests], params.network.thresholds)
+            machine.load(tested, dataset.test_labels[:tests])
+            _, predictions = machine.infer(0, tests)
+            while not replay.over:
+                replay.poll(0.5)
+                display.show("golden", replay.done, samples, "the same samples")
+        golden, counts = replay.result()
+    found = differences(state, golden) + _counters(total, counts[1])
+    wanted = Model(params, golden.weights).relax(tested).prediction
+    wrong = np.flatnonzero(predictions != wanted)
+    if len(wrong):
+        found.append(f"{len(wrong)} of {tests} predictions differ, the first of image {wrong[0]}")
+    cycles = None
+    if seen[0].cycles:
+        cycles = _cycles(params, plan, x[:watched], labels[:watched], seen, samples)
+        found += cycles["differences"]
+    return {
+        "verb": "verify",
+        "preset": params.name,
+        "checkpoint": None,
+        "board": board,
+        "data": source,
+        "seed": seed,
+        "samples": samples,
+        "verified": not found,
+        "differences": found,
+        "compared_bits": compared_bits(params),
+        "compared_predictions": tests,
+        "compared_cycles": watched if cycles else 0,
+        "cycles_per_sample": total.cycles["total"] / samples if total.cycles else None,
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+
+
+def _counters(total: Report, golden: dict) -> list[str]:
+    """Say which of the board's counters differ from golden's totals."""
+    mine = {"samples": total.samples, "correct": total.correct, "changed": total.changed}
+    mine["flips"] = list(total.flips)
+    return [f"{name}: {n}, not {golden[name]}" for name, n in mine.items() if n != golden[name]]
+
+
+def _cycles(params, plan, x, labels, seen, samples) -> dict:
+    """Compare the cycles of single samples, stage by stage, with the formulas."""
+    state = plan.machine.read_state()
+    model = Model(params, state.weights, state.latents, state.sign_state)
+    clock, found = CycleModel(params), []
+    for i, report in enumerate(seen):
+        _, relaxation = model.train(x[i : i + 1], labels[i : i + 1], keep_history=True)
+        wanted = clock.sample(relaxation, 0)
+        if i + 1 == samples and model.pending:
+            wanted = wanted.plus(clock.flush())
+        got = StageCycles(*(report.cycles[stage] for stage in StageCycles._fields))
+        if got != wanted:
+            found.append(f"cycles of sample {i}: {got._asdict()}, not {wanted._asdict()}")
+    more = [f"and {len(found) - 3} more samples"] if len(found) > 3 else []
+    return {"differences": found[:3] + more}

@@ -1,0 +1,86 @@
+"""What follows from parameters, and what a data set holds."""
+
+import numpy as np
+
+from popflip.golden.data import Dataset, cache_folder, encode
+from popflip.golden.packing import memory_map
+from popflip.golden.params import Params, preset_names
+from popflip.golden.registers import register_map
+
+__all__ = ["data_facts", "network_facts"]
+
+
+def network_facts(params: Params) -> dict:
+    """Return all that ``popflip info`` says of a network and its machine."""
+    layers = []
+    for number in range(params.depth):
+        s = params.synapses(number)
+        layers.append({
+            "layer": number,
+            "joins": [params.sizes[number], params.sizes[number + 1]],
+            "synapses": s.rows * s.row_bits,
+            "rows": s.rows,
+            "row_bits": s.row_bits,
+            "word_bits": s.word_bits,
+            "banks": s.banks,
+            "words_per_row": s.chunks,
+            "weight_words": s.weight_depth,
+            "latent_words": s.latent_depth if params.machine.training else 0,
+            "latent_lanes": s.latent_lanes,
+        })
+    regions = [
+        {"region": r.name, "index": r.index, "words": r.depth, "bits": r.width, "bytes": r.n_bytes}
+        for r in memory_map(params)
+    ]
+    memory = {
+        kind: sum(r["words"] * r["bits"] for r in regions if r["region"].startswith(kind))
+        for kind in ("weights", "latents", "samples", "results")
+    }
+    return {
+        "verb": "info",
+        "preset": params.name,
+        "digest": params.digest,
+        "sizes": list(params.sizes),
+        "synapses": params.n_synapses,
+        "first": params.network.first,
+        "window_grid": list(params.grid),
+        "input_bits": params.n_in,
+        "sample_bytes": params.sample_bytes,
+        "latent_bits": params.learning.latent_bits,
+        "training": params.machine.training,
+        "memory_bits": memory,
+        "layers": layers,
+        "memory_map": regions,
+        "registers": [
+            {"register": r.name, "index": r.index, "writable": r.writable, "meaning": r.meaning}
+            for r in register_map(params)
+        ],
+        "parameters": params.model_dump(mode="json"),
+        "presets": [
+            {"preset": p.name, "sizes": list(p.sizes), "synapses": p.n_synapses}
+            for p in map(Params.load, preset_names())
+        ],
+    }
+
+
+def data_facts(dataset: Dataset, source: str) -> dict:
+    """Return all that ``popflip data`` says of a data set."""
+    parts = {
+        "train": (dataset.train_images, dataset.train_labels),
+        "test": (dataset.test_images, dataset.test_labels),
+    }
+    facts: dict = {
+        "verb": "data",
+        "data": dataset.name,
+        "folder": str(cache_folder() / "datasets" / "mnist") if source == "mnist" else source,
+        "checked": "SHA-256 of the published files" if source == "mnist" else "headers and sizes",
+        "image": list(dataset.train_images.shape[1:]),
+        "classes": int(max(labels.max() for _, labels in parts.values())) + 1,
+    }
+    for name, (images, labels) in parts.items():
+        facts[name] = {
+            "images": len(images),
+            "labels": np.bincount(labels, minlength=facts["classes"]).tolist(),
+            "lit_percent": round(100 * float(encode(images, (127,)).mean()), 3),
+        }
+    return facts
