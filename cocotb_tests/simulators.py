@@ -46,7 +46,7 @@ _FLAGS = {
     "icarus": ["-g2012"],
     "verilator": ["-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique"],
 }
-_MAKE_FLAGS = ["OPT_FAST=-O1", "OPT_SLOW=-O0"]
+_MAKE_FLAGS = ["OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1"]
 _PLUSARGS = {"icarus": [], "verilator": ["+verilator+rand+reset+2", "+verilator+seed+1"]}
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "NetworkState",
     "Progress",
     "Trainer",
+    "check_data",
     "differences",
     "initial_state",
     "write_atomically",
@@ -219,7 +220,7 @@ class Trainer:
         samples: int | None = None,
         test_samples: int | None = None,
     ):
-        _check_data(params, data)
+        check_data(params, data)
         if seed < 0:
             raise ValueError(f"seed must be at least 0, not {seed}")
         limits = {
@@ -520,7 +521,7 @@ def differences(a: NetworkState, b: NetworkState) -> list[str]:
     return found
 
 
-def _check_data(params: Params, data: Dataset) -> None:
+def check_data(params: Params, data: Dataset) -> None:
     """Raise ValueError if a data set does not fit a network."""
     shape = data.train_images.shape[1:]
     if shape != params.network.image:

@@ -1,6 +1,6 @@
 """The trainer core: engines, memories, and the sequencer that leads a sample through them."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import enum, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -129,13 +129,15 @@ class TrainerCore(wiring.Component):
         save, start_learning, start_flush, finish = Signal(), Signal(), Signal(), Signal()
         restarted = Signal()
 
-        train = run.train if training else 0
+        train = run.train if training else Const(0)
         engines_idle = Cat(*(engine.idle for engine in relax.values()), output.idle).all()
         updates_idle = ~Cat(*(update.busy for update in updates)).any()
         untested = Cat(*(update.stale for update in updates)).any()
         quiet = ~stale.any() & ~unheard & ~output.moved & ~output.toggled
         upper = {l: registers.get(l + 1, output) for l in hidden}
-        exceeded = upper[1].active > p.active_bound
+        # A bound that is all of layer 2 cannot be exceeded: lint objects to a constant comparison.
+        bounded = p.active_bound < p.sizes[2]
+        exceeded = upper[1].active > p.active_bound if bounded else Const(0)
         kept_layers = [l for l in hidden if l % 2 == 0]
         centered = p.learning.nudging == "centered"
 

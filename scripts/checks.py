@@ -12,7 +12,7 @@ from popflip.golden.params import Params
 from popflip.golden.trainer import GoldenMachine, NetworkState, Trainer, differences
 from popflip.scripts.console import Display
 from popflip.scripts.replay import Replay, Task
-from popflip.scripts.session import check_board, open_machine
+from popflip.scripts.session import check_trains, open_machine
 from popflip.scripts.training import compared_bits, interruptible
 
 __all__ = ["verify_board", "verify_checkpoint"]
@@ -110,7 +110,7 @@ def verify_board(
     dict
         The report that ``--json`` prints.
     """
-    check_board(board)
+    check_trains(params, board)
     plan = Trainer(params, dataset, GoldenMachine(params), seed=seed, samples=samples)
     x, labels = plan.epoch_samples(0)
     watched = min(CYCLE_SAMPLES, samples)

@@ -1,5 +1,6 @@
 """The command ``popflip``."""
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ app = typer.Typer(
     name="popflip",
     help="Binary neural networks that train themselves on an FPGA by Equilibrium Propagation.",
     epilog="Begin with:  popflip demo",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -27,7 +28,9 @@ _debug = False
 
 Preset = Annotated[
     str | None,
-    typer.Option(help="Named network; `popflip info` lists them.  [default: local-small]"),
+    typer.Option(
+        help="Named network; popflip info lists them. local-small if left out.", metavar="NAME"
+    ),
 ]
 Config = Annotated[
     Path | None, typer.Option(help="Network in a TOML file, instead of a preset.", metavar="FILE")
@@ -48,16 +51,27 @@ Json = Annotated[
 ]
 Data = Annotated[
     str | None,
-    typer.Option(help="mnist, or a folder with four IDX files.  [default: mnist]", metavar="DATA"),
+    typer.Option(help="mnist, or a folder with four IDX files. mnist if left out.", metavar="DATA"),
 ]
 
 
-def _examples(*lines: str) -> str:
-    return "\n\n".join(["Examples:", *lines])
+Checkpoint = Annotated[Path, typer.Option(help="checkpoint.npz of a training.", metavar="FILE")]
+
+
+def _verb(*examples: str):
+    """Make a function a verb; its docstring is its help."""
+
+    def register(function):
+        paragraphs = inspect.cleandoc(function.__doc__).split("\n\n")
+        text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+        return app.command(help=text, epilog="\n\n".join(["Examples:", *examples]))(function)
+
+    return register
 
 
 @app.callback()
 def _options(
+    context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ):
@@ -66,6 +80,10 @@ def _options(
     if version:
         print(f"popflip {__version__}")
         raise typer.Exit()
+    if context.invoked_subcommand is None:
+        # Where typer draws its own help this prints it and returns nothing.
+        print(context.get_help(), end="")
+        raise typer.Exit(2)
 
 
 def _print_json(report: dict) -> None:
@@ -87,19 +105,22 @@ def _conclude(order, report: dict, as_json: bool) -> None:
             f"{report['samples']:,} samples; go on with: {resume_command(order)}"
         )
         raise typer.Exit(2)
+    _judge(report)
+
+
+def _judge(report: dict) -> None:
+    """End with status 1 if something is not as the golden model says."""
     if report["verified"] is False:
         say(f"popflip: not verified: {'; '.join(report['differences'])}")
         raise typer.Exit(1)
 
 
-@app.command(
-    epilog=_examples(
-        "popflip train",
-        "popflip train --epochs 10 --out runs/long",
-        "popflip train --resume --out runs/long --epochs 20",
-        "popflip train --preset dense-wide --samples 5000 --json",
-        "popflip train --data ~/fashion-mnist --board golden",
-    )
+@_verb(
+    "popflip train",
+    "popflip train --epochs 10 --out runs/long",
+    "popflip train --resume --out runs/long --epochs 20",
+    "popflip train --preset dense-wide --samples 5000 --json",
+    "popflip train --data ~/fashion-mnist --board golden",
 )
 def train(
     preset: Preset = None,
@@ -114,11 +135,13 @@ def train(
     baud: Baud = 115200,
     seed: Annotated[
         int | None,
-        typer.Option(help="Of the initial weights and of the order of samples.  [default: 1]"),
+        typer.Option(
+            help="Of the initial weights and of the order of samples. 1 if left out.", metavar="N"
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the results.  [default: runs/PRESET-seedSEED]", metavar="DIR"),
+        typer.Option(help="Folder of the results. runs/PRESET-seedN if left out.", metavar="DIR"),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in the folder of results.")
@@ -127,7 +150,7 @@ def train(
         bool | None,
         typer.Option(
             help="Have the golden model learn the same samples beside the board, and compare every "
-            "bit at the end.  [default: --verify, except on the golden model itself]"
+            "bit at the end. Done unless the board is the golden model itself."
         ),
     ] = None,
     as_json: Json = False,
@@ -157,8 +180,8 @@ def train(
             path = out / "checkpoint.npz"
             meta, _ = Trainer.read_checkpoint(path)
     if meta:
-        samples = samples or meta["samples"]
-        test_samples = test_samples or meta["test_samples"]
+        samples = meta["samples"] if samples is None else samples
+        test_samples = meta["test_samples"] if test_samples is None else test_samples
     dataset, source = choose_data(data, path, meta)
     order = Order(
         params, dataset, source, out, epochs=epochs, seed=seed, samples=samples,
@@ -168,7 +191,7 @@ def train(
     _conclude(order, train(order), as_json)
 
 
-@app.command(epilog=_examples("popflip demo", "popflip demo --json > demo.json"))
+@_verb("popflip demo", "popflip demo --json > demo.json")
 def demo(
     seed: Seed = 1,
     out: Annotated[Path, typer.Option(help="Folder of the results.", metavar="DIR")] = Path(
@@ -188,6 +211,194 @@ def demo(
     order = Order(params, dataset, source, out, seed=seed, samples=samples)
     tell_story(order)
     _conclude(order, train(order), as_json)
+
+
+@_verb(
+    "popflip infer --checkpoint runs/demo/checkpoint.npz",
+    "popflip infer --checkpoint runs/demo/checkpoint.npz --samples 1000 --json",
+    "popflip infer --checkpoint runs/demo/checkpoint.npz --predictions predictions.csv",
+)
+def infer(
+    checkpoint: Checkpoint,
+    preset: Preset = None,
+    config: Config = None,
+    samples: Annotated[int | None, typer.Option(help="Test images; all if left out.")] = None,
+    data: Data = None,
+    board: Board = "virtual",
+    baud: Baud = 115200,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write all predictions as CSV.", metavar="FILE")
+    ] = None,
+    as_json: Json = False,
+):
+    """Predict the test images with a trained network, on a board.
+
+    The network is that of the checkpoint. --preset or --config names another machine for it, such
+    as one without the training logic.
+    """
+    from popflip.golden.trainer import Trainer
+    from popflip.scripts.inference import infer
+    from popflip.scripts.session import choose_data, choose_params, params_of, same_network
+    from popflip.scripts.show import show_inference
+
+    params = choose_params(preset, config)
+    meta, state = Trainer.read_checkpoint(checkpoint)
+    saved = params_of(checkpoint, meta)
+    if params is None:
+        params = saved
+    else:
+        same_network(checkpoint, saved, params)
+    dataset, source = choose_data(data, checkpoint, meta)
+    report = infer(
+        params, state, dataset, checkpoint=checkpoint, source=source, samples=samples,
+        board=board, baud=baud, table=predictions,
+    )  # fmt: skip
+    _print_json(report) if as_json else show_inference(report)
+
+
+@_verb(
+    "popflip verify --samples 500",
+    "popflip verify --preset dense-wide --board /dev/ttyUSB0",
+    "popflip verify --checkpoint runs/demo/checkpoint.npz",
+)
+def verify(
+    preset: Preset = None,
+    config: Config = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Verify this file, instead of a board.", metavar="FILE"),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Training images to learn. 1000 if left out.", min=1)
+    ] = None,
+    data: Data = None,
+    board: Board = "virtual",
+    baud: Baud = 115200,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Of the initial weights and of the order of samples. 1 if left out.", metavar="N"
+        ),
+    ] = None,
+    as_json: Json = False,
+):
+    """Compare a board, or a checkpoint, with the golden model, bit for bit.
+
+    A board learns some samples from scratch, and the golden model the same ones; then weights,
+    latents, counters and predictions are read back and must be equal, and so must the cycles of
+    each of the first 200 samples. For a checkpoint the golden model learns from scratch all that
+    the checkpoint's network has learned.
+    """
+    from popflip.golden.trainer import Trainer
+    from popflip.scripts.checks import verify_board, verify_checkpoint
+    from popflip.scripts.session import DEFAULT_PRESET, choose_data, choose_params
+    from popflip.scripts.show import show_verification
+
+    params = choose_params(preset, config)
+    if checkpoint is not None:
+        for name, value in (("samples", samples), ("seed", seed), ("preset", params)):
+            if value is not None:
+                raise ValueError(f"--{name} has no place beside --checkpoint, which says it")
+        meta, state = Trainer.read_checkpoint(checkpoint)
+        dataset, source = choose_data(data, checkpoint, meta)
+        report = verify_checkpoint(checkpoint, meta, state, dataset, source)
+    else:
+        params = params or choose_params(DEFAULT_PRESET, None)
+        assert params is not None
+        dataset, source = choose_data(data)
+        report = verify_board(
+            params, dataset, source, board=board, baud=baud,
+            samples=min(1000, len(dataset.train_labels)) if samples is None else samples,
+            seed=1 if seed is None else seed,
+        )  # fmt: skip
+    _print_json(report) if as_json else show_verification(report)
+    _judge(report)
+
+
+@_verb("popflip verilog -o build/verilog", "popflip verilog --config mine.toml -o out --json")
+def verilog(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder.", metavar="DIR")],
+    preset: Preset = None,
+    config: Config = None,
+    as_json: Json = False,
+):
+    """Write the Verilog of a network's machine: one file, a manifest, an instantiation template."""
+    from popflip.rtl.verilog import write_package
+    from popflip.scripts.session import DEFAULT_PRESET, choose_params
+    from popflip.scripts.show import show_files
+    from popflip.scripts.training import prepare_folder
+
+    params = choose_params(preset, config) or choose_params(DEFAULT_PRESET, None)
+    assert params is not None
+    prepare_folder(out)
+    files = [str(path) for path in write_package(params, out)]
+    report = {"verb": "verilog", "preset": params.name, "digest": params.digest, "files": files}
+    _print_json(report) if as_json else show_files(report)
+
+
+@_verb(
+    "popflip cosim",
+    "popflip cosim --simulator both --samples 50 --json",
+    "popflip cosim --preset dense-wide --simulator verilator",
+)
+def cosim(
+    preset: Preset = None,
+    config: Config = None,
+    simulator: Annotated[
+        str, typer.Option(help="icarus, verilator or both.", metavar="NAME")
+    ] = "verilator",
+    samples: Annotated[int, typer.Option(help="Training images to learn.", min=1)] = 20,
+    batch: Annotated[
+        int | None, typer.Option(help="Samples between flips, instead of the network's.", min=1)
+    ] = None,
+    data: Data = None,
+    seed: Seed = 1,
+    as_json: Json = False,
+):
+    """Train the generated core in simulators and compare it with the golden model.
+
+    Every weight, latent, prediction, counter and cycle must be equal.
+    """
+    from popflip.scripts.cosimulation import run_cosim
+    from popflip.scripts.session import DEFAULT_PRESET, choose_data, choose_params
+    from popflip.scripts.show import show_cosim
+
+    params = choose_params(preset, config) or choose_params(DEFAULT_PRESET, None)
+    assert params is not None
+    report = run_cosim(params, simulator, lambda: choose_data(data), samples, seed, batch)
+    _print_json(report) if as_json else show_cosim(report)
+    _judge(report)
+
+
+@_verb("popflip info", "popflip info --preset dense-wide --json")
+def info(preset: Preset = None, config: Config = None, as_json: Json = False):
+    """Show what follows from a network's parameters: layers, memories, registers; list presets."""
+    from popflip.scripts.facts import network_facts
+    from popflip.scripts.session import DEFAULT_PRESET, choose_params
+    from popflip.scripts.show import show_network
+
+    params = choose_params(preset, config) or choose_params(DEFAULT_PRESET, None)
+    assert params is not None
+    report = network_facts(params)
+    _print_json(report) if as_json else show_network(report)
+
+
+@_verb("popflip data", "popflip data --folder ~/fashion-mnist --json")
+def data(
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="With four IDX files, instead of MNIST.", metavar="DIR"),
+    ] = None,
+    as_json: Json = False,
+):
+    """Fetch MNIST, unless it is there, and check it; or check a folder of IDX files."""
+    from popflip.scripts.facts import data_facts
+    from popflip.scripts.session import choose_data
+    from popflip.scripts.show import show_data
+
+    dataset, source = choose_data(None if folder is None else str(folder))
+    report = data_facts(dataset, source)
+    _print_json(report) if as_json else show_data(report)
 
 
 def run(argv: list[str]) -> int:
@@ -217,9 +428,6 @@ def run(argv: list[str]) -> int:
 
 
 def _refuse_usage(error) -> int:
-    if type(error).__name__ == "NoArgsIsHelpError":
-        print(error.ctx.get_help())
-        return 2
     where = error.ctx.command_path if error.ctx else "popflip"
     text = " ".join(error.format_message().split()).rstrip(".")
     say(f"popflip: {text} ({where} --help says more)")

@@ -20,7 +20,10 @@ def console() -> Console:
 
 def out() -> Console:
     """Return a console on standard output as it is now."""
-    return Console(file=sys.stdout, highlight=False, emoji=False)
+    console = Console(file=sys.stdout, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 110)
+    return console
 
 
 def say(text: str = "") -> None:

@@ -45,9 +45,7 @@ def predict(machine: Machine, x, labels, title: str = "infer") -> tuple[Report, 
             parts.append(predictions)
             rate = total.samples / max(time.perf_counter() - started, 1e-9)
             error = 100 * (1 - total.correct / total.samples)
-            display.show(
-                title, total.samples, len(labels), f"{rate:,.0f}/s  error {error:.2f} %"
-            )
+            display.show(title, total.samples, len(labels), f"{rate:,.0f}/s  error {error:.2f} %")
     return total, np.concatenate(parts)
 
 
@@ -106,7 +104,9 @@ def infer(
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(["image", "label", "prediction"])
-        writer.writerows(zip(range(len(labels)), labels.tolist(), predictions.tolist(), strict=True))
+        writer.writerows(
+            zip(range(len(labels)), labels.tolist(), predictions.tolist(), strict=True)
+        )
         write_atomically(table, text.getvalue().encode())
     cycles = total.cycles["total"] / total.samples if total.cycles else None
     correct = int((predictions == labels).sum())

@@ -20,7 +20,7 @@ BLUE, ORANGE, GREEN, PURPLE, RED = "#2f6db5", "#d9772b", "#3c8d5a", "#7b5aa6", "
 LAYERS = (BLUE, ORANGE, GREEN, PURPLE, RED, QUIET, INK)
 
 #: Weights of -1 and +1, and what lies between the images.
-DARK, LIGHT, GAP = (32, 48, 82), (250, 236, 206), (255, 255, 255)
+DARK, LIGHT, GAP = (32, 48, 82), (244, 200, 116), (255, 255, 255)
 
 DPI = 120
 
@@ -133,6 +133,7 @@ def _dress(axis, title, unit):
     axis.tick_params(colors=QUIET, labelsize=9, length=3)
     axis.grid(axis="y", color=FAINT, lw=0.6)
     axis.set_axisbelow(True)
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 

@@ -13,6 +13,7 @@ __all__ = [
     "DEFAULT_PRESET",
     "Failure",
     "check_board",
+    "check_trains",
     "choose_data",
     "choose_params",
     "open_machine",
@@ -119,6 +120,20 @@ def check_board(board: str) -> None:
     raise ValueError(
         f"board must be virtual, golden or a serial port such as /dev/ttyUSB0, not {board!r}"
     )
+
+
+def check_trains(params: Params, board: str) -> None:
+    """Raise ValueError if there can be no such board, or none that trains these parameters."""
+    check_board(board)
+    if board == "golden":
+        return
+    if not params.machine.training:
+        raise ValueError("machine.training must be true to train on a board, not false")
+    if params.dynamics.kind != "sweeps":
+        raise ValueError(
+            f"dynamics.kind must be 'sweeps' in hardware, not {params.dynamics.kind!r}; "
+            "--board golden trains it"
+        )
 
 
 def per_second(cycles: float | None) -> dict[str, float] | None:

@@ -6,7 +6,16 @@ from rich.table import Table
 from popflip.scripts.console import out, say
 from popflip.scripts.session import CLOCKS_MHZ
 
-__all__ = ["show_training", "tell_story"]
+__all__ = [
+    "show_cosim",
+    "show_data",
+    "show_files",
+    "show_inference",
+    "show_network",
+    "show_training",
+    "show_verification",
+    "tell_story",
+]
 
 
 def pairs(title: str) -> Table:
@@ -76,6 +85,155 @@ def show_training(report: dict) -> None:
         console.print(clocks(rows))
 
 
+def show_inference(report: dict) -> None:
+    """Print the report of an inference."""
+    console = out()
+    table = pairs(f"{report['preset']} from {report['checkpoint']}, on board {report['board']}")
+    table.add_row(
+        "predicted rightly",
+        f"{report['correct']:,} of {report['samples']:,} images: {report['accuracy']:.2f} %",
+    )
+    table.add_row("speed", f"{report['samples_per_s']:,.0f} images/s on this computer")
+    if report["predictions"]:
+        table.add_row("predictions", report["predictions"])
+    console.print(table)
+    counts = Table(
+        title="Images by class (rows) and prediction (columns)", title_justify="left",
+        title_style="bold", box=box.SIMPLE, pad_edge=False,
+    )  # fmt: skip
+    counts.add_column("", style="bold")
+    for name in range(len(report["confusion"])):
+        counts.add_column(str(name), justify="right")
+    for name, row in enumerate(report["confusion"]):
+        cells = [f"[bold]{n}[/]" if i == name else str(n or "") for i, n in enumerate(row)]
+        counts.add_row(str(name), *cells)
+    console.print(counts)
+    if report["cycles_per_inference"]:
+        console.print(clocks({"inference": report["cycles_per_inference"]}))
+
+
+def show_verification(report: dict) -> None:
+    """Print the report of a verification."""
+    what = report["checkpoint"] or f"board {report['board']}"
+    table = pairs(f"{report['preset']}, seed {report['seed']}: {what} against the golden model")
+    table.add_row("samples", f"{report['samples']:,} of {report['data']}")
+    table.add_row("weights and latents", f"{report['compared_bits']:,} bits")
+    if report["board"]:
+        table.add_row("predictions", f"{report['compared_predictions']:,} images")
+        if report["compared_cycles"]:
+            text = f"of each of the first {report['compared_cycles']:,} samples, by stage"
+            table.add_row("cycles", text)
+    _say_equal(table, report)
+    out().print(table)
+
+
+def _say_equal(table, report):
+    if report["verified"]:
+        table.add_row("verdict", "[bold]equal[/], every one")
+    else:
+        table.add_row("verdict", "[bold]NOT equal[/]")
+        for line in report["differences"]:
+            table.add_row("", line)
+
+
+def show_files(report: dict) -> None:
+    """Print which files were written."""
+    table = pairs(f"Verilog of {report['preset']}")
+    for path in report["files"]:
+        table.add_row(path)
+    out().print(table)
+
+
+def show_cosim(report: dict) -> None:
+    """Print the report of a co-simulation."""
+    table = pairs(f"{report['preset']}, seed {report['seed']}: the generated core in a simulator")
+    table.add_row("samples", f"{report['samples']:,} of {report['data']}, batch {report['batch']}")
+    table.add_row("flips", ", ".join(f"{n:,}" for n in report["flips"]) + " by weight layer")
+    table.add_row("cycles", f"{report['cycles']:,}, {report['cycles_per_sample']:,.1f} per sample")
+    for name, one in report["simulators"].items():
+        verdict = "equal to the golden model" if one["agree"] else "NOT equal"
+        table.add_row(name, f"{verdict}, {one['seconds']:.1f} s with its build")
+        for line in one["differences"]:
+            table.add_row("", line)
+    out().print(table)
+
+
+def show_network(report: dict) -> None:
+    """Print what follows from parameters."""
+    console = out()
+    table = pairs(f"{report['preset']}: {'-'.join(map(str, report['sizes']))} neurons")
+    table.add_row("synapses", f"{report['synapses']:,}, latents of {report['latent_bits']} bits")
+    if report["first"] == "local":
+        down, across = report["window_grid"]
+        window = report["parameters"]["network"]["window"]
+        table.add_row("first layer", f"local, {down} x {across} windows of {window} x {window}")
+    else:
+        table.add_row("first layer", "dense")
+    table.add_row("sample", f"{report['input_bits']:,} bits, {report['sample_bytes']} bytes stored")
+    bits = ", ".join(f"{kind} {n:,}" for kind, n in report["memory_bits"].items())
+    table.add_row("memory bits", bits)
+    table.add_row("digest", report["digest"][:16])
+    console.print(table)
+    columns = ("layer", "joins", "synapses", "rows", "bits/row", "lanes", "words", "latent words")
+    console.print(
+        _grid(
+            "Weight layers",
+            columns,
+            [
+                (
+                    s["layer"], "{:,} to {:,}".format(*s["joins"]), s["synapses"], s["rows"],
+                    s["row_bits"], f"{s['banks']} x {s['word_bits']}", s["weight_words"],
+                    s["latent_words"],
+                )
+                for s in report["layers"]
+            ],
+        )
+    )  # fmt: skip
+    columns = ("region", "index", "words", "bits", "bytes")
+    console.print(
+        _grid("Memory map", columns, [[r[c] for c in columns] for r in report["memory_map"]])
+    )
+    registers = _grid("Registers", ("index", "register", "", "meaning"), [])
+    for r in report["registers"]:
+        access = "read, write" if r["writable"] else "read"
+        registers.add_row(str(r["index"]), r["register"], access, r["meaning"])
+    for column in registers.columns[1:]:
+        column.justify = "left"
+    console.print(registers)
+    rows = [(p["preset"], "-".join(map(str, p["sizes"])), p["synapses"]) for p in report["presets"]]
+    console.print(_grid("Presets", ("name", "neurons", "synapses"), rows))
+
+
+def _grid(title, columns, rows) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE, pad_edge=False
+    )
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else cell for cell in row))
+    return table
+
+
+def show_data(report: dict) -> None:
+    """Print what a data set holds."""
+    console = out()
+    table = pairs(report["data"])
+    table.add_row("folder", report["folder"])
+    table.add_row("checked", report["checked"])
+    table.add_row("images", "{} x {} pixels".format(*report["image"]))
+    for part in ("train", "test"):
+        facts = report[part]
+        text = f"{facts['images']:,} images, {facts['lit_percent']:.1f} % of pixels above 127"
+        table.add_row(part, text)
+    console.print(table)
+    columns = ("class", "train", "test")
+    rows = zip(
+        range(report["classes"]), report["train"]["labels"], report["test"]["labels"], strict=True
+    )
+    console.print(_grid("Images of each class", columns, rows))
+
+
 def tell_story(order) -> None:
     """Say what the demonstration is about to do."""
     p = order.params
@@ -84,9 +242,9 @@ def tell_story(order) -> None:
     window = f"{p.network.window}x{p.network.window}"
     lines = [
         f"popflip learns MNIST: {images:,} images, once each, then {tests:,} others as a test.",
-        f"network: {p.sizes[1]:,} hidden neurons that each see a {window} window, {p.n_out} outputs,",
-        f"    {p.n_synapses:,} binary synapses",
-        "board: virtual: the Verilog of the whole machine, compiled (half a minute or more, once),",
+        f"network: {p.sizes[1]:,} hidden neurons that each see a {window} window of the image,",
+        f"    {p.n_out} outputs, {p.n_synapses:,} binary synapses",
+        "board: virtual, the Verilog of the whole machine, compiled (half a minute or more, once),",
         "    then driven with the bytes that a real board gets through its UART",
         "proof: the golden model, plain NumPy in a second process, learns the same images",
         "    meanwhile; in the end every weight and every latent accumulator must be equal",

@@ -24,7 +24,7 @@ from popflip.scripts import plots
 from popflip.scripts.console import Display, say
 from popflip.scripts.curve import Curve
 from popflip.scripts.replay import Replay, Task
-from popflip.scripts.session import check_board, open_machine, per_second
+from popflip.scripts.session import check_trains, open_machine, per_second
 
 __all__ = ["Order", "compared_bits", "counted", "interruptible", "resume_command", "train"]
 
@@ -213,7 +213,7 @@ def train(order: Order) -> dict:
         plan.resume(path)
         meta, _ = Trainer.read_checkpoint(path)
         saved = path.read_bytes()
-    check_board(order.board)
+    check_trains(params, order.board)
     prepare_folder(out)
     left = (order.epochs - plan.epoch) * plan.samples - plan.position
     began, started = {"epochs": plan.epoch, "position": plan.position}, time.perf_counter()

@@ -310,7 +310,7 @@ def test_relaxes_like_the_textbook_for_all_weights_inputs_and_labels(code, v0):
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_relaxes_like_the_textbook_for_all_inputs(name, code, kind, nudging):
-    params = network(name, code, kind, nudging=nudging)
+    params = network(name, code, kind, nudging=nudging, beta=3)
     x = all_inputs(params)
     rng = np.random.default_rng(list(NETWORKS).index(name))
     for trial in range(2):
@@ -389,7 +389,7 @@ def test_learns_like_the_textbook(name, code, nudging, reset):
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_leaky_is_the_papers_equation_rounded_down(name, code):
-    params = network(name, code, "leaky", nudging="centered")
+    params = network(name, code, "leaky", nudging="centered", beta=3)
     x = all_inputs(params)
     rng = np.random.default_rng(5)
     stored = random_weights(params, rng)
