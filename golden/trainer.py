@@ -504,6 +504,9 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     try:
         scratch.write_bytes(content)
         os.replace(scratch, path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk does not say which file it was
+        raise
     finally:
         scratch.unlink(missing_ok=True)
 

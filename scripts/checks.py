@@ -172,8 +172,12 @@ def verify_board(
 
 def _counters(total: Report, golden: dict) -> list[str]:
     """Say which of the board's counters differ from golden's totals."""
-    mine = {"samples": total.samples, "correct": total.correct, "changed": total.changed}
-    mine["flips"] = list(total.flips)
+    mine = {
+        "samples": total.samples,
+        "correct": total.correct,
+        "changed": total.changed,
+        "flips": list(total.flips),
+    }
     return [f"{name}: {n}, not {golden[name]}" for name, n in mine.items() if n != golden[name]]
 
 

@@ -323,7 +323,7 @@ def verilog(
     as_json: Json = False,
 ):
     """Write the Verilog of a network's machine: one file, a manifest, an instantiation template."""
-    from popflip.rtl.verilog import write_package
+    from popflip.scripts.package import write_package
     from popflip.scripts.session import DEFAULT_PRESET, choose_params
     from popflip.scripts.show import show_files
     from popflip.scripts.training import prepare_folder
@@ -412,9 +412,12 @@ def run(argv: list[str]) -> int:
     # typer keeps its own copy of click from some version on; this is the class in either.
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
-        return int(app(args=argv, prog_name="popflip", standalone_mode=False) or 0)
+        status = int(app(args=argv, prog_name="popflip", standalone_mode=False) or 0)
+        if status == 130:  # what some versions of typer make of Ctrl-C
+            raise KeyboardInterrupt
+        return status
     except (KeyboardInterrupt, typer.Abort):
-        say("popflip: interrupted; files that were there are as they were")
+        say("popflip: interrupted; what was saved before is whole")
         return 2
     except typer.Exit as done:
         return done.exit_code

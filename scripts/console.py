@@ -1,6 +1,7 @@
 """What the user sees while something runs: on standard error, so that results stay alone."""
 
 import logging
+import math
 import sys
 import time
 
@@ -20,7 +21,7 @@ def console() -> Console:
 
 def out() -> Console:
     """Return a console on standard output as it is now."""
-    console = Console(file=sys.stdout, highlight=False, emoji=False)
+    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = max(console.width, 110)
     return console
@@ -94,10 +95,10 @@ class Display:
             self._bars.update(self._tasks[title], completed=done, total=total, note=note)
             return
         now = time.monotonic()
-        # The first line comes after a while: what is over sooner needs none but its last.
-        last = self._spoken.setdefault(title, now)
-        if now - last >= LINE_S or (done >= total and last != float("inf")):
-            self._spoken[title] = now if done < total else float("inf")
+        last = self._spoken.get(title, -math.inf)
+        if last != math.inf and (now - last >= LINE_S or done >= total):
+            # Never again once it is over, whoever goes on looking.
+            self._spoken[title] = now if done < total else math.inf
             say(f"{title}: {done:,} of {total:,}  {note}".rstrip())
 
 

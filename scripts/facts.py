@@ -33,7 +33,7 @@ def network_facts(params: Params) -> dict:
         for r in memory_map(params)
     ]
     memory = {
-        kind: sum(r["words"] * r["bits"] for r in regions if r["region"].startswith(kind))
+        kind: sum(r.depth * r.width for r in memory_map(params) if r.name.startswith(kind))
         for kind in ("weights", "latents", "samples", "results")
     }
     return {

@@ -129,7 +129,7 @@ def _title(params: Params) -> str:
 
 def _paragraph(thing, number: int) -> str:
     """Return one paragraph of a docstring, in one line and without markup."""
-    text = inspect.getdoc(thing).split("\n\n")[number]
+    text = (inspect.getdoc(thing) or "").split("\n\n")[number]
     text = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", text)
     return " ".join(text.replace("``", "").split())
 
@@ -216,7 +216,7 @@ def _host_link(params: Params) -> dict:
         "run_flags": {flag.name: flag.value for flag in protocol.RunFlags},
         "description": [
             re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", line).replace("``", "")
-            for line in inspect.getdoc(protocol).splitlines()
+            for line in (inspect.getdoc(protocol) or "").splitlines()
         ],
     }
 

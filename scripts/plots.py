@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from popflip.golden.params import Params, ceil_div
 from popflip.golden.trainer import write_atomically
 
-__all__ = ["hidden_weights", "learning_curves", "tiles"]
+__all__ = ["hidden_weights", "learning_curves", "save", "tiles"]
 
 INK, QUIET, FAINT = "#22272e", "#6b7480", "#d9dde2"
 BLUE, ORANGE, GREEN, PURPLE, RED = "#2f6db5", "#d9772b", "#3c8d5a", "#7b5aa6", "#b5393f"
@@ -28,7 +28,8 @@ DPI = 120
 MOST = 2048
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG, whole or not at all."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(buffer, format="png", dpi=DPI)
@@ -38,13 +39,11 @@ def _save(figure: Figure, path: Path) -> None:
 # Learning curves ----------------------------------------------------------------------------
 
 
-def learning_curves(path: Path, params: Params, points: list, history: list) -> None:
+def learning_curves(params: Params, points: list, history: list) -> Figure:
     """Draw error, flips, changed neurons and cycles against the samples trained on.
 
     Parameters
     ----------
-    path : Path
-        Of the PNG.
     params : Params
     points : list of popflip.scripts.curve.Point
         At least one.
@@ -108,7 +107,7 @@ def learning_curves(path: Path, params: Params, points: list, history: list) -> 
     for axis in axes:
         axis.set_xlim(0, seen[-1])
         axis.set_ylim(bottom=0)
-    _save(figure, path)
+    return figure
 
 
 def _merged(points: list) -> dict:
@@ -197,13 +196,11 @@ def _across(count, height, width) -> int:
     return min(range(1, count + 1), key=cost)
 
 
-def hidden_weights(path: Path, params: Params, weights) -> None:
+def hidden_weights(params: Params, weights) -> Figure:
     """Draw the weights of the first hidden layer as images.
 
     Parameters
     ----------
-    path : Path
-        Of the PNG.
     params : Params
     weights : ndarray of bool, shape (rows, row_bits)
     """
@@ -256,8 +253,8 @@ def hidden_weights(path: Path, params: Params, weights) -> None:
             Patch(facecolor=np.array(LIGHT) / 255, edgecolor=QUIET, lw=0.6, label="+1"),
             Patch(facecolor=np.array(DARK) / 255, edgecolor=QUIET, lw=0.6, label="\N{MINUS SIGN}1"),
         ],
-        loc="upper right", bbox_to_anchor=(1 - 20 / width, 1 - 38 / height), ncols=2,
+        loc="center right", bbox_to_anchor=(1 - 20 / width, 1 - 56 / height), ncols=2,
         frameon=False, fontsize=9.5, labelcolor=INK, handlelength=1.1, columnspacing=1.2,
         borderaxespad=0,
     )  # fmt: skip
-    _save(figure, path)
+    return figure

@@ -2,6 +2,7 @@
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from popflip.scripts.console import out, say
 from popflip.scripts.session import CLOCKS_MHZ
@@ -18,12 +19,17 @@ __all__ = [
 ]
 
 
+def put(table: Table) -> None:
+    """Print a table below its title, which may be wider."""
+    console = out()
+    console.print(table.title, style="bold", soft_wrap=True)
+    table.title = None
+    console.print(table)
+
+
 def pairs(title: str) -> Table:
     """Return an empty table of names and what they stand for."""
-    table = Table(
-        title=title, title_justify="left", box=box.SIMPLE, show_header=False, pad_edge=False
-    )
-    table.title_style = "bold"
+    table = Table(title=title, box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     return table
@@ -33,7 +39,7 @@ def clocks(rows: dict[str, float | None]) -> Table:
     """Return a table of cycle counts and what they mean at several clock rates."""
     table = Table(
         title="Cycles, counted by the hardware itself; per second = clock / cycles",
-        title_justify="left", title_style="bold", box=box.SIMPLE, pad_edge=False,
+        box=box.SIMPLE, pad_edge=False,
     )  # fmt: skip
     table.add_column("one of these")
     table.add_column("cycles", justify="right")
@@ -49,7 +55,6 @@ def clocks(rows: dict[str, float | None]) -> Table:
 
 def show_training(report: dict) -> None:
     """Print the report of a training."""
-    console = out()
     table = pairs(f"{report['preset']}, seed {report['seed']}, on board {report['board']}")
     table.add_row(
         "trained", f"{report['epochs']} x {report['samples']:,} images of {report['data']}"
@@ -75,19 +80,18 @@ def show_training(report: dict) -> None:
         if name in report["files"]:
             table.add_row(what, report["files"][name])
     table.add_row("all files", report["out"])
-    console.print(table)
+    put(table)
     if report["cycles_per_sample"]:
         rows = {
             "training sample": report["cycles_per_sample"],
             **{f"  {stage}": n for stage, n in report["stage_cycles"].items()},
             "inference": report["cycles_per_inference"],
         }
-        console.print(clocks(rows))
+        put(clocks(rows))
 
 
 def show_inference(report: dict) -> None:
     """Print the report of an inference."""
-    console = out()
     table = pairs(f"{report['preset']} from {report['checkpoint']}, on board {report['board']}")
     table.add_row(
         "predicted rightly",
@@ -96,20 +100,19 @@ def show_inference(report: dict) -> None:
     table.add_row("speed", f"{report['samples_per_s']:,.0f} images/s on this computer")
     if report["predictions"]:
         table.add_row("predictions", report["predictions"])
-    console.print(table)
+    put(table)
     counts = Table(
-        title="Images by class (rows) and prediction (columns)", title_justify="left",
-        title_style="bold", box=box.SIMPLE, pad_edge=False,
+        title="Images by class (rows) and prediction (columns)", box=box.SIMPLE, pad_edge=False,
     )  # fmt: skip
     counts.add_column("", style="bold")
     for name in range(len(report["confusion"])):
         counts.add_column(str(name), justify="right")
     for name, row in enumerate(report["confusion"]):
-        cells = [f"[bold]{n}[/]" if i == name else str(n or "") for i, n in enumerate(row)]
+        cells = [Text(str(n), "bold") if i == name else str(n or "") for i, n in enumerate(row)]
         counts.add_row(str(name), *cells)
-    console.print(counts)
+    put(counts)
     if report["cycles_per_inference"]:
-        console.print(clocks({"inference": report["cycles_per_inference"]}))
+        put(clocks({"inference": report["cycles_per_inference"]}))
 
 
 def show_verification(report: dict) -> None:
@@ -124,14 +127,14 @@ def show_verification(report: dict) -> None:
             text = f"of each of the first {report['compared_cycles']:,} samples, by stage"
             table.add_row("cycles", text)
     _say_equal(table, report)
-    out().print(table)
+    put(table)
 
 
 def _say_equal(table, report):
     if report["verified"]:
-        table.add_row("verdict", "[bold]equal[/], every one")
+        table.add_row("verdict", Text("equal, every one", "bold"))
     else:
-        table.add_row("verdict", "[bold]NOT equal[/]")
+        table.add_row("verdict", Text("NOT equal", "bold red"))
         for line in report["differences"]:
             table.add_row("", line)
 
@@ -141,7 +144,7 @@ def show_files(report: dict) -> None:
     table = pairs(f"Verilog of {report['preset']}")
     for path in report["files"]:
         table.add_row(path)
-    out().print(table)
+    put(table)
 
 
 def show_cosim(report: dict) -> None:
@@ -155,12 +158,11 @@ def show_cosim(report: dict) -> None:
         table.add_row(name, f"{verdict}, {one['seconds']:.1f} s with its build")
         for line in one["differences"]:
             table.add_row("", line)
-    out().print(table)
+    put(table)
 
 
 def show_network(report: dict) -> None:
     """Print what follows from parameters."""
-    console = out()
     table = pairs(f"{report['preset']}: {'-'.join(map(str, report['sizes']))} neurons")
     table.add_row("synapses", f"{report['synapses']:,}, latents of {report['latent_bits']} bits")
     if report["first"] == "local":
@@ -173,9 +175,9 @@ def show_network(report: dict) -> None:
     bits = ", ".join(f"{kind} {n:,}" for kind, n in report["memory_bits"].items())
     table.add_row("memory bits", bits)
     table.add_row("digest", report["digest"][:16])
-    console.print(table)
+    put(table)
     columns = ("layer", "joins", "synapses", "rows", "bits/row", "lanes", "words", "latent words")
-    console.print(
+    put(
         _grid(
             "Weight layers",
             columns,
@@ -189,25 +191,21 @@ def show_network(report: dict) -> None:
             ],
         )
     )  # fmt: skip
-    columns = ("region", "index", "words", "bits", "bytes")
-    console.print(
-        _grid("Memory map", columns, [[r[c] for c in columns] for r in report["memory_map"]])
-    )
+    regions = ("region", "index", "words", "bits", "bytes")
+    put(_grid("Memory map", regions, [[r[c] for c in regions] for r in report["memory_map"]]))
     registers = _grid("Registers", ("index", "register", "", "meaning"), [])
     for r in report["registers"]:
         access = "read, write" if r["writable"] else "read"
         registers.add_row(str(r["index"]), r["register"], access, r["meaning"])
     for column in registers.columns[1:]:
         column.justify = "left"
-    console.print(registers)
+    put(registers)
     rows = [(p["preset"], "-".join(map(str, p["sizes"])), p["synapses"]) for p in report["presets"]]
-    console.print(_grid("Presets", ("name", "neurons", "synapses"), rows))
+    put(_grid("Presets", ("name", "neurons", "synapses"), rows))
 
 
 def _grid(title, columns, rows) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE, pad_edge=False
-    )
+    table = Table(title=title, box=box.SIMPLE, pad_edge=False)
     for number, name in enumerate(columns):
         table.add_column(name, justify="right" if number else "left")
     for row in rows:
@@ -217,7 +215,6 @@ def _grid(title, columns, rows) -> Table:
 
 def show_data(report: dict) -> None:
     """Print what a data set holds."""
-    console = out()
     table = pairs(report["data"])
     table.add_row("folder", report["folder"])
     table.add_row("checked", report["checked"])
@@ -226,12 +223,12 @@ def show_data(report: dict) -> None:
         facts = report[part]
         text = f"{facts['images']:,} images, {facts['lit_percent']:.1f} % of pixels above 127"
         table.add_row(part, text)
-    console.print(table)
+    put(table)
     columns = ("class", "train", "test")
     rows = zip(
         range(report["classes"]), report["train"]["labels"], report["test"]["labels"], strict=True
     )
-    console.print(_grid("Images of each class", columns, rows))
+    put(_grid("Images of each class", columns, rows))
 
 
 def tell_story(order) -> None:

@@ -304,8 +304,9 @@ def _write_results(out, params, curve, history, state: NetworkState) -> dict[str
         "weights_png": out / "weights.png",
     }
     if curve.points:
-        plots.learning_curves(files["curves_png"], params, curve.points, history)
-    plots.hidden_weights(files["weights_png"], params, state.weights[0])
+        figure = plots.learning_curves(params, curve.points, history)
+        plots.save(figure, files["curves_png"])
+    plots.save(plots.hidden_weights(params, state.weights[0]), files["weights_png"])
     return {name: str(path) for name, path in files.items() if path.exists()}
 
 

@@ -137,11 +137,11 @@ def test_active_bound_is_all_of_layer_2_where_it_is_of_no_use(code, bound, expec
 
 @pytest.mark.parametrize(("v0", "expected"), [(127, 5), (128, 40), (256, 40)])
 def test_active_bound_is_of_no_use_where_outputs_start_active(v0, expected):
-    assert local().replace(dynamics={"v0": v0}).active_bound == expected
+    assert local().replace(dynamics={"v0": v0, "active_bound": 5}).active_bound == expected
     # Only if layer 2 is the output.
     deeper = local().replace(
         network={"hidden": [50]},
-        dynamics={"gains": [1, 1, 1], "v0": v0},
+        dynamics={"gains": [1, 1, 1], "v0": v0, "active_bound": 5},
         learning={"tau": [1, 1, 1]},
         machine={"latent_lanes": [1, 1, 1]},
     )
