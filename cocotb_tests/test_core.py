@@ -55,6 +55,9 @@ def test_one_training_step(simulator):
     assert min(result["flips"]) > 0
 
 
+# Long enough for two busy cores to generate and compile a preset.
+pytestmark = pytest.mark.timeout(900)
+
 SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 

@@ -127,15 +127,20 @@ class OutputLayer(wiring.Component):
             scaled = Signal(scaled_shape, name=f"scaled_{lane}")
             nudged = Signal(nudged_shape, name=f"nudged_{lane}")
             old = Signal(v_bits, name=f"old_{lane}")
-            pull = times(Mux(on_target, v_max - potential, -potential), beta)
+            # Towards the target or away from it; nowhere without a nudge.
+            pull = Signal(signed(v_bits + 1), name=f"pull_{lane}")
             with m.If(valid[0]):
-                m.d.sync += [scaled.eq(times(dot, gain)), nudged.eq(potential), old.eq(potential)]
                 if p.machine.training:
                     with m.Switch(self.nudge):
                         with m.Case(Nudge.PLUS):
-                            m.d.sync += nudged.eq(potential + pull)
+                            m.d.comb += pull.eq(Mux(on_target, v_max - potential, -potential))
                         with m.Case(Nudge.MINUS):
-                            m.d.sync += nudged.eq(potential - pull)
+                            m.d.comb += pull.eq(Mux(on_target, potential - v_max, potential))
+                m.d.sync += [
+                    scaled.eq(times(dot, gain)),
+                    nudged.eq(potential + times(pull, beta)),
+                    old.eq(potential),
+                ]
             total = Signal(
                 signed(max(scaled_shape.width, nudged_shape.width)), name=f"total_{lane}"
             )

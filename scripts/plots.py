@@ -36,6 +36,11 @@ def save(figure: Figure, path: Path) -> None:
     write_atomically(path, buffer.getvalue())
 
 
+def _title(params: Params) -> str:
+    """Name of a network, as long as a picture is wide."""
+    return params.name if len(params.name) <= 36 else params.name[:35] + "\N{HORIZONTAL ELLIPSIS}"
+
+
 # Learning curves ----------------------------------------------------------------------------
 
 
@@ -55,7 +60,7 @@ def learning_curves(params: Params, points: list, history: list) -> Figure:
     figure = Figure(figsize=(10, 6.6), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1, hspace=0.06, wspace=0.04)
     figure.suptitle(
-        f"{params.name}: {'-'.join(map(str, params.sizes))} neurons, "
+        f"{_title(params)}: {'-'.join(map(str, params.sizes))} neurons, "
         f"{params.n_synapses:,} synapses",
         color=INK, fontsize=13, fontweight="bold",
     )  # fmt: skip
@@ -243,7 +248,7 @@ def hidden_weights(params: Params, weights) -> Figure:
     count = f"{len(weights):,}" if shown == len(weights) else f"first {shown:,} of {len(weights):,}"
     start = 30 / width
     figure.text(
-        start, 1 - 30 / height, f"{params.name}: weights of the {count} neurons of layer 1",
+        start, 1 - 30 / height, f"{_title(params)}: weights of the {count} neurons of layer 1",
         color=INK, fontsize=12.5, fontweight="bold", va="center",
     )  # fmt: skip
     planes = f", mean of {params.planes} bits per pixel" if params.planes > 1 else ""

@@ -158,15 +158,47 @@ def test_sample_that_exceeds_the_active_bound_starts_again():
     assert (clock.restarts, whole.restarts) == (2, 0)
 
 
+def test_groups_wait_for_the_items_of_the_one_before():
+    # 4 neurons, 2 side by side, all undecided and silent: 4 items, and nothing to apply.
+    params = build({"hidden": [4]}, [100, 260], machine={"neuron_lanes": 2})
+    r = relax(model(params, np.ones((4, 2)), np.ones((4, 2))), [1, 0])
+    assert r.drive.tolist() == [[-28] * 4]
+    # The first group's items leave in cycles 7 and 8, the second's in 9 and 10.
+    assert CycleModel(params).sample(r, 0).drive == 1 + 1 + 11
+
+
+#: 3 x 3 pixels, 2 x 2 windows, one neuron each: with 2 lanes its row takes 2 words.
+WINDOWS = {"first": "local", "window": 2, "stride": 1, "features": 1, "image": [3, 3]}
+
+
 def test_local_windows_wait_for_their_lines():
-    # 3 x 3 pixels, 2 x 2 windows, one neuron each, of 2 words of 2 bits.
-    local = {"first": "local", "window": 2, "stride": 1, "features": 1, "image": [3, 3]}
-    params = build(local, [100, 5])
-    m = model(params, np.ones((4, 4)), np.ones((4, 2)))
-    r = relax(m, [0] * 9)
+    params = build(WINDOWS, [100, 5])
+    r = relax(model(params, np.ones((4, 4)), np.ones((4, 2))), [0] * 9)
     # 2 lines and 1 before the first window, whose second word is 1 later; tree 1, latency 5. Then
     # 2 words for each window, and 1 for the third line.
     assert CycleModel(params).sample(r, 0).drive == 1 + 1 + (2 + 1 + 1 + 1 + 5) + 2 + (2 + 1) + 2
+
+
+def test_update_of_a_window_waits_for_its_line():
+    learning = {"nudging": "positive", "beta": 1, "nudged_sweeps": 2}
+    params = build(WINDOWS, [1000, 260], learning)
+    rows = np.full((4, 4), -1)
+    rows[2] = [1, 1, -1, -1]
+    m = model(params, rows, [[1, -1]] * 4)
+    r = relax(m, [1] * 9, label=0)
+    # Only the third neuron, the first of the second line of windows, is undecided. The nudge
+    # turns output 0 on, and that turns the neuron on.
+    assert r.drive.tolist() == [[-4128, -4128, -128, -4128]]
+    assert r.plus[0].tolist() == [[False, False, True, False]]
+    assert not r.minus[0].any()
+    nudged = (1 + 6) + (1 + (1 + 7 + 1 + 2 + 5) + 6) + 1
+    # Its row is accepted in cycle 2 and pushed towards weight layer 0, and is at the head 2 later.
+    # The scan has its first window by then; one to the second, one and one line to the third.
+    learn = 1 + (2 + 2 + 1 + (1 + 1) + 2 + 6 + 1)
+    flush = 1 + 4 * 2 + 6 + 2
+    clock = CycleModel(params)
+    assert clock.sample(r, 0) == StageCycles(19, 8, nudged, learn + flush + 1)
+    assert clock.sample(r, 0) == StageCycles(19, 8, nudged, learn + 1)
 
 
 # Flushes -----------------------------------------------------------------------------------------
@@ -193,7 +225,7 @@ def test_flush_tests_the_rows_that_the_batch_marked():
     params = build(
         {"hidden": [40], "image": [2, 5], "classes": 3}, [60, 70],
         {"batch": 100, "nudged_sweeps": 3},
-        {"row_lanes": 4, "relax_lanes": 3, "latent_lanes": [3, 3]},
+        {"row_lanes": 4, "relax_lanes": 3, "latent_lanes": [3, 1]},
     )  # fmt: skip
     m = Model.initial(params, 2)
     rng = np.random.default_rng(1)

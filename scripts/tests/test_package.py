@@ -158,8 +158,9 @@ def test_sample_lies_where_the_manifest_says(params):
 def test_least_drive_is_that_of_a_sample_that_moves_nothing(params):
     """All weights are -1 and all input bits 1: every neuron is decided, and silent."""
     params = params.replace(dynamics={"v0": 0, "active_bound": 1})
-    model = Model.initial(params, 1)
-    model.weights[0][:] = False
+    weights = Model.initial(params, 1).weights
+    weights[0][:] = False
+    model = Model(params, weights)
     relaxation = model.relax(np.ones((1, params.n_in), bool), keep_history=True)
     assert (relaxation.drive < -params.dynamics.gains[1]).all(), "not decided by the input"
     cycles = CycleModel(params).sample(relaxation, 0)
