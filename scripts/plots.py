@@ -38,7 +38,7 @@ def save(figure: Figure, path: Path) -> None:
 
 def _title(params: Params) -> str:
     """Name of a network, as long as a picture is wide."""
-    return params.name if len(params.name) <= 36 else params.name[:35] + "\N{HORIZONTAL ELLIPSIS}"
+    return params.name if len(params.name) <= 16 else params.name[:15] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 # Learning curves ----------------------------------------------------------------------------
