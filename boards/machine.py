@@ -170,7 +170,7 @@ def virtual_machine(params: Params) -> BoardMachine:
     """
     # Generating takes longer than starting a model that is in the cache: keep the text too.
     path = cache_folder() / "verilog" / f"{identity(params).hex()}.v"
-    if path.is_file():
+    if path.is_file() and path.stat().st_size:
         verilog = path.read_text()
     else:
         verilog = generate(params)

@@ -41,7 +41,7 @@ class DriveEngine(wiring.Component):
 
     Latency: the first item leaves ``latency`` cycles after the last word of its group was
     addressed. Throughput: a group costs the greater of its words and its items;
-    :func:`popflip.golden.cycles.drive_cycles` has the exact count.
+    :mod:`popflip.golden.cycles` has the exact count.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from popflip.rtl.verilog import convert, generate, waivers
 
 
 class Partly(wiring.Component):
-    """Drives bit 1 of a signal with a constant and bit 0 in a longer block; has a field of 0 bits.
+    """Has a signal of which only bit 0 is ever assigned, and one without bits.
 
     Also a memory of more words than yosys likes to read in one block.
     """
@@ -24,13 +24,12 @@ class Partly(wiring.Component):
     words = 200
 
     def __init__(self):
-        super().__init__({"choice": In(1), "bits": Out(2), "word": Out(4), "none": Out(0)})
+        super().__init__({"choice": In(1), "bits": Out(2, init=2), "word": Out(4), "none": Out(0)})
 
     def elaborate(self, platform):
         m = Module()
         with m.If(self.choice):
             m.d.comb += self.bits[0].eq(1)
-        m.d.comb += self.bits[1].eq(1)
         kept = Signal(0)
         m.d.sync += kept.eq(self.choice)
         init = [i % 13 for i in range(self.words)]
