@@ -129,13 +129,13 @@ class OutputLayer(wiring.Component):
             old = Signal(v_bits, name=f"old_{lane}")
             # Towards the target or away from it; nowhere without a nudge.
             pull = Signal(signed(v_bits + 1), name=f"pull_{lane}")
+            if p.machine.training:
+                with m.Switch(self.nudge):
+                    with m.Case(Nudge.PLUS):
+                        m.d.comb += pull.eq(Mux(on_target, v_max - potential, -potential))
+                    with m.Case(Nudge.MINUS):
+                        m.d.comb += pull.eq(Mux(on_target, potential - v_max, potential))
             with m.If(valid[0]):
-                if p.machine.training:
-                    with m.Switch(self.nudge):
-                        with m.Case(Nudge.PLUS):
-                            m.d.comb += pull.eq(Mux(on_target, v_max - potential, -potential))
-                        with m.Case(Nudge.MINUS):
-                            m.d.comb += pull.eq(Mux(on_target, potential - v_max, potential))
                 m.d.sync += [
                     scaled.eq(times(dot, gain)),
                     nudged.eq(potential + times(pull, beta)),
@@ -147,8 +147,8 @@ class OutputLayer(wiring.Component):
             new = Signal(v_bits, name=f"new_{lane}")
             # The last chunk may leave lanes over.
             spare = chunk_2 == chunks - 1 if len(members) < chunks else Const(0, 1)
+            m.d.comb += total.eq((scaled + nudged) >> 1)
             with m.If(valid[1] & ~spare):
-                m.d.comb += total.eq((scaled + nudged) >> 1)
                 with m.If(total < 0):
                     m.d.comb += new.eq(0)
                 with m.Elif(total > v_max):

@@ -216,7 +216,7 @@ def demo(
 @_verb(
     "popflip infer --checkpoint runs/demo/checkpoint.npz",
     "popflip infer --checkpoint runs/demo/checkpoint.npz --samples 1000 --json",
-    "popflip infer --checkpoint runs/demo/checkpoint.npz --predictions predictions.csv",
+    "popflip infer --checkpoint runs/demo/checkpoint.npz --predictions all.csv",
 )
 def infer(
     checkpoint: Checkpoint,

@@ -1,10 +1,11 @@
 """The golden model on the same samples, in a second process, while the board trains."""
 
-import io
 import multiprocessing
 import signal
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from popflip.golden import data
 from popflip.golden.params import Params
@@ -68,7 +69,10 @@ def work(task: Task, tell) -> None:
         seed=task.seed, samples=task.samples, test_samples=task.test_samples,
     )  # fmt: skip
     if task.checkpoint is not None:
-        trainer.resume(io.BytesIO(task.checkpoint))  # type: ignore[arg-type]
+        with TemporaryDirectory(prefix="popflip-") as scratch:
+            path = Path(scratch, "checkpoint.npz")
+            path.write_bytes(task.checkpoint)
+            trainer.resume(path)
     begin = trainer.epoch * trainer.samples + trainer.position
     counts, told = {}, 0.0
 

@@ -213,6 +213,12 @@ def test_read_state_is_a_copy():
     t.run(1)
     for old, now in zip(kept, before.weights + before.latents, strict=True):
         np.testing.assert_array_equal(old, now)
+    # Nor does writing to it reach the machine.
+    taken, again = t.machine.read_state(), t.machine.read_state()
+    for array in taken.weights + taken.latents:
+        array[:] = 1
+    assert differences(t.machine.read_state(), again) == []
+    assert len(differences(taken, again)) == 4
 
 
 # Samples -----------------------------------------------------------------------------------------
