@@ -797,6 +797,12 @@ def test_takes_copies_of_what_it_is_given():
     assert not any(m.any() for m in latents)
     for old, now in zip(before, weights, strict=True):
         np.testing.assert_array_equal(old, now)
+    fresh = Model(params, weights, latents)
+    for array in weights + latents:
+        array[:] = 1
+    for array, kept in zip(fresh.weights, before, strict=True):
+        np.testing.assert_array_equal(array, kept)
+    assert not any(m.any() for m in fresh.latents)
 
 
 def test_reports_add_up():

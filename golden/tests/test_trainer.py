@@ -319,7 +319,10 @@ def test_resumes_within_an_epoch_bit_for_bit(tmp_path, phase, done, position, ep
     t.save(tmp_path / "halfway.npz")
     again = resumed(params, tmp_path / "halfway.npz")
     same(again, t)
+    seconds = Trainer.read_checkpoint(tmp_path / "halfway.npz")[0]["seconds"]
     assert again.run(3)
+    # Times cannot be equal, but those before the break count.
+    assert again.history[epoch - 1].seconds >= seconds > 0
     same(again, whole)
     # The one that was stopped can go on as well.
     t.stop_requested = False
@@ -386,6 +389,9 @@ def test_resumes_between_machines_that_count_cycles_and_that_do_not(tmp_path, fi
     t.save(tmp_path / "a.npz")
     t = resumed(params, tmp_path / "a.npz", machine=second, samples=300, test_samples=20)
     assert t.run(3)
+    # An epoch of which only a part was counted has no average.
+    assert t.history[1].cycles_per_sample is None
+    assert t.history[1].stage_cycles == {}
     t.write_logs(tmp_path)
     with open(tmp_path / "log.csv", newline="") as file:
         rows = list(csv.DictReader(file))
