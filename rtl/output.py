@@ -93,8 +93,8 @@ class OutputLayer(wiring.Component):
         initial = (1 << n) - 1 if p.dynamics.v0 >= v_max // 2 else 0
 
         # Chunk by chunk: select, scale and nudge, add and clip, count. Updates are rare, so between
-        # them the registers hold still and the adders see constants: that saves power, and
-        # simulators skip what stands below a condition.
+        # them the registers hold still: that saves power, and simulators skip what stands below a
+        # condition. (The adders are not gated: that would cost hundreds of look-up tables.)
         issuing, chunk = Signal(), Signal(range(chunks))
         with m.If(self.update):
             m.d.sync += [issuing.eq(1), chunk.eq(0), self.moved.eq(0), self.toggled.eq(0)]

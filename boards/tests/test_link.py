@@ -1,5 +1,3 @@
-# amaranth: UnusedElaboratable=no
-
 import binascii
 import random
 from collections import deque

@@ -1,5 +1,3 @@
-# amaranth: UnusedElaboratable=no
-
 import random
 
 import numpy as np
