@@ -115,7 +115,11 @@ class TrainerCore(wiring.Component):
 
         def counter(name, step, width=32):
             counters[name] = total = Signal(width, name=f"counter_{name}")
-            m.d.sync += total.eq(Mux(clear_counters, 0, total + step))
+            with m.If(clear_counters):
+                m.d.sync += total.eq(0)
+            with m.Else():
+                # Cut to its width here, lest simulators carry an odd bit along.
+                m.d.sync += total.eq((total + step)[:width])
 
         # Sequencer --------------------------------------------------------------------------
         run, left, number, stopping = Signal(RunLayout()), Signal(32), Signal(8), Signal()

@@ -141,7 +141,7 @@ class DriveEngine(wiring.Component):
         word, x = Signal.like(self.w_data), Signal.like(self.x)
         lanes = Signal(shape.word_bits)
         tail = shape.row_bits - (shape.chunks - 1) * shape.word_bits
-        with m.If(en):
+        with m.If(en & valid[0]):
             m.d.sync += [word.eq(self.w_data), x.eq(self.x)]
             m.d.sync += lanes.eq(Mux(last[0], Const((1 << tail) - 1, shape.word_bits), ~0))
         counts = []
@@ -149,13 +149,13 @@ class DriveEngine(wiring.Component):
             m.submodules[f"count{bank}"] = tree
             bits = word.word_select(bank, shape.word_bits)
             m.d.comb += [
-                tree.en.eq(en),
+                tree.en.eq(en & valid.any()),
                 tree.i.eq(bits & x if heaviside else ~(bits ^ x) & lanes),
             ]
             counts.append(tree.o)
         if heaviside:
             m.submodules.count_mask = tree = PopcountTree(shape.word_bits)
-            m.d.comb += [tree.en.eq(en), tree.i.eq(x)]
+            m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(x)]
             mask = tree.o
         else:
             mask = Mux(last[depth - 3], Const(tail), Const(shape.word_bits))

@@ -167,10 +167,9 @@ class RelaxEngine(wiring.Component):
             self.w_en.eq(stages[2].visit | stages[2].apply),
         ]
         word, above = Signal(shape.word_bits), Signal(shape.word_bits)
-        m.d.sync += [
-            word.eq(self.w_data),
-            above.eq(_chunk(m, self.upper, shape, stages[3].chunk, "upper")),
-        ]
+        upper = _chunk(m, self.upper, shape, stages[3].chunk, "upper")
+        with m.If(stages[3].visit | stages[3].apply):
+            m.d.sync += [word.eq(self.w_data), above.eq(upper)]
         fetched = stages[4]
 
         # An application adds the word to the counters, or takes it away; with the sign code a
@@ -192,12 +191,12 @@ class RelaxEngine(wiring.Component):
         m.submodules.count = tree = self._tree
         tail_bits = n_upper - last_chunk_index * shape.word_bits
         lanes = Mux(fetched.last, (1 << tail_bits) - 1, (1 << shape.word_bits) - 1)
-        m.d.comb += [
-            tree.en.eq(1),
-            tree.i.eq(word & above if heaviside else ~(word ^ above) & lanes),
-        ]
         depth = self._tree_latency + 3
         counted, complete = Signal(depth), Signal(depth)
+        m.d.comb += [
+            tree.en.eq(fetched.visit | counted.any()),
+            tree.i.eq(word & above if heaviside else ~(word ^ above) & lanes),
+        ]
         m.d.sync += [
             counted.eq(Cat(fetched.visit, counted)),
             complete.eq(Cat(fetched.visit & fetched.last, complete)),

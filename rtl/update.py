@@ -266,31 +266,35 @@ class UpdateEngine(wiring.Component):
 
         words = Signal.like(self.weight_read.data)
         old = Signal(latent_word)
-        with m.If(firsts[1]):
+        with m.If(valid[1] & firsts[1]):
             m.d.sync += words.eq(self.weight_read.data)
-        m.d.sync += old.eq(self.latent_read.data)
+        with m.If(valid[1]):
+            m.d.sync += old.eq(self.latent_read.data)
 
         products = []
         for name, end in (("plus", plus), ("minus", minus)):
             # The other side's bits move down from step to step: no multiplexer in the path.
             side, rest = (Signal(steps * lanes, name=f"{name}_{part}") for part in ("side", "rest"))
             m.d.comb += side.eq(Mux(firsts[1], getattr(self, name), rest))
-            m.d.sync += rest.eq(side >> lanes)
+            with m.If(valid[1]):
+                m.d.sync += rest.eq(side >> lanes)
             [_, end] = delayed(end, 1)
             end, other = end.replicate(lanes), side[:lanes]
             products.append(end & other if self._code == "heaviside" else ~(end ^ other))
         mask = Cat(self._masks(m, adds, step, last_chunk))
         up, down = Signal(lanes), Signal(lanes)
-        m.d.sync += [
-            up.eq(mask & products[0] & ~products[1]),
-            down.eq(mask & products[1] & ~products[0]),
-        ]
+        with m.If(valid[1]):
+            m.d.sync += [
+                up.eq(mask & products[0] & ~products[1]),
+                down.eq(mask & products[1] & ~products[0]),
+            ]
 
         # t + 2: latents take their contrasts -----------------------------------------------------
 
         weights = Signal(steps * lanes)
         word = words.word_select(banks[2], s.word_bits)
-        m.d.sync += weights.eq(Mux(firsts[2], word, weights >> lanes))
+        with m.If(valid[2]):
+            m.d.sync += weights.eq(Mux(firsts[2], word, weights >> lanes))
 
         new = Signal(latent_word)
         for lane in range(lanes):
@@ -298,7 +302,8 @@ class UpdateEngine(wiring.Component):
             falls = down[lane] & (old[lane] != -latent_max)
             # -1, 0 or +1 in two's complement.
             change = Cat(rises | falls, falls).as_signed()
-            m.d.sync += new[lane].eq(old[lane] + change)
+            with m.If(valid[2]):
+                m.d.sync += new[lane].eq(old[lane] + change)
 
         # t + 3: weights flip ---------------------------------------------------------------------
 
@@ -315,11 +320,11 @@ class UpdateEngine(wiring.Component):
             ]
         m.d.sync += [
             flips.eq(due),
-            flipped.eq(weights[:lanes] ^ due),
             self.latent_write.en.eq(valid[3]),
             self.latent_write.address.eq(latent_address[3]),
-            self.latent_write.data.eq(kept),
         ]
+        with m.If(valid[3]):
+            m.d.sync += [flipped.eq(weights[:lanes] ^ due), self.latent_write.data.eq(kept)]
 
         # t + 4: latents are written; a chunk's steps become a weight word again -------------------
 
