@@ -174,7 +174,6 @@ class _Run:
         awake = p.dynamics.v0 >= p.dynamics.v_max // 2 and p.depth == 2
         self.stale = {1: p.dynamics.code == "sign" or awake}
         self.stale |= dict.fromkeys(range(2, p.depth), True)
-        self.unheard = False
 
         for number, states in enumerate(self.phases):
             stage = "free" if number == 0 else "nudged"
@@ -197,7 +196,7 @@ class _Run:
                     elif parity == 0:
                         takes = max(takes, 1)
                     self.spend(stage, 1 + takes)
-                if not (any(self.stale.values()) or self.unheard or moved or toggled):
+                if not (any(self.stale.values()) or moved or toggled):
                     break
             self.spend(stage, 1)
             if number == 0:
@@ -259,8 +258,6 @@ class _Run:
                 self.stale[layer - 1] = True
             if layer + 1 < self.params.depth:
                 self.stale[layer + 1] = True
-            else:
-                self.unheard = True
             pushed = (changes + 1) * chunks + VISIT_LATENCY + tree
             last = _drain(pushed + QUEUE_LATENCY, chunks, words + 1)
             takes = max(takes, last + chunks - 1 + APPLY_LATENCY)
@@ -268,8 +265,6 @@ class _Run:
 
     def _half(self, parity, after) -> int:
         """Visit the stale hidden layers of one parity; cycles until the last is done."""
-        if self.params.depth % 2 == parity:
-            self.unheard = False
         takes = 0
         for layer in range(1, self.params.depth):
             if layer % 2 != parity:

@@ -44,6 +44,9 @@ __all__ = [
 #: Samples that the machine is given at a time, about; what Ctrl-C waits for.
 CHUNK = 256
 
+#: Of checkpoints; another number is another layout.
+FORMAT = 1
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message is one line for the user."""
@@ -287,11 +290,10 @@ class Trainer:
         while self.epoch < epochs:
             if not self._run_epoch(epochs, on_progress):
                 return False
-            started = time.perf_counter()
             tested = self.test(lambda p: on_progress and on_progress(p), epochs)
             if tested is None:
                 return False
-            self._finish_epoch(tested, time.perf_counter() - started)
+            self._finish_epoch(tested)
             if on_epoch:
                 on_epoch(self.history[-1])
         return True
@@ -367,7 +369,7 @@ class Trainer:
                 )  # fmt: skip
         return total
 
-    def _finish_epoch(self, tested: Report, test_seconds: float):
+    def _finish_epoch(self, tested: Report):
         done = self._so_far
         log = EpochLog(
             epoch=self.epoch + 1,
@@ -401,7 +403,7 @@ class Trainer:
         """Save everything that a resumption needs; the file appears whole or not at all."""
         state = self.machine.read_state()
         meta = {
-            "format": 1,
+            "format": FORMAT,
             "params": self.params.model_dump(mode="json"),
             "seed": self.seed,
             "samples": self.samples,
@@ -434,6 +436,11 @@ class Trainer:
             # From memory: of a damaged file NumPy would leave the descriptor open.
             with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
                 meta = json.loads(str(file["meta"]))
+                if meta["format"] != FORMAT:
+                    raise CheckpointError(
+                        f"{path} is a checkpoint of format {meta['format']}; this popflip reads "
+                        f"format {FORMAT}"
+                    )
                 depth = len(meta["params"]["learning"]["tau"])
                 state = NetworkState(
                     [file[f"weights{layer}"] for layer in range(depth)],
@@ -442,6 +449,8 @@ class Trainer:
                 )
         except FileNotFoundError:
             raise CheckpointError(f"{path} does not exist") from None
+        except CheckpointError:
+            raise
         except Exception:  # of zipfile, zlib, NumPy's headers: damage has half a dozen kinds
             raise CheckpointError(f"{path} is not a checkpoint of popflip, or is damaged") from None
         return meta, state

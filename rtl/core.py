@@ -128,7 +128,6 @@ class TrainerCore(wiring.Component):
         minus_only = Signal()
         sweeps = Signal(range(max(p.dynamics.free_sweeps, p.learning.nudged_sweeps) + 1))
         stale = Signal(depth)  # bit l: hidden layer l has to be visited
-        unheard = Signal()  # the layer below the output changed since the last update of outputs
         clear, begin_odd, begin_even, restore = Signal(), Signal(), Signal(), Signal()
         save, start_learning, start_flush, finish = Signal(), Signal(), Signal(), Signal()
         restarted = Signal()
@@ -137,7 +136,8 @@ class TrainerCore(wiring.Component):
         engines_idle = Cat(*(engine.idle for engine in relax.values()), output.idle).all()
         updates_idle = ~Cat(*(update.busy for update in updates)).any()
         untested = Cat(*(update.stale for update in updates)).any()
-        quiet = ~stale.any() & ~unheard & ~output.moved & ~output.toggled
+        # If the last hidden layer changed after the outputs heard it, the layer below it is stale.
+        quiet = ~stale.any() & ~output.moved & ~output.toggled
         upper = {l: registers.get(l + 1, output) for l in hidden}
         # A bound that is all of layer 2 cannot be exceeded: lint objects to a constant comparison.
         bounded = p.active_bound < p.sizes[2]
@@ -190,7 +190,6 @@ class TrainerCore(wiring.Component):
                     sweeps.eq(p.dynamics.free_sweeps),
                     stale.eq(sum(1 << l for l in hidden[1:])),
                     stale[1].eq(p.dynamics.code == "sign" or awake),
-                    unheard.eq(0),
                 ]
                 m.next = "Drive"
 
@@ -330,16 +329,12 @@ class TrainerCore(wiring.Component):
                 m.d.sync += stale[layer].eq(0)
         begin_output = begin_odd if depth % 2 else begin_even
         m.d.comb += output.update.eq(begin_output)
-        with m.If(begin_output):
-            m.d.sync += unheard.eq(0)
         for layer, engine in relax.items():
             with m.If(engine.toggled):
                 if layer > 1:
                     m.d.sync += stale[layer - 1].eq(1)
                 if layer + 1 < depth:
                     m.d.sync += stale[layer + 1].eq(1)
-                else:
-                    m.d.sync += unheard.eq(1)
                 # Restored, it is no longer what its neighbours, which are not, would make of it.
                 with m.If(engine.kind == Visit.RESTORE):
                     m.d.sync += stale[layer].eq(1)

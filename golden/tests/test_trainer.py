@@ -505,6 +505,15 @@ def test_refuses_a_damaged_checkpoint(checkpoint, tmp_path):
     assert refused > len(good) // 61 // 2
 
 
+def test_refuses_a_checkpoint_of_another_format(checkpoint, tmp_path):
+    with np.load(checkpoint) as file:
+        arrays = dict(file)
+    meta = json.loads(str(arrays["meta"])) | {"format": 2}
+    path = tmp_path / "later.npz"
+    np.savez(path, **arrays | {"meta": np.array(json.dumps(meta))})
+    refuses(path, f"{path} is a checkpoint of format 2; this popflip reads format 1")
+
+
 def test_refuses_arrays_that_are_no_checkpoint(tmp_path):
     for name, save in (
         ("array.npy", lambda path: np.save(path, np.arange(3))),
