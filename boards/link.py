@@ -379,8 +379,7 @@ class Link:
 
     def _exchange(self, verb: Verb, request: bytes = b"", expected: int = 0) -> bytes:
         """Send a request, wait for its answer, and return the ``expected`` bytes of its payload."""
-        attempts = 1 + (self._retries if verb in _IDEMPOTENT else 0)
-        for attempt in range(1, attempts + 1):
+        for more in reversed(range(1 + self._retries)):
             # 0 is what the board answers to frames that it could not read.
             self._sequence = self._sequence % 255 + 1
             # The zero in front closes whatever noise has opened.
@@ -388,13 +387,13 @@ class Link:
             try:
                 answer = self._await_answer(verb)
             except LinkTimeout:
-                if attempt == attempts:
+                if not more or verb not in _IDEMPOTENT:
                     raise
                 self.resync()
                 continue
-            if answer.kind in _DAMAGED and attempt < attempts:
-                continue
-            break
+            # Whatever the verb, a request that arrived damaged has done nothing.
+            if not more or answer.kind not in _DAMAGED:
+                break
         if answer.kind != Status.OK:
             raise Refused(verb, answer.kind)
         if len(answer.payload) != expected:

@@ -5,6 +5,7 @@ import numpy as np
 from popflip.boards.link import Link, LinkError
 from popflip.boards.transport import Transport
 from popflip.boards.virtual import VirtualBoard
+from popflip.golden.cycles import StageCycles
 from popflip.golden.data import cache_folder
 from popflip.golden.model import Report
 from popflip.golden.packing import (
@@ -16,15 +17,12 @@ from popflip.golden.packing import (
     weights_to_bytes,
 )
 from popflip.golden.params import Params
-from popflip.golden.registers import register_map
+from popflip.golden.registers import register_map, register_values
 from popflip.golden.trainer import NetworkState, write_atomically
 from popflip.rtl.top import identity
 from popflip.rtl.verilog import generate
 
-__all__ = ["BoardMachine", "virtual_machine"]
-
-#: Stages whose cycles the board counts.
-STAGES = ("drive", "free", "nudged", "update")
+__all__ = ["BoardMachine", "cached_verilog", "virtual_machine"]
 
 
 class BoardMachine:
@@ -60,11 +58,13 @@ class BoardMachine:
         self._index = {register.name: register.index for register in register_map(params)}
         self._store = transport.store if isinstance(transport, VirtualBoard) else None
         self._samples = np.zeros((0, params.sample_bytes), np.uint8)
-        self._write("batch", params.learning.batch)
         self._write("options", int(params.learning.reset_on_flip))
 
     def write_state(self, state: NetworkState) -> None:
-        """Write weights and latents to the board."""
+        """Write weights and latents to the board, where a new batch begins.
+
+        Flip thresholds stay as they are.
+        """
         for layer in range(self.params.depth):
             shape = self.params.synapses(layer)
             weights = weights_to_bytes(shape, state.weights[layer])
@@ -77,6 +77,8 @@ class BoardMachine:
             else:
                 self.link.fill(f"latents{layer}", 0, shape.latent_depth, 0)
         self._write("seed", state.sign_state)
+        # Forgets a batch that an earlier session left half done.
+        self._write("batch", self.params.learning.batch)
 
     def read_state(self) -> NetworkState:
         """Read weights and latents from the board."""
@@ -103,6 +105,8 @@ class BoardMachine:
 
     def train(self, first: int, count: int, flush: bool) -> Report:
         """Learn from ``count`` samples."""
+        if not self.params.machine.training:
+            raise ValueError("machine.training must be true to train on a board, not false")
         return self._run(first, count, train=True, flush=flush)
 
     def infer(self, first: int, count: int) -> tuple[Report, np.ndarray]:
@@ -117,11 +121,7 @@ class BoardMachine:
     def registers(self) -> dict[str, int]:
         """Read all registers; the two words of a long counter make one value."""
         words = self.link.read("registers").view("<u4")[:, 0].tolist()
-        values = {name: words[index] for name, index in self._index.items()}
-        for name in [name for name in values if name.endswith("_lo")]:
-            low, high = values.pop(name), values.pop(name[:-3] + "_hi")
-            values[name[:-3]] = low | high << 32
-        return values
+        return register_values(self.params, words)
 
     def _run(self, first, count, *, train, flush, keep=None) -> Report:
         """Run samples and return what the counters say of them."""
@@ -141,7 +141,7 @@ class BoardMachine:
                 if keep is not None:
                     keep += self.link.read("results", 0, n)[:, 0].tolist()
         values = self.registers()
-        cycles = {stage: values[f"cycles_{stage}"] for stage in STAGES}
+        cycles = {stage: values[f"cycles_{stage}"] for stage in StageCycles._fields}
         return Report(
             values["samples"],
             values["correct"],
@@ -152,8 +152,13 @@ class BoardMachine:
 
     def _run_to_end(self, first, count, **flags):
         self.link.run(first=first, count=count, **flags)
-        while self.link.status().busy:
-            self.transport.idle(0.0002)
+        try:
+            while self.link.status().busy:
+                self.transport.idle(0.0002)
+        except KeyboardInterrupt:
+            # The next session should not find the board at work.
+            self.link.stop()
+            raise
 
     def _write(self, register, value):
         data = np.array([[value]], "<u4").view(np.uint8)
@@ -168,14 +173,31 @@ def virtual_machine(params: Params) -> BoardMachine:
     popflip.boards.tools.ToolError
         If the tools to build it are missing; names all of them.
     """
-    # Generating takes longer than starting a model that is in the cache: keep the text too.
-    path = cache_folder() / "verilog" / f"{identity(params).hex()}.v"
-    if path.is_file() and path.stat().st_size:
-        verilog = path.read_text()
-    else:
-        verilog = generate(params)
-        write_atomically(path, verilog.encode())
     board = VirtualBoard(
-        verilog, divisor=params.machine.uart_divisor, sample_bytes=params.sample_bytes
+        cached_verilog(params),
+        divisor=params.machine.uart_divisor,
+        sample_bytes=params.sample_bytes,
     )
-    return BoardMachine(params, board)
+    try:
+        return BoardMachine(params, board)
+    except BaseException:
+        board.close()
+        raise
+
+
+def cached_verilog(params: Params, what: str = "top") -> str:
+    """Generate the Verilog of a design, or take it from the cache.
+
+    Generating takes longer than starting a compiled model, so the text is kept too.
+
+    Parameters
+    ----------
+    params, what
+        As for :func:`popflip.rtl.verilog.generate`.
+    """
+    path = cache_folder() / "verilog" / f"{identity(params).hex()}-{what}.v"
+    if path.is_file():
+        return path.read_text()
+    verilog = generate(params, what)
+    write_atomically(path, verilog.encode())
+    return verilog

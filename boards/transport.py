@@ -68,7 +68,7 @@ class SerialTransport(Transport):
     Parameters
     ----------
     port : str
-        Name of the device, such as ``/dev/ttyUSB0`` or ``COM3``.
+        Name of the device, such as ``/dev/ttyUSB0``.
     baud : int
         Bits per second.
 
@@ -100,6 +100,8 @@ class SerialTransport(Transport):
             raise TransportError(f"serial port {self._name} is closed")
         try:
             yield self._port
+        except serial.SerialTimeoutException as error:
+            raise TransportError(f"serial port {self._name} takes no more bytes") from error
         # pyserial's own exception is an OSError; termios.error, which it lets through, is not.
         except (OSError, termios.error) as error:
             raise TransportError(f"serial port {self._name} has vanished: {error}") from error

@@ -1,12 +1,10 @@
 """The generated core in a simulator, against the golden model: every bit, every cycle."""
 
-import os
-
 import numpy as np
 
+from popflip.boards.machine import cached_verilog
 from popflip.cocotb_tests.simulators import Design, build, play, require_simulators
 from popflip.golden.cycles import CycleModel, StageCycles
-from popflip.golden.data import cache_folder
 from popflip.golden.model import Model
 from popflip.golden.packing import (
     RESULTS,
@@ -18,9 +16,7 @@ from popflip.golden.packing import (
     weights_to_bytes,
 )
 from popflip.golden.params import Params
-from popflip.golden.registers import register_map
-from popflip.rtl.top import identity
-from popflip.rtl.verilog import generate
+from popflip.golden.registers import register_map, register_values
 
 __all__ = ["build_design", "cosim", "differences", "initial", "train_golden", "train_steps"]
 
@@ -28,16 +24,7 @@ __all__ = ["build_design", "cosim", "differences", "initial", "train_golden", "t
 def build_design(params: Params, simulator: str, what: str = "core") -> Design:
     """Build the core or the top in a simulator; see :func:`simulators.build`."""
     require_simulators(simulator)
-    path = cache_folder() / "verilog" / f"{identity(params).hex()}-{what}.v"
-    try:
-        verilog = path.read_text()
-    except OSError:
-        verilog = generate(params, what)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(verilog)
-        os.replace(partial, path)
-    return build(simulator, what, verilog)
+    return build(simulator, what, cached_verilog(params, what))
 
 
 def initial(params: Params, seed: int) -> Model:
@@ -129,10 +116,7 @@ def _decode(params: Params, results, n) -> dict:
     """Turn what :func:`train_steps` reads back into the form of :func:`train_golden`."""
     raw = dict(zip(_read_back(params), results, strict=True))
     words = [int.from_bytes(word.tobytes(), "little") for word in raw["registers"]]
-    got = {register.name: words[register.index] for register in register_map(params)}
-    for name in [name for name in got if name.endswith("_lo")]:
-        stem = name.removesuffix("_lo")
-        got[stem] = got.pop(name) | got.pop(f"{stem}_hi") << 32
+    got: dict = register_values(params, words)
     order = np.arange(max(0, n - RESULTS), n)  # a ring: later predictions replace earlier ones
     kept = raw["results"][order % RESULTS, 0]
     got["results"] = dict(zip(order.tolist(), kept.tolist(), strict=True))

@@ -171,8 +171,7 @@ class _Run:
 
         (hidden, _), last = self.phases[0][0], p.depth - 1
         self.a = [self.drive >= 0, *hidden[1:]]
-        awake = p.dynamics.v0 >= p.dynamics.v_max // 2 and p.depth == 2
-        self.stale = {1: p.dynamics.code == "sign" or awake}
+        self.stale = {1: p.dynamics.code == "sign" or p.awake}
         self.stale |= dict.fromkeys(range(2, p.depth), True)
 
         for number, states in enumerate(self.phases):

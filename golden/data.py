@@ -590,7 +590,7 @@ def shift_images(images, dx, dy):
 
 
 def draw_shifts(lfsr: Lfsr, n: int, reach: int):
-    """Draw how far to move each of ``n`` images, as the hardware does.
+    """Draw how far to move each of ``n`` images.
 
     A draw of 8 bits, ``d``, becomes ``(d * (2 * reach + 1) >> 8) - reach``. Each image takes one
     for ``dx``, then one for ``dy``, also where ``reach`` is 0.

@@ -178,14 +178,18 @@ class Model:
         return p.dynamics.gains[0] * dot.reshape(len(x), -1) - p.dynamics.hidden_threshold
 
     def start(self, batch: int) -> State:
-        """State before the first sweep: every hidden neuron silent, every output at ``v0``."""
+        """State before the first step.
+
+        Every hidden neuron is silent and every output at ``v0``; with ``leaky`` dynamics every
+        neuron is active, at ``v_max``, as in the paper's code.
+        """
         p = self.params
         if p.dynamics.kind == "leaky":
             s = [np.full((batch, n), p.dynamics.v_max, np.int32) for n in p.sizes[1:]]
             return State([np.ones((batch, n), bool) for n in p.sizes[1:]], s[-1], s)
         v = np.full((batch, p.n_out), p.dynamics.v0, np.int32)
         hidden = [np.zeros((batch, n), bool) for n in p.sizes[1:-1]]
-        return State([*hidden, v >= p.dynamics.v_max // 2], v)
+        return State([*hidden, v >= p.dynamics.output_threshold], v)
 
     def sweep(self, state: State, drive, nudge=None):
         """One sweep: the odd layers from their neighbours, then the even layers.
@@ -211,7 +215,7 @@ class Model:
                     a[layer - 1] = self._hidden(layer, state.a, drive) >= 0
                 else:
                     v = self._output(state, nudge)
-                    a[layer - 1] = v >= self.params.dynamics.v_max // 2
+                    a[layer - 1] = v >= self.params.dynamics.output_threshold
             state = State(a, v)
             yield state
 

@@ -156,6 +156,11 @@ class Dynamics(_Section):
         return 1 << self.potential_bits
 
     @property
+    def output_threshold(self) -> int:
+        """The potential from which on an output neuron is active."""
+        return self.v_max // 2
+
+    @property
     def hidden_threshold(self) -> int:
         """The potential from which on a hidden neuron is active."""
         if self.threshold is not None:
@@ -215,8 +220,11 @@ class Learning(_Section):
 
     def tau_in_epoch(self, epoch: int) -> tuple[int, ...]:
         """Flip thresholds of epoch ``epoch`` (0 is the first), annealed by ``tau_growth``."""
-        growth = (1 + self.tau_growth / 100) ** epoch
-        return tuple(min(self.latent_max, round(tau * growth)) for tau in self.tau)
+        try:
+            growth = (1 + self.tau_growth / 100) ** epoch
+        except OverflowError:
+            return (self.latent_max,) * len(self.tau)
+        return tuple(round(min(self.latent_max, tau * growth)) for tau in self.tau)
 
 
 class Machine(_Section):
@@ -541,11 +549,15 @@ class Params(_Section):
     # Bounds that widths follow from -----------------------------------------------------------
 
     @property
+    def awake(self) -> bool:
+        """Whether layer 2 is the output and all of it is active before the first sweep."""
+        return self.depth == 2 and self.dynamics.v0 >= self.dynamics.output_threshold
+
+    @property
     def active_bound(self) -> int:
         """Neurons of layer 2 that may be active before layer 1 is visited as a whole."""
         d = self.dynamics
-        awake = self.depth == 2 and d.v0 >= d.v_max // 2
-        if d.active_bound is None or d.code == "sign" or awake:
+        if d.active_bound is None or d.code == "sign" or self.awake:
             return self.sizes[2]
         return d.active_bound
 

@@ -41,7 +41,6 @@ __all__ = [
     "HEADER",
     "IDENTIFY_ANSWER",
     "IDENTITY_BYTES",
-    "MAX_FRAME",
     "MAX_PAYLOAD",
     "READ",
     "RUN",
@@ -70,9 +69,6 @@ CRC_BYTES = 2
 
 #: Version, sequence, kind.
 HEADER = struct.Struct("<BBB")
-
-#: Bytes of the longest frame, before COBS.
-MAX_FRAME = HEADER.size + MAX_PAYLOAD + CRC_BYTES
 
 
 class Verb(IntEnum):
@@ -105,7 +101,8 @@ class Status(IntEnum):
     BAD_LENGTH = 6
     #: No such region, words beyond its end, an answer longer than ``MAX_PAYLOAD``, or an empty run.
     OUT_OF_RANGE = 7
-    #: Not while the core runs: RUN, any access to weights or latents, writes to registers.
+    #: Not while the core runs: all but reads of registers and results, writes of samples, and the
+    #: verbs that name no region and start nothing.
     BUSY = 8
 
 

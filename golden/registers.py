@@ -1,10 +1,11 @@
 """The registers that the host writes and reads: region ``registers``, 32-bit words."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from popflip.golden.params import Params
 
-__all__ = ["Register", "register_map"]
+__all__ = ["Register", "register_map", "register_values"]
 
 
 class Register(NamedTuple):
@@ -19,8 +20,9 @@ class Register(NamedTuple):
 def register_map(params: Params) -> list[Register]:
     """Registers in order of their address.
 
-    A 64-bit counter takes two words, ``<name>_lo`` and ``<name>_hi``. Counters count from reset or
-    from a write of any value to ``clear``.
+    A 64-bit counter takes two words, ``<name>_lo`` and ``<name>_hi``; read during a run, its halves
+    may be of two moments. Counters count from reset or from a write of any value to ``clear``,
+    which leaves ``prediction`` and ``pending`` alone. A write of ``batch`` sets ``pending`` to 0.
     """
     layers = range(params.depth)
     writable = [
@@ -52,3 +54,24 @@ def register_map(params: Params) -> list[Register]:
     for name, text in cycles:
         rows += [(f"{name}_lo", False, text + ", low word"), (f"{name}_hi", False, "high word")]
     return [Register(name, i, write, text) for i, (name, write, text) in enumerate(rows)]
+
+
+def register_values(params: Params, words: Sequence[int]) -> dict[str, int]:
+    """Name the words of region ``registers``; the two of a 64-bit counter make one value.
+
+    Parameters
+    ----------
+    params : Params
+    words : sequence of int
+        The whole region, in order.
+
+    Returns
+    -------
+    dict
+        From name, ``_lo`` and ``_hi`` left out, to value.
+    """
+    values = {register.name: words[register.index] for register in register_map(params)}
+    for name in [name for name in values if name.endswith("_lo")]:
+        stem = name.removesuffix("_lo")
+        values[stem] = values.pop(name) | values.pop(f"{stem}_hi") << 32
+    return values

@@ -290,7 +290,7 @@ class Trainer:
         while self.epoch < epochs:
             if not self._run_epoch(epochs, on_progress):
                 return False
-            tested = self.test(lambda p: on_progress and on_progress(p), epochs)
+            tested = self.test(on_progress, epochs)
             if tested is None:
                 return False
             self._finish_epoch(tested)
@@ -430,11 +430,17 @@ class Trainer:
         Raises
         ------
         CheckpointError
-            If the file is not a whole checkpoint.
+            If the file does not exist, or is not a whole checkpoint.
+        OSError
+            If it cannot be read.
         """
         try:
+            content = Path(path).read_bytes()
+        except FileNotFoundError:
+            raise CheckpointError(f"{path} does not exist") from None
+        try:
             # From memory: of a damaged file NumPy would leave the descriptor open.
-            with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 meta = json.loads(str(file["meta"]))
                 if meta["format"] != FORMAT:
                     raise CheckpointError(
@@ -447,8 +453,6 @@ class Trainer:
                     [file[f"latents{layer}"] for layer in range(depth)],
                     meta["sign_state"],
                 )
-        except FileNotFoundError:
-            raise CheckpointError(f"{path} does not exist") from None
         except CheckpointError:
             raise
         except Exception:  # of zipfile, zlib, NumPy's headers: damage has half a dozen kinds
@@ -511,7 +515,11 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        scratch.write_bytes(content)
+        with open(scratch, "wb") as file:
+            file.write(content)
+            file.flush()
+            # Else the name could reach the disk before the content, and the power go in between.
+            os.fsync(file.fileno())
         os.replace(scratch, path)
     except OSError as error:
         error.filename = str(path)  # a full disk does not say which file it was

@@ -182,14 +182,13 @@ class TrainerCore(wiring.Component):
 
             with m.State("Clear"):
                 m.d.comb += [stage.eq(Stage.DRIVE), clear.eq(1)]
-                awake = p.dynamics.v0 >= p.dynamics.v_max // 2 and depth == 2
                 m.d.sync += [
                     phase.eq(Phase.FREE),
                     nudge.eq(Nudge.NONE),
                     first_end.eq(1),
                     sweeps.eq(p.dynamics.free_sweeps),
                     stale.eq(sum(1 << l for l in hidden[1:])),
-                    stale[1].eq(p.dynamics.code == "sign" or awake),
+                    stale[1].eq(p.dynamics.code == "sign" or p.awake),
                 ]
                 m.next = "Drive"
 
@@ -561,6 +560,11 @@ class TrainerCore(wiring.Component):
                             m.d.sync += values[entry.name].eq(command.payload.data)
                         if entry.name.startswith("tau"):
                             m.d.comb += touch.eq(1)
+                        if entry.name == "batch":
+                            # Begin a batch: an earlier host may have left one half done. What it
+                            # marked for the flush must not be forgotten.
+                            m.d.comb += touch.eq(1)
+                            m.d.sync += pending.eq(0)
         replies["registers"] = register
 
         answered, answered_region = Signal(), Signal(4)

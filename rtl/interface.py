@@ -18,8 +18,9 @@ class RunLayout(data.StructLayout):
     """One run: ``count`` samples from ``first`` on.
 
     ``train`` learns from them, else they are only predicted. ``internal`` takes them from the
-    slots that the host loads (region ``samples``), else from the sample store. ``flush`` ends the
-    run with the flips of a batch that is not full.
+    slots that the host loads (region ``samples``), beginning with the low 8 bits of ``first``,
+    modulo the slots; else from the sample store. ``flush`` ends the run with the flips of a batch
+    that is not full.
     """
 
     def __init__(self):
@@ -32,9 +33,9 @@ class HostSignature(wiring.Signature):
     Members
     -------
     command : ``Out(stream)`` of ``{write: 1, region: 4, address: 24, data: width}``
-        One word to write to a region, or to read from it. Accepted at any time for ``registers``,
-        ``samples`` and ``results``; for weights and latents only while ``busy`` is low (the link
-        sees to it).
+        One word to write to a region, or to read from it. Accepted at any time for writes to
+        ``samples`` and reads of ``registers`` and ``results``; for all else only while ``busy`` is
+        low (the link sees to it).
     reply : ``In(stream)`` of ``width`` bits, always ready
         One word for each read, in order.
     run : ``Out(stream)`` of :class:`RunLayout`
@@ -78,7 +79,7 @@ class StoreSignature(wiring.Signature):
     Members
     -------
     request : ``Out(stream)`` of 32 bits
-        Number of a sample.
+        Number of a sample. Each has to be answered: a run waits for its sample, even if stopped.
     data : ``In(stream)`` of 8 bits
         Its ``sample_bytes`` bytes (:func:`popflip.golden.packing.pack_samples`), in order.
     """

@@ -240,8 +240,11 @@ class RequestServer(wiring.Component):
 
         # What is known of the region that the request names.
         region = _RegionFacts(m, arguments.region, self._regions)
-        weights_or_latents = arguments.region > 2
-        registers = arguments.region == 0
+        region_is = {
+            name: arguments.region == region.index
+            for region in self._regions
+            if (name := region.name) in ("registers", "samples", "results")
+        }
 
         # The words of the request that are still to do start at `address`.
         bits = max(r.depth for r in self._regions).bit_length()
@@ -249,6 +252,13 @@ class RequestServer(wiring.Component):
         too_far = Signal()
         is_read, is_write, is_fill = (
             receiver.verb == v for v in (Verb.READ, Verb.WRITE, Verb.FILL)
+        )
+
+        # The core must not be running: settings, and memories that it uses itself.
+        needs_rest = Mux(
+            is_read,
+            ~(region_is["registers"] | region_is["results"]),
+            ~region_is["samples"],
         )
 
         # One word on its way from the buffer to the core, or from the core to the answer. On its
@@ -385,7 +395,7 @@ class RequestServer(wiring.Component):
                     too_far | (end > region.depth) | (is_read & (count > region.words_per_answer))
                 ):
                     refuse(Status.OUT_OF_RANGE)
-                with m.Elif(host.busy & (weights_or_latents | (registers & ~is_read))):
+                with m.Elif(host.busy & needs_rest):
                     refuse(Status.BUSY)
                 with m.Elif(~is_read & (count != 0)):
                     m.next = "Fetch byte"

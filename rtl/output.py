@@ -90,7 +90,7 @@ class OutputLayer(wiring.Component):
         beta, gain = p.learning.beta, p.dynamics.gains[-1]
 
         v = [Signal(v_bits, name=f"v{j}", init=p.dynamics.v0) for j in range(n)]
-        initial = (1 << n) - 1 if p.dynamics.v0 >= v_max // 2 else 0
+        initial = (1 << n) - 1 if p.dynamics.v0 >= p.dynamics.output_threshold else 0
 
         # Chunk by chunk: select, scale and nudge, add and clip, count. Updates are rare, so between
         # them the registers hold still: that saves power, and simulators skip what stands below a
@@ -165,7 +165,7 @@ class OutputLayer(wiring.Component):
         bits, was = Signal(lanes), Signal(lanes)
         rises, falls, moved = Signal(lanes), Signal(lanes), Signal()
         with m.If(valid[1]):
-            m.d.comb += bits.eq(Cat(new >= v_max // 2 for new in news))
+            m.d.comb += bits.eq(Cat(new >= p.dynamics.output_threshold for new in news))
             m.d.sync += [
                 rises.eq(bits & ~was),
                 falls.eq(~bits & was),
@@ -252,7 +252,8 @@ class Readout(wiring.Component):
             votes.eq(sum(group.word_select(i, width) for i in range(copies))),
         ]
         with m.If(self.start):
-            m.d.sync += [running.eq(1), index.eq(0), self.done.eq(0)]
+            # What an earlier scan still has on its way is of no interest.
+            m.d.sync += [running.eq(1), index.eq(0), valid.eq(0), self.done.eq(0)]
         with m.Elif(running):
             m.d.sync += index.eq(index + 1)
             with m.If(index == classes - 1):

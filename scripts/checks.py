@@ -12,7 +12,7 @@ from popflip.golden.params import Params
 from popflip.golden.trainer import GoldenMachine, NetworkState, Trainer, differences
 from popflip.scripts.console import Display
 from popflip.scripts.replay import Replay, Task
-from popflip.scripts.session import check_trains, open_machine
+from popflip.scripts.session import DEFAULT_BAUD, check_trains, open_machine
 from popflip.scripts.training import compared_bits, interruptible
 
 __all__ = ["verify_board", "verify_checkpoint"]
@@ -86,7 +86,7 @@ def verify_board(
     samples: int,
     seed: int = 1,
     board: str = "virtual",
-    baud: int = 115200,
+    baud: int = DEFAULT_BAUD,
 ) -> dict:
     """Have a board and the golden model learn the same samples, and compare all that can be read.
 

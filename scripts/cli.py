@@ -43,7 +43,15 @@ Board = Annotated[
         metavar="BOARD",
     ),
 ]
-Baud = Annotated[int, typer.Option(help="Bits per second of a serial port.", min=1)]
+Baud = Annotated[
+    int | None,
+    typer.Option(
+        help="Bits per second of a serial port: the board's clock over machine.uart_divisor. "
+        "115200 if left out.",
+        min=1,
+        metavar="N",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of the initial weights and of the order of the samples.")]
 Json = Annotated[
     bool,
@@ -132,7 +140,7 @@ def train(
     test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.")] = None,
     data: Data = None,
     board: Board = "virtual",
-    baud: Baud = 115200,
+    baud: Baud = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -161,7 +169,13 @@ def train(
     begins anew, and replaces the results of an earlier one in the same folder.
     """
     from popflip.golden.trainer import Trainer
-    from popflip.scripts.session import DEFAULT_PRESET, choose_data, choose_params, params_of
+    from popflip.scripts.session import (
+        DEFAULT_BAUD,
+        DEFAULT_PRESET,
+        choose_data,
+        choose_params,
+        params_of,
+    )
     from popflip.scripts.training import Order, train
 
     params = choose_params(preset, config)
@@ -185,7 +199,7 @@ def train(
     dataset, source = choose_data(data, path, meta)
     order = Order(
         params, dataset, source, out, epochs=epochs, seed=seed, samples=samples,
-        test_samples=test_samples, board=board, baud=baud, resume=resume,
+        test_samples=test_samples, board=board, baud=baud or DEFAULT_BAUD, resume=resume,
         verify=board != "golden" if verify is None else verify,
     )  # fmt: skip
     _conclude(order, train(order), as_json)
@@ -201,11 +215,11 @@ def demo(
     as_json: Json = False,
 ):
     """Watch the generated Verilog learn MNIST, with the golden model checking every bit."""
-    from popflip.scripts.session import choose_data, choose_params
+    from popflip.scripts.session import DEFAULT_PRESET, choose_data, choose_params
     from popflip.scripts.show import tell_story
     from popflip.scripts.training import Order, train
 
-    params = choose_params("local-small", None)
+    params = choose_params(DEFAULT_PRESET, None)
     assert params is not None
     dataset, source = choose_data(None)
     order = Order(params, dataset, source, out, seed=seed, samples=samples)
@@ -225,7 +239,7 @@ def infer(
     samples: Annotated[int | None, typer.Option(help="Test images; all if left out.")] = None,
     data: Data = None,
     board: Board = "virtual",
-    baud: Baud = 115200,
+    baud: Baud = None,
     predictions: Annotated[
         Path | None, typer.Option(help="Write all predictions as CSV.", metavar="FILE")
     ] = None,
@@ -238,7 +252,13 @@ def infer(
     """
     from popflip.golden.trainer import Trainer
     from popflip.scripts.inference import infer
-    from popflip.scripts.session import choose_data, choose_params, params_of, same_network
+    from popflip.scripts.session import (
+        DEFAULT_BAUD,
+        choose_data,
+        choose_params,
+        params_of,
+        same_network,
+    )
     from popflip.scripts.show import show_inference
 
     params = choose_params(preset, config)
@@ -251,7 +271,7 @@ def infer(
     dataset, source = choose_data(data, checkpoint, meta)
     report = infer(
         params, state, dataset, checkpoint=checkpoint, source=source, samples=samples,
-        board=board, baud=baud, table=predictions,
+        board=board, baud=baud or DEFAULT_BAUD, table=predictions,
     )  # fmt: skip
     _print_json(report) if as_json else show_inference(report)
 
@@ -272,8 +292,10 @@ def verify(
         int | None, typer.Option(help="Training images to learn. 1000 if left out.", min=1)
     ] = None,
     data: Data = None,
-    board: Board = "virtual",
-    baud: Baud = 115200,
+    board: Annotated[
+        str | None, typer.Option(help="As for popflip train. virtual if left out.", metavar="BOARD")
+    ] = None,
+    baud: Baud = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -291,23 +313,29 @@ def verify(
     """
     from popflip.golden.trainer import Trainer
     from popflip.scripts.checks import verify_board, verify_checkpoint
-    from popflip.scripts.session import DEFAULT_PRESET, choose_data, choose_params
+    from popflip.scripts.session import (
+        DEFAULT_BAUD,
+        DEFAULT_PRESET,
+        choose_data,
+        choose_params,
+    )
     from popflip.scripts.show import show_verification
 
-    params = choose_params(preset, config)
     if checkpoint is not None:
-        for name, value in (("samples", samples), ("seed", seed), ("preset", params)):
+        says = {"preset": preset, "config": config, "samples": samples, "seed": seed}
+        for name, value in (says | {"board": board, "baud": baud}).items():
             if value is not None:
-                raise ValueError(f"--{name} has no place beside --checkpoint, which says it")
+                why = "says it" if name in says else "is compared without a board"
+                raise ValueError(f"--{name} has no place beside --checkpoint, which {why}")
         meta, state = Trainer.read_checkpoint(checkpoint)
         dataset, source = choose_data(data, checkpoint, meta)
         report = verify_checkpoint(checkpoint, meta, state, dataset, source)
     else:
-        params = params or choose_params(DEFAULT_PRESET, None)
+        params = choose_params(preset, config) or choose_params(DEFAULT_PRESET, None)
         assert params is not None
         dataset, source = choose_data(data)
         report = verify_board(
-            params, dataset, source, board=board, baud=baud,
+            params, dataset, source, board=board or "virtual", baud=baud or DEFAULT_BAUD,
             samples=min(1000, len(dataset.train_labels)) if samples is None else samples,
             seed=1 if seed is None else seed,
         )  # fmt: skip
@@ -423,6 +451,12 @@ def run(argv: list[str]) -> int:
         return done.exit_code
     except usage_error as error:
         return _refuse_usage(error)
+    except ModuleNotFoundError as error:
+        # The one extra that a verb needs; everything else that is imported has to be there.
+        if _debug or (error.name or "").split(".")[0] not in ("cocotb", "cocotb_tools"):
+            raise
+        say("popflip: cosim needs cocotb, which is not installed: pip install 'popflip[sim]'")
+        return 2
     except (ValueError, RuntimeError, OSError, AssertionError) as error:
         if _debug or not _expected(error):
             raise

@@ -12,7 +12,7 @@ from popflip.golden.model import Report
 from popflip.golden.params import Params
 from popflip.golden.trainer import Machine, NetworkState, check_data, write_atomically
 from popflip.scripts.console import Display
-from popflip.scripts.session import open_machine, per_second
+from popflip.scripts.session import DEFAULT_BAUD, open_machine, per_second
 
 __all__ = ["confusion", "infer", "predict"]
 
@@ -65,7 +65,7 @@ def infer(
     source: str,
     samples: int | None = None,
     board: str = "virtual",
-    baud: int = 115200,
+    baud: int = DEFAULT_BAUD,
     table: Path | None = None,
 ) -> dict:
     """Predict a test set, and return the report that ``--json`` prints.

@@ -330,8 +330,10 @@ def _template(params: Params) -> str:
         "// a cycle in which store__data__valid and store__data__ready are both high, after any",
         "// number of cycles. No request comes before the last of them is taken. A byte that is",
         "// offered holds still until it is taken. `sample` of manifest.json has their layout.",
-        "// A design without a store ties store__request__ready, store__data__valid and",
-        "// store__data__payload to 0, and the host loads all samples (RUN with INTERNAL).",
+        "// Reset the store together with the machine, or the rest of a sample would pass for the",
+        "// next. A design without a store ties store__request__ready and store__data__valid to 1",
+        "// and store__data__payload to 0 (a run from the store then sees black images, and ends),",
+        "// and the host loads all samples (RUN with INTERNAL).",
         "",
     ]
     for port in ports:

@@ -160,7 +160,7 @@ def tiles(params: Params, weights) -> tuple[np.ndarray, np.ndarray]:
     -------
     image : ndarray of float, shape (height, width)
         Mean weight over the planes of a pixel, -1 to 1; NaN between the images.
-    centres : ndarray of int, shape (grid rows + grid columns,)
+    centres : ndarray of float, shape (grid rows + grid columns,)
         Where the blocks of a local layer have their middle: rows of blocks, then columns.
     """
     height, width = params.network.image

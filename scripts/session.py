@@ -10,6 +10,7 @@ from popflip.golden.trainer import CheckpointError, GoldenMachine, Machine
 
 __all__ = [
     "CLOCKS_MHZ",
+    "DEFAULT_BAUD",
     "DEFAULT_PRESET",
     "Failure",
     "check_board",
@@ -24,6 +25,9 @@ __all__ = [
 
 #: What is trained if the user names nothing.
 DEFAULT_PRESET = "local-small"
+
+#: Bits per second of a serial port, if the user names none.
+DEFAULT_BAUD = 115200
 
 #: Clock rates, in MHz, that cycle counts are translated for.
 CLOCKS_MHZ = (25, 50, 100)
@@ -115,7 +119,7 @@ def open_machine(params: Params, board: str, baud: int) -> Iterator[Machine]:
 
 def check_board(board: str) -> None:
     """Raise ValueError if a board's name cannot be one."""
-    if board in ("virtual", "golden") or "/" in board or board.upper().startswith("COM"):
+    if board in ("virtual", "golden") or "/" in board:
         return
     raise ValueError(
         f"board must be virtual, golden or a serial port such as /dev/ttyUSB0, not {board!r}"

@@ -24,7 +24,7 @@ from popflip.scripts import plots
 from popflip.scripts.console import Display, say
 from popflip.scripts.curve import Curve
 from popflip.scripts.replay import Replay, Task
-from popflip.scripts.session import check_trains, open_machine, per_second
+from popflip.scripts.session import DEFAULT_BAUD, check_trains, open_machine, per_second
 
 __all__ = ["Order", "compared_bits", "counted", "interruptible", "resume_command", "train"]
 
@@ -66,7 +66,7 @@ class Order:
     samples: int | None = None
     test_samples: int | None = None
     board: str = "virtual"
-    baud: int = 115200
+    baud: int = DEFAULT_BAUD
     resume: bool = False
     verify: bool = True
 
@@ -317,4 +317,8 @@ def resume_command(order: Order) -> str:
         words += ["--data", order.source]
     if order.board != "virtual":
         words += ["--board", order.board]
+    if order.baud != DEFAULT_BAUD:
+        words += ["--baud", str(order.baud)]
+    if not order.verify and order.board != "golden":
+        words += ["--no-verify"]
     return shlex.join(words)

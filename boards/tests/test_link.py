@@ -426,9 +426,15 @@ def test_a_lost_run_is_not_sent_again(hasty, board):
     with pytest.raises(Refused) as caught:
         hasty.run(train=True, internal=True, flush=True, first=0, count=1)
     assert str(caught.value) == "the board refused RUN: the frame arrived with a wrong CRC"
-    assert len(board.writes) == 2
     board.to_board = lambda data: data
     hasty.run(train=True, internal=True, flush=True, first=0, count=1)
+    assert len(board.runs) == 1
+
+
+def test_a_run_that_arrived_damaged_is_sent_again(hasty, board):
+    board.to_board = once(flip_bit)
+    hasty.run(train=True, internal=True, flush=True, first=0, count=1)
+    assert len(board.writes) == 2
     assert len(board.runs) == 1
 
 

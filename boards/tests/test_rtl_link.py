@@ -393,8 +393,11 @@ def test_refuses_answers_that_are_too_long():
 
 
 def test_refuses_what_would_disturb_a_run():
-    verbs = {Verb.READ, Verb.WRITE, Verb.FILL}
-    allowed = {"registers": {Verb.READ}, "samples": verbs, "results": verbs}
+    allowed = {
+        "registers": {Verb.READ},
+        "samples": {Verb.WRITE, Verb.FILL},
+        "results": {Verb.READ},
+    }
 
     async def script(ctx, line, core):
         core.busy = True

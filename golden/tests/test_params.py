@@ -168,6 +168,7 @@ def test_latents_saturate_symmetrically_and_tau_grows_up_to_there():
     assert learning.tau_in_epoch(1) == (18, 12)
     assert learning.tau_in_epoch(2) == (27, 18)
     assert learning.tau_in_epoch(50) == (127, 127)
+    assert learning.tau_in_epoch(10_000) == (127, 127), "beyond floating point"
     assert local().learning.tau_in_epoch(50) == (12, 8)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from popflip.golden.params import Params
-from popflip.golden.registers import register_map
+from popflip.golden.registers import register_map, register_values
 
 
 def test_names_in_order_of_address():
@@ -28,6 +28,18 @@ def test_names_are_unique_and_explained(preset):
     registers = register_map(Params.load(preset))
     assert len({register.name for register in registers}) == len(registers)
     assert all(register.meaning for register in registers)
+
+
+def test_words_become_values():
+    params = Params.load("local-small")
+    words = list(range(100, 100 + len(register_map(params))))
+    values = register_values(params, words)
+    assert (values["batch"], values["tau1"]) == (100, 105)
+    assert values["cycles"] == 114 | 115 << 32
+    assert list(values)[-5:] == [
+        "cycles_drive", "cycles_free", "cycles_nudged", "cycles_update", "cycles_wait",
+    ]  # fmt: skip
+    assert len(values) == len(words) - 6
 
 
 def test_each_weight_layer_has_a_threshold_and_a_counter():

@@ -525,7 +525,8 @@ def test_refuses_arrays_that_are_no_checkpoint(tmp_path):
         path = tmp_path / name
         save(path)
         refuses(path, f"{path} is not a checkpoint of popflip, or is damaged")
-    refuses(tmp_path, f"{tmp_path} is not a checkpoint of popflip, or is damaged")
+    with pytest.raises(IsADirectoryError):
+        Trainer.read_checkpoint(tmp_path)
 
 
 # Logs --------------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ import struct
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from popflip.golden.model import Model
 from popflip.golden.params import Params
 from popflip.golden.trainer import EpochLog, GoldenMachine, Trainer
 from popflip.scripts.cli import run
-from popflip.scripts.training import counted
+from popflip.scripts.training import Order, counted, resume_command
 
 VERBS = ["train", "demo", "infer", "verify", "verilog", "cosim", "info", "data"]
 
@@ -184,6 +186,10 @@ def test_the_version(popflip):
         (
             ["verify", "--checkpoint", "a.npz", "--seed", "3"],
             r"--seed has no place beside --checkpoint, which says it",
+        ),
+        (
+            ["verify", "--checkpoint", "a.npz", "--board", "golden"],
+            r"--board has no place beside --checkpoint, which is compared without a board",
         ),
         (["verify", "--samples", "9999"], r"samples must be 1 to 3000, not 9999"),
         (["cosim", "--simulator", "spice"], r"simulator must be icarus, .* or both, not 'spice'"),
@@ -509,6 +515,15 @@ def test_counters_that_differ_are_named():
         "training error of epoch 1: 9.0, not 10.0"
     ]
     assert counted([log], {1: same | {"flips": [3, 5]}}) == ["flips of epoch 1: [3, 4], not [3, 5]"]
+
+
+def test_the_command_to_go_on_with_says_what_was_not_the_default():
+    order = Order(Params.load("local-small"), None, "mnist", Path("runs/a b"), epochs=3)
+    assert resume_command(order) == "popflip train --resume --out 'runs/a b' --epochs 3"
+    order = replace(order, source="/d", board="/dev/ttyUSB0", baud=6_250_000, verify=False)
+    assert resume_command(order).endswith(
+        " --data /d --board /dev/ttyUSB0 --baud 6250000 --no-verify"
+    )
 
 
 def test_a_second_interrupt_ends_at_once(folder, tmp_path):
