@@ -125,6 +125,11 @@ class BoardMachine:
 
     def _run(self, first, count, *, train, flush, keep=None) -> Report:
         """Run samples and return what the counters say of them."""
+        if first < 0 or first + count > len(self._samples):
+            raise ValueError(
+                f"samples must lie in 0 to {len(self._samples) - 1}, which are loaded, "
+                f"not {count} from {first} on"
+            )
         self._write("clear", 1)
         if self._store:
             self._run_to_end(first, count, train=train, internal=False, flush=flush)

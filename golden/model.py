@@ -89,6 +89,11 @@ class Report:
     flips: list = field(default_factory=list)
     cycles: dict = field(default_factory=dict)
 
+    @property
+    def error(self) -> float:
+        """Percent of the samples that were predicted wrongly; 100 if there are none."""
+        return 100 * (1 - self.correct / max(1, self.samples))
+
     def __iadd__(self, other):
         self.samples += other.samples
         self.correct += other.correct

@@ -183,11 +183,6 @@ class Progress:
     seconds: float
     report: Report
 
-    @property
-    def error(self) -> float:
-        """Percent of the samples so far that were predicted wrongly."""
-        return 100 * (1 - self.report.correct / max(1, self.report.samples))
-
 
 class Trainer:
     """Train a network on a data set, epoch by epoch.
@@ -374,8 +369,8 @@ class Trainer:
         log = EpochLog(
             epoch=self.epoch + 1,
             samples=done.samples,
-            train_error=round(100 * (1 - done.correct / done.samples), 4),
-            test_error=round(100 * (1 - tested.correct / tested.samples), 4),
+            train_error=round(done.error, 4),
+            test_error=round(tested.error, 4),
             changed_per_sample=done.changed / done.samples,
             flips=list(done.flips),
             tau=list(self.params.learning.tau_in_epoch(self.epoch)),

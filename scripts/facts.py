@@ -6,6 +6,7 @@ from popflip.golden.data import Dataset, cache_folder, encode
 from popflip.golden.packing import memory_map
 from popflip.golden.params import Params, preset_names
 from popflip.golden.registers import register_map
+from popflip.rtl.top import identity
 
 __all__ = ["data_facts", "network_facts"]
 
@@ -40,6 +41,7 @@ def network_facts(params: Params) -> dict:
         "verb": "info",
         "preset": params.name,
         "digest": params.digest,
+        "identity": identity(params).hex(),
         "sizes": list(params.sizes),
         "synapses": params.n_synapses,
         "first": params.network.first,

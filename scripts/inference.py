@@ -44,8 +44,8 @@ def predict(machine: Machine, x, labels, title: str = "infer") -> tuple[Report, 
             total += report
             parts.append(predictions)
             rate = total.samples / max(time.perf_counter() - started, 1e-9)
-            error = 100 * (1 - total.correct / total.samples)
-            display.show(title, total.samples, len(labels), f"{rate:,.0f}/s  error {error:.2f} %")
+            note = f"{rate:,.0f}/s  error {total.error:.2f} %"
+            display.show(title, total.samples, len(labels), note)
     return total, np.concatenate(parts)
 
 

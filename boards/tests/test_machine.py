@@ -99,3 +99,10 @@ def test_a_machine_that_only_infers():
             machine.train(0, 1, flush=True)
     finally:
         machine.transport.close()
+
+
+@pytest.mark.parametrize(("first", "count"), [(-1, 2), (39, 2), (40, 1)])
+def test_samples_that_are_not_loaded_are_refused(board, first, count):
+    board.load(X, LABELS)
+    with pytest.raises(ValueError, match=rf"^samples must lie in 0 to 39, .* {count} from {first}"):
+        board.train(first, count, flush=True)

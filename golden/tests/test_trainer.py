@@ -20,7 +20,6 @@ from popflip.golden.trainer import (
     EpochLog,
     GoldenMachine,
     NetworkState,
-    Progress,
     Trainer,
     differences,
     initial_state,
@@ -286,11 +285,11 @@ def test_reports_progress_chunk_by_chunk():
 def test_progress_tells_the_error_so_far():
     seen = []
     t = trainer(build())
-    t.run(1, lambda p: seen.append((p.phase, p.error)))
+    t.run(1, lambda p: seen.append((p.phase, p.report.error)))
     assert seen[2] == ("train", pytest.approx(t.history[0].train_error, abs=1e-4))
     assert seen[4] == ("test", pytest.approx(t.history[0].test_error, abs=1e-4))
-    assert Progress(1, 1, "train", 0, 8, 0.0, Report()).error == 100
-    assert Progress(1, 1, "train", 8, 8, 0.0, Report(8, 6)).error == 25
+    assert Report().error == 100
+    assert Report(8, 6).error == 25
 
 
 def test_batch_of_more_than_a_chunk_is_not_cut():

@@ -98,7 +98,8 @@ def test_package_lints_and_the_template_fits(package, tmp_path):
 @pytest.mark.parametrize("params", DESIGNS, ids=lambda params: params.name)
 def test_figures(params):
     told = json.loads(json.dumps(manifest(params)))
-    assert told["digest"] == identity(params).hex()
+    assert told["digest"] == params.digest
+    assert told["identity"] == identity(params).hex()
     assert Params.build(told["parameters"] | {"name": told["name"]}) == params
     assert told["layers"]["sizes"] == list(params.sizes)
     regions = [(r["name"], r["index"], r["depth"], r["width"]) for r in told["memory_map"]]
