@@ -21,6 +21,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -67,6 +68,15 @@ class Dataset:
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+
+    @cached_property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of all images and labels, by which two data sets are told apart."""
+        digest = hashlib.sha256()
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(repr(array.shape).encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
 
 
 class Original(NamedTuple):
@@ -125,6 +135,11 @@ _DIMENSIONS = {"images": 3, "labels": 1}
 # Where data sets are ------------------------------------------------------------------------
 
 
+def _path(name) -> Path:
+    # pathlib's own way of doing it fails for users that do not exist.
+    return Path(os.path.expanduser(name))
+
+
 def cache_folder() -> Path:
     """Where popflip keeps what can be fetched or built again.
 
@@ -132,7 +147,7 @@ def cache_folder() -> Path:
     """
     chosen = os.environ.get("POPFLIP_CACHE")
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return _path(chosen).absolute()
     return platformdirs.user_cache_path("popflip", appauthor=False)
 
 
@@ -164,10 +179,10 @@ def load(
             # Compared with the originals here, so not again when they are read.
             fetch(cache)
             return _load_folder("mnist", cache)
-        return _load_folder("mnist", Path(folder).expanduser(), MNIST)
+        return _load_folder("mnist", _path(folder), MNIST)
     if folder is not None:
-        return _load_folder(str(name_or_folder), Path(folder).expanduser())
-    path = Path(name_or_folder).expanduser()
+        return _load_folder(str(name_or_folder), _path(folder))
+    path = _path(name_or_folder)
     if not path.exists():
         raise DataError(
             f"there is no data set or folder {str(name_or_folder)!r}; name mnist or a folder with "

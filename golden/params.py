@@ -30,8 +30,12 @@ __all__ = [
     "preset_names",
 ]
 
-Positive = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1, le=1 << 20)]
+Natural = Annotated[int, Field(ge=0, le=1 << 20)]
+Side = Annotated[int, Field(ge=1, le=1024)]
+
+# Three bytes each in the golden model: what a computer holds.
+_MOST_SYNAPSES = 1 << 28
 
 
 class ParamsError(ValueError):
@@ -53,7 +57,7 @@ class Network(_Section):
     Parameters
     ----------
     image : (int, int)
-        Height and width of the input image in pixels.
+        Height and width of the input image in pixels, 1 to 1024 each.
     thresholds : tuple of int
         One input bit per pixel and threshold: 1 where the pixel (0 to 255) is above it.
     first : {"dense", "local"}
@@ -67,13 +71,13 @@ class Network(_Section):
         The output has ``classes * copies`` neurons; output ``j`` stands for class ``j // copies``.
     """
 
-    image: tuple[Positive, Positive] = (28, 28)
+    image: tuple[Side, Side] = (28, 28)
     thresholds: Annotated[
         tuple[Annotated[int, Field(ge=0, le=254)], ...], Field(min_length=1, max_length=8)
     ] = (127,)
     first: Literal["dense", "local"] = "dense"
     window: Natural = 0
-    stride: Natural = 0
+    stride: Annotated[int, Field(ge=0, le=1024)] = 0
     features: Natural = 0
     hidden: Annotated[tuple[Positive, ...], Field(max_length=6)] = ()
     classes: Annotated[int, Field(ge=2, le=256)] = 10
@@ -321,7 +325,7 @@ class Params(_Section):
     Parameters
     ----------
     name : str
-        What reports call it.
+        What reports and files call it: 1 to 64 printable characters, no slash, no dot in front.
     network : Network
     dynamics : Dynamics
     learning : Learning
@@ -383,7 +387,7 @@ class Params(_Section):
             )
         try:
             tree = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise ParamsError(f"{source} is not valid TOML: {error}") from None
         tree.setdefault("name", path.stem)
         return cls.build(tree)
@@ -400,6 +404,12 @@ class Params(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
+        name = self.name
+        if not 1 <= len(name) <= 64 or not name.isprintable() or "/" in name or name[0] == ".":
+            raise ValueError(
+                "name must be 1 to 64 printable characters, with no slash and no dot in front, "
+                f"not {name[:80]!r}"
+            )
         wanted = self.depth
         for where, value in (
             ("dynamics.gains", self.dynamics.gains),
@@ -410,6 +420,10 @@ class Params(_Section):
                 raise ValueError(
                     f"{where} must have {wanted} entries, one per weight layer, not {len(value)}"
                 )
+        if self.n_synapses > _MOST_SYNAPSES:
+            raise ValueError(
+                f"network must have at most {_MOST_SYNAPSES:,} synapses, not {self.n_synapses:,}"
+            )
         machine = self.machine
         if machine.row_lanes > self.fan_in:
             raise ValueError(

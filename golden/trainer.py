@@ -18,14 +18,15 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from popflip.golden.data import Dataset, draw_shifts, encode, shift_images
 from popflip.golden.lfsr import Lfsr
 from popflip.golden.model import Model, Report
-from popflip.golden.params import Params, ceil_div
+from popflip.golden.params import Params, ParamsError, ceil_div
 
 __all__ = [
     "CheckpointError",
@@ -182,6 +183,43 @@ class Progress:
     total: int
     seconds: float
     report: Report
+
+
+class _Description(BaseModel):
+    """What a checkpoint says of itself: see :meth:`Trainer.save`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    format: int
+    params: dict
+    seed: Annotated[int, Field(ge=0)]
+    samples: Annotated[int, Field(ge=1)]
+    test_samples: Annotated[int, Field(ge=1)]
+    data: str
+    data_digest: str
+    epoch: Annotated[int, Field(ge=0)]
+    position: Annotated[int, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0)]
+    so_far: Report
+    history: list[EpochLog]
+    sign_state: Annotated[int, Field(ge=1, lt=1 << 32)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "_Description":
+        if self.position > self.samples or len(self.history) != self.epoch:
+            raise ValueError("no training comes to this")
+        return self
+
+
+def _check_state(params: Params, state: NetworkState) -> None:
+    """Raise ValueError if arrays are not those of a network."""
+    for layer, (weights, latents) in enumerate(zip(state.weights, state.latents, strict=True)):
+        shape = params.synapses(layer)
+        for array, kind in ((weights, np.bool_), (latents, np.int16)):
+            if array.shape != (shape.rows, shape.row_bits) or array.dtype != kind:
+                raise ValueError(f"layer {layer} has {array.dtype} of shape {array.shape}")
+        if np.abs(latents.astype(np.int32)).max() > params.learning.latent_max:
+            raise ValueError(f"latents of layer {layer} are too large")
 
 
 class Trainer:
@@ -404,6 +442,7 @@ class Trainer:
             "samples": self.samples,
             "test_samples": self.test_samples,
             "data": self.data.name,
+            "data_digest": self.data.digest,
             "epoch": self.epoch,
             "position": self.position,
             "seconds": self._seconds,
@@ -420,7 +459,14 @@ class Trainer:
 
     @staticmethod
     def read_checkpoint(path: str | Path) -> tuple[dict, NetworkState]:
-        """Read a checkpoint: its description and the network.
+        """Read a checkpoint, and see that it can be one.
+
+        Returns
+        -------
+        meta : dict
+            What :class:`Trainer` was made with and how far it came; ``params`` is a dict that
+            :meth:`Params.build` takes.
+        state : NetworkState
 
         Raises
         ------
@@ -442,12 +488,16 @@ class Trainer:
                         f"{path} is a checkpoint of format {meta['format']}; this popflip reads "
                         f"format {FORMAT}"
                     )
-                depth = len(meta["params"]["learning"]["tau"])
+                _Description.model_validate_json(str(file["meta"]))
+                params = Params.build(meta["params"])
                 state = NetworkState(
-                    [file[f"weights{layer}"] for layer in range(depth)],
-                    [file[f"latents{layer}"] for layer in range(depth)],
+                    [file[f"weights{layer}"] for layer in range(params.depth)],
+                    [file[f"latents{layer}"] for layer in range(params.depth)],
                     meta["sign_state"],
                 )
+                _check_state(params, state)
+        except ParamsError as error:
+            raise CheckpointError(f"{path} holds parameters that are not valid: {error}") from None
         except CheckpointError:
             raise
         except Exception:  # of zipfile, zlib, NumPy's headers: damage has half a dozen kinds
@@ -476,8 +526,9 @@ class Trainer:
                 raise CheckpointError(
                     f"{path} was made with {name} {meta[name]}, not {getattr(self, name)}"
                 )
-        if meta["data"] != self.data.name:
-            raise CheckpointError(f"{path} was trained on {meta['data']}, not {self.data.name}")
+        if meta["data_digest"] != self.data.digest:
+            other = "other data of that name" if meta["data"] == self.data.name else self.data.name
+            raise CheckpointError(f"{path} was trained on {meta['data']}, not {other}")
         self.machine.write_state(state)
         self.epoch, self.position = meta["epoch"], meta["position"]
         self._seconds, self._so_far = meta["seconds"], Report(**meta["so_far"])

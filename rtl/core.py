@@ -62,14 +62,10 @@ class TrainerCore(wiring.Component):
     Raises
     ------
     ValueError
-        For ``leaky`` dynamics, which only the golden model has.
+        From :func:`popflip.rtl.interface.check_hardware`.
     """
 
     def __init__(self, params: Params):
-        if params.dynamics.kind != "sweeps":
-            raise ValueError(
-                f"dynamics.kind must be 'sweeps' in hardware, not {params.dynamics.kind!r}"
-            )
         self._params = params
         super().__init__({"host": In(HostSignature(params)), "store": Out(StoreSignature())})
 

@@ -5,8 +5,39 @@ from amaranth.lib.wiring import In, Out
 
 from popflip.golden.packing import memory_map
 from popflip.golden.params import Params
+from popflip.golden.protocol import FILL, MAX_PAYLOAD
 
-__all__ = ["HostSignature", "RunLayout", "StoreSignature", "host_word_bits"]
+__all__ = ["HostSignature", "RunLayout", "StoreSignature", "check_hardware", "host_word_bits"]
+
+
+def check_hardware(params: Params) -> None:
+    """See that there is hardware for these parameters; the golden model takes more.
+
+    Raises
+    ------
+    ValueError
+        For ``leaky`` dynamics, for more regions or longer ones than a command can name, and for
+        words that do not fit a frame of the host link.
+    """
+    if params.dynamics.kind != "sweeps":
+        raise ValueError(
+            f"dynamics.kind must be 'sweeps' in hardware, not {params.dynamics.kind!r}"
+        )
+    regions, most = memory_map(params), MAX_PAYLOAD - FILL.size
+    if len(regions) > 16:
+        raise ValueError(
+            f"network must have at most 5 hidden layers in hardware, not {params.depth - 1}"
+        )
+    for region in regions:
+        if region.depth > 1 << 24:
+            raise ValueError(
+                f"{region.name} must have at most 2**24 words in hardware, not {region.depth}"
+            )
+        if region.word_bytes > most:
+            raise ValueError(
+                f"a word of {region.name} must be at most {most} bytes to fit a frame of the host "
+                f"link, not {region.word_bytes}"
+            )
 
 
 def host_word_bits(params: Params) -> int:
@@ -48,20 +79,11 @@ class HostSignature(wiring.Signature):
     Raises
     ------
     ValueError
-        If there are more regions, or longer ones, than a command can name.
+        From :func:`check_hardware`.
     """
 
     def __init__(self, params: Params):
-        regions = memory_map(params)
-        if len(regions) > 16:
-            raise ValueError(
-                f"network must have at most 5 hidden layers in hardware, not {params.depth - 1}"
-            )
-        for region in regions:
-            if region.depth > 1 << 24:
-                raise ValueError(
-                    f"{region.name} must have at most 2**24 words in hardware, not {region.depth}"
-                )
+        check_hardware(params)
         width = host_word_bits(params)
         command = data.StructLayout({"write": 1, "region": 4, "address": 24, "data": width})
         super().__init__({

@@ -28,22 +28,10 @@ from popflip.golden.protocol import (
     Verb,
 )
 from popflip.rtl.cobs import CobsDecoder, CobsEncoder, FrameToken
-from popflip.rtl.interface import HostSignature, host_word_bits
+from popflip.rtl.interface import HostSignature, check_hardware, host_word_bits
 from popflip.rtl.uart import UartReceiver, UartTransmitter
 
 __all__ = ["FrameReceiver", "HostLink", "RequestServer"]
-
-
-def _checked_regions(params: Params) -> list[Region]:
-    """List the regions, all of whose words fit a frame."""
-    regions, most = memory_map(params), MAX_PAYLOAD - FILL.size
-    for region in regions:
-        if region.word_bytes > most:
-            raise ValueError(
-                f"a word of {region.name} must be at most {most} bytes to fit a frame of the host "
-                f"link, not {region.word_bytes}"
-            )
-    return regions
 
 
 def _checked_identity(identity: bytes) -> bytes:
@@ -214,7 +202,7 @@ class RequestServer(wiring.Component):
 
     def __init__(self, params: Params, identity: bytes):
         self._params = params
-        self._regions = _checked_regions(params)
+        self._regions = memory_map(params)
         self._identity = _checked_identity(identity)
         super().__init__({
             "i": In(stream.Signature(8)),
@@ -544,7 +532,7 @@ class HostLink(wiring.Component):
     """
 
     def __init__(self, params: Params, identity: bytes):
-        _checked_regions(params)
+        check_hardware(params)
         self._params = params
         self._identity = _checked_identity(identity)
         super().__init__({

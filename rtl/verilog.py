@@ -14,6 +14,7 @@ from amaranth.lib import wiring
 
 from popflip.golden.params import Params
 from popflip.rtl.core import TrainerCore
+from popflip.rtl.interface import check_hardware
 from popflip.rtl.top import Top
 
 __all__ = ["convert", "generate", "waivers"]
@@ -54,7 +55,13 @@ def generate(params: Params, what: str = "top") -> str:
     Returns
     -------
     str
+
+    Raises
+    ------
+    ValueError
+        From :func:`popflip.rtl.interface.check_hardware`.
     """
+    check_hardware(params)  # Before there are parts, which complain if they are not built.
     return convert({"top": Top, "core": TrainerCore}[what](params), what)
 
 

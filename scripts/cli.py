@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -95,7 +97,7 @@ def _options(
 
 
 def _print_json(report: dict) -> None:
-    print(json.dumps(report, indent=1))
+    print(json.dumps(report, indent=1), flush=True)  # here, not at the exit, if it fails
 
 
 def _conclude(order, report: dict, as_json: bool) -> None:
@@ -168,13 +170,13 @@ def train(
     Ctrl-C saves a checkpoint and ends; a second one ends at once. Without --resume a training
     begins anew, and replaces the results of an earlier one in the same folder.
     """
+    from popflip.golden.params import Params
     from popflip.golden.trainer import Trainer
     from popflip.scripts.session import (
         DEFAULT_BAUD,
         DEFAULT_PRESET,
         choose_data,
         choose_params,
-        params_of,
     )
     from popflip.scripts.training import Order, train
 
@@ -183,7 +185,7 @@ def train(
     if resume and out is not None:
         path = out / "checkpoint.npz"
         meta, _ = Trainer.read_checkpoint(path)
-        params = params or params_of(path, meta)
+        params = params or Params.build(meta["params"])
     params = params or choose_params(DEFAULT_PRESET, None)
     assert params is not None
     if seed is None:
@@ -217,12 +219,13 @@ def demo(
     """Watch the generated Verilog learn MNIST, with the golden model checking every bit."""
     from popflip.scripts.session import DEFAULT_PRESET, choose_data, choose_params
     from popflip.scripts.show import tell_story
-    from popflip.scripts.training import Order, train
+    from popflip.scripts.training import Order, rehearse, train
 
     params = choose_params(DEFAULT_PRESET, None)
     assert params is not None
     dataset, source = choose_data(None)
     order = Order(params, dataset, source, out, seed=seed, samples=samples)
+    rehearse(order)
     tell_story(order)
     _conclude(order, train(order), as_json)
 
@@ -250,20 +253,20 @@ def infer(
     The network is that of the checkpoint. --preset or --config names another machine for it, such
     as one without the training logic.
     """
+    from popflip.golden.params import Params
     from popflip.golden.trainer import Trainer
     from popflip.scripts.inference import infer
     from popflip.scripts.session import (
         DEFAULT_BAUD,
         choose_data,
         choose_params,
-        params_of,
         same_network,
     )
     from popflip.scripts.show import show_inference
 
     params = choose_params(preset, config)
     meta, state = Trainer.read_checkpoint(checkpoint)
-    saved = params_of(checkpoint, meta)
+    saved = Params.build(meta["params"])
     if params is None:
         params = saved
     else:
@@ -351,6 +354,7 @@ def verilog(
     as_json: Json = False,
 ):
     """Write the Verilog of a network's machine: one file, a manifest, an instantiation template."""
+    from popflip.rtl.interface import check_hardware
     from popflip.scripts.package import write_package
     from popflip.scripts.session import DEFAULT_PRESET, choose_params
     from popflip.scripts.show import show_files
@@ -358,6 +362,7 @@ def verilog(
 
     params = choose_params(preset, config) or choose_params(DEFAULT_PRESET, None)
     assert params is not None
+    check_hardware(params)
     prepare_folder(out)
     files = [str(path) for path in write_package(params, out)]
     report = {"verb": "verilog", "preset": params.name, "digest": params.digest, "files": files}
@@ -424,7 +429,9 @@ def data(
     from popflip.scripts.session import choose_data
     from popflip.scripts.show import show_data
 
-    dataset, source = choose_data(None if folder is None else str(folder))
+    # Here even a folder that is called mnist is meant.
+    named = None if folder is None else "./mnist" if str(folder) == "mnist" else str(folder)
+    dataset, source = choose_data(named)
     report = data_facts(dataset, source)
     _print_json(report) if as_json else show_data(report)
 
@@ -451,11 +458,19 @@ def run(argv: list[str]) -> int:
         return done.exit_code
     except usage_error as error:
         return _refuse_usage(error)
+    except (BrokenPipeError, SystemExit):  # the latter is what click makes of the former
+        # Whoever read our words has gone, and wants no complaint; nor may Python's exit make one.
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return 2
     except ModuleNotFoundError as error:
         # The one extra that a verb needs; everything else that is imported has to be there.
         if _debug or (error.name or "").split(".")[0] not in ("cocotb", "cocotb_tools"):
             raise
         say("popflip: cosim needs cocotb, which is not installed: pip install 'popflip[sim]'")
+        return 2
+    except MemoryError as error:
+        say(f"popflip: out of memory: {_one_line(error)}")
         return 2
     except (ValueError, RuntimeError, OSError, AssertionError) as error:
         if _debug or not _expected(error):
@@ -488,11 +503,16 @@ def _expected(error: BaseException) -> bool:
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return str(error) or type(error).__name__
+    # A tool's own log may follow the first line.
+    first, *more = str(error).rstrip().splitlines() or [type(error).__name__]
+    return f"{first} (popflip --debug shows {len(more)} lines of it)" if more else first
 
 
 def main() -> None:
     """Run the command; the console script."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

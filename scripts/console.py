@@ -14,14 +14,20 @@ __all__ = ["Display", "console", "listen", "out", "say"]
 LINE_S = 5.0
 
 
+class _Console(Console):
+    def on_broken_pipe(self):
+        # rich's own answer is to exit with status 1, which is for what is not as golden says.
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Return a console on standard error as it is now."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+    return _Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def out() -> Console:
     """Return a console on standard output as it is now."""
-    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    console = _Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = max(console.width, 110)
     return console

@@ -9,6 +9,7 @@ from popflip.golden.data import encode
 from popflip.golden.params import Params
 from popflip.golden.trainer import check_data
 from popflip.scripts.console import say
+from popflip.scripts.session import check_trains
 
 __all__ = ["run_cosim"]
 
@@ -43,6 +44,9 @@ def run_cosim(
         raise ValueError(f"simulator must be {', '.join(SIMULATORS)} or both, not {simulator!r}")
     if seed < 0:
         raise ValueError(f"seed must be at least 0, not {seed}")
+    if batch is not None:
+        params.replace(learning={"batch": batch})  # To see that the registers hold it.
+    check_trains(params, "virtual")
     require_simulators(*names)
     dataset, source = get_data()
     check_data(params, dataset)

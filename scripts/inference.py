@@ -13,6 +13,7 @@ from popflip.golden.params import Params
 from popflip.golden.trainer import Machine, NetworkState, check_data, write_atomically
 from popflip.scripts.console import Display
 from popflip.scripts.session import DEFAULT_BAUD, open_machine, per_second
+from popflip.scripts.training import prepare_folder
 
 __all__ = ["confusion", "infer", "predict"]
 
@@ -91,6 +92,11 @@ def infer(
     most = len(dataset.test_labels)
     if samples is not None and not 1 <= samples <= most:
         raise ValueError(f"samples must be 1 to {most}, not {samples}")
+    if table is not None:
+        # Before the work, not behind it.
+        if table.is_dir():
+            raise ValueError(f"predictions must be a file, not the folder {table}")
+        prepare_folder(table.parent)
     labels = dataset.test_labels[:samples]
     x = encode(dataset.test_images[:samples], params.network.thresholds)
     # Zeros are sent faster than what was learned, and inference does not look at them.

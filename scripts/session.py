@@ -18,7 +18,6 @@ __all__ = [
     "choose_data",
     "choose_params",
     "open_machine",
-    "params_of",
     "per_second",
     "same_network",
 ]
@@ -54,14 +53,6 @@ def choose_params(preset: str | None, config: Path | None) -> Params | None:
     return None if preset is None else Params.load(preset)
 
 
-def params_of(path: Path, meta: dict) -> Params:
-    """Parameters that a checkpoint was made with."""
-    try:
-        return Params.build(meta["params"])
-    except ParamsError as error:
-        raise CheckpointError(f"{path} holds parameters that are not valid: {error}") from None
-
-
 def same_network(path: Path, saved: Params, wanted: Params) -> None:
     """Raise CheckpointError if weights of ``saved`` do not mean the same in ``wanted``."""
     parts = [
@@ -84,8 +75,15 @@ def choose_data(named: str | None, path: Path | None = None, meta: dict | None =
         raise CheckpointError(
             f"{path} was trained on {meta['data']!r}: name the folder of that data set with --data"
         )
-    source = named or "mnist"
-    return data.load(source), source
+    source = "mnist" if named is None else named
+    if source == "":
+        raise data.DataError("data must be mnist or a folder with IDX files, not ''")
+    dataset = data.load(source)
+    if named is None and meta is not None and dataset.digest != meta["data_digest"]:
+        raise CheckpointError(
+            f"{path} was trained on other data that is called 'mnist': name its folder with --data"
+        )
+    return dataset, source
 
 
 @contextmanager
@@ -133,11 +131,12 @@ def check_trains(params: Params, board: str) -> None:
         return
     if not params.machine.training:
         raise ValueError("machine.training must be true to train on a board, not false")
-    if params.dynamics.kind != "sweeps":
-        raise ValueError(
-            f"dynamics.kind must be 'sweeps' in hardware, not {params.dynamics.kind!r}; "
-            "--board golden trains it"
-        )
+    from popflip.rtl.interface import check_hardware
+
+    try:
+        check_hardware(params)
+    except ValueError as error:
+        raise ValueError(f"{error}; --board golden trains it") from None
 
 
 def per_second(cycles: float | None) -> dict[str, float] | None:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from popflip.boards.tools import require
 from popflip.golden.data import Dataset
 from popflip.golden.model import Report
 from popflip.golden.params import Params
@@ -26,7 +27,19 @@ from popflip.scripts.curve import Curve
 from popflip.scripts.replay import Replay, Task
 from popflip.scripts.session import DEFAULT_BAUD, check_trains, open_machine, per_second
 
-__all__ = ["Order", "compared_bits", "counted", "interruptible", "resume_command", "train"]
+__all__ = [
+    "Order",
+    "compared_bits",
+    "counted",
+    "interruptible",
+    "prepare_folder",
+    "rehearse",
+    "resume_command",
+    "train",
+]
+
+#: Signals that ask for an end: Ctrl-C, a polite kill, a closed terminal.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 #: Seconds between two checkpoints within an epoch, at least; they take at most a twentieth.
 SAVE_S = 30.0
@@ -84,7 +97,9 @@ def interruptible(trainer: Trainer):
         trainer.stop_requested = True
         say("stopping after the samples in hand; Ctrl-C again aborts at once")
 
-    before = {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        n: signal.signal(n, on_signal) for n in ENDING if signal.getsignal(n) != signal.SIG_IGN
+    }
     try:
         yield
     finally:
@@ -195,6 +210,27 @@ class _Run:
         self._save_took = self._saved - started
 
 
+def rehearse(order: Order) -> Trainer:
+    """Return what a training would begin with; what cannot work fails here, before any work."""
+    params, path = order.params, order.out / "checkpoint.npz"
+    plan = Trainer(
+        params, order.dataset, GoldenMachine(params),
+        seed=order.seed, samples=order.samples, test_samples=order.test_samples,
+    )  # fmt: skip
+    if order.resume:
+        plan.resume(path)
+        if plan.epoch >= order.epochs:
+            raise ValueError(
+                f"epochs must be at least {plan.epoch + 1}, not {order.epochs}: {path} has "
+                f"{plan.epoch} behind it"
+            )
+    check_trains(params, order.board)
+    if order.board == "virtual":
+        require("verilator")
+    prepare_folder(order.out)
+    return plan
+
+
 def train(order: Order) -> dict:
     """Train, and return the report that ``--json`` prints.
 
@@ -202,19 +238,10 @@ def train(order: Order) -> dict:
     """
     params, out = order.params, order.out
     path, saved, meta = out / "checkpoint.npz", None, None
-    options: dict = {
-        "seed": order.seed,
-        "samples": order.samples,
-        "test_samples": order.test_samples,
-    }
-    # A rehearsal: what cannot work fails here, before a board is built.
-    plan = Trainer(params, order.dataset, GoldenMachine(params), **options)
+    plan = rehearse(order)
     if order.resume:
-        plan.resume(path)
         meta, _ = Trainer.read_checkpoint(path)
         saved = path.read_bytes()
-    check_trains(params, order.board)
-    prepare_folder(out)
     left = (order.epochs - plan.epoch) * plan.samples - plan.position
     began, started = {"epochs": plan.epoch, "position": plan.position}, time.perf_counter()
     with ExitStack() as stack:
@@ -224,7 +251,10 @@ def train(order: Order) -> dict:
             task = Task.of(plan, order.source, (order.epochs, 0), saved)
             replay = stack.enter_context(Replay(task, left))
         machine = stack.enter_context(open_machine(params, order.board, order.baud))
-        trainer = Trainer(params, order.dataset, machine, **options)
+        trainer = Trainer(
+            params, order.dataset, machine,
+            seed=plan.seed, samples=plan.samples, test_samples=plan.test_samples,
+        )  # fmt: skip
         curve = Curve(params.depth)
         if meta is not None:
             trainer.resume(path)

@@ -187,7 +187,11 @@ RIGHT = "; check that it is the right file"
             b"\x89PNG\r\n\x1a\n",
             f"{NOT_LABELS} something else (it begins with 89504e47){RIGHT}",
         ),
-        (TRAIN_IMAGES, gzip.compress(idx(IMAGES), mtime=0)[:-9], "is a damaged gzip file; get it again"),
+        (
+            TRAIN_IMAGES,
+            gzip.compress(idx(IMAGES), mtime=0)[:-9],
+            "is a damaged gzip file; get it again",
+        ),
         (TRAIN_IMAGES, b"\x1f\x8bxyz" * 20, "is a damaged gzip file; get it again"),
     ],
 )

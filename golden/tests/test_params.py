@@ -110,6 +110,24 @@ def test_windows_stand_wherever_they_fit(image, window, stride, grid):
     assert all(end <= side < end + stride for end, side in zip(last, image, strict=True))
 
 
+@pytest.mark.parametrize(
+    "name", ["", ".hidden", "../up", "a/b", "two\nlines", "nul\0", "m" * 65], ids=repr
+)
+def test_names_that_make_no_file(name):
+    with pytest.raises(ParamsError, match=r"name must be 1 to 64 printable characters"):
+        Params.load("local-small").replace(name=name)
+
+
+def test_networks_that_no_computer_holds():
+    small = Params.load("local-small")
+    with pytest.raises(ParamsError, match=r"network must have at most 268,435,456 synapses"):
+        small.replace(network={"copies": 100_000})
+    with pytest.raises(ParamsError, match=r"network\.image\.0 must be at most 1024"):
+        small.replace(network={"image": [1_000_000, 28]})
+    with pytest.raises(ParamsError, match=r"network\.stride must be at most 1024"):
+        small.replace(network={"stride": 10**20})
+
+
 def test_planes_multiply_the_input_bits():
     params = local().replace(network={"thresholds": [85, 170]})
     assert (params.planes, params.n_in, params.fan_in) == (2, 1568, 200)

@@ -476,8 +476,64 @@ def test_refuses_a_checkpoint_made_otherwise(checkpoint, name, value, was):
 
 
 def test_refuses_a_checkpoint_of_other_data(checkpoint):
-    other = replace(DATA, name="letters")
+    other = replace(DATA, name="letters", test_labels=DATA.test_labels[::-1].copy())
     refuses(checkpoint, f"{checkpoint} was trained on glyphs, not letters", data=other)
+    other = replace(other, name="glyphs")
+    message = f"{checkpoint} was trained on glyphs, not other data of that name"
+    refuses(checkpoint, message, data=other)
+    # The same data in a folder of another name are the same data.
+    renamed = replace(DATA, name="letters")
+    trainer(build(), data=renamed, samples=50, test_samples=20).resume(checkpoint)
+
+
+def change(path, target, meta=(), **arrays):
+    """Write a checkpoint again with some of its contents changed; None takes one out."""
+    with np.load(path) as file:
+        found = dict(file)
+    told = json.loads(str(found["meta"])) | dict(meta)
+    told = {name: value for name, value in told.items() if value is not None}
+    found = found | arrays | {"meta": np.array(json.dumps(told))}
+    np.savez(target, **{name: value for name, value in found.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"meta": {name: None}} for name in ("seed", "data", "samples", "epoch", "so_far")),
+        *({"meta": {"epoch": value}} for value in ("1", -1, 1.5, 3)),
+        *({"meta": {"position": value}} for value in (-5, 5000)),
+        {"meta": {"history": [{}]}},
+        {"meta": {"so_far": 5}},
+        {"meta": {"sign_state": 0}},
+        {"meta": {"surprise": 1}},
+        {"weights0": None},
+        {"weights0": np.zeros((3, 3), bool)},
+        {"weights1": np.array("text")},
+        {"latents0": "nan"},
+        {"latents0": "large"},
+    ],
+    ids=str,
+)
+def test_refuses_contents_that_no_training_leaves(checkpoint, tmp_path, changes):
+    shape = build().synapses(0)
+    latents = {
+        "nan": np.full((shape.rows, shape.row_bits), np.nan),
+        "large": np.full((shape.rows, shape.row_bits), 1000, np.int16),
+    }
+    if "latents0" in changes:
+        changes = {"latents0": latents[changes["latents0"]]}
+    path = tmp_path / "odd.npz"
+    change(checkpoint, path, **changes)
+    refuses(path, f"{path} is not a checkpoint of popflip, or is damaged")
+
+
+def test_refuses_parameters_that_are_not_valid(checkpoint, tmp_path):
+    path = tmp_path / "odd.npz"
+    tree = build().model_dump(mode="json")
+    tree["network"]["classes"] = 1
+    change(checkpoint, path, {"params": tree})
+    why = "network.classes must be at least 2, not 1"
+    refuses(path, f"{path} holds parameters that are not valid: {why}")
 
 
 def test_refuses_a_damaged_checkpoint(checkpoint, tmp_path):
@@ -505,11 +561,8 @@ def test_refuses_a_damaged_checkpoint(checkpoint, tmp_path):
 
 
 def test_refuses_a_checkpoint_of_another_format(checkpoint, tmp_path):
-    with np.load(checkpoint) as file:
-        arrays = dict(file)
-    meta = json.loads(str(arrays["meta"])) | {"format": 2}
     path = tmp_path / "later.npz"
-    np.savez(path, **arrays | {"meta": np.array(json.dumps(meta))})
+    change(checkpoint, path, {"format": 2})
     refuses(path, f"{path} is a checkpoint of format 2; this popflip reads format 1")
 
 

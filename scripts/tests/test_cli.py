@@ -191,6 +191,18 @@ def test_the_version(popflip):
             ["verify", "--checkpoint", "a.npz", "--board", "golden"],
             r"--board has no place beside --checkpoint, which is compared without a board",
         ),
+        (["train", "--data", ""], r"data must be mnist or a folder with IDX files, not ''"),
+        (
+            ["train", "--data", "~nobody-here/x"],
+            r"there is no data set or folder '~nobody-here/x'; .*",
+        ),
+        (
+            ["cosim", "--batch", "70000", "--config", "tiny.toml"],
+            r"learning\.batch must be at most 65535, not 70000",
+        ),
+        (["data", "--folder", "mnist"], r"there is no data set or folder '\./mnist'; .*"),
+        (["demo", "--seed", "-1"], r"seed must be at least 0, not -1"),
+        (["demo", "--samples", "60001"], r"samples must be 1 to 60000, not 60001"),
         (["verify", "--samples", "9999"], r"samples must be 1 to 3000, not 9999"),
         (["cosim", "--simulator", "spice"], r"simulator must be icarus, .* or both, not 'spice'"),
         (["verilog", "-o", "tiny.toml"], r"tiny\.toml: File exists"),
@@ -232,16 +244,21 @@ def test_impossible_parameters_get_one_line_and_status_2(popflip, tmp_path, chan
     [
         ('kind = "leaky"', r"dynamics\.kind must be 'sweeps' in hardware, not 'leaky'; .*"),
         ("training = false", r"machine\.training must be true to train on a board, not false"),
+        ("relax_lanes = 2500", r"a word of weights1 must be at most 1015 bytes .*; --board gold.*"),
     ],
 )
 def test_a_board_that_cannot_train_is_not_built(popflip, folder, tmp_path, change, line):
     section = "[dynamics]" if "kind" in change else "[machine]"
     text = CONFIG.format(batch=1).replace(section, f"{section}\n{change}")
+    if "lanes" in change:
+        text = CONFIG.format(batch=1).replace("relax_lanes = 3", "relax_lanes = 9000")
+        text = text.replace("classes = 3", "classes = 3\ncopies = 3000")
     (tmp_path / "bad.toml").write_text(text)
-    argv = ["--config", tmp_path / "bad.toml", "--data", folder, "--out", tmp_path / "out"]
-    status, out, err = popflip("train", *argv)
-    assert (status, out) == (2, "")
-    assert re.fullmatch(rf"popflip: {line}\n", err), err
+    config = ["--config", tmp_path / "bad.toml", "--data", folder]
+    for argv in (["train", "--out", tmp_path / "out"], ["cosim"]):
+        status, out, err = popflip(*argv, *config)
+        assert (status, out) == (2, "")
+        assert re.fullmatch(rf"popflip: {line}\n", err), err
     assert not (tmp_path / "out").exists()
 
 
@@ -438,6 +455,28 @@ def test_a_checkpoint_of_something_else_is_refused(popflip, trained, folder, arg
     assert (out / "checkpoint.npz").read_bytes() == before
 
 
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_resumption_with_nothing_to_do_is_refused(popflip, trained, folder, epochs):
+    out, _, _ = trained
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    argv = tiny(folder, "--resume", "--samples", 1500, "--out", out, "--epochs", epochs)
+    status, stdout, err = popflip("train", *argv)
+    assert (status, stdout) == (2, "")
+    assert re.fullmatch(
+        rf"popflip: epochs must be at least 3, not {epochs}: \S+ has 2 behind it\n", err
+    )
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_a_folder_called_mnist_is_not_mnist(popflip, folder, tmp_path, monkeypatch):
+    (tmp_path / "mnist").symlink_to(folder)
+    monkeypatch.setenv("POPFLIP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    status, out, err = popflip("data", "--folder", "mnist", "--json")
+    assert status == 0, err
+    assert json.loads(out)["data"] == folder.name
+
+
 def test_a_checkpoint_does_not_say_where_its_data_is(popflip, trained):
     out, _, _ = trained
     status, _, err = popflip("train", "--resume", "--out", out)
@@ -524,6 +563,38 @@ def test_the_command_to_go_on_with_says_what_was_not_the_default():
     assert resume_command(order).endswith(
         " --data /d --board /dev/ttyUSB0 --baud 6250000 --no-verify"
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+def test_whoever_ends_it_politely_gets_a_checkpoint(folder, tmp_path, number):
+    process = started(folder, tmp_path, "--epochs", 500)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 2, err
+    assert "go on with: popflip train --resume" in err
+    Trainer.read_checkpoint(tmp_path / "checkpoint.npz")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_an_end_before_any_work_is_one_line(folder, tmp_path, number):
+    fifo = tmp_path / "slow.toml"
+    os.mkfifo(fifo)
+    command = [sys.executable, "-m", "popflip.scripts.cli", "info", "--config", str(fifo)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        with open(fifo, "w"):  # opens once the other side reads
+            process.send_signal(number)
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert err == "popflip: interrupted; what was saved before is whole\n"
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=str)
+def test_a_reader_that_leaves_is_not_scolded(options):
+    command = [sys.executable, "-m", "popflip.scripts.cli", "info", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 2
 
 
 def test_a_second_interrupt_ends_at_once(folder, tmp_path):

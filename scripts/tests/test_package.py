@@ -16,7 +16,7 @@ from popflip.rtl.top import identity
 from popflip.rtl.verilog import generate
 from popflip.scripts.package import manifest, verilog_name, write_package
 
-SMALL = random_params(np.random.default_rng(3)).replace(name="odd name/1")
+SMALL = random_params(np.random.default_rng(3)).replace(name="odd name 1")
 #: Of both kinds of first layer, and an inference-only machine.
 DESIGNS = [
     *(Params.load(name) for name in preset_names()),
@@ -38,7 +38,7 @@ def test_files(package):
     assert sorted(path.name for path in folder.iterdir()) == sorted(names)
     assert json.loads(files[1].read_text()) == manifest(SMALL)
     title, text = files[0].read_text().split("\n", 1)
-    assert title == f"// popflip {manifest(SMALL)['popflip']}, odd name/1, {identity(SMALL).hex()}"
+    assert title == f"// popflip {manifest(SMALL)['popflip']}, odd name 1, {identity(SMALL).hex()}"
     assert text == generate(SMALL)
 
 

@@ -172,7 +172,7 @@ def as_image(figure):
         local(image=(28, 28), features=10, stride=3),
         dense(3),
         dense(12, name="a-network-with-a-rather-long-name"),
-        dense(12, name="m" * 200),
+        dense(12, name="m" * 64),
         dense(512, (28, 28)),
         dense(3000),
     ],
