@@ -83,7 +83,9 @@ _COMPILER_FLAGS = "-fPIC -fvisibility=hidden"
 
 # For the evaluation of the design; for what runs once, such as initial values, which is most of
 # the text, and takes 24 s more of a processor if optimised; and for Verilator's library.
-_HOT_FLAGS = "-O3"
+# Stages that rest are skipped by branches: passes that compute ahead of a branch what lies behind
+# it undo that. Without them a cycle of local-small takes 11% less time, of local-large-wide 6%.
+_HOT_FLAGS = "-O3 -fno-tree-pre -fno-code-hoisting -fno-gcse -fno-schedule-insns2"
 _COLD_FLAGS = "-O0"
 _LIBRARY_FLAGS = "-O1"
 
@@ -190,11 +192,15 @@ def build_model(
     return path
 
 
-def _native_flag() -> str:
-    """Return ``-march=native`` if the compiler knows it, else nothing."""
-    probe = [compiler(), "-march=native", "-x", "c++", "-E", os.devnull]
-    known = subprocess.run(probe, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return "-march=native" if known.returncode == 0 else ""
+def _known(flags: str) -> str:
+    """Return those of some flags that the compiler knows, as not every one is GCC."""
+
+    def knows(flag):
+        probe = [compiler(), flag, "-x", "c++", "-E", os.devnull]
+        quiet = subprocess.DEVNULL
+        return subprocess.run(probe, stdout=quiet, stderr=quiet).returncode == 0
+
+    return " ".join(filter(knows, flags.split()))
 
 
 def _compile(verilog: str, top: str, trace: bool, work: Path, path: Path) -> None:
@@ -202,8 +208,7 @@ def _compile(verilog: str, top: str, trace: bool, work: Path, path: Path) -> Non
     (work / "bench.v").write_text(_wrapper(top))
     shutil.copy(_HARNESS, work / "virtual.cpp")
     tool = verilator()
-    native = _native_flag()
-    hot = f"{_HOT_FLAGS} {native}".strip()
+    hot = _known(f"{_HOT_FLAGS} -march=native")
     command = [
         str(tool.program),
         *_VERILATOR_FLAGS,

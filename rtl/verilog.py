@@ -4,6 +4,7 @@ import gc
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -130,7 +131,7 @@ def _yosys(text: str) -> str:
 
 
 def _repaired(text: str) -> str:
-    """Mend what simulators and yosys itself stumble over in the Verilog that yosys writes."""
+    """Mend what simulators, yosys itself and readers stumble over in what yosys writes."""
     modules = re.split(r"(?<=^endmodule\n)", text, flags=re.M)
     return "".join(map(_repaired_module, modules))
 
@@ -152,7 +153,52 @@ def _repaired_module(text: str) -> str:
         wait = rf"if (\{register[2]}) begin end"
         text = single.sub(rf"\1always @* begin\n\2{wait}\n\2\3\n\1end", text)
 
-    return re.sub(r"^  initial begin\n(?:    \S+\[\d+\] = .*;\n)+  end\n", _split, text, flags=re.M)
+    text = re.sub(r"^  initial begin\n(?:    \S+\[\d+\] = .*;\n)+  end\n", _split, text, flags=re.M)
+    return _folded(text)
+
+
+def _folded(text: str) -> str:
+    """Assign each register where it is clocked, below the conditions under which it changes.
+
+    Amaranth computes the next state of a register in a combinational block of its own, which begins
+    with the present state. People do not write it so, and a simulator runs every such block in
+    every cycle, however little changes: without them a cycle of the virtual board takes 12% less
+    time. A block that does anything else besides is left as it is.
+    """
+    name = r"\\\$\d+(?:\$\d+)? "  # yosys's own, as Verilog escapes it
+    clocked = {
+        m[2]: m
+        for m in re.finditer(rf"^  always @\(posedge clk\)\n    (\S.*?) <= ({name});\n", text, re.M)
+    }
+    uses = Counter(re.findall(rf"{name}(?!\$)", text))
+    folded = []
+
+    def fold(block: re.Match) -> str:
+        following, start, body = block.groups()
+        # Its declaration and the clocked assignment have to be the only other places.
+        if following not in clocked or uses[following] != block[0].count(following) + 2:
+            return block[0]
+        register = clocked[following][1]
+        if start.strip() != register.strip():
+            body = f"    {following} = {start};\n{body}"
+        target = rf"^( *){re.escape(following)}(\[[^\]]*\])? *= "
+        body = re.sub(target, lambda m: f"{m[1]}{register} {m[2] or ''} <= ", body, flags=re.M)
+        if following in body or re.search(r"(?<![<>=!])=(?!=)", body):
+            return block[0]
+        folded.append(following)
+        return f"  always @(posedge clk) begin\n{body}  end\n"
+
+    text = re.sub(
+        rf"^  always @\* begin\n    if \(\\\$auto\$\S+ \) begin end\n"
+        rf"    ({name}) = (.*);\n((?:    .*\n)*?)  end\n",
+        fold,
+        text,
+        flags=re.M,
+    )
+    for following in folded:
+        text = text.replace(clocked[following][0], "", 1)
+        text = re.sub(rf"^  reg (\[\d+:0\] )?{re.escape(following)};\n", "", text, flags=re.M)
+    return text
 
 
 def _split(block: re.Match) -> str:

@@ -67,6 +67,34 @@ def test_memories_begin_in_short_blocks(partly):
     assert words == [i % 13 for i in range(Partly.words)]
 
 
+class Registers(wiring.Component):
+    """Registers that change as a whole, in part, and always; and logic of the same shape."""
+
+    def __init__(self):
+        super().__init__({"en": In(1), "i": In(4), "kept": Out(4), "part": Out(4), "free": Out(4)})
+        self.comb = Signal(4)
+
+    def elaborate(self, platform):
+        m = Module()
+        with m.If(self.en):
+            m.d.sync += [self.kept.eq(self.i), self.part[1:3].eq(self.i)]
+            m.d.comb += self.comb.eq(self.i + 1)
+        m.d.sync += self.free.eq(self.comb)
+        return m
+
+
+def test_registers_are_assigned_where_they_are_clocked():
+    text = re.sub(r"[ \n]+", " ", convert(Registers(), "registers"))
+    assert (
+        "always @(posedge clk) begin if (en) begin kept <= i; end "
+        "if (rst) begin kept <= 4'h0; end end"
+    ) in text
+    assert "if (en) begin part [2:1] <= i[1:0]; end if (rst) begin part <= 4'h0; end end" in text
+    # One of combinational logic is left, and no next state.
+    assert text.count("always @*") == 1
+    assert not re.search(r"= (kept|part|free) ?;", text), text
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 def test_collector_is_left_as_it_was(enabled):
     try:
