@@ -328,6 +328,7 @@ class VirtualBoard(Transport):
         self._lock = threading.Lock()
         self._samples: np.ndarray | None = None
         self._slice = 20_000
+        self._seconds = 0.0
         self._counters = (0,) * 5
         self._handle = self._library.board_new(divisor, sample_bytes)
         if trace is not None and not self._library.board_trace(self._handle, os.fsencode(trace)):
@@ -402,6 +403,11 @@ class VirtualBoard(Transport):
         return self._counters[0]
 
     @property
+    def seconds(self) -> float:
+        """Wall-clock time that these cycles took, which the host's own work is not part of."""
+        return self._seconds
+
+    @property
     def requests(self) -> int:
         """Samples that the top has requested from the store."""
         return self._counters[1]
@@ -447,6 +453,7 @@ class VirtualBoard(Transport):
                 start = time.perf_counter()
                 over = self._library.board_run(self._open(), count, until_bytes)
                 elapsed = time.perf_counter() - start
+                self._seconds += elapsed
                 self._count()
                 # Where a slice ends changes nothing that can be seen from outside.
                 if count == self._slice and not over:

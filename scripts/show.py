@@ -67,7 +67,9 @@ def show_training(report: dict) -> None:
     if report["samples_per_s"]:
         speed = f"{report['samples_per_s']:,.0f} training samples/s on this computer"
         if report["simulated_cycles_per_s"]:
-            speed += f", {report['simulated_cycles_per_s'] / 1e6:.2f} million cycles/s"
+            speed += (
+                f"; the board itself {report['simulated_cycles_per_s'] / 1e6:.2f} million cycles/s"
+            )
         table.add_row("speed", speed)
     bits = f"{report['compared_bits']:,} bits of weights and latents"
     texts = {

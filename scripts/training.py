@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from popflip.boards.tools import require
+from popflip.boards.virtual import VirtualBoard
 from popflip.golden.data import Dataset
 from popflip.golden.model import Report
 from popflip.golden.params import Params
@@ -261,16 +262,12 @@ def train(order: Order) -> dict:
             curve.load(out / "curve.csv", trainer.epoch + 1, trainer.position)
             curve.begin(Report(**meta["so_far"]), trainer.epoch + 1)
         run = _Run(order, trainer, curve, stack.enter_context(Display()), replay)
-        board = getattr(machine, "transport", None)
-        cycles: int | None = getattr(board, "cycles", None)
-        training = time.perf_counter()
         with interruptible(trainer):
             finished = trainer.run(order.epochs, run.on_progress, run.on_epoch)
-            elapsed = time.perf_counter() - training
-            if board is not None and cycles is not None:
-                cycles = board.cycles - cycles
             if not finished:
                 run.save()
+        board = getattr(machine, "transport", None)
+        simulated = board.cycles / board.seconds if isinstance(board, VirtualBoard) else None
         # As they are in the file, so that the file is what is proved.
         state = Trainer.read_checkpoint(path)[1]
         verified, found = None, []
@@ -298,7 +295,7 @@ def train(order: Order) -> dict:
         "test_samples": trainer.test_samples,
         "seconds": round(time.perf_counter() - started, 2),
         "replay_seconds": round(replay.seconds, 2) if replay and verified is not None else None,
-        "simulated_cycles_per_s": round(cycles / elapsed) if cycles else None,
+        "simulated_cycles_per_s": round(simulated) if simulated else None,
         "out": str(out),
         "digest": params.digest,
         "history": [asdict(log) for log in trainer.history],
