@@ -457,6 +457,15 @@ class TestBuild:
         monkeypatch.setenv("POPFLIP_CACHE", str(tmp_path))
         assert model_path(text).parent == tmp_path / "models"
 
+    @pytest.mark.parametrize("edge", ["posedge other", "negedge clk"])
+    def test_other_clocks_are_refused(self, tmp_path, edge):
+        text = f"module top(input clk); reg r; always @({edge}) r <= 1'b1; endmodule"
+        with pytest.raises(
+            ToolError, match=r"design must have one clock, clk, and its rising edge$"
+        ):
+            build_model(text, folder=tmp_path)
+        assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
+
     def test_error_shows_the_end_of_the_log(self, tmp_path):
         broken = "module top(input clk);\n  assign nowhere[3 = 1;\nendmodule\n"
         with pytest.raises(ToolError) as caught:
