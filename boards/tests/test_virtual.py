@@ -28,6 +28,8 @@ from popflip.boards.virtual import (
 )
 from popflip.rtl.interface import StoreSignature
 
+pytestmark = pytest.mark.usefixtures("default_signals")
+
 DIVISOR = 5
 SAMPLE_BYTES = 37
 BYTE_CYCLES = 10 * DIVISOR

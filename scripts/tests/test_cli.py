@@ -26,6 +26,8 @@ from popflip.golden.trainer import EpochLog, GoldenMachine, Trainer
 from popflip.scripts.cli import run
 from popflip.scripts.training import Order, counted, resume_command
 
+pytestmark = pytest.mark.usefixtures("default_signals")
+
 VERBS = ["train", "demo", "infer", "verify", "verilog", "cosim", "info", "data"]
 
 CONFIG = """\
