@@ -1,0 +1,211 @@
+"""Sixty-four lanes at once, for compiled code: what Numba does not say by itself.
+
+A *word* is 64 bits, one per lane; a *group* is 64 neighbours of an array, from element ``at`` on.
+Each function becomes a few LLVM vector instructions, which LLVM turns into whatever the processor
+has: AVX2, AVX-512, NEON or plain registers. The bits are the same on all of them.
+
+They can be called from functions compiled by Numba only, and check nothing.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+__all__ = [
+    "LANES",
+    "accumulate",
+    "at_least",
+    "count_where",
+    "due",
+    "leak",
+    "lowest",
+    "popcount",
+    "reset_where",
+    "word_at",
+]
+
+#: Bits of a word.
+LANES = 64
+
+_WORD = ir.IntType(LANES)
+_MASK = ir.VectorType(ir.IntType(1), LANES)
+
+
+def _pointer(context, builder, array_type, array, at):
+    """Pointer to a group, as a vector, and the vector's type."""
+    data = cgutils.create_struct_proxy(array_type)(context, builder, value=array).data
+    element = context.get_value_type(array_type.dtype)
+    vector = ir.VectorType(element, LANES)
+    return builder.bitcast(builder.gep(data, [at]), vector.as_pointer()), vector
+
+
+def _load(builder, pointer, vector):
+    # Arrays promise the alignment of an element, not that of a vector.
+    value = builder.load(pointer, align=1)
+    assert value.type == vector
+    return value
+
+
+def _splat(builder, scalar, vector):
+    """Cut or extend a scalar to an element, and put it in every lane."""
+    width = vector.element.width
+    if scalar.type.width > width:
+        scalar = builder.trunc(scalar, vector.element)
+    elif scalar.type.width < width:
+        scalar = builder.sext(scalar, vector.element)
+    one = builder.insert_element(
+        ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0)
+    )
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), zeros)
+
+
+def _lanes(builder, word):
+    return builder.bitcast(word, _MASK)
+
+
+def _word(builder, mask):
+    return builder.bitcast(mask, _WORD)
+
+
+def _clamped(builder, value, low, high):
+    value = builder.select(builder.icmp_signed("<", value, low), low, value)
+    return builder.select(builder.icmp_signed(">", value, high), high, value)
+
+
+@intrinsic
+def popcount(typing_context, word):
+    """Number of ones in a word."""
+
+    def generate(context, builder, signature, args):
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def lowest(typing_context, word):
+    """Position of the lowest one in a word that is not 0."""
+
+    def generate(context, builder, signature, args):
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def word_at(typing_context, words, at):
+    """``words[at]`` for an ``at`` that is not negative: without a look at its sign."""
+
+    def generate(context, builder, signature, args):
+        array = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0])
+        return builder.load(builder.gep(array.data, [args[1]]))
+
+    return types.uint64(words, types.intp), generate
+
+
+@intrinsic
+def accumulate(typing_context, latents, at, more, less, limit):
+    """Add 1 where ``more`` is set, subtract 1 where ``less`` is, saturate at ``-+limit``."""
+
+    def generate(context, builder, signature, args):
+        pointer, vector = _pointer(context, builder, signature.args[0], args[0], args[1])
+        value = _load(builder, pointer, vector)
+        limit = _splat(builder, args[4], vector)
+        # As whole lanes at once: joined with other masks, bits would be taken one by one.
+        more = builder.sext(_lanes(builder, args[2]), vector)
+        less = builder.sext(_lanes(builder, args[3]), vector)
+        subtract = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(vector, [vector, vector]),
+            f"llvm.ssub.sat.v{LANES}i{vector.element.width}",
+        )
+        value = builder.call(subtract, [value, more])
+        value = builder.add(value, less)
+        value = _clamped(builder, value, builder.neg(limit), limit)
+        builder.store(value, pointer, align=1)
+        return context.get_dummy_value()
+
+    signature = types.void(latents, types.intp, types.uint64, types.uint64, types.int64)
+    return signature, generate
+
+
+@intrinsic
+def due(typing_context, latents, at, weights, tau):
+    """Weights that their latents speak against by ``tau`` or more, as a word."""
+
+    def generate(context, builder, signature, args):
+        pointer, vector = _pointer(context, builder, signature.args[0], args[0], args[1])
+        value = _load(builder, pointer, vector)
+        tau = _splat(builder, args[3], vector)
+        low = _word(builder, builder.icmp_signed("<=", value, builder.neg(tau)))
+        high = _word(builder, builder.icmp_signed(">=", value, tau))
+        weights = args[2]
+        return builder.or_(builder.and_(weights, low), builder.and_(builder.not_(weights), high))
+
+    return types.uint64(latents, types.intp, types.uint64, types.int64), generate
+
+
+@intrinsic
+def reset_where(typing_context, latents, at, where):
+    """Set lanes to 0."""
+
+    def generate(context, builder, signature, args):
+        pointer, vector = _pointer(context, builder, signature.args[0], args[0], args[1])
+        value = _load(builder, pointer, vector)
+        zeros = ir.Constant(vector, None)
+        builder.store(builder.select(_lanes(builder, args[2]), zeros, value), pointer, align=1)
+        return context.get_dummy_value()
+
+    return types.void(latents, types.intp, types.uint64), generate
+
+
+@intrinsic
+def count_where(typing_context, counts, at, where, step):
+    """Add ``step`` to lanes."""
+
+    def generate(context, builder, signature, args):
+        pointer, vector = _pointer(context, builder, signature.args[0], args[0], args[1])
+        value = _load(builder, pointer, vector)
+        step = _splat(builder, args[3], vector)
+        chosen = builder.and_(builder.sext(_lanes(builder, args[2]), vector), step)
+        builder.store(builder.add(value, chosen), pointer, align=1)
+        return context.get_dummy_value()
+
+    return types.void(counts, types.intp, types.uint64, types.int64), generate
+
+
+@intrinsic
+def at_least(typing_context, values, at, threshold):
+    """Lanes that hold ``threshold`` or more, as a word."""
+
+    def generate(context, builder, signature, args):
+        pointer, vector = _pointer(context, builder, signature.args[0], args[0], args[1])
+        value = _load(builder, pointer, vector)
+        return _word(builder, builder.icmp_signed(">=", value, _splat(builder, args[2], vector)))
+
+    return types.uint64(values, types.intp, types.int64), generate
+
+
+@intrinsic
+def leak(typing_context, state, at, total, v_max):
+    """``state <- clip((state + total) >> 1, 0, v_max)``; return whether any lane changed.
+
+    The totals start at ``at`` too.
+    """
+
+    def generate(context, builder, signature, args):
+        pointer, vector = _pointer(context, builder, signature.args[0], args[0], args[1])
+        other, _ = _pointer(context, builder, signature.args[2], args[2], args[1])
+        before = _load(builder, pointer, vector)
+        value = builder.add(before, _load(builder, other, vector))
+        value = builder.ashr(value, ir.Constant(vector, [1] * LANES))
+        value = _clamped(
+            builder, value, ir.Constant(vector, None), _splat(builder, args[3], vector)
+        )
+        builder.store(value, pointer, align=1)
+        changed = _word(builder, builder.icmp_signed("!=", value, before))
+        return builder.icmp_unsigned("!=", changed, ir.Constant(_WORD, 0))
+
+    return types.boolean(state, types.intp, total, types.int64), generate
