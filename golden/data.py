@@ -626,7 +626,7 @@ def draw_shifts(lfsr: Lfsr, n: int, reach: int):
     """
     if not 0 <= reach <= 127:
         raise ValueError(f"reach must be from 0 to 127, not {reach}")
-    draws = np.array([lfsr.draw(8) for _ in range(2 * n)], np.int32).reshape(n, 2)
+    draws = lfsr.draw_many(2 * n, 8).astype(np.int32).reshape(n, 2)
     shifts = ((draws * (2 * reach + 1) >> 8) - reach).astype(np.int8)
     return shifts[:, 0], shifts[:, 1]
 

@@ -32,6 +32,7 @@ from numba.core import config
 from popflip.golden.lanes import (
     LANES,
     accumulate,
+    add_scaled,
     at_least,
     count_where,
     due,
@@ -53,6 +54,9 @@ _BLOCK = 256
 
 #: Neurons of layer 2 that a sample is expected to have active at most.
 _FIRST_BOUND = 8
+
+#: Words whose ones are counted in the time that one takes to be added to the counts of its lanes.
+_COUNTED = 8
 
 _FREE, _PLUS, _MINUS = 0, 1, 2  # phases, the latter two nudged by +beta and by -beta
 
@@ -79,6 +83,7 @@ class _Plan(NamedTuple):
     row_words: np.ndarray
     row_tails: np.ndarray
     rows: np.ndarray  # first row of a weight layer
+    columns: np.ndarray  # first word of a weight layer by its upper neurons (leaky dynamics)
     gains: np.ndarray
     threshold: int
     output_threshold: int
@@ -101,11 +106,22 @@ class _Plan(NamedTuple):
     image_words: int  # of an image row
 
 
+class _Synapses(NamedTuple):
+    """Weights, and what follows from them alone."""
+
+    weights: np.ndarray  # words of all rows, layer after layer
+    columns: np.ndarray  # the same weights by upper neuron; leaky dynamics only, not of layer 0
+    ones_below: np.ndarray  # by neuron, from layer 2 on: weights of +1 in its column
+    ones_above: np.ndarray  # by hidden neuron: weights of +1 in its row; leaky dynamics only
+
+
 class _Desk(NamedTuple):
     """What one sample is worked out on: a row per thread, then one for what each keeps."""
 
     bits: np.ndarray  # activation bits of layers 1 to the output
+    fresh: np.ndarray  # those of one layer, before they are set
     counts: np.ndarray  # by neuron: active lower neurons whose weight is +1
+    raised: np.ndarray  # by neuron: active upper neurons whose weight is +1 (leaky dynamics)
     active: np.ndarray  # active neurons of each layer
     v: np.ndarray
     drive: np.ndarray
@@ -269,7 +285,7 @@ def _bound_of(plan, active, bound):
 
 
 @_compiled
-def _visit(plan, weights, desk, t, layer, neurons, own):
+def _visit(plan, synapses, desk, t, layer, neurons, own):
     """Update hidden neurons of a layer from their neighbours; return whether any changed.
 
     ``own`` is what each receives from below, minus its threshold.
@@ -281,11 +297,11 @@ def _visit(plan, weights, desk, t, layer, neurons, own):
     mine = bits[plan.place[layer] :]
     moved = False
     for i in neurons:
-        pull = _pull(weights, first + i * words, bits, above, words, sign, n, on)
+        pull = _pull(synapses.weights, first + i * words, bits, above, words, sign, n, on)
         is_on = own[i] + gain * pull >= 0
         was_on = (mine[i >> 6] >> np.uint64(i & 63)) & np.uint64(1) != np.uint64(0)
         if is_on != was_on:
-            _toggle(plan, weights, bits, counts, active, layer, i)
+            _toggle(plan, synapses.weights, bits, counts, active, layer, i)
             moved = True
     return moved
 
@@ -318,7 +334,7 @@ def _integrate(plan, desk, t, received, beta, label):
 
 
 @_compiled
-def _sweeps(plan, weights, ones, desk, t, phase, label, bound, listed):
+def _sweeps(plan, synapses, desk, t, phase, label, bound, listed):
     """Run the sweeps of a phase; return the bound in force and how many neurons it leaves open."""
     counts, active = desk.counts[t], desk.active[t]
     drive, undecided, stale = desk.drive[t], desk.undecided[t], desk.stale[t]
@@ -332,7 +348,7 @@ def _sweeps(plan, weights, ones, desk, t, phase, label, bound, listed):
             for layer in range(1 + half, last + 1, 2):
                 at = plan.place[layer] * LANES
                 if layer == last:
-                    _receive(plan, counts, ones, active, last, totals)
+                    _receive(plan, counts, synapses.ones_below, active, last, totals)
                     moved, shifted = _integrate(plan, desk, t, totals[at:], beta, label)
                     changed |= shifted
                 elif not stale[layer]:
@@ -342,13 +358,13 @@ def _sweeps(plan, weights, ones, desk, t, phase, label, bound, listed):
                     if wider != bound:
                         bound = wider
                         listed = _list_undecided(plan, drive, undecided, bound)
-                    moved = _visit(plan, weights, desk, t, 1, undecided[:listed], drive)
+                    moved = _visit(plan, synapses, desk, t, 1, undecided[:listed], drive)
                 else:
-                    _receive(plan, counts, ones, active, layer, totals)
+                    _receive(plan, counts, synapses.ones_below, active, layer, totals)
                     for i in range(at, at + plan.sizes[layer]):
                         totals[i] -= plan.threshold
                     neurons = desk.everyone[: plan.sizes[layer]]
-                    moved = _visit(plan, weights, desk, t, layer, neurons, totals[at:])
+                    moved = _visit(plan, synapses, desk, t, layer, neurons, totals[at:])
                 stale[layer] = False
                 if moved:
                     changed = True
@@ -361,28 +377,83 @@ def _sweeps(plan, weights, ones, desk, t, phase, label, bound, listed):
 
 
 @_compiled
-def _total(plan, weights, ones, desk, t, layer):
+def _total(plan, synapses, desk, t, layer):
     """What the neurons of a hidden layer receive from both sides."""
-    bits, counts, active = desk.bits[t], desk.counts[t], desk.active[t]
-    at, size = plan.place[layer] * LANES, plan.sizes[layer]
-    totals = desk.totals[t, at : at + size]
-    if layer == 1:
-        for i in range(size):
-            totals[i] = desk.drive[t, i] + plan.threshold
-    else:
-        _receive(plan, counts, ones, active, layer, desk.totals[t])
-    words, gain, sign = plan.row_words[layer], plan.gains[layer], plan.sign
-    first, above = plan.base[layer], plan.place[layer + 1]
+    active, totals = desk.active[t], desk.totals[t]
     n, on = plan.sizes[layer + 1], active[layer + 1]
-    for i in range(size):
-        pull = _pull(weights, first + i * words, bits, above, words, sign, n, on)
-        totals[i] += gain * pull
+    first, end = plan.place[layer] * LANES, (plan.place[layer] + plan.words[layer]) * LANES
+    base, offset, factor = totals, -on * plan.gains[layer], 2 * plan.gains[layer]
+    if layer == 1:
+        base = desk.drive[t]  # of layer 1, whose neurons come first in all arrays
+        offset += plan.threshold
+    else:
+        _receive(plan, desk.counts[t], synapses.ones_below, active, layer, totals)
+    if plan.sign:
+        offset += (n - on) * plan.gains[layer]
+        factor *= 2
+    for at in range(first, end, LANES):
+        add_scaled(totals, at, base, desk.raised[t], factor, offset)
+        if plan.sign:
+            add_scaled(totals, at, totals, synapses.ones_above, -factor // 2, 0)
 
 
 @_compiled
-def _steps(plan, weights, ones, desk, t, phase, label):
+def _recount(matrix, first, rows, bits, place, words, counts, at):
+    """Count, for each row of a matrix of bits, those that it shares with a layer's activations."""
+    for i in range(rows):
+        counts[at + i] = _common(matrix, first + i * words, bits, place, words)
+
+
+@_compiled
+def _correct(matrix, first, words, k, old, new, counts, at):
+    """Add the rows of neurons that became active in word ``k``, subtract the others that changed."""
+    differ = old ^ new
+    while differ:
+        lane = lowest(differ)
+        differ &= differ - np.uint64(1)
+        step = 1 if new >> np.uint64(lane) & np.uint64(1) else -1
+        row = first + (k * LANES + lane) * words
+        for i in range(words):
+            count_where(counts, at + i * LANES, word_at(matrix, row + i), step)
+
+
+@_compiled
+def _replace(plan, synapses, desk, t, layer, fresh, changes):
+    """Set a layer's activations, and what the layers above and below receive from it."""
+    bits, words, place = desk.bits[t], plan.words[layer], plan.place[layer]
+    above = below = False
+    row_words = wide = upper = lower = 0
+    if layer < plan.depth:
+        row_words, upper = plan.row_words[layer], plan.place[layer + 1] * LANES
+        # Whichever touches fewer words; to count them is about _COUNTED times as fast.
+        above = changes * row_words * _COUNTED < plan.sizes[layer + 1] * words
+    if layer > 1:
+        wide, lower = plan.words[layer - 1], plan.place[layer - 1] * LANES
+        below = changes * wide * _COUNTED < plan.sizes[layer - 1] * words
+    for k in range(words):
+        old, new = bits[place + k], fresh[k]
+        if old == new:
+            continue
+        bits[place + k] = new
+        desk.active[t, layer] += popcount(new) - popcount(old)
+        if above:
+            first = plan.base[layer]
+            _correct(synapses.weights, first, row_words, k, old, new, desk.counts[t], upper)
+        if below:
+            first = plan.columns[layer - 1]
+            _correct(synapses.columns, first, wide, k, old, new, desk.raised[t], lower)
+    if layer < plan.depth and not above:
+        first, rows = plan.columns[layer], plan.sizes[layer + 1]
+        _recount(synapses.columns, first, rows, bits, place, words, desk.counts[t], upper)
+    if layer > 1 and not below:
+        first, rows = plan.base[layer - 1], plan.sizes[layer - 1]
+        _recount(synapses.weights, first, rows, bits, place, words, desk.raised[t], lower)
+
+
+@_compiled
+def _steps(plan, synapses, desk, t, phase, label):
     """Run the synchronous steps of a phase of the leaky dynamics."""
-    bits, counts, active = desk.bits[t], desk.counts[t], desk.active[t]
+    bits, fresh, counts, active = desk.bits[t], desk.fresh[t], desk.counts[t], desk.active[t]
     states, totals, stale = desk.states[t], desk.totals[t], desk.stale[t]
     last, first, end = plan.depth, label * plan.copies, (label + 1) * plan.copies
     steps = plan.free_sweeps if phase == _FREE else plan.nudged_sweeps
@@ -391,9 +462,9 @@ def _steps(plan, weights, ones, desk, t, phase, label):
         for layer in range(1, last):
             # Totals stay what they are while no neighbour changes.
             if stale[layer]:
-                _total(plan, weights, ones, desk, t, layer)
+                _total(plan, synapses, desk, t, layer)
                 stale[layer] = False
-        _receive(plan, counts, ones, active, last, totals)
+        _receive(plan, counts, synapses.ones_below, active, last, totals)
         if beta:
             at = plan.place[last] * LANES
             for j in range(plan.sizes[last]):
@@ -401,33 +472,34 @@ def _steps(plan, weights, ones, desk, t, phase, label):
                 totals[at + j] += beta * (goal - states[at + j])
         changed = False
         for layer in range(1, last + 1):
+            changes = 0
             for k in range(plan.words[layer]):
                 word = plan.place[layer] + k
                 changed |= leak(states, word * LANES, totals, plan.v_max)
                 new = at_least(states, word * LANES, plan.output_threshold)
                 if k == plan.words[layer] - 1:
                     new &= plan.tails[layer]
-                differ = new ^ bits[word]
-                if differ:
-                    stale[layer - 1] = True
-                    if layer < last:
-                        stale[layer + 1] = True
-                while differ:
-                    _toggle(plan, weights, bits, counts, active, layer, k * LANES + lowest(differ))
-                    differ &= differ - np.uint64(1)
+                fresh[k] = new
+                changes += popcount(new ^ bits[word])
+            if changes:
+                _replace(plan, synapses, desk, t, layer, fresh, changes)
+                stale[layer - 1] = True
+                if layer < last:
+                    stale[layer + 1] = True
         if not changed:
             break
     return 0, 0
 
 
 @_compiled
-def _start(plan, weights, ones, desk, t):
+def _start(plan, synapses, desk, t):
     """Put a sample's desk in the state before its first step."""
     bits, counts, active = desk.bits[t], desk.counts[t], desk.active[t]
     last = plan.depth
     desk.stale[t][:] = True
     if plan.leaky:
-        _copy(ones, counts)
+        _copy(synapses.ones_below, counts)
+        _copy(synapses.ones_above, desk.raised[t])
         for layer in range(1, last + 1):
             place = plan.place[layer]
             desk.states[t, place * LANES : place * LANES + plan.sizes[layer]] = plan.v_max
@@ -454,7 +526,7 @@ def _start(plan, weights, ones, desk, t):
         if k == plan.words[1] - 1:
             mask &= plan.tails[1]
         while mask:
-            _toggle(plan, weights, bits, counts, active, 1, k * LANES + lowest(mask))
+            _toggle(plan, synapses.weights, bits, counts, active, 1, k * LANES + lowest(mask))
             mask &= mask - np.uint64(1)
     return bound, listed
 
@@ -471,6 +543,7 @@ def _copy_state(desk, source, into):
     """Copy what phases change from one row of the desk to another."""
     _copy(desk.bits[source], desk.bits[into])
     _copy(desk.counts[source], desk.counts[into])
+    _copy(desk.raised[source], desk.raised[into])
     _copy(desk.active[source], desk.active[into])
     _copy(desk.v[source], desk.v[into])
     _copy(desk.states[source], desk.states[into])
@@ -490,7 +563,7 @@ def _vote(plan, potentials):
 
 
 @_compiled
-def _relax(plan, weights, ones, desk, t, x, label, sample, phases):
+def _relax(plan, synapses, desk, t, x, label, sample, phases):
     """Settle one sample and return the prediction.
 
     ``phases`` are bits, of values ``1 << _PLUS`` and ``1 << _MINUS``: the nudged phases that
@@ -502,16 +575,16 @@ def _relax(plan, weights, ones, desk, t, x, label, sample, phases):
         _cut_windows(plan, x, windows)
     else:
         _copy(x, windows)
-    _drive(plan, weights, windows, desk.drive[t])
-    bound, listed = _start(plan, weights, ones, desk, t)
+    _drive(plan, synapses.weights, windows, desk.drive[t])
+    bound, listed = _start(plan, synapses, desk, t)
     best = 0
     for phase in range(3):
         if phase and not phases >> phase & 1:
             continue
         if plan.leaky:
-            _steps(plan, weights, ones, desk, t, phase, label)
+            _steps(plan, synapses, desk, t, phase, label)
         else:
-            bound, listed = _sweeps(plan, weights, ones, desk, t, phase, label, bound, listed)
+            bound, listed = _sweeps(plan, synapses, desk, t, phase, label, bound, listed)
         if phase == _FREE:
             at = plan.place[plan.depth] * LANES
             if plan.leaky:
@@ -591,14 +664,21 @@ def _learn_sample(plan, latents, dirty, windows, ends, layer, group):
 
 
 @_compiled
-def _flip_row(plan, weights, latents, layer, row, tau):
+def _flip_row(plan, synapses, latents, layer, row, tau):
     """Flip the weights of a row that are due; return how many."""
     first = plan.base[layer] + row * plan.row_words[layer]
-    flips = 0
-    for word in range(first, first + plan.row_words[layer]):
+    weights, own, flips = synapses.weights, np.uint64(1) << np.uint64(row & 63), 0
+    for k in range(plan.row_words[layer]):
+        word = first + k
         flipped = due(latents, word * LANES, weights[word], tau)
         if flipped:
             weights[word] ^= flipped
+            if plan.leaky and layer:
+                left = flipped
+                while left:
+                    column = (k * LANES + lowest(left)) * plan.words[layer] + (row >> 6)
+                    synapses.columns[plan.columns[layer] + column] ^= own
+                    left &= left - np.uint64(1)
             flips += popcount(flipped)
             if plan.reset_on_flip:
                 reset_where(latents, word * LANES, flipped)
@@ -606,7 +686,7 @@ def _flip_row(plan, weights, latents, layer, row, tau):
 
 
 @_compiled
-def _learn(plan, weights, latents, dirty, desk, samples, tau, share, shares, flipping, totals):
+def _learn(plan, synapses, latents, dirty, desk, samples, tau, share, shares, flipping, totals):
     """Add the contrasts of a block of samples, in order, and flip; one share of all rows.
 
     Adds to ``totals[share]``: the flips of each weight layer, then the neurons of layer 1 that
@@ -633,66 +713,69 @@ def _learn(plan, weights, latents, dirty, desk, samples, tau, share, shares, fli
                     if dirty[row]:
                         dirty[row] = False
                         totals[share, layer] += _flip_row(
-                            plan, weights, latents, layer, row - plan.rows[layer], tau[layer]
+                            plan, synapses, latents, layer, row - plan.rows[layer], tau[layer]
                         )
 
 
 @_compiled
-def _count_ones(plan, weights, ones):
-    """Count, for each neuron from layer 2 on, the weights of +1 below it."""
-    ones[:] = 0
+def _count_ones(plan, synapses):
+    """Count the weights of +1 below each neuron from layer 2 on, and above each hidden one."""
+    synapses.ones_below[:] = 0
     for layer in range(1, plan.depth):
-        words, at = plan.row_words[layer], plan.place[layer + 1] * LANES
+        words = plan.row_words[layer]
+        at, own = plan.place[layer + 1] * LANES, plan.place[layer] * LANES
         for row in range(plan.sizes[layer]):
+            first, ones = plan.base[layer] + row * words, 0
             for k in range(words):
-                word = plan.base[layer] + row * words + k
-                count_where(ones, at + k * LANES, weights[word], 1)
+                word = synapses.weights[first + k]
+                count_where(synapses.ones_below, at + k * LANES, word, 1)
+                ones += popcount(word)
+            if plan.leaky:
+                synapses.ones_above[own + row] = ones
 
 
 # Batches ------------------------------------------------------------------------------------
 
 
 @_compiled
-def _relax_share(
-    plan, weights, ones, desk, x, labels, first, count, phases, predictions, share, shares
-):
+def _relax_share(plan, synapses, desk, x, labels, first, count, phases, predictions, share, shares):
     """Settle every ``shares``-th of a block of samples."""
     for sample in range(share, count, shares):
         # Nobody learns from an inference: all of a share may use one place.
         place = sample if phases else share
         predictions[sample] = _relax(
-            plan, weights, ones, desk, share, x[first + sample], labels[first + sample], place,
+            plan, synapses, desk, share, x[first + sample], labels[first + sample], place,
             phases,
         )  # fmt: skip
 
 
 @_parallel
-def _relax_all(plan, weights, ones, desk, x, labels, first, count, phases, predictions, threads):
+def _relax_all(plan, synapses, desk, x, labels, first, count, phases, predictions, threads):
     for turn in prange(threads):
         share = np.int64(turn)  # unsigned, with a signed number it would become a float
         _relax_share(
-            plan, weights, ones, desk, x, labels, first, count, phases, predictions, share, threads
+            plan, synapses, desk, x, labels, first, count, phases, predictions, share, threads
         )
 
 
 @_parallel
-def _learn_all(plan, weights, latents, dirty, desk, samples, tau, flipping, totals, threads):
+def _learn_all(plan, synapses, latents, dirty, desk, samples, tau, flipping, totals, threads):
     for share in prange(threads):
-        _learn(plan, weights, latents, dirty, desk, samples, tau, share, threads, flipping, totals)
+        _learn(plan, synapses, latents, dirty, desk, samples, tau, share, threads, flipping, totals)
 
 
 @_driver
-def _infer(plan, weights, ones, desk, x, labels, first, count, predictions, threads):
+def _infer(plan, synapses, desk, x, labels, first, count, predictions, threads):
     """Predict samples."""
     if threads == 1:
-        _relax_share(plan, weights, ones, desk, x, labels, first, count, 0, predictions, 0, 1)
+        _relax_share(plan, synapses, desk, x, labels, first, count, 0, predictions, 0, 1)
     else:
-        _relax_all(plan, weights, ones, desk, x, labels, first, count, 0, predictions, threads)
+        _relax_all(plan, synapses, desk, x, labels, first, count, 0, predictions, threads)
 
 
 @_driver
 def _train(
-    plan, weights, latents, ones, dirty, desk, x, labels, first, count, pending, batch, tau,
+    plan, synapses, latents, dirty, desk, x, labels, first, count, pending, batch, tau,
     phases, predictions, totals, flush, threads,
 ):  # fmt: skip
     """Learn from samples, batch after batch; return the samples left pending."""
@@ -701,21 +784,21 @@ def _train(
         n = min(count - done, batch - pending, _BLOCK)
         at, said, drawn = first + done, predictions[done:], phases[batches]
         if threads == 1:
-            _relax_share(plan, weights, ones, desk, x, labels, at, n, drawn, said, 0, 1)
+            _relax_share(plan, synapses, desk, x, labels, at, n, drawn, said, 0, 1)
         else:
-            _relax_all(plan, weights, ones, desk, x, labels, at, n, drawn, said, threads)
+            _relax_all(plan, synapses, desk, x, labels, at, n, drawn, said, threads)
         pending += n
         done += n
         flipping = pending == batch or (flush and done == count)
         if threads == 1:
-            _learn(plan, weights, latents, dirty, desk, n, tau, 0, 1, flipping, totals)
+            _learn(plan, synapses, latents, dirty, desk, n, tau, 0, 1, flipping, totals)
         else:
-            _learn_all(plan, weights, latents, dirty, desk, n, tau, flipping, totals, threads)
+            _learn_all(plan, synapses, latents, dirty, desk, n, tau, flipping, totals, threads)
         if flipping:
             pending = 0
             batches += 1
             if plan.sign or plan.leaky:
-                _count_ones(plan, weights, ones)
+                _count_ones(plan, synapses)
     return pending
 
 
@@ -751,37 +834,48 @@ class FastMachine:
     def write_state(self, state: NetworkState) -> None:
         """Take over a network."""
         p, plan = self.params, self._plan
-        n_words = int(plan.base[-1])
-        self._weights = np.zeros(n_words, np.uint64)
+        n_words, neurons = int(plan.base[-1]), int(plan.place[-1]) * LANES
+        weights, columns = np.zeros(n_words, np.uint64), np.zeros(int(plan.columns[-1]), np.uint64)
         narrow = p.learning.latent_bits <= 8
         self._latents = np.zeros(n_words * LANES, np.int8 if narrow else np.int16)
         for layer in range(p.depth):
             part = slice(plan.base[layer], plan.base[layer + 1])
-            self._weights[part] = _packed(state.weights[layer]).reshape(-1)
-            rows = self._latents[part.start * LANES : part.stop * LANES]
-            rows.reshape(len(state.latents[layer]), -1)[:, : p.synapses(layer).row_bits] = (
-                state.latents[layer]
-            )
+            weights[part] = _packed(state.weights[layer]).reshape(-1)
+            if plan.leaky and layer:
+                part = slice(plan.columns[layer], plan.columns[layer + 1])
+                columns[part] = _packed(state.weights[layer].T).reshape(-1)
+            rows = self._rows(self._latents, layer)
+            rows[:, : p.synapses(layer).row_bits] = state.latents[layer]
+        counts = self._desk.counts.dtype
+        self._synapses = _Synapses(
+            weights,
+            columns,
+            np.zeros(neurons, counts),
+            np.zeros(neurons if plan.leaky else 0, counts),
+        )
+        _count_ones(plan, self._synapses)
         self._dirty = np.ones(int(plan.rows[-1]), bool)
-        self._ones = np.zeros_like(self._desk.counts[0])
-        _count_ones(plan, self._weights, self._ones)
         self._signs = Lfsr(state.sign_state)
         self._pending, self._minus_only = 0, False
         self._tau = p.learning.tau
 
     def read_state(self) -> NetworkState:
         """Return the network."""
-        p, plan = self.params, self._plan
+        p = self.params
         weights, latents = [], []
         for layer in range(p.depth):
-            shape = p.synapses(layer)
-            part = slice(plan.base[layer], plan.base[layer + 1])
-            packed = self._weights[part].reshape(shape.rows, -1).astype("<u8").view(np.uint8)
-            bits = np.unpackbits(packed, axis=-1, bitorder="little", count=shape.row_bits)
+            row_bits = p.synapses(layer).row_bits
+            packed = self._rows(self._synapses.weights, layer).astype("<u8").view(np.uint8)
+            bits = np.unpackbits(packed, axis=-1, bitorder="little", count=row_bits)
             weights.append(bits.view(bool))
-            rows = self._latents[part.start * LANES : part.stop * LANES].reshape(shape.rows, -1)
-            latents.append(rows[:, : shape.row_bits].astype(np.int16))
+            latents.append(self._rows(self._latents, layer)[:, :row_bits].astype(np.int16))
         return NetworkState(weights, latents, self._signs.state)
+
+    def _rows(self, flat, layer):
+        """Rows of a weight layer in an array of words, or of the latents of words."""
+        base, per_word = self._plan.base, len(flat) // int(self._plan.base[-1])
+        part = flat[base[layer] * per_word : base[layer + 1] * per_word]
+        return part.reshape(self.params.synapses(layer).rows, -1)
 
     def set_tau(self, tau: tuple[int, ...]) -> None:
         """Set the flip thresholds."""
@@ -806,17 +900,17 @@ class FastMachine:
         predictions = np.empty(count, np.int64)
         totals = np.zeros((self.threads, p.depth + 1), np.int64)
         tau = np.array(self._tau, np.int64)
-        state = (self._plan, self._weights, self._latents)
+        state = (self._plan, self._synapses, self._latents)
         if count:
             threads = self.threads if batch >= 4 * self.threads else 1
             self._pending = self._call(
                 _train, threads,
-                *state, self._ones, self._dirty, self._desk, self._x, self._labels,
+                *state, self._dirty, self._desk, self._x, self._labels,
                 first, count, self._pending, batch, tau, phases, predictions, totals, flush,
             )  # fmt: skip
         elif flush and self._pending:
             _learn(*state, self._dirty, self._desk, 0, tau, 0, 1, True, totals)
-            _count_ones(self._plan, self._weights, self._ones)
+            _count_ones(self._plan, self._synapses)
             self._pending = 0
         correct = int((predictions == self._labels[first : first + count]).sum())
         *flips, changed = totals.sum(0).tolist()
@@ -838,7 +932,7 @@ class FastMachine:
         predictions = np.empty(count, np.int64)
         self._call(
             _infer, self.threads,
-            self._plan, self._weights, self._ones, self._desk, self._x, self._labels, first,
+            self._plan, self._synapses, self._desk, self._x, self._labels, first,
             count, predictions,
         )  # fmt: skip
         correct = int((predictions == self._labels[first : first + count]).sum())
@@ -892,6 +986,7 @@ def _plan(p: Params) -> _Plan:
         row_words=np.array(row_words, np.int64),
         row_tails=np.array([_tail(s.row_bits) for s in shapes], np.uint64),
         rows=after([s.rows for s in shapes]),
+        columns=after([0] + [s.row_bits * n for s, n in zip(shapes[1:], words[1:], strict=False)]),
         gains=np.array(d.gains, np.int64),
         threshold=d.hidden_threshold,
         output_threshold=d.output_threshold,
@@ -927,7 +1022,9 @@ def _desk(p: Params, plan: _Plan, threads: int) -> _Desk:
     stateful = neurons if plan.leaky else 0
     return _Desk(
         bits=each(n_words, np.uint64),
+        fresh=each(n_words if plan.leaky else 0, np.uint64),
         counts=each(neurons, count),
+        raised=each(neurons if plan.leaky else 0, count),
         active=each(p.depth + 1, np.int64),
         v=each(int(plan.words[-1]) * LANES, np.int32),
         drive=each(int(plan.words[1]) * LANES, np.int32),

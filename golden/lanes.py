@@ -15,6 +15,7 @@ from numba.extending import intrinsic
 __all__ = [
     "LANES",
     "accumulate",
+    "add_scaled",
     "at_least",
     "count_where",
     "due",
@@ -209,3 +210,23 @@ def leak(typing_context, state, at, total, v_max):
         return builder.icmp_unsigned("!=", changed, ir.Constant(_WORD, 0))
 
     return types.boolean(state, types.intp, total, types.int64), generate
+
+
+@intrinsic
+def add_scaled(typing_context, totals, at, base, counts, factor, offset):
+    """``totals <- base + factor * counts + offset``; all three arrays from ``at`` on."""
+
+    def generate(context, builder, signature, args):
+        pointer, vector = _pointer(context, builder, signature.args[0], args[0], args[1])
+        start, _ = _pointer(context, builder, signature.args[2], args[2], args[1])
+        few, narrow = _pointer(context, builder, signature.args[3], args[3], args[1])
+        count = _load(builder, few, narrow)
+        if narrow.element.width < vector.element.width:
+            count = builder.sext(count, vector)
+        value = builder.mul(count, _splat(builder, args[4], vector))
+        value = builder.add(value, _splat(builder, args[5], vector))
+        builder.store(builder.add(value, _load(builder, start, vector)), pointer, align=1)
+        return context.get_dummy_value()
+
+    signature = types.void(totals, types.intp, base, counts, types.int64, types.int64)
+    return signature, generate

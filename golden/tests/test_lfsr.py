@@ -146,3 +146,20 @@ def test_rejects_a_draw_that_is_no_integer():
 
 def test_takes_numpy_integers():
     assert Lfsr(np.uint32(5)).draw(np.int64(40)) == Lfsr(5).draw(40)
+
+
+@pytest.mark.parametrize("n_bits", [1, 3, 8, 32])
+@pytest.mark.parametrize("n", [0, 1, 40, 700])
+def test_many_draws_are_those_drawn_one_by_one(n, n_bits):
+    one_by_one, at_once = Lfsr(0xDEADBEEF), Lfsr(0xDEADBEEF)
+    assert at_once.draw_many(n, n_bits).tolist() == [one_by_one.draw(n_bits) for _ in range(n)]
+    assert at_once.state == one_by_one.state
+
+
+@pytest.mark.parametrize(
+    ("n", "n_bits", "message"),
+    [(-1, 8, "n must be at least 0, not -1"), (4, 33, "n_bits must be from 1 to 32, not 33")],
+)
+def test_many_draws_refuse_what_makes_no_sense(n, n_bits, message):
+    with pytest.raises(ValueError, match=message):
+        Lfsr(1).draw_many(n, n_bits)
