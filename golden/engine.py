@@ -406,7 +406,7 @@ def _recount(matrix, first, rows, bits, place, words, counts, at):
 
 @_compiled
 def _correct(matrix, first, words, k, old, new, counts, at):
-    """Add the rows of neurons that became active in word ``k``, subtract the others that changed."""
+    """Add the rows of neurons that became active in word ``k``, subtract the others."""
     differ = old ^ new
     while differ:
         lane = lowest(differ)
