@@ -18,7 +18,7 @@ from popflip.golden.packing import (
 )
 from popflip.golden.params import Params
 from popflip.golden.registers import register_map, register_values
-from popflip.golden.trainer import NetworkState, write_atomically
+from popflip.golden.trainer import CHUNK, NetworkState, write_atomically
 from popflip.rtl.top import identity
 from popflip.rtl.verilog import generate
 
@@ -43,6 +43,8 @@ class BoardMachine:
     LinkError
         If there is no answer, or the board runs another design.
     """
+
+    chunk = CHUNK
 
     def __init__(self, params: Params, transport: Transport):
         self.params = params

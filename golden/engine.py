@@ -47,7 +47,7 @@ from popflip.golden.model import Report
 from popflip.golden.params import Params, ceil_div
 from popflip.golden.trainer import NetworkState, initial_state
 
-__all__ = ["FastMachine", "most_threads"]
+__all__ = ["FastMachine", "check_threads", "most_threads"]
 
 #: Samples that are relaxed before the latents take their contrasts.
 _BLOCK = 256
@@ -67,6 +67,13 @@ _one_caller = threading.Lock()
 def most_threads() -> int:
     """Threads that this process may use."""
     return int(config.NUMBA_NUM_THREADS)
+
+
+def check_threads(threads: int | None) -> None:
+    """Raise ValueError if there are fewer threads than are asked for."""
+    most = most_threads()
+    if threads is not None and not 1 <= threads <= most:
+        raise ValueError(f"threads must be 1 to {most}, as many as there are, not {threads}")
 
 
 class _Plan(NamedTuple):
@@ -820,14 +827,19 @@ class FastMachine:
         If there are fewer threads than asked for.
     """
 
+    chunk = 4096
+
     def __init__(self, params: Params, threads: int | None = None):
-        most = most_threads()
-        if threads is not None and not 1 <= threads <= most:
-            raise ValueError(f"threads must be 1 to {most}, the threads there are, not {threads}")
-        self.params, self.threads = params, threads or most
+        check_threads(threads)
+        self.params, self.threads = params, threads or most_threads()
         self._plan = _plan(params)
         self._desk = _desk(params, self._plan, self.threads)
         self.write_state(initial_state(params, 1))
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the synapses."""
+        return self._latents.nbytes + sum(array.nbytes for array in self._synapses)
 
     # State ----------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ __all__ = [
     "write_atomically",
 ]
 
-#: Samples that the machine is given at a time, about; what Ctrl-C waits for.
+#: Samples that a machine is given at a time, about, if it has no better number.
 CHUNK = 256
 
 #: Of checkpoints; another number is another layout.
@@ -71,7 +71,15 @@ class NetworkState:
 
 
 class Machine(Protocol):
-    """Something that trains a network. Samples are numbered within those last loaded."""
+    """Something that trains a network. Samples are numbered within those last loaded.
+
+    Attributes
+    ----------
+    chunk : int
+        Samples that it is given at a time, about; what Ctrl-C waits for.
+    """
+
+    chunk: int
 
     def write_state(self, state: NetworkState) -> None:
         """Take over a network."""
@@ -105,6 +113,8 @@ class GoldenMachine:
     ----------
     params : Params
     """
+
+    chunk = CHUNK
 
     def __init__(self, params: Params):
         self.params = params
@@ -361,7 +371,7 @@ class Trainer:
         self.machine.set_tau(self.params.learning.tau_in_epoch(self.epoch))
         # Chunks end with batches, so that what lies between two chunks is a whole state.
         batch = self.params.learning.batch
-        chunk = ceil_div(CHUNK, batch) * batch
+        chunk = ceil_div(self.machine.chunk, batch) * batch
         while self.position < goal:
             if self.stop_requested:
                 return False
@@ -388,10 +398,11 @@ class Trainer:
         """Predict the test set; None if stopped before its end."""
         self.machine.load(*self.test_set())
         total, started = Report(flips=[0] * self.params.depth), time.perf_counter()
-        for first in range(0, self.test_samples, CHUNK):
+        chunk = self.machine.chunk
+        for first in range(0, self.test_samples, chunk):
             if self.stop_requested:
                 return None
-            report, _ = self.machine.infer(first, min(CHUNK, self.test_samples - first))
+            report, _ = self.machine.infer(first, min(chunk, self.test_samples - first))
             total += report
             if on_progress:
                 on_progress(

@@ -12,7 +12,7 @@ from popflip.golden.params import Params
 from popflip.golden.trainer import GoldenMachine, NetworkState, Trainer, differences
 from popflip.scripts.console import Display
 from popflip.scripts.replay import Replay, Task
-from popflip.scripts.session import DEFAULT_BAUD, check_trains, open_machine
+from popflip.scripts.session import VIRTUAL, Target, check_trains, open_machine
 from popflip.scripts.training import compared_bits, interruptible
 
 __all__ = ["verify_board", "verify_checkpoint"]
@@ -66,6 +66,7 @@ def verify_checkpoint(path: Path, meta: dict, state: NetworkState, dataset: Data
         "preset": params.name,
         "checkpoint": str(path),
         "board": None,
+        "engine": None,
         "data": source,
         "seed": meta["seed"],
         "epochs": meta["epoch"],
@@ -85,8 +86,7 @@ def verify_board(
     *,
     samples: int,
     seed: int = 1,
-    board: str = "virtual",
-    baud: int = DEFAULT_BAUD,
+    target: Target = VIRTUAL,
 ) -> dict:
     """Have a board and the golden model learn the same samples, and compare all that can be read.
 
@@ -102,21 +102,20 @@ def verify_board(
     samples : int
         Training images, the first so many, in the order of the first epoch.
     seed : int
-    board : str
-    baud : int
+    target : Target
 
     Returns
     -------
     dict
         The report that ``--json`` prints.
     """
-    check_trains(params, board)
+    check_trains(params, target)
     plan = Trainer(params, dataset, GoldenMachine(params), seed=seed, samples=samples)
     x, labels = plan.epoch_samples(0)
     watched = min(CYCLE_SAMPLES, samples)
     started = time.perf_counter()
     with Replay(Task.of(plan, source, (1, 0)), samples) as replay:
-        with open_machine(params, board, baud) as machine, Display() as display:
+        with open_machine(params, target) as machine, Display() as display:
             trainer = Trainer(params, dataset, machine, seed=seed, samples=samples)
             machine.set_tau(params.learning.tau_in_epoch(0))
             machine.load(x, labels)
@@ -132,7 +131,7 @@ def verify_board(
                     if first < watched:
                         seen.append(report)
                     first += count
-                    display.show("board", first, samples, "trains")
+                    display.show(target.engine or "board", first, samples, "trains")
                     replay.poll()
             state = machine.read_state()
             tests = min(PREDICTIONS, len(dataset.test_labels))
@@ -156,7 +155,7 @@ def verify_board(
         "verb": "verify",
         "preset": params.name,
         "checkpoint": None,
-        "board": board,
+        **target.report,
         "data": source,
         "seed": seed,
         "samples": samples,

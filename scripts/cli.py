@@ -38,12 +38,24 @@ Config = Annotated[
     Path | None, typer.Option(help="Network in a TOML file, instead of a preset.", metavar="FILE")
 ]
 Board = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="virtual: the generated Verilog, compiled; golden: the software model; "
-        "or a serial port such as /dev/ttyUSB0.",
+        help="virtual, as if left out: the generated Verilog, compiled; or a serial port such as "
+        "/dev/ttyUSB0.",
         metavar="BOARD",
     ),
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        help="Software, instead of a board. golden: the model that says what is right; fast: the "
+        "same bits a hundred times as fast.",
+        metavar="NAME",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(help="Of the fast engine; all there are if left out.", metavar="N"),
 ]
 Baud = Annotated[
     int | None,
@@ -130,7 +142,7 @@ def _judge(report: dict) -> None:
     "popflip train --epochs 10 --out runs/long",
     "popflip train --resume --out runs/long --epochs 20",
     "popflip train --preset dense-wide --samples 5000 --json",
-    "popflip train --data ~/fashion-mnist --board golden",
+    "popflip train --data ~/fashion-mnist --engine fast --epochs 10",
 )
 def train(
     preset: Preset = None,
@@ -141,8 +153,10 @@ def train(
     ] = None,
     test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.")] = None,
     data: Data = None,
-    board: Board = "virtual",
+    board: Board = None,
     baud: Baud = None,
+    engine: Engine = None,
+    threads: Threads = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -160,7 +174,7 @@ def train(
         bool | None,
         typer.Option(
             help="Have the golden model learn the same samples beside the board, and compare every "
-            "bit at the end. Done unless the board is the golden model itself."
+            "bit at the end. Done if it is a board that learns."
         ),
     ] = None,
     as_json: Json = False,
@@ -173,13 +187,14 @@ def train(
     from popflip.golden.params import Params
     from popflip.golden.trainer import Trainer
     from popflip.scripts.session import (
-        DEFAULT_BAUD,
         DEFAULT_PRESET,
+        Target,
         choose_data,
         choose_params,
     )
     from popflip.scripts.training import Order, train
 
+    target = Target(board, baud, engine, threads)
     params = choose_params(preset, config)
     meta, path = None, None
     if resume and out is not None:
@@ -201,8 +216,8 @@ def train(
     dataset, source = choose_data(data, path, meta)
     order = Order(
         params, dataset, source, out, epochs=epochs, seed=seed, samples=samples,
-        test_samples=test_samples, board=board, baud=baud or DEFAULT_BAUD, resume=resume,
-        verify=board != "golden" if verify is None else verify,
+        test_samples=test_samples, target=target, resume=resume,
+        verify=engine is None if verify is None else verify,
     )  # fmt: skip
     _conclude(order, train(order), as_json)
 
@@ -241,8 +256,10 @@ def infer(
     config: Config = None,
     samples: Annotated[int | None, typer.Option(help="Test images; all if left out.")] = None,
     data: Data = None,
-    board: Board = "virtual",
+    board: Board = None,
     baud: Baud = None,
+    engine: Engine = None,
+    threads: Threads = None,
     predictions: Annotated[
         Path | None, typer.Option(help="Write all predictions as CSV.", metavar="FILE")
     ] = None,
@@ -257,7 +274,7 @@ def infer(
     from popflip.golden.trainer import Trainer
     from popflip.scripts.inference import infer
     from popflip.scripts.session import (
-        DEFAULT_BAUD,
+        Target,
         choose_data,
         choose_params,
         same_network,
@@ -274,7 +291,7 @@ def infer(
     dataset, source = choose_data(data, checkpoint, meta)
     report = infer(
         params, state, dataset, checkpoint=checkpoint, source=source, samples=samples,
-        board=board, baud=baud or DEFAULT_BAUD, table=predictions,
+        target=Target(board, baud, engine, threads), table=predictions,
     )  # fmt: skip
     _print_json(report) if as_json else show_inference(report)
 
@@ -295,10 +312,10 @@ def verify(
         int | None, typer.Option(help="Training images to learn. 1000 if left out.", min=1)
     ] = None,
     data: Data = None,
-    board: Annotated[
-        str | None, typer.Option(help="As for popflip train. virtual if left out.", metavar="BOARD")
-    ] = None,
+    board: Board = None,
     baud: Baud = None,
+    engine: Engine = None,
+    threads: Threads = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -317,8 +334,8 @@ def verify(
     from popflip.golden.trainer import Trainer
     from popflip.scripts.checks import verify_board, verify_checkpoint
     from popflip.scripts.session import (
-        DEFAULT_BAUD,
         DEFAULT_PRESET,
+        Target,
         choose_data,
         choose_params,
     )
@@ -326,7 +343,9 @@ def verify(
 
     if checkpoint is not None:
         says = {"preset": preset, "config": config, "samples": samples, "seed": seed}
-        for name, value in (says | {"board": board, "baud": baud}).items():
+        for name, value in (
+            says | {"board": board, "baud": baud, "engine": engine, "threads": threads}
+        ).items():
             if value is not None:
                 why = "says it" if name in says else "is compared without a board"
                 raise ValueError(f"--{name} has no place beside --checkpoint, which {why}")
@@ -338,7 +357,7 @@ def verify(
         assert params is not None
         dataset, source = choose_data(data)
         report = verify_board(
-            params, dataset, source, board=board or "virtual", baud=baud or DEFAULT_BAUD,
+            params, dataset, source, target=Target(board, baud, engine, threads),
             samples=min(1000, len(dataset.train_labels)) if samples is None else samples,
             seed=1 if seed is None else seed,
         )  # fmt: skip

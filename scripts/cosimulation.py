@@ -9,7 +9,7 @@ from popflip.golden.data import encode
 from popflip.golden.params import Params
 from popflip.golden.trainer import check_data
 from popflip.scripts.console import say
-from popflip.scripts.session import check_trains
+from popflip.scripts.session import VIRTUAL, check_trains
 
 __all__ = ["run_cosim"]
 
@@ -46,7 +46,7 @@ def run_cosim(
         raise ValueError(f"seed must be at least 0, not {seed}")
     if batch is not None:
         params.replace(learning={"batch": batch})  # To see that the registers hold it.
-    check_trains(params, "virtual")
+    check_trains(params, VIRTUAL)
     require_simulators(*names)
     dataset, source = get_data()
     check_data(params, dataset)

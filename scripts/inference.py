@@ -12,13 +12,10 @@ from popflip.golden.model import Report
 from popflip.golden.params import Params
 from popflip.golden.trainer import Machine, NetworkState, check_data, write_atomically
 from popflip.scripts.console import Display
-from popflip.scripts.session import DEFAULT_BAUD, open_machine, per_second
+from popflip.scripts.session import VIRTUAL, Target, open_machine, per_second
 from popflip.scripts.training import prepare_folder
 
 __all__ = ["confusion", "infer", "predict"]
-
-#: Samples between two signs of life.
-CHUNK = 256
 
 
 def predict(machine: Machine, x, labels, title: str = "infer") -> tuple[Report, np.ndarray]:
@@ -40,8 +37,8 @@ def predict(machine: Machine, x, labels, title: str = "infer") -> tuple[Report, 
     total, parts = Report(), []
     started = time.perf_counter()
     with Display() as display:
-        for first in range(0, len(labels), CHUNK):
-            report, predictions = machine.infer(first, min(CHUNK, len(labels) - first))
+        for first in range(0, len(labels), machine.chunk):
+            report, predictions = machine.infer(first, min(machine.chunk, len(labels) - first))
             total += report
             parts.append(predictions)
             rate = total.samples / max(time.perf_counter() - started, 1e-9)
@@ -65,8 +62,7 @@ def infer(
     checkpoint: Path,
     source: str,
     samples: int | None = None,
-    board: str = "virtual",
-    baud: int = DEFAULT_BAUD,
+    target: Target = VIRTUAL,
     table: Path | None = None,
 ) -> dict:
     """Predict a test set, and return the report that ``--json`` prints.
@@ -83,8 +79,7 @@ def infer(
         The data set's name or folder.
     samples : int, optional
         The first so many test images; all if left out.
-    board : str
-    baud : int
+    target : Target
     table : Path, optional
         Write the predictions there, as CSV.
     """
@@ -101,7 +96,7 @@ def infer(
     x = encode(dataset.test_images[:samples], params.network.thresholds)
     # Zeros are sent faster than what was learned, and inference does not look at them.
     blank = NetworkState(state.weights, [np.zeros_like(m) for m in state.latents], state.sign_state)
-    with open_machine(params, board, baud) as machine:
+    with open_machine(params, target) as machine:
         machine.write_state(blank)
         started = time.perf_counter()
         total, predictions = predict(machine, x, labels)
@@ -121,7 +116,7 @@ def infer(
         "preset": params.name,
         "checkpoint": str(checkpoint),
         "data": source,
-        "board": board,
+        **target.report,
         "samples": len(labels),
         "correct": correct,
         "accuracy": round(100 * correct / len(labels), 4),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from popflip.golden import data
@@ -12,8 +13,9 @@ __all__ = [
     "CLOCKS_MHZ",
     "DEFAULT_BAUD",
     "DEFAULT_PRESET",
+    "VIRTUAL",
     "Failure",
-    "check_board",
+    "Target",
     "check_trains",
     "choose_data",
     "choose_params",
@@ -30,6 +32,10 @@ DEFAULT_BAUD = 115200
 
 #: Clock rates, in MHz, that cycle counts are translated for.
 CLOCKS_MHZ = (25, 50, 100)
+
+
+#: Software that trains without a board: the model to read, and the one to wait for less.
+ENGINES = ("fast", "golden")
 
 
 class Failure(RuntimeError):
@@ -86,48 +92,108 @@ def choose_data(named: str | None, path: Path | None = None, meta: dict | None =
     return dataset, source
 
 
-@contextmanager
-def open_machine(params: Params, board: str, baud: int) -> Iterator[Machine]:
-    """Connect to a machine for the length of a ``with`` block.
+@dataclass(frozen=True)
+class Target:
+    """What a network is to be computed on.
 
     Parameters
     ----------
-    params : Params
-    board : str
-        ``golden``, ``virtual`` or the name of a serial port.
-    baud : int
-        Of the serial port.
+    board : str, optional
+        ``virtual``, as if left out, or the name of a serial port.
+    baud : int, optional
+        Of the serial port; :data:`DEFAULT_BAUD` if left out.
+    engine : str, optional
+        One of :data:`ENGINES`: software, instead of a board.
+    threads : int, optional
+        Of the fast engine; all there are if left out.
+
+    Raises
+    ------
+    ValueError
+        If there can be no such thing.
     """
-    check_board(board)
-    if board == "golden":
+
+    board: str | None = None
+    baud: int | None = None
+    engine: str | None = None
+    threads: int | None = None
+
+    def __post_init__(self):
+        if self.engine is not None and self.engine not in ENGINES:
+            raise ValueError(f"engine must be {' or '.join(ENGINES)}, not {self.engine!r}")
+        if self.engine is not None and self.board is not None:
+            raise ValueError("name one of --board and --engine, not both")
+        if self.threads is not None and self.engine != "fast":
+            raise ValueError("threads are the fast engine's: name them with --engine fast")
+        if self.board not in (None, "virtual") and "/" not in self.board:
+            raise ValueError(
+                f"board must be virtual or a serial port such as /dev/ttyUSB0, not {self.board!r}"
+            )
+
+    def __str__(self):
+        return f"the {self.engine} engine" if self.engine else f"board {self.board or 'virtual'}"
+
+    @property
+    def virtual(self) -> bool:
+        """Whether it is the virtual board."""
+        return self.engine is None and self.board in (None, "virtual")
+
+    @property
+    def report(self) -> dict:
+        """What reports say of it."""
+        return {
+            "board": None if self.engine else self.board or "virtual",
+            "engine": self.engine,
+        }
+
+    @property
+    def options(self) -> list[str]:
+        """Words of the command that name it."""
+        named = {
+            "--board": None if self.board == "virtual" else self.board,
+            "--baud": self.baud,
+            "--engine": self.engine,
+            "--threads": self.threads,
+        }
+        return [w for option, value in named.items() if value for w in (option, str(value))]
+
+
+#: The virtual board.
+VIRTUAL = Target()
+
+
+@contextmanager
+def open_machine(params: Params, target: Target) -> Iterator[Machine]:
+    """Connect to a machine for the length of a ``with`` block."""
+    # Imported where they are used: compilers and the hardware's description take a while.
+    if target.engine == "golden":
         yield GoldenMachine(params)
         return
-    # Imported where they are used: the hardware's description takes a second to import.
+    if target.engine == "fast":
+        from popflip.golden.engine import FastMachine
+
+        yield FastMachine(params, target.threads)
+        return
     from popflip.boards.machine import BoardMachine, virtual_machine
     from popflip.boards.transport import SerialTransport
 
     with ExitStack() as stack:
-        if board == "virtual":
+        if target.board is None or target.virtual:
             machine = virtual_machine(params)
             stack.callback(machine.transport.close)
         else:
-            machine = BoardMachine(params, stack.enter_context(SerialTransport(board, baud)))
+            port = SerialTransport(target.board, target.baud or DEFAULT_BAUD)
+            machine = BoardMachine(params, stack.enter_context(port))
         yield machine
 
 
-def check_board(board: str) -> None:
-    """Raise ValueError if a board's name cannot be one."""
-    if board in ("virtual", "golden") or "/" in board:
-        return
-    raise ValueError(
-        f"board must be virtual, golden or a serial port such as /dev/ttyUSB0, not {board!r}"
-    )
+def check_trains(params: Params, target: Target) -> None:
+    """Raise ValueError if there can be no such machine, or none that trains these parameters."""
+    if target.engine == "fast":
+        from popflip.golden.engine import check_threads
 
-
-def check_trains(params: Params, board: str) -> None:
-    """Raise ValueError if there can be no such board, or none that trains these parameters."""
-    check_board(board)
-    if board == "golden":
+        check_threads(target.threads)
+    if target.engine:
         return
     if not params.machine.training:
         raise ValueError("machine.training must be true to train on a board, not false")
@@ -136,7 +202,7 @@ def check_trains(params: Params, board: str) -> None:
     try:
         check_hardware(params)
     except ValueError as error:
-        raise ValueError(f"{error}; --board golden trains it") from None
+        raise ValueError(f"{error}; --engine fast trains it") from None
 
 
 def per_second(cycles: float | None) -> dict[str, float] | None:

@@ -53,9 +53,14 @@ def clocks(rows: dict[str, float | None]) -> Table:
     return table
 
 
+def _target(report: dict) -> str:
+    """What the network was computed on."""
+    return f"the {report['engine']} engine" if report["engine"] else f"board {report['board']}"
+
+
 def show_training(report: dict) -> None:
     """Print the report of a training."""
-    table = pairs(f"{report['preset']}, seed {report['seed']}, on board {report['board']}")
+    table = pairs(f"{report['preset']}, seed {report['seed']}, on {_target(report)}")
     table.add_row(
         "trained", f"{report['epochs']} x {report['samples']:,} images of {report['data']}"
     )
@@ -94,7 +99,7 @@ def show_training(report: dict) -> None:
 
 def show_inference(report: dict) -> None:
     """Print the report of an inference."""
-    table = pairs(f"{report['preset']} from {report['checkpoint']}, on board {report['board']}")
+    table = pairs(f"{report['preset']} from {report['checkpoint']}, on {_target(report)}")
     table.add_row(
         "predicted rightly",
         f"{report['correct']:,} of {report['samples']:,} images: {report['accuracy']:.2f} %",
@@ -119,11 +124,11 @@ def show_inference(report: dict) -> None:
 
 def show_verification(report: dict) -> None:
     """Print the report of a verification."""
-    what = report["checkpoint"] or f"board {report['board']}"
+    what = report["checkpoint"] or _target(report)
     table = pairs(f"{report['preset']}, seed {report['seed']}: {what} against the golden model")
     table.add_row("samples", f"{report['samples']:,} of {report['data']}")
     table.add_row("weights and latents", f"{report['compared_bits']:,} bits")
-    if report["board"]:
+    if report["board"] or report["engine"]:
         table.add_row("predictions", f"{report['compared_predictions']:,} images")
         if report["compared_cycles"]:
             text = f"of each of the first {report['compared_cycles']:,} samples, by stage"

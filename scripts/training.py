@@ -26,7 +26,7 @@ from popflip.scripts import plots
 from popflip.scripts.console import Display, say
 from popflip.scripts.curve import Curve
 from popflip.scripts.replay import Replay, Task
-from popflip.scripts.session import DEFAULT_BAUD, check_trains, open_machine, per_second
+from popflip.scripts.session import VIRTUAL, Target, check_trains, open_machine, per_second
 
 __all__ = [
     "Order",
@@ -64,8 +64,7 @@ class Order:
     seed : int
     samples, test_samples : int or None
         Images per epoch and of each test; all if None.
-    board : str
-    baud : int
+    target : Target
     resume : bool
         Go on from the checkpoint in ``out``.
     verify : bool
@@ -79,8 +78,7 @@ class Order:
     seed: int = 1
     samples: int | None = None
     test_samples: int | None = None
-    board: str = "virtual"
-    baud: int = DEFAULT_BAUD
+    target: Target = VIRTUAL
     resume: bool = False
     verify: bool = True
 
@@ -225,8 +223,8 @@ def rehearse(order: Order) -> Trainer:
                 f"epochs must be at least {plan.epoch + 1}, not {order.epochs}: {path} has "
                 f"{plan.epoch} behind it"
             )
-    check_trains(params, order.board)
-    if order.board == "virtual":
+    check_trains(params, order.target)
+    if order.target.virtual:
         require("verilator")
     prepare_folder(order.out)
     return plan
@@ -251,7 +249,7 @@ def train(order: Order) -> dict:
             # Begun first, so that it runs while the board's model is being compiled.
             task = Task.of(plan, order.source, (order.epochs, 0), saved)
             replay = stack.enter_context(Replay(task, left))
-        machine = stack.enter_context(open_machine(params, order.board, order.baud))
+        machine = stack.enter_context(open_machine(params, order.target))
         trainer = Trainer(
             params, order.dataset, machine,
             seed=plan.seed, samples=plan.samples, test_samples=plan.test_samples,
@@ -285,7 +283,7 @@ def train(order: Order) -> dict:
         "differences": found,
         "compared_bits": compared_bits(params) if verified is not None else 0,
         **_speed(trainer.history),
-        "board": order.board,
+        **order.target.report,
         "data": order.source,
         "seed": order.seed,
         "epochs": trainer.epoch,
@@ -342,10 +340,7 @@ def resume_command(order: Order) -> str:
     words = ["popflip", "train", "--resume", "--out", str(order.out), "--epochs", str(order.epochs)]
     if order.source != "mnist":
         words += ["--data", order.source]
-    if order.board != "virtual":
-        words += ["--board", order.board]
-    if order.baud != DEFAULT_BAUD:
-        words += ["--baud", str(order.baud)]
-    if not order.verify and order.board != "golden":
-        words += ["--no-verify"]
+    words += order.target.options
+    if order.verify != (order.target.engine is None):
+        words += ["--verify" if order.verify else "--no-verify"]
     return shlex.join(words)

@@ -24,6 +24,7 @@ from popflip.golden.model import Model
 from popflip.golden.params import Params
 from popflip.golden.trainer import EpochLog, GoldenMachine, Trainer
 from popflip.scripts.cli import run
+from popflip.scripts.session import Target
 from popflip.scripts.training import Order, counted, resume_command
 
 pytestmark = pytest.mark.usefixtures("default_signals")
@@ -90,7 +91,7 @@ def popflip(folder, monkeypatch, capsys):
 
 
 def tiny(folder, *argv, config="tiny.toml"):
-    return ["--config", folder / config, "--data", folder, "--board", "golden", *argv]
+    return ["--config", folder / config, "--data", folder, "--engine", "golden", *argv]
 
 
 def same_training(a, b):
@@ -173,7 +174,7 @@ def test_the_version(popflip):
             ["train", "--preset", "local-small"],
             r"network\.image must be 8 x 8 for \S+, not 28 x 28",
         ),
-        (["train", "--board", "real"], r"board must be virtual, golden or a serial .*, not 'real'"),
+        (["train", "--board", "real"], r"board must be virtual or a serial port .*, not 'real'"),
         (
             ["train", "--board", "/dev/ttyNONE"],
             r"no serial port /dev/ttyNONE \(there are: .*\)",
@@ -190,9 +191,19 @@ def test_the_version(popflip):
             r"--seed has no place beside --checkpoint, which says it",
         ),
         (
-            ["verify", "--checkpoint", "a.npz", "--board", "golden"],
-            r"--board has no place beside --checkpoint, which is compared without a board",
+            ["verify", "--checkpoint", "a.npz", "--engine", "golden"],
+            r"--engine has no place beside --checkpoint, which is compared without a board",
         ),
+        (["train", "--engine", "slow"], r"engine must be fast or golden, not 'slow'"),
+        (
+            ["train", "--engine", "fast", "--threads", "4096"],
+            r"threads must be 1 to \d+, as many as there are, not 4096",
+        ),
+        (
+            ["train", "--board", "virtual", "--engine", "fast"],
+            r"name one of --board and --engine, not both",
+        ),
+        (["train", "--threads", "2"], r"threads are the fast engine's: .* --engine fast"),
         (["train", "--data", ""], r"data must be mnist or a folder with IDX files, not ''"),
         (
             ["train", "--data", "~nobody-here/x"],
@@ -217,8 +228,8 @@ def test_bad_input_gets_one_line_and_status_2(popflip, folder, argv, line):
         for option, value in (("--data", folder), ("--config", "tiny.toml")):
             if option not in argv and not (option == "--config" and "--preset" in argv):
                 argv = [*argv, option, value]
-        if argv[0] == "train" and "--board" not in argv:
-            argv = [*argv, "--board", "golden"]
+        if argv[0] == "train" and not {"--board", "--engine"} & {*argv}:
+            argv = [*argv, "--engine", "golden"]
     status, out, err = popflip(*argv)
     assert (status, out) == (2, "")
     assert re.fullmatch(rf"popflip: {line}\n", err), err
@@ -246,7 +257,10 @@ def test_impossible_parameters_get_one_line_and_status_2(popflip, tmp_path, chan
     [
         ('kind = "leaky"', r"dynamics\.kind must be 'sweeps' in hardware, not 'leaky'; .*"),
         ("training = false", r"machine\.training must be true to train on a board, not false"),
-        ("relax_lanes = 2500", r"a word of weights1 must be at most 1015 bytes .*; --board gold.*"),
+        (
+            "relax_lanes = 2500",
+            r"a word of weights1 must be at most 1015 bytes .*; --engine fast .*",
+        ),
     ],
 )
 def test_a_board_that_cannot_train_is_not_built(popflip, folder, tmp_path, change, line):
@@ -450,7 +464,7 @@ def test_a_full_disk_leaves_earlier_results_as_they_were(folder, popflip, tmp_pa
 def test_a_checkpoint_of_something_else_is_refused(popflip, trained, folder, argv, line):
     out, _, _ = trained
     before = (out / "checkpoint.npz").read_bytes()
-    options = ["--resume", "--out", out, "--board", "golden", "--data", folder, "--epochs", 3]
+    options = ["--resume", "--out", out, "--engine", "golden", "--data", folder, "--epochs", 3]
     status, stdout, err = popflip("train", *options, *argv)
     assert (status, stdout) == (2, "")
     assert re.fullmatch(rf"popflip: \S+checkpoint\.npz {line}\n", err), err
@@ -492,7 +506,7 @@ def test_a_checkpoint_does_not_say_where_its_data_is(popflip, trained):
 def test_inference_gives_every_prediction_of_the_network(popflip, trained, folder, tmp_path):
     out, report, _ = trained
     table = tmp_path / "predictions.csv"
-    argv = ["--checkpoint", out / "checkpoint.npz", "--data", folder, "--board", "golden"]
+    argv = ["--checkpoint", out / "checkpoint.npz", "--data", folder, "--engine", "golden"]
     status, stdout, err = popflip("infer", *argv, "--json", "--predictions", table)
     assert status == 0, err
     got = json.loads(stdout)
@@ -558,10 +572,21 @@ def test_counters_that_differ_are_named():
     assert counted([log], {1: same | {"flips": [3, 5]}}) == ["flips of epoch 1: [3, 4], not [3, 5]"]
 
 
+@pytest.mark.parametrize("config", ["tiny.toml", "batches.toml"])
+def test_the_fast_engine_learns_what_golden_learns(popflip, folder, tmp_path, config):
+    argv = ["train", "--config", config, "--data", folder, "--engine", "fast", "--threads", 1]
+    status, out, err = popflip(*argv, "--verify", "--json", "--out", tmp_path)
+    assert status == 0, err
+    report = json.loads(out)
+    assert report["verified"] is True
+    assert (report["engine"], report["board"]) == ("fast", None)
+
+
 def test_the_command_to_go_on_with_says_what_was_not_the_default():
     order = Order(Params.load("local-small"), None, "mnist", Path("runs/a b"), epochs=3)
     assert resume_command(order) == "popflip train --resume --out 'runs/a b' --epochs 3"
-    order = replace(order, source="/d", board="/dev/ttyUSB0", baud=6_250_000, verify=False)
+    target = Target("/dev/ttyUSB0", 6_250_000)
+    order = replace(order, source="/d", target=target, verify=False)
     assert resume_command(order).endswith(
         " --data /d --board /dev/ttyUSB0 --baud 6250000 --no-verify"
     )
