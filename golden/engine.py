@@ -22,6 +22,7 @@ Where work is saved, exactly:
   through for flips.
 """
 
+import logging
 import threading
 from typing import NamedTuple
 
@@ -59,6 +60,8 @@ _FIRST_BOUND = 8
 _COUNTED = 8
 
 _FREE, _PLUS, _MINUS = 0, 1, 2  # phases, the latter two nudged by +beta and by -beta
+
+log = logging.getLogger(__name__)
 
 # Numba's threads serve one caller at a time.
 _one_caller = threading.Lock()
@@ -819,7 +822,8 @@ class FastMachine:
     ----------
     params : Params
     threads : int, optional
-        1 to :func:`most_threads`, which it is if left out.
+        1 to :func:`most_threads`, which it is if left out. Batches of fewer than 4 samples per
+        thread are learned by one.
 
     Raises
     ------
@@ -835,6 +839,19 @@ class FastMachine:
         self._plan = _plan(params)
         self._desk = _desk(params, self._plan, self.threads)
         self.write_state(initial_state(params, 1))
+        self._compile()
+
+    def _compile(self):
+        """Have everything compiled, or fetched if it has been: no samples do it."""
+        blank = np.zeros((1, self.params.n_in), bool)
+        self.load(blank, np.zeros(1))
+        notice = threading.Timer(2, log.info, ["compiling the fast engine: a minute or so, once"])
+        notice.start()
+        try:
+            self._train(0, 0, False, np.zeros(1, np.int64))
+            self.infer(0, 0)
+        finally:
+            notice.cancel()
 
     @property
     def n_bytes(self) -> int:
@@ -906,27 +923,37 @@ class FastMachine:
 
     def train(self, first: int, count: int, flush: bool) -> Report:
         """Learn from ``count`` samples."""
-        p = self.params
-        batch = p.learning.batch
-        phases = self._draw_phases(ceil_div(self._pending + count, batch) if count else 0)
+        batches = ceil_div(self._pending + count, self.params.learning.batch) if count else 0
+        report = self._train(first, count, flush, self._draw_phases(batches))
+        if flush and not count and self._pending:
+            report.flips = self._flush()
+        return report
+
+    def _train(self, first, count, flush, phases):
+        p, batch = self.params, self.params.learning.batch
         predictions = np.empty(count, np.int64)
         totals = np.zeros((self.threads, p.depth + 1), np.int64)
-        tau = np.array(self._tau, np.int64)
-        state = (self._plan, self._synapses, self._latents)
-        if count:
-            threads = self.threads if batch >= 4 * self.threads else 1
-            self._pending = self._call(
-                _train, threads,
-                *state, self._dirty, self._desk, self._x, self._labels,
-                first, count, self._pending, batch, tau, phases, predictions, totals, flush,
-            )  # fmt: skip
-        elif flush and self._pending:
-            _learn(*state, self._dirty, self._desk, 0, tau, 0, 1, True, totals)
-            _count_ones(self._plan, self._synapses)
-            self._pending = 0
+        threads = self.threads if batch >= 4 * self.threads else 1
+        self._pending = self._call(
+            _train, threads,
+            self._plan, self._synapses, self._latents, self._dirty, self._desk, self._x,
+            self._labels, first, count, self._pending, batch, np.array(self._tau, np.int64),
+            phases, predictions, totals, flush,
+        )  # fmt: skip
         correct = int((predictions == self._labels[first : first + count]).sum())
         *flips, changed = totals.sum(0).tolist()
         return Report(count, correct, changed, flips)
+
+    def _flush(self):
+        """End a batch; return the flips of each weight layer."""
+        totals, tau = np.zeros((1, self.params.depth + 1), np.int64), np.array(self._tau, np.int64)
+        _learn(
+            self._plan, self._synapses, self._latents, self._dirty, self._desk, 0, tau, 0, 1, True,
+            totals,
+        )  # fmt: skip
+        _count_ones(self._plan, self._synapses)
+        self._pending = 0
+        return totals[0, :-1].tolist()
 
     def _draw_phases(self, batches):
         """Nudged phases of each batch that is begun or gone on with."""

@@ -455,6 +455,39 @@ def data(
     _print_json(report) if as_json else show_data(report)
 
 
+@_verb("popflip bench engine", "popflip bench engine --samples 60000 --json > engine.json")
+def bench(
+    what: Annotated[str, typer.Argument(help="engine", metavar="WHAT")],
+    samples: Annotated[int, typer.Option(help="Training images that are timed.")] = 20000,
+    data: Data = None,
+    seed: Seed = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Picture of the scaling; runs/bench-WHAT.png if left out.", metavar="PNG"
+        ),
+    ] = None,
+    as_json: Json = False,
+):
+    """Time the fast engine: three networks, and how its speed scales.
+
+    It scales with hidden neurons, threads and batch. Each figure is the median of three runs,
+    after 4,096 samples to warm up. --json prints a list.
+    """
+    from popflip.scripts.bench import bench_engine
+    from popflip.scripts.session import choose_data
+    from popflip.scripts.show import show_bench
+    from popflip.scripts.training import prepare_folder
+
+    if what != "engine":
+        raise ValueError(f"what to bench must be engine, not {what!r}")
+    out = out or Path("runs") / f"bench-{what}.png"
+    prepare_folder(out.parent)
+    dataset, _ = choose_data(data)
+    rows = bench_engine(dataset, samples, seed, out)
+    print(json.dumps(rows, indent=1)) if as_json else show_bench(rows, out)
+
+
 def run(argv: list[str]) -> int:
     """Run the command with some arguments and return its exit status.
 

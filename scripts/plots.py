@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from popflip.golden.params import Params, ceil_div
 from popflip.golden.trainer import write_atomically
 
-__all__ = ["hidden_weights", "learning_curves", "save", "tiles"]
+__all__ = ["engine_speed", "hidden_weights", "learning_curves", "save", "tiles"]
 
 INK, QUIET, FAINT = "#22272e", "#6b7480", "#d9dde2"
 BLUE, ORANGE, GREEN, PURPLE, RED = "#2f6db5", "#d9772b", "#3c8d5a", "#7b5aa6", "#b5393f"
@@ -262,4 +262,30 @@ def hidden_weights(params: Params, weights) -> Figure:
         frameon=False, fontsize=9.5, labelcolor=INK, handlelength=1.1, columnspacing=1.2,
         borderaxespad=0,
     )  # fmt: skip
+    return figure
+
+
+# Benchmarks ---------------------------------------------------------------------------------
+
+
+def engine_speed(rows: list[dict]) -> Figure:
+    """Draw training samples per second against hidden size, threads and batch.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of :func:`popflip.scripts.bench.bench_engine`.
+    """
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    figure.suptitle("The fast engine: training samples/s", color=INK, fontweight="bold")
+    titles = {"hidden": "hidden neurons", "threads": "threads", "batch": "batch"}
+    for axes, (curve, title) in zip(figure.subplots(1, 3), titles.items(), strict=True):
+        points = [(row[curve], row["samples_per_s"]) for row in rows if row["curve"] == curve]
+        _dress(axes, title, "samples/s")
+        axes.plot(*zip(*points, strict=True), "o-", color=BLUE, lw=1.6)
+        axes.set_ylim(bottom=0)
+        if curve != "threads":
+            axes.set_xscale("log", base=2)
+        axes.set_xticks([x for x, _ in points], [str(x) for x, _ in points])
+        axes.minorticks_off()
     return figure

@@ -146,6 +146,21 @@ def _say_equal(table, report):
             table.add_row("", line)
 
 
+def show_bench(rows: list[dict], picture) -> None:
+    """Print how fast the engine was."""
+    table = Table(title="The fast engine", box=box.SIMPLE, pad_edge=False)
+    table.add_column("network")
+    for name in ("batch", "threads", "samples/s", "ms a batch", "bytes a synapse"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            row["net"], str(row["batch"]), str(row["threads"]), f"{row['samples_per_s']:,.0f}",
+            f"{row['ms_per_batch']:.3f}", f"{row['bytes_per_synapse']:.2f}",
+        )  # fmt: skip
+    table.caption = f"drawn in {picture}"
+    put(table)
+
+
 def show_files(report: dict) -> None:
     """Print which files were written."""
     table = pairs(f"Verilog of {report['preset']}")

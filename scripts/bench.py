@@ -1,0 +1,112 @@
+"""How fast the fast engine is, on this computer."""
+
+import statistics
+import time
+from pathlib import Path
+
+from popflip.golden.data import Dataset, encode
+from popflip.golden.engine import FastMachine, most_threads
+from popflip.golden.params import Params
+from popflip.golden.trainer import initial_state
+from popflip.scripts import plots
+from popflip.scripts.console import Display
+
+__all__ = ["bench_engine", "paper_network"]
+
+#: Samples that a network has learned before it is timed: early on much more changes.
+WARM_UP = 4096
+
+#: Of which the median is told.
+REPEATS = 3
+
+#: What is varied, one at a time, from 784-512-100 in batches of 64 on all threads.
+HIDDEN = (128, 512, 2048, 8192)
+BATCHES = (1, 4, 16, 64, 256)
+
+
+def paper_network(hidden: int = 8192) -> Params:
+    """The paper's fully binary network, 784-8192-100, in its own dynamics.
+
+    Its step of 1/2, scaling factors 0.0179 and 0.0055 and flip thresholds 12.8 and 16 counts, with
+    potentials of 12 bits.
+    """
+    return Params.build({
+        "name": f"784-{hidden}-100 leaky",
+        "network": {"hidden": [hidden], "copies": 10},
+        "dynamics": {
+            "kind": "leaky", "free_sweeps": 20, "potential_bits": 12, "gains": [73, 23],
+        },
+        "learning": {
+            "nudging": "random-sign", "nudged_sweeps": 10, "beta": 2, "batch": 64, "tau": [13, 16],
+        },
+        "machine": {"row_lanes": 784, "relax_lanes": 100, "latent_lanes": [98, 100]},
+    })  # fmt: skip
+
+
+def _plan() -> list[tuple[str, Params, int]]:
+    """What is timed: which curve it belongs to, the network, the threads."""
+    most = most_threads()
+    dense = Params.load("dense-wide").replace(name="784-512-100", learning={"batch": 64})
+    large = Params.load("local-large-wide").replace(learning={"batch": 64})
+    plan = [("", net, most) for net in (dense, large, paper_network())]
+    for hidden in HIDDEN:
+        gain = max(1, round(6 * (512 / hidden) ** 0.5))
+        net = dense.replace(
+            name=f"784-{hidden}-100", network={"hidden": [hidden]}, dynamics={"gains": [9, gain]}
+        )
+        plan.append(("hidden", net, most))
+    plan += [("threads", dense, threads) for threads in range(1, most + 1)]
+    plan += [("batch", dense.replace(learning={"batch": batch}), most) for batch in BATCHES]
+    return plan
+
+
+def bench_engine(dataset: Dataset, samples: int, seed: int, out: Path | None = None) -> list[dict]:
+    """Time training in several sizes, and return what ``--json`` prints.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Of 28 x 28 pixels.
+    samples : int
+        Training images to time, at least 64.
+    seed : int
+    out : Path, optional
+        Draw the curves there, as PNG.
+    """
+    most = len(dataset.train_labels)
+    if not 64 <= samples <= most:
+        raise ValueError(f"samples must be 64 to {most}, not {samples}")
+    plan = _plan()
+    rows: list[dict] = []
+    with Display() as display:
+        for curve, params, threads in plan:
+            display.show("engine", len(rows), len(plan), params.name)
+            machine = FastMachine(params, threads)
+            machine.write_state(initial_state(params, seed))
+            x = encode(dataset.train_images, params.network.thresholds)
+            machine.load(x, dataset.train_labels)
+            machine.train(0, min(WARM_UP, most), True)
+            took = []
+            for _ in range(REPEATS):
+                started = time.perf_counter()
+                machine.train(0, samples, True)
+                took.append(time.perf_counter() - started)
+            seconds = statistics.median(took) / samples
+            rows.append({
+                "net": params.name,
+                "curve": curve,
+                "hidden": params.sizes[1],
+                "synapses": params.n_synapses,
+                "kind": params.dynamics.kind,
+                "batch": params.learning.batch,
+                "threads": threads,
+                "samples": samples,
+                "seed": seed,
+                "samples_per_s": round(1 / seconds, 1),
+                "ms_per_batch": round(1e3 * seconds * params.learning.batch, 4),
+                "bytes_per_synapse": round(machine.n_bytes / params.n_synapses, 3),
+            })
+        display.show("engine", len(plan), len(plan))
+    if out is not None:
+        plots.save(plots.engine_speed(rows), out)
+    return rows
