@@ -25,6 +25,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+#: Packages of extras: the verb that needs one, and the extra.
+_EXTRAS = {
+    "cocotb": ("cosim", "sim"),
+    "cocotb_tools": ("cosim", "sim"),
+    "distributed": ("sweep", "sweep"),
+    "optuna": ("sweep", "sweep"),
+}
+
 #: Whether an expected error shows where it came from.
 _debug = False
 
@@ -455,6 +463,73 @@ def data(
     _print_json(report) if as_json else show_data(report)
 
 
+@_verb(
+    "popflip sweep --vary learning.beta=1..6 --vary learning.tau.0=6..40:log --trials 50",
+    "popflip sweep --vary learning.latent_bits=5,6,7,8 --grid --seeds 3 --epochs 5",
+    "popflip sweep --vary dynamics.gains=[20,8],[26,9] --scheduler tcp://10.0.0.1:8786",
+)
+def sweep(
+    vary: Annotated[
+        list[str],
+        typer.Option(
+            help="A parameter and its values: SECTION.NAME=A,B,C or =LOW..HIGH or =LOW..HIGH:log. "
+            "An entry of an array is SECTION.NAME.0. Several times.",
+            metavar="AXIS",
+        ),
+    ],
+    preset: Preset = None,
+    config: Config = None,
+    trials: Annotated[int, typer.Option(help="In all, with those before a resumption.")] = 20,
+    epochs: Annotated[int, typer.Option(help="Of each training.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Trainings of each trial; their mean counts.")] = 1,
+    samples: Annotated[int | None, typer.Option(help="Training images per epoch.")] = None,
+    validation: Annotated[
+        int, typer.Option(help="Training images, the last so many, that judge instead.")
+    ] = 10000,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Try every combination of choices, once.")
+    ] = False,
+    data: Data = None,
+    seed: Annotated[int, typer.Option(help="Of the sampler.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes on this computer.")] = 2,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Of a Dask cluster, to work there instead.", metavar="ADDRESS"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the results. runs/sweep-PRESET if left out.", metavar="DIR"),
+    ] = None,
+    as_json: Json = False,
+):
+    """Search parameters: train many networks with the fast engine, side by side.
+
+    The last training images judge; the test set is not touched. Called again with the same
+    options it goes on where it ended. Results are one table and one picture.
+    """
+    import math
+
+    from popflip.scripts.session import DEFAULT_PRESET, choose_data, choose_params
+    from popflip.scripts.show import show_sweep
+    from popflip.scripts.sweep import Axis, Sweep, run_sweep
+    from popflip.scripts.training import prepare_folder
+
+    params = choose_params(preset, config) or choose_params(DEFAULT_PRESET, None)
+    assert params is not None
+    axes = tuple(Axis.parse(text) for text in vary)
+    if grid and all(axis.choices for axis in axes):
+        trials = math.prod(len(axis.choices) for axis in axes)
+    out = out or Path("runs") / f"sweep-{params.name}"
+    _, source = choose_data(data)
+    prepare_folder(out)
+    plan = Sweep(
+        params, axes, source, out, trials=trials, epochs=epochs, seeds=seeds, samples=samples,
+        validation=validation, grid=grid, seed=seed, workers=workers, scheduler=scheduler,
+    )  # fmt: skip
+    report = run_sweep(plan)
+    _print_json(report) if as_json else show_sweep(report)
+
+
 @_verb("popflip bench engine", "popflip bench engine --samples 60000 --json > engine.json")
 def bench(
     what: Annotated[str, typer.Argument(help="engine", metavar="WHAT")],
@@ -516,10 +591,13 @@ def run(argv: list[str]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 2
     except ModuleNotFoundError as error:
-        # The one extra that a verb needs; everything else that is imported has to be there.
-        if _debug or (error.name or "").split(".")[0] not in ("cocotb", "cocotb_tools"):
+        # Of an extra that a verb needs; everything else that is imported has to be there.
+        missing = (error.name or "").split(".")[0]
+        if _debug or missing not in _EXTRAS:
             raise
-        say("popflip: cosim needs cocotb, which is not installed: pip install 'popflip[sim]'")
+        verb, extra = _EXTRAS[missing]
+        mend = f"pip install 'popflip[{extra}]'"
+        say(f"popflip: {verb} needs {missing}, which is not installed: {mend}")
         return 2
     except MemoryError as error:
         say(f"popflip: out of memory: {_one_line(error)}")

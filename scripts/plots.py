@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from popflip.golden.params import Params, ceil_div
 from popflip.golden.trainer import write_atomically
 
-__all__ = ["engine_speed", "hidden_weights", "learning_curves", "save", "tiles"]
+__all__ = ["engine_speed", "hidden_weights", "learning_curves", "save", "sweep_results", "tiles"]
 
 INK, QUIET, FAINT = "#22272e", "#6b7480", "#d9dde2"
 BLUE, ORANGE, GREEN, PURPLE, RED = "#2f6db5", "#d9772b", "#3c8d5a", "#7b5aa6", "#b5393f"
@@ -288,4 +288,40 @@ def engine_speed(rows: list[dict]) -> Figure:
             axes.set_xscale("log", base=2)
         axes.set_xticks([x for x, _ in points], [str(x) for x, _ in points])
         axes.minorticks_off()
+    return figure
+
+
+def sweep_results(rows: list[dict], names: list[str]) -> Figure:
+    """Draw the validation error of all trials against each parameter that was varied.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Of :func:`popflip.scripts.sweep.run_sweep`, the best first.
+    names : list of str
+        Of the parameters.
+    """
+    across = min(3, len(names))
+    down = ceil_div(len(names), across)
+    figure = Figure(figsize=(3.6 * across + 0.6, 3.1 * down + 0.5), layout="constrained")
+    figure.suptitle("Validation error in percent, by trial", color=INK, fontweight="bold")
+    grid = figure.subplots(down, across, squeeze=False).ravel()
+    errors = [row["validation_error"] for row in rows]
+    for axes, name in zip(grid, names, strict=False):
+        values = [row[name] for row in rows]
+        _dress(axes, name, "percent")
+        if not all(type(value) in (int, float) for value in values):
+            # Named, in the order of their names, one beside the other.
+            labels = sorted({str(value) for value in values})
+            values = [labels.index(str(value)) for value in values]
+            axes.set_xticks(range(len(labels)), labels, rotation=20 if len(labels) > 3 else 0)
+        bars = [row["spread"] for row in rows]
+        axes.errorbar(values, errors, bars, fmt="o", color=BLUE, ms=4, lw=0.8, alpha=0.7)
+        axes.plot(values[0], errors[0], "o", color=ORANGE, ms=8, zorder=5)
+        axes.annotate(
+            f"{errors[0]:.2f} %", (values[0], errors[0]), (6, -12), textcoords="offset points",
+            color=ORANGE, fontweight="bold",
+        )  # fmt: skip
+    for axes in grid[len(names) :]:
+        axes.set_axis_off()
     return figure

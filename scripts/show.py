@@ -146,6 +146,22 @@ def _say_equal(table, report):
             table.add_row("", line)
 
 
+def show_sweep(report: dict, most: int = 10) -> None:
+    """Print the best trials of a sweep."""
+    what = f"{report['complete']} trials of {report['epochs']} epochs"
+    if report["failed"] or report["refused"]:
+        what += f"; {report['failed']} failed, {report['refused']} were no networks"
+    table = Table(title=f"{report['preset']}: {what}", box=box.SIMPLE, pad_edge=False)
+    rows = report["rows"][:most]
+    for name in rows[0] if rows else ():
+        table.add_column(name.replace("_", " "), justify="right")
+    for row in rows:
+        cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()]
+        table.add_row(*cells)
+    table.caption = f"all of it in {report['out']}"
+    put(table)
+
+
 def show_bench(rows: list[dict], picture) -> None:
     """Print how fast the engine was."""
     table = Table(title="The fast engine", box=box.SIMPLE, pad_edge=False)

@@ -1,0 +1,426 @@
+"""Sweeps: many trainings with different parameters, on several processes or machines.
+
+Optuna chooses what to try next and remembers all that was tried; Dask runs the trials, on processes
+of this computer or on a cluster, and outlives those of its workers that do not survive theirs. Each
+trial trains on all but the last training images and is judged by those: the test set is not
+touched.
+"""
+
+import csv
+import io
+import itertools
+import json
+import logging
+import re
+import statistics
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+from distributed import Client, as_completed
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from popflip.golden import data
+from popflip.golden.engine import FastMachine
+from popflip.golden.params import Params, ParamsError
+from popflip.golden.trainer import Trainer, write_atomically
+from popflip.scripts import plots
+from popflip.scripts.console import Display, say
+
+__all__ = ["Axis", "Sweep", "run_sweep"]
+
+_RANGE = re.compile(r"(?P<low>[^.].*?)\.\.(?P<high>.+?)(?P<log>:log)?")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A parameter that is varied.
+
+    Parameters
+    ----------
+    path : tuple of str
+        Section, name and, of an array, the number of an entry.
+    choices : tuple
+        Values to choose from; empty for a range.
+    low, high : float
+        Ends of a range, both included; of whole numbers if both are int.
+    log : bool
+        Whether the range is gone through by factors.
+    """
+
+    path: tuple[str, ...]
+    choices: tuple = ()
+    low: float = 0
+    high: float = 0
+    log: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> "Axis":
+        """Read ``section.name=1,2,3`` or ``section.name=1..9`` or ``...=0.1..10.0:log``.
+
+        Raises
+        ------
+        ValueError
+            With one line that says what is wrong.
+        """
+        name, equals, values = text.partition("=")
+        path = tuple(name.strip().split("."))
+        if not equals or len(path) < 2 or not values:
+            raise ValueError(
+                f"vary must be SECTION.NAME=A,B,C or SECTION.NAME=LOW..HIGH, not {text!r}"
+            )
+        match = _RANGE.fullmatch(values)
+        if match is None:
+            return cls(path, choices=_choices(values))
+        low, high = _value(match["low"]), _value(match["high"])
+        if not all(type(end) in (int, float) for end in (low, high)) or not low < high:
+            raise ValueError(f"vary must have a range of numbers LOW..HIGH, not {values!r}")
+        if match["log"] and low <= 0:
+            raise ValueError(f"vary must have a LOW above 0 for a logarithmic range, not {low}")
+        return cls(path, low=low, high=high, log=bool(match["log"]))
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return ".".join(self.path)
+
+    def suggest(self, trial: optuna.Trial):
+        """Value of a trial."""
+        if self.choices:
+            # Arrays are no choices that Optuna can write down: their text is.
+            texts = [json.dumps(choice) for choice in self.choices]
+            return json.loads(trial.suggest_categorical(self.name, texts))
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return trial.suggest_int(self.name, self.low, self.high, log=self.log)
+        return trial.suggest_float(self.name, self.low, self.high, log=self.log)
+
+    def put(self, tree: dict, value) -> None:
+        """Set it in a tree of parameters."""
+        place: Any = tree
+        for step in self.path[:-1]:
+            place = place[self._key(place, step)]
+        place[self._key(place, self.path[-1])] = value
+
+    def _key(self, place, step: str):
+        """Key of a dict or index of a list."""
+        if isinstance(place, dict) and step in place:
+            return step
+        if isinstance(place, list) and step.isdecimal() and int(step) < len(place):
+            return int(step)
+        raise ParamsError(f"{self.name} is not a parameter")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is to be tried.
+
+    Parameters
+    ----------
+    params : Params
+        What the axes do not name.
+    axes : tuple of Axis
+    source : str
+        The data set's name or folder; workers load it themselves.
+    out : Path
+        Folder of the results, and of what a resumption needs.
+    trials : int
+        In all, with those before a resumption.
+    epochs : int
+        Of each training.
+    seeds : int
+        Trainings of each trial, with seeds 1, 2, ...; it is judged by their mean.
+    validation : int
+        Images at the end of the training set that judge instead of teaching.
+    samples : int, optional
+        Training images per epoch; all but those if left out.
+    grid : bool
+        Try every combination of choices once, in order.
+    seed : int
+        Of the sampler.
+    workers : int
+        Processes on this computer.
+    scheduler : str, optional
+        Address of a Dask scheduler, whose workers are taken instead.
+    """
+
+    params: Params
+    axes: tuple[Axis, ...]
+    source: str
+    out: Path
+    trials: int = 20
+    epochs: int = 1
+    seeds: int = 1
+    validation: int = 10000
+    samples: int | None = None
+    grid: bool = False
+    seed: int = 1
+    workers: int = 2
+    scheduler: str | None = None
+
+
+def _choices(text: str) -> tuple:
+    """Values between commas: numbers, arrays of them, or words."""
+    try:
+        return tuple(json.loads(f"[{text}]"))
+    except json.JSONDecodeError:
+        return tuple(_value(part) for part in text.split(","))
+
+
+def _value(text: str):
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text.strip()
+
+
+def train_once(tree: dict, source: str, sweep: dict, seed: int) -> dict:
+    """Train one network; runs on a worker.
+
+    Returns
+    -------
+    dict
+        ``error`` and ``first_error``, in percent of the validation images, after the last and
+        after the first epoch, and ``train_error`` of the last.
+    """
+    params, whole = Params.build(tree), data.load(source)
+    kept = sweep["validation"]
+    split = replace(
+        whole,
+        train_images=whole.train_images[:-kept],
+        train_labels=whole.train_labels[:-kept],
+        test_images=whole.train_images[-kept:],
+        test_labels=whole.train_labels[-kept:],
+    )
+    # One thread: the trials themselves run side by side.
+    machine = FastMachine(params, threads=1)
+    trainer = Trainer(params, split, machine, seed=seed, samples=sweep["samples"])
+    trainer.run(sweep["epochs"])
+    first, last = trainer.history[0], trainer.history[-1]
+    return {
+        "error": last.test_error,
+        "first_error": first.test_error,
+        "train_error": last.train_error,
+        "samples_per_s": last.samples_per_s,
+    }
+
+
+def run_sweep(sweep: Sweep) -> dict:
+    """Try what is left to try, and return the report that ``--json`` prints.
+
+    Every trial that ends is on disk at once. Ctrl-C ends the sweep; the next call goes on.
+
+    Raises
+    ------
+    ValueError
+        If the sweep makes no sense, or the folder holds another one.
+    """
+    _check(sweep)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = _study(sweep)
+    with Display() as display:
+        try:
+            _run(sweep, study, display)
+        finally:
+            report = _report(sweep, study)
+    return report
+
+
+def _check(sweep: Sweep) -> None:
+    for name in ("trials", "epochs", "seeds", "workers", "validation"):
+        if getattr(sweep, name) < 1:
+            raise ValueError(f"{name} must be at least 1, not {getattr(sweep, name)}")
+    if not sweep.axes:
+        raise ValueError("vary must name at least 1 parameter")
+    names = [axis.name for axis in sweep.axes]
+    if len({*names}) < len(names):
+        raise ValueError("vary must name each parameter once")
+    if sweep.grid and not all(axis.choices for axis in sweep.axes):
+        raise ValueError("grid needs choices A,B,C of every parameter, not ranges")
+    for axis in sweep.axes:
+        axis.put(sweep.params.model_dump(mode="json"), 1)
+    most = len(data.load(sweep.source).train_labels) - 1
+    if sweep.validation > most:
+        raise ValueError(f"validation must be 1 to {most}, not {sweep.validation}")
+
+
+def _study(sweep: Sweep) -> optuna.Study:
+    """Open what was tried so far; trials that nobody ended have failed."""
+    sweep.out.mkdir(parents=True, exist_ok=True)
+    described = {
+        "params": sweep.params.model_dump(mode="json"),
+        "axes": [str(axis) for axis in sweep.axes],
+        "source": sweep.source,
+        "training": [sweep.epochs, sweep.seeds, sweep.validation, sweep.samples, sweep.grid],
+    }
+    storage = JournalStorage(JournalFileBackend(str(sweep.out / "sweep.journal")))
+    study = optuna.create_study(storage=storage, study_name="sweep", load_if_exists=True)
+    # A resumed sampler would draw again what it drew first.
+    drawn = len(study.get_trials(deepcopy=False))
+    study.sampler = optuna.samplers.TPESampler(multivariate=True, seed=sweep.seed + drawn)
+    before = study.user_attrs.get("sweep")
+    if before is not None and before != described:
+        parts = [part for part in described if before.get(part) != described[part]]
+        raise ValueError(
+            f"{sweep.out} holds another sweep: its {', '.join(parts)} differ; name another folder"
+        )
+    study.set_user_attr("sweep", described)
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    if sweep.grid:
+        tried = study.get_trials(
+            states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.WAITING)
+        )
+        known = [trial.params or trial.system_attrs.get("fixed_params") for trial in tried]
+        names = [axis.name for axis in sweep.axes]
+        for values in itertools.product(*(axis.choices for axis in sweep.axes)):
+            texts = dict(zip(names, map(json.dumps, values), strict=True))
+            if texts not in known:
+                study.enqueue_trial(texts)
+    return study
+
+
+def _connect(sweep: Sweep) -> Client:
+    # Its own words about workers that die and come back are not for the user.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    if sweep.scheduler is None:
+        return Client(
+            n_workers=sweep.workers, threads_per_worker=1, processes=True, dashboard_address=None
+        )
+    try:
+        return Client(sweep.scheduler, timeout=10)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"scheduler {sweep.scheduler!r} does not answer: {type(error).__name__}"
+        ) from None
+
+
+def _run(sweep: Sweep, study: optuna.Study, display: Display) -> None:
+    settings = {
+        "validation": sweep.validation, "samples": sweep.samples, "epochs": sweep.epochs,
+    }  # fmt: skip
+    done = len(study.get_trials(states=(TrialState.COMPLETE,)))
+    left = sweep.trials - done
+    if left <= 0:
+        return
+    # Compiled here, so that workers find it compiled.
+    FastMachine(sweep.params, threads=1)
+    with _connect(sweep) as client:
+        running: dict = {}  # by future: its trial and what its seeds came to
+        waiting = as_completed()
+
+        def begin():
+            """Submit one more trial; False if there are no more."""
+            refused = ""
+            for _ in range(1000):
+                if sweep.grid and not study.get_trials(states=(TrialState.WAITING,)):
+                    return False
+                trial = study.ask()
+                tree = sweep.params.model_dump(mode="json")
+                try:
+                    for axis in sweep.axes:
+                        axis.put(tree, axis.suggest(trial))
+                    Params.build(tree)
+                except ParamsError as error:
+                    refused = str(error)
+                    trial.set_user_attr("refused", refused)
+                    study.tell(trial, state=TrialState.PRUNED)
+                    continue
+                results: list[dict] = []
+                for seed in range(1, sweep.seeds + 1):
+                    future = client.submit(
+                        train_once, tree, sweep.source, settings, seed, pure=False, retries=0
+                    )
+                    running[future] = (trial, results)
+                    waiting.add(future)
+                return True
+            raise ValueError(f"vary must leave networks that can be: {refused}")
+
+        slots = max(1, sum(client.nthreads().values()) if sweep.scheduler else sweep.workers)
+        failed: set[int] = set()
+        open_trials = 0
+        while open_trials < min(slots, left) and begin():
+            open_trials += 1
+        display.show("sweep", done, sweep.trials, _best(study))
+        while open_trials:
+            future = next(waiting)
+            trial, results = running.pop(future)
+            try:
+                results.append(future.result())
+            except Exception as error:  # of the worker's death, or of its memory, or of ours
+                if trial.number not in failed:
+                    failed.add(trial.number)
+                    trial.set_user_attr("failed", f"{type(error).__name__}: {error}"[:300])
+                    study.tell(trial, state=TrialState.FAIL)
+                    say(f"trial {trial.number} failed: {type(error).__name__}")
+                results.append({})
+            if len(results) < sweep.seeds:
+                continue
+            open_trials -= 1
+            left -= 1
+            if trial.number not in failed:
+                _tell(study, trial, results)
+                done += 1
+            display.show("sweep", done, sweep.trials, _best(study))
+            if left >= open_trials + 1 and begin():
+                open_trials += 1
+
+
+def _tell(study: optuna.Study, trial: optuna.Trial, results: list[dict]) -> None:
+    """Record a trial."""
+    for name in results[0]:
+        trial.set_user_attr(name, [result[name] for result in results])
+    study.tell(trial, statistics.mean(result["error"] for result in results))
+
+
+def _best(study: optuna.Study) -> str:
+    ended = study.get_trials(states=(TrialState.COMPLETE,), deepcopy=False)
+    return f"best {min(t.value or 0.0 for t in ended):.2f} %" if ended else ""
+
+
+def _report(sweep: Sweep, study: optuna.Study) -> dict:
+    """Write the table and the picture, and return the report."""
+    rows = []
+    for trial in study.get_trials(states=(TrialState.COMPLETE,)):
+        errors = trial.user_attrs["error"]
+        rows.append({
+            "trial": trial.number,
+            "validation_error": round(statistics.mean(errors), 4),
+            "spread": round(statistics.pstdev(errors), 4),
+            "first_epoch_error": round(statistics.mean(trial.user_attrs["first_error"]), 4),
+            "train_error": round(statistics.mean(trial.user_attrs["train_error"]), 4),
+            **{
+                a.name: json.loads(trial.params[a.name]) if a.choices else trial.params[a.name]
+                for a in sweep.axes
+            },
+        })
+    rows.sort(key=lambda row: (row["validation_error"], row["trial"]))
+    files = {}
+    if rows:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomically(sweep.out / "sweep.csv", text.getvalue().encode())
+        plots.save(plots.sweep_results(rows, [a.name for a in sweep.axes]), sweep.out / "sweep.png")
+        files = {"table": str(sweep.out / "sweep.csv"), "picture": str(sweep.out / "sweep.png")}
+    states = [trial.state for trial in study.get_trials(deepcopy=False)]
+    report = {
+        "verb": "sweep",
+        "preset": sweep.params.name,
+        "data": sweep.source,
+        "epochs": sweep.epochs,
+        "seeds": sweep.seeds,
+        "validation": sweep.validation,
+        "complete": states.count(TrialState.COMPLETE),
+        "failed": states.count(TrialState.FAIL),
+        "refused": states.count(TrialState.PRUNED),
+        "best": rows[0] if rows else None,
+        "rows": rows,
+        "files": files,
+        "out": str(sweep.out),
+    }
+    write_atomically(sweep.out / "report.json", json.dumps(report, indent=1).encode())
+    return report

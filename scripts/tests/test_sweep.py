@@ -1,0 +1,204 @@
+"""Sweeps, on real worker processes."""
+
+import csv
+import json
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+from matplotlib.image import imread
+
+from popflip.golden.params import ParamsError
+from popflip.scripts.sweep import Axis
+
+# Workers import, and the engine is compiled if no other test came before.
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("default_signals")]
+
+CONFIG = """\
+[network]
+image = [8, 8]
+hidden = [12]
+classes = 3
+
+[dynamics]
+gains = [40, 30]
+
+[learning]
+beta = 4
+tau = [3, 2]
+batch = 16
+
+[machine]
+row_lanes = 16
+relax_lanes = 3
+latent_lanes = [4, 3]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small network, and a data set that it can learn: which third of the image is bright."""
+    folder = tmp_path_factory.mktemp("sweep")
+    (folder / "net.toml").write_text(CONFIG)
+    rng = np.random.default_rng(1)
+    for part, n in (("train", 400), ("t10k", 20)):
+        labels = rng.integers(0, 3, n).astype(np.uint8)
+        images = rng.integers(0, 120, (n, 8, 8)).astype(np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[:, 3 * label : 3 * label + 2] += 120
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(
+            struct.pack(">IIII", 2051, n, 8, 8) + images.tobytes()
+        )
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(
+            struct.pack(">II", 2049, n) + labels.tobytes()
+        )
+    return folder
+
+
+def command(folder, out, *options):
+    return [
+        sys.executable, "-m", "popflip.scripts.cli", "sweep", "--config", str(folder / "net.toml"),
+        "--data", str(folder), "--validation", "100", "--out", str(out), *map(str, options),
+    ]  # fmt: skip
+
+
+def sweep(folder, out, *options):
+    done = subprocess.run(
+        [*command(folder, out, *options), "--json"], capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_search_goes_on_where_it_ended(folder, tmp_path):
+    axes = ["--vary", "learning.beta=1..8", "--vary", "learning.tau.0=1..60:log"]
+    first = sweep(folder, tmp_path, *axes, "--trials", 4)
+    assert first["complete"] == 4
+    second = sweep(folder, tmp_path, *axes, "--trials", 7, "--workers", 1)
+    assert second["complete"] == 7
+    # What had been tried was not tried again, and stayed as it was.
+    assert [row for row in second["rows"] if row["trial"] < 4] == first["rows"]
+    drawn = {(row["learning.beta"], row["learning.tau.0"]) for row in second["rows"]}
+    assert len(drawn) == 7
+    with open(tmp_path / "sweep.csv") as file:
+        table = list(csv.DictReader(file))
+    assert [int(row["trial"]) for row in table] == [row["trial"] for row in second["rows"]]
+    errors = [row["validation_error"] for row in second["rows"]]
+    assert errors == sorted(errors)
+    assert imread(tmp_path / "sweep.png").shape[2] == 4
+
+
+def test_a_grid_tries_every_combination_once(folder, tmp_path):
+    axes = [
+        "--vary",
+        "dynamics.gains=[40,30],[50,30]",
+        "--vary",
+        "learning.nudging=centered,positive",
+    ]
+    report = sweep(folder, tmp_path, *axes, "--grid", "--seeds", 2)
+    tried = {(tuple(r["dynamics.gains"]), r["learning.nudging"]) for r in report["rows"]}
+    assert report["complete"] == len(report["rows"]) == len(tried) == 4
+    again = sweep(folder, tmp_path, *axes, "--grid", "--seeds", 2)
+    assert again["rows"] == report["rows"]
+
+
+def test_networks_that_cannot_be_are_left_out(folder, tmp_path):
+    axes = ["--vary", "learning.tau.0=3,500,5"]
+    report = sweep(folder, tmp_path, *axes, "--grid")
+    assert (report["complete"], report["refused"]) == (2, 1)
+
+
+def workers_of(process):
+    """Processes under a process that are Dask's workers."""
+    children = psutil.Process(process.pid).children()
+    return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+def test_a_worker_that_is_killed_costs_at_most_its_trial(folder, tmp_path):
+    options = ["--vary", "learning.beta=1..8", "--trials", 8, "--epochs", 400, "--json"]
+    with subprocess.Popen(
+        command(folder, tmp_path, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        while "sweep: 0 of 8" not in (line := process.stderr.readline()):
+            assert line, "it ended before it began"
+        deadline = time.monotonic() + 60
+        while not (found := workers_of(process)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.kill(found[0], signal.SIGKILL)
+        out, err = process.communicate(timeout=500)
+    assert process.returncode == 0, err
+    report = json.loads(out)
+    assert report["complete"] + report["failed"] == 8
+    assert report["complete"] >= 7
+
+
+def test_ctrl_c_keeps_what_was_found(folder, tmp_path):
+    options = ["--vary", "learning.beta=1..8", "--trials", 500, "--epochs", 60]
+    with subprocess.Popen(
+        command(folder, tmp_path, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        while "best" not in (line := process.stderr.readline()):
+            assert line, "it ended before it found anything"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=100)
+    assert process.returncode == 2, err
+    assert "Traceback" not in err
+    done = json.loads((tmp_path / "report.json").read_text())["complete"]
+    assert done >= 1
+    assert (
+        sweep(folder, tmp_path, *options[:2], "--trials", done, "--epochs", 60)["complete"] == done
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--vary", "learning.beta"], r"vary must be SECTION\.NAME=A,B,C or .*"),
+        (["--vary", "learning.bata=1..2"], r"learning\.bata is not a parameter"),
+        (["--vary", "learning.tau.7=1..2"], r"learning\.tau\.7 is not a parameter"),
+        (["--vary", "learning.beta=3..2"], r"vary must have a range of numbers .*, not '3\.\.2'"),
+        (["--vary", "learning.beta=0..2:log"], r"vary must have a LOW above 0 .*, not 0"),
+        (["--vary", "learning.beta=1..2", "--grid"], r"grid needs choices A,B,C .*, not ranges"),
+        (["--vary", "learning.beta=1..2", "--trials", "0"], r"trials must be at least 1, not 0"),
+        (["--vary", "learning.beta=1..2", "--validation", "400"], r"validation must .* 399, .*"),
+        (
+            ["--vary", "learning.beta=1,2", "--scheduler", "tcp://127.0.0.1:9"],
+            r"scheduler 'tcp://127\.0\.0\.1:9' does not answer: .*",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_bad_input_gets_one_line_and_status_2(folder, tmp_path, options, line):
+    done = subprocess.run(command(folder, tmp_path, *options), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    last = done.stderr.splitlines()[-1]
+    assert re.fullmatch(rf"popflip: {line}", last), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_another_sweep_in_the_same_folder_is_refused(folder, tmp_path):
+    sweep(folder, tmp_path, "--vary", "learning.beta=2,3", "--grid")
+    done = subprocess.run(
+        command(folder, tmp_path, "--vary", "learning.beta=2,4", "--grid"),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "holds another sweep: its axes differ; name another folder" in done.stderr
+
+
+def test_axes_are_put_where_they_belong():
+    tree = {"learning": {"tau": [1, 2], "beta": 3}}
+    Axis.parse("learning.tau.1=5,6").put(tree, 5)
+    Axis.parse("learning.beta=1..9").put(tree, 7)
+    assert tree == {"learning": {"tau": [1, 5], "beta": 7}}
+    with pytest.raises(ParamsError, match=r"learning\.tau\.2 is not a parameter"):
+        Axis.parse("learning.tau.2=1,2").put(tree, 1)
