@@ -845,7 +845,7 @@ class FastMachine:
         """Have everything compiled, or fetched if it has been: no samples do it."""
         blank = np.zeros((1, self.params.n_in), bool)
         self.load(blank, np.zeros(1))
-        notice = threading.Timer(2, log.info, ["compiling the fast engine: a minute or so, once"])
+        notice = threading.Timer(2, log.info, ["compiling the fast engine: a minute or two, once"])
         notice.start()
         try:
             self._train(0, 0, False, np.zeros(1, np.int64))
