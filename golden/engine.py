@@ -10,7 +10,8 @@ LLVM, which it brings, knows every processor's population count and vectors
 (:mod:`popflip.golden.lanes`), and releases the interpreter's lock meanwhile.
 
 In memory a synapse takes 1 bit of weight and 1 byte of latent, or 2 with latents of more than 8
-bits. A row is padded to 64 synapses.
+bits; the leaky dynamics keeps the bits of all layers but the first a second time, by column. A row
+is padded to 64 synapses.
 
 Where work is saved, exactly:
 
@@ -270,9 +271,15 @@ def _pull(weights, row, bits, above, words, sign, n, on):
 
 
 @_compiled
+def _reach(plan, bound):
+    """How far ``bound`` active neurons above can move a neuron of layer 1; within 32 bits."""
+    return min(plan.gains[1] * bound, (1 << 31) - 1)
+
+
+@_compiled
 def _list_undecided(plan, drive, undecided, bound):
     """List the neurons of layer 1 that ``bound`` active neurons above could change."""
-    reach = min(plan.gains[1] * bound, (1 << 31) - 1)
+    reach = _reach(plan, bound)
     n = 0
     for k in range(plan.words[1]):
         mask = at_least(drive, k * LANES, -reach) & ~at_least(drive, k * LANES, reach)
@@ -498,7 +505,6 @@ def _steps(plan, synapses, desk, t, phase, label):
                     stale[layer + 1] = True
         if not changed:
             break
-    return 0, 0
 
 
 @_compiled
@@ -530,7 +536,7 @@ def _start(plan, synapses, desk, t):
     drive = desk.drive[t]
     listed = _list_undecided(plan, drive, desk.undecided[t], bound)
     # Nobody sees layer 1 before it is visited: what the drive decides can be set at once.
-    reach = min(plan.gains[1] * bound, (1 << 31) - 1)
+    reach = _reach(plan, bound)
     for k in range(plan.words[1]):
         mask = at_least(drive, k * LANES, reach)
         if k == plan.words[1] - 1:
@@ -729,7 +735,12 @@ def _learn(plan, synapses, latents, dirty, desk, samples, tau, share, shares, fl
 
 @_compiled
 def _count_ones(plan, synapses):
-    """Count the weights of +1 below each neuron from layer 2 on, and above each hidden one."""
+    """Count the weights of +1 below each neuron from layer 2 on, and above each hidden one.
+
+    Sweeps of the ``heaviside`` code, whose neurons begin silent, need neither.
+    """
+    if not plan.sign and not plan.leaky:
+        return
     synapses.ones_below[:] = 0
     for layer in range(1, plan.depth):
         words = plan.row_words[layer]
@@ -807,8 +818,7 @@ def _train(
         if flipping:
             pending = 0
             batches += 1
-            if plan.sign or plan.leaky:
-                _count_ones(plan, synapses)
+            _count_ones(plan, synapses)
     return pending
 
 
@@ -852,6 +862,11 @@ class FastMachine:
             self.infer(0, 0)
         finally:
             notice.cancel()
+
+    @property
+    def training_threads(self) -> int:
+        """Threads that learn: to share a small batch takes longer than to do it alone."""
+        return self.threads if self.params.learning.batch >= 4 * self.threads else 1
 
     @property
     def n_bytes(self) -> int:
@@ -933,9 +948,8 @@ class FastMachine:
         p, batch = self.params, self.params.learning.batch
         predictions = np.empty(count, np.int64)
         totals = np.zeros((self.threads, p.depth + 1), np.int64)
-        threads = self.threads if batch >= 4 * self.threads else 1
         self._pending = self._call(
-            _train, threads,
+            _train, self.training_threads,
             self._plan, self._synapses, self._latents, self._dirty, self._desk, self._x,
             self._labels, first, count, self._pending, batch, np.array(self._tau, np.int64),
             phases, predictions, totals, flush,

@@ -103,8 +103,9 @@ class Lfsr:
             # In arithmetic modulo 2 the recurrence holds with all its lags times a power of 2.
             scale = 1 << (known // WIDTH).bit_length() - 1
             end = min(known + scale, total)
-            lags = [bits[known - lag * scale : end - lag * scale] for lag in (1, 2, 22, 32)]
-            bits[known:end] = lags[0] ^ lags[1] ^ lags[2] ^ lags[3]
+            lags = [(WIDTH - tap) * scale for tap in TAPS]
+            parts = [bits[known - lag : end - lag] for lag in lags]
+            bits[known:end] = np.logical_xor.reduce(parts)
             known = end
         self._state = int(
             (bits[-WIDTH:].astype(np.uint64) << np.arange(WIDTH, dtype=np.uint64)).sum()

@@ -24,15 +24,15 @@ HIDDEN = (128, 512, 2048, 8192)
 BATCHES = (1, 4, 16, 64, 256)
 
 
-def paper_network(hidden: int = 8192) -> Params:
+def paper_network() -> Params:
     """The paper's fully binary network, 784-8192-100, in its own dynamics.
 
     Its step of 1/2, scaling factors 0.0179 and 0.0055 and flip thresholds 12.8 and 16 counts, with
     potentials of 12 bits.
     """
     return Params.build({
-        "name": f"784-{hidden}-100 leaky",
-        "network": {"hidden": [hidden], "copies": 10},
+        "name": "784-8192-100 leaky",
+        "network": {"hidden": [8192], "copies": 10},
         "dynamics": {
             "kind": "leaky", "free_sweeps": 20, "potential_bits": 12, "gains": [73, 23],
         },
@@ -99,7 +99,7 @@ def bench_engine(dataset: Dataset, samples: int, seed: int, out: Path | None = N
                 "synapses": params.n_synapses,
                 "kind": params.dynamics.kind,
                 "batch": params.learning.batch,
-                "threads": threads,
+                "threads": machine.training_threads,
                 "samples": samples,
                 "seed": seed,
                 "samples_per_s": round(1 / seconds, 1),

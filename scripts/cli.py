@@ -57,7 +57,7 @@ Engine = Annotated[
     str | None,
     typer.Option(
         help="Software, instead of a board. golden: the model that says what is right; fast: the "
-        "same bits a hundred times as fast.",
+        "same bits, sooner.",
         metavar="NAME",
     ),
 ]
@@ -507,8 +507,6 @@ def sweep(
     The last training images judge; the test set is not touched. Called again with the same
     options it goes on where it ended. Results are one table and one picture.
     """
-    import math
-
     from popflip.scripts.session import DEFAULT_PRESET, choose_data, choose_params
     from popflip.scripts.show import show_sweep
     from popflip.scripts.sweep import Axis, Sweep, run_sweep
@@ -517,8 +515,6 @@ def sweep(
     params = choose_params(preset, config) or choose_params(DEFAULT_PRESET, None)
     assert params is not None
     axes = tuple(Axis.parse(text) for text in vary)
-    if grid and all(axis.choices for axis in axes):
-        trials = math.prod(len(axis.choices) for axis in axes)
     out = out or Path("runs") / f"sweep-{params.name}"
     _, source = choose_data(data)
     prepare_folder(out)

@@ -11,6 +11,7 @@ import io
 import itertools
 import json
 import logging
+import math
 import re
 import statistics
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ from popflip.scripts.console import Display, say
 
 __all__ = ["Axis", "Sweep", "run_sweep"]
 
-_RANGE = re.compile(r"(?P<low>[^.].*?)\.\.(?P<high>.+?)(?P<log>:log)?")
+_RANGE = re.compile(r"(?P<low>.+?)\.\.(?P<high>.+?)(?P<log>:log)?")
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Sweep:
     out : Path
         Folder of the results, and of what a resumption needs.
     trials : int
-        In all, with those before a resumption.
+        In all, with those before a resumption; of no use with ``grid``.
     epochs : int
         Of each training.
     seeds : int
@@ -159,6 +160,11 @@ class Sweep:
     seed: int = 1
     workers: int = 2
     scheduler: str | None = None
+
+    @property
+    def wanted(self) -> int:
+        """Trials in all: of a grid, its points."""
+        return math.prod(len(axis.choices) for axis in self.axes) if self.grid else self.trials
 
 
 def _choices(text: str) -> tuple:
@@ -203,7 +209,6 @@ def train_once(tree: dict, source: str, sweep: dict, seed: int) -> dict:
         "error": last.test_error,
         "first_error": first.test_error,
         "train_error": last.train_error,
-        "samples_per_s": last.samples_per_s,
     }
 
 
@@ -302,7 +307,7 @@ def _run(sweep: Sweep, study: optuna.Study, display: Display) -> None:
         "validation": sweep.validation, "samples": sweep.samples, "epochs": sweep.epochs,
     }  # fmt: skip
     done = len(study.get_trials(states=(TrialState.COMPLETE,)))
-    left = sweep.trials - done
+    left = sweep.wanted - done
     if left <= 0:
         return
     # Compiled here, so that workers find it compiled.
@@ -331,7 +336,7 @@ def _run(sweep: Sweep, study: optuna.Study, display: Display) -> None:
                 results: list[dict] = []
                 for seed in range(1, sweep.seeds + 1):
                     future = client.submit(
-                        train_once, tree, sweep.source, settings, seed, pure=False, retries=0
+                        train_once, tree, sweep.source, settings, seed, pure=False
                     )
                     running[future] = (trial, results)
                     waiting.add(future)
@@ -343,7 +348,7 @@ def _run(sweep: Sweep, study: optuna.Study, display: Display) -> None:
         open_trials = 0
         while open_trials < min(slots, left) and begin():
             open_trials += 1
-        display.show("sweep", done, sweep.trials, _best(study))
+        display.show("sweep", done, sweep.wanted, _best(study))
         while open_trials:
             future = next(waiting)
             trial, results = running.pop(future)
@@ -363,8 +368,8 @@ def _run(sweep: Sweep, study: optuna.Study, display: Display) -> None:
             if trial.number not in failed:
                 _tell(study, trial, results)
                 done += 1
-            display.show("sweep", done, sweep.trials, _best(study))
-            if left >= open_trials + 1 and begin():
+            display.show("sweep", done, sweep.wanted, _best(study))
+            if left > open_trials and begin():
                 open_trials += 1
 
 

@@ -11,7 +11,7 @@ from popflip.golden.params import Params, preset_names
 from popflip.golden.testing import random_params
 from popflip.golden.trainer import GoldenMachine, differences, initial_state
 
-# It is compiled before the first of them; that takes most of a minute.
+# It is compiled before the first of them, which takes a minute or two.
 pytestmark = pytest.mark.timeout(600)
 
 

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -30,50 +29,6 @@ from popflip.scripts.training import Order, counted, resume_command
 pytestmark = pytest.mark.usefixtures("default_signals")
 
 VERBS = ["train", "demo", "infer", "verify", "verilog", "cosim", "info", "data"]
-
-CONFIG = """\
-[network]
-image = [8, 8]
-hidden = [12]
-classes = 3
-
-[dynamics]
-gains = [40, 30]
-
-[learning]
-beta = 4
-tau = [3, 2]
-batch = {batch}
-
-[machine]
-row_lanes = 64
-relax_lanes = 3
-latent_lanes = [32, 3]
-"""
-
-TRAIN, TEST = 3000, 100
-
-
-def write_idx(path, values):
-    header = struct.pack(f">4B{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
-    path.write_bytes(header + values.tobytes())
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Three patterns with noise, as IDX files, and configurations of networks for them."""
-    folder = tmp_path_factory.mktemp("tiny")
-    rng = np.random.default_rng(5)
-    patterns = rng.random((3, 8, 8)) < 0.4
-    for part, n in (("train", TRAIN), ("t10k", TEST)):
-        labels = rng.integers(0, 3, n).astype(np.uint8)
-        lit = patterns[labels] ^ (rng.random((n, 8, 8)) < 0.12)
-        write_idx(folder / f"{part}-images-idx3-ubyte", np.where(lit, 255, 0).astype(np.uint8))
-        write_idx(folder / f"{part}-labels-idx1-ubyte", labels)
-    (folder / "tiny.toml").write_text(CONFIG.format(batch=1))
-    (folder / "batches.toml").write_text(CONFIG.format(batch=16))
-    (folder / "wider.toml").write_text(CONFIG.format(batch=1).replace("[12]", "[13]"))
-    return folder
 
 
 @pytest.fixture
@@ -246,7 +201,7 @@ def test_bad_input_gets_one_line_and_status_2(popflip, folder, argv, line):
     ids=["no neurons", "narrow latents", "wide lanes", "syntax"],
 )
 def test_impossible_parameters_get_one_line_and_status_2(popflip, tmp_path, change, line):
-    (tmp_path / "bad.toml").write_text(CONFIG.format(batch=1).replace(*change))
+    (tmp_path / "bad.toml").write_text(Path("tiny.toml").read_text().replace(*change))
     status, out, err = popflip("train", "--config", tmp_path / "bad.toml")
     assert (status, out) == (2, "")
     assert re.fullmatch(rf"popflip: {line}\n", err), err
@@ -265,9 +220,9 @@ def test_impossible_parameters_get_one_line_and_status_2(popflip, tmp_path, chan
 )
 def test_a_board_that_cannot_train_is_not_built(popflip, folder, tmp_path, change, line):
     section = "[dynamics]" if "kind" in change else "[machine]"
-    text = CONFIG.format(batch=1).replace(section, f"{section}\n{change}")
+    text = Path("tiny.toml").read_text().replace(section, f"{section}\n{change}")
     if "lanes" in change:
-        text = CONFIG.format(batch=1).replace("relax_lanes = 3", "relax_lanes = 9000")
+        text = Path("tiny.toml").read_text().replace("relax_lanes = 3", "relax_lanes = 9000")
         text = text.replace("classes = 3", "classes = 3\ncopies = 3000")
     (tmp_path / "bad.toml").write_text(text)
     config = ["--config", tmp_path / "bad.toml", "--data", folder]
@@ -661,8 +616,8 @@ def test_data_says_what_a_folder_holds(popflip, folder):
     report = json.loads(out)
     assert report["image"] == [8, 8]
     assert report["classes"] == 3
-    assert (report["train"]["images"], report["test"]["images"]) == (TRAIN, TEST)
-    assert sum(report["train"]["labels"]) == TRAIN
+    assert (report["train"]["images"], report["test"]["images"]) == (3000, 100)
+    assert sum(report["train"]["labels"]) == 3000
 
 
 def test_verilog_writes_files_that_are_there(popflip, tmp_path):

@@ -5,12 +5,11 @@ import json
 import os
 import re
 import signal
-import struct
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, contextmanager
 
-import numpy as np
 import psutil
 import pytest
 from matplotlib.image import imread
@@ -21,50 +20,11 @@ from popflip.scripts.sweep import Axis
 # Workers import, and the engine is compiled if no other test came before.
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("default_signals")]
 
-CONFIG = """\
-[network]
-image = [8, 8]
-hidden = [12]
-classes = 3
-
-[dynamics]
-gains = [40, 30]
-
-[learning]
-beta = 4
-tau = [3, 2]
-batch = 16
-
-[machine]
-row_lanes = 16
-relax_lanes = 3
-latent_lanes = [4, 3]
-"""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A small network, and a data set that it can learn: which third of the image is bright."""
-    folder = tmp_path_factory.mktemp("sweep")
-    (folder / "net.toml").write_text(CONFIG)
-    rng = np.random.default_rng(1)
-    for part, n in (("train", 400), ("t10k", 20)):
-        labels = rng.integers(0, 3, n).astype(np.uint8)
-        images = rng.integers(0, 120, (n, 8, 8)).astype(np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            image[:, 3 * label : 3 * label + 2] += 120
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(
-            struct.pack(">IIII", 2051, n, 8, 8) + images.tobytes()
-        )
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(
-            struct.pack(">II", 2049, n) + labels.tobytes()
-        )
-    return folder
-
 
 def command(folder, out, *options):
     return [
-        sys.executable, "-m", "popflip.scripts.cli", "sweep", "--config", str(folder / "net.toml"),
+        sys.executable, "-m", "popflip.scripts.cli", "sweep",
+        "--config", str(folder / "batches.toml"),
         "--data", str(folder), "--validation", "100", "--out", str(out), *map(str, options),
     ]  # fmt: skip
 
@@ -121,14 +81,20 @@ def workers_of(process):
     return [child.pid for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
-def test_a_worker_that_is_killed_costs_at_most_its_trial(folder, tmp_path):
-    options = ["--vary", "learning.beta=1..8", "--trials", 8, "--epochs", 400, "--json"]
+@contextmanager
+def started(folder, out, *options, until):
+    """A sweep that runs and has said ``until``."""
     with subprocess.Popen(
-        command(folder, tmp_path, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True,
-    ) as process:  # fmt: skip
-        while "sweep: 0 of 8" not in (line := process.stderr.readline()):
-            assert line, "it ended before it began"
+        command(folder, out, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while until not in (line := process.stderr.readline()):
+            assert line, f"it ended before it said {until!r}"
+        yield process
+
+
+def test_a_worker_that_is_killed_costs_at_most_its_trial(folder, tmp_path):
+    options = ["--vary", "learning.beta=1..8", "--trials", 8, "--epochs", 40, "--json"]
+    with started(folder, tmp_path, *options, until="sweep: 0 of 8") as process:
         deadline = time.monotonic() + 60
         while not (found := workers_of(process)) and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -141,22 +107,38 @@ def test_a_worker_that_is_killed_costs_at_most_its_trial(folder, tmp_path):
 
 
 def test_ctrl_c_keeps_what_was_found(folder, tmp_path):
-    options = ["--vary", "learning.beta=1..8", "--trials", 500, "--epochs", 60]
-    with subprocess.Popen(
-        command(folder, tmp_path, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True,
-    ) as process:  # fmt: skip
-        while "best" not in (line := process.stderr.readline()):
-            assert line, "it ended before it found anything"
+    options = ["--vary", "learning.beta=1..8", "--epochs", 8]
+    with started(folder, tmp_path, *options, "--trials", 500, until="best") as process:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=100)
     assert process.returncode == 2, err
     assert "Traceback" not in err
     done = json.loads((tmp_path / "report.json").read_text())["complete"]
-    assert done >= 1
-    assert (
-        sweep(folder, tmp_path, *options[:2], "--trials", done, "--epochs", 60)["complete"] == done
-    )
+    assert 1 <= done < 500
+    assert sweep(folder, tmp_path, *options, "--trials", done)["complete"] == done
+
+
+def test_a_cluster_does_the_work(folder, tmp_path):
+    address = tmp_path / "scheduler.json"
+    dask = [sys.executable, "-m", "distributed.cli.dask_{}", "--scheduler-file", str(address)]
+    words = {
+        "scheduler": ["--port", "0", "--no-dashboard", "--host", "127.0.0.1"],
+        "worker": ["--nthreads", "1", "--no-dashboard"],
+    }
+    with ExitStack() as stack:
+        for part, more in words.items():
+            process = subprocess.Popen(
+                [word.format(part) for word in dask] + more,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path,
+            )  # fmt: skip
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+            deadline = time.monotonic() + 60
+            while not address.exists() and time.monotonic() < deadline:
+                time.sleep(0.1)
+        where = json.loads(address.read_text())["address"]
+        axes = ["--vary", "learning.beta=2,3,4", "--grid"]
+        assert sweep(folder, tmp_path / "out", *axes, "--scheduler", where)["complete"] == 3
 
 
 @pytest.mark.parametrize(
@@ -169,7 +151,7 @@ def test_ctrl_c_keeps_what_was_found(folder, tmp_path):
         (["--vary", "learning.beta=0..2:log"], r"vary must have a LOW above 0 .*, not 0"),
         (["--vary", "learning.beta=1..2", "--grid"], r"grid needs choices A,B,C .*, not ranges"),
         (["--vary", "learning.beta=1..2", "--trials", "0"], r"trials must be at least 1, not 0"),
-        (["--vary", "learning.beta=1..2", "--validation", "400"], r"validation must .* 399, .*"),
+        (["--vary", "learning.beta=1..2", "--validation", "3000"], r"validation must .* 2999, .*"),
         (
             ["--vary", "learning.beta=1,2", "--scheduler", "tcp://127.0.0.1:9"],
             r"scheduler 'tcp://127\.0\.0\.1:9' does not answer: .*",

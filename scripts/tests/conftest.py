@@ -1,0 +1,50 @@
+"""A data set and networks that are small enough to train in a test."""
+
+import struct
+
+import numpy as np
+import pytest
+
+CONFIG = """\
+[network]
+image = [8, 8]
+hidden = [12]
+classes = 3
+
+[dynamics]
+gains = [40, 30]
+
+[learning]
+beta = 4
+tau = [3, 2]
+batch = {batch}
+
+[machine]
+row_lanes = 64
+relax_lanes = 3
+latent_lanes = [32, 3]
+"""
+
+TRAIN, TEST = 3000, 100
+
+
+def write_idx(path, values):
+    header = struct.pack(f">4B{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
+    path.write_bytes(header + values.tobytes())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Three patterns with noise, as IDX files, and configurations of networks for them."""
+    folder = tmp_path_factory.mktemp("tiny")
+    rng = np.random.default_rng(5)
+    patterns = rng.random((3, 8, 8)) < 0.4
+    for part, n in (("train", TRAIN), ("t10k", TEST)):
+        labels = rng.integers(0, 3, n).astype(np.uint8)
+        lit = patterns[labels] ^ (rng.random((n, 8, 8)) < 0.12)
+        write_idx(folder / f"{part}-images-idx3-ubyte", np.where(lit, 255, 0).astype(np.uint8))
+        write_idx(folder / f"{part}-labels-idx1-ubyte", labels)
+    (folder / "tiny.toml").write_text(CONFIG.format(batch=1))
+    (folder / "batches.toml").write_text(CONFIG.format(batch=16))
+    (folder / "wider.toml").write_text(CONFIG.format(batch=1).replace("[12]", "[13]"))
+    return folder
