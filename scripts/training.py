@@ -94,7 +94,9 @@ def interruptible(trainer: Trainer):
         if trainer.stop_requested:
             raise KeyboardInterrupt
         trainer.stop_requested = True
-        say("stopping after the samples in hand; Ctrl-C again aborts at once")
+        # By another thread: the signal may have come in the midst of a line that this one writes.
+        words = "stopping after the samples in hand; Ctrl-C again aborts at once"
+        threading.Thread(target=say, args=[words]).start()
 
     before = {
         n: signal.signal(n, on_signal) for n in ENDING if signal.getsignal(n) != signal.SIG_IGN

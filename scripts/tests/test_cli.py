@@ -1,6 +1,7 @@
 """The command: what it prints, how it ends, what it leaves behind."""
 
 import csv
+import io
 import json
 import os
 import re
@@ -8,9 +9,11 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,8 +26,9 @@ from popflip.golden.model import Model
 from popflip.golden.params import Params
 from popflip.golden.trainer import EpochLog, GoldenMachine, Trainer
 from popflip.scripts.cli import run
+from popflip.scripts.console import say
 from popflip.scripts.session import Target
-from popflip.scripts.training import Order, counted, resume_command
+from popflip.scripts.training import Order, counted, interruptible, resume_command
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 
@@ -577,6 +581,36 @@ def test_a_reader_that_leaves_is_not_scolded(options):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 2
+
+
+class InterruptedStream(io.RawIOBase):
+    """A stream during whose first write somebody types Ctrl-C."""
+
+    def __init__(self):
+        self.text = b""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        first, self.text = not self.text, self.text + bytes(data)
+        if first:
+            signal.raise_signal(signal.SIGINT)
+        return len(data)
+
+
+def test_an_interrupt_in_the_midst_of_a_line_is_heeded(monkeypatch):
+    stream, trainer = InterruptedStream(), SimpleNamespace(stop_requested=False)
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BufferedWriter(stream)))
+    before = threading.active_count()
+    with interruptible(trainer):
+        say("a line")
+    assert trainer.stop_requested
+    while threading.active_count() > before:
+        time.sleep(0.01)
+    first, second = stream.text.decode().splitlines()
+    assert first == "a line"
+    assert second.startswith("stopping after the samples in hand")
 
 
 def test_a_second_interrupt_ends_at_once(folder, tmp_path):
