@@ -195,7 +195,7 @@ def test_drive(simulator, params):
         begins.append(script.cycle(start=1, wait=60 + 2 * shape.rows * shape.chunks))
         script.cycle(drop=1, wait=2)
     got = script.play(simulator)
-    reach = params.dynamics.gains[1] * params.active_bound
+    reach = params.feedback_gain(1) * params.active_bound
     for drive, begin, end in zip(model.drive(x), begins, [*begins[1:], None], strict=True):
         undecided, active = (drive >= -reach) & (drive < reach), drive >= 0
         there = undecided | active | (params.dynamics.code == "sign")
@@ -240,7 +240,7 @@ def test_relax(simulator, params):
         script.set(upper=number_of(upper), upper_active=int(upper.sum()), first_end=number_ == 0)
         script.cycle(visit=1, wait=wait)
         marks.append(script.hold(0))
-        feedback = params.dynamics.gains[1] * (signs @ model.value(upper))
+        feedback = params.feedback_gain(1) * (signs @ model.value(upper))
         states.append(np.where(undecided, margin + feedback >= 0, states[-1]))
     script.set(learning=1, upper_differs=1)
     script.cycle(walk=1, wait=wait)

@@ -165,7 +165,7 @@ class _Run:
     def _attempt(self, bound, whole=False) -> bool:
         """Relax with the skip of ``bound``; False if more neurons of layer 2 became active."""
         p = self.params
-        reach = p.dynamics.gains[1] * bound
+        reach = p.feedback_gain(1) * bound
         self.undecided = (self.drive >= -reach) & (self.drive < reach)
         self.spend("drive", 1 + self._drive_cycles())
 

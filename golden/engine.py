@@ -96,6 +96,7 @@ class _Plan(NamedTuple):
     rows: np.ndarray  # first row of a weight layer
     columns: np.ndarray  # first word of a weight layer by its upper neurons (leaky dynamics)
     gains: np.ndarray
+    feedback: np.ndarray  # gains on the way down, by the layer that receives; none for layer 0
     threshold: int
     output_threshold: int
     v_max: int
@@ -273,7 +274,7 @@ def _pull(weights, row, bits, above, words, sign, n, on):
 @_compiled
 def _reach(plan, bound):
     """How far ``bound`` active neurons above can move a neuron of layer 1; within 32 bits."""
-    return min(plan.gains[1] * bound, (1 << 31) - 1)
+    return min(plan.feedback[1] * bound, (1 << 31) - 1)
 
 
 @_compiled
@@ -308,7 +309,7 @@ def _visit(plan, synapses, desk, t, layer, neurons, own):
     ``own`` is what each receives from below, minus its threshold.
     """
     bits, counts, active = desk.bits[t], desk.counts[t], desk.active[t]
-    words, gain, sign = plan.row_words[layer], plan.gains[layer], plan.sign
+    words, gain, sign = plan.row_words[layer], plan.feedback[layer], plan.sign
     first, above = plan.base[layer], plan.place[layer + 1]
     n, on = plan.sizes[layer + 1], active[layer + 1]
     mine = bits[plan.place[layer] :]
@@ -399,14 +400,14 @@ def _total(plan, synapses, desk, t, layer):
     active, totals = desk.active[t], desk.totals[t]
     n, on = plan.sizes[layer + 1], active[layer + 1]
     first, end = plan.place[layer] * LANES, (plan.place[layer] + plan.words[layer]) * LANES
-    base, offset, factor = totals, -on * plan.gains[layer], 2 * plan.gains[layer]
+    base, offset, factor = totals, -on * plan.feedback[layer], 2 * plan.feedback[layer]
     if layer == 1:
         base = desk.drive[t]  # of layer 1, whose neurons come first in all arrays
         offset += plan.threshold
     else:
         _receive(plan, desk.counts[t], synapses.ones_below, active, layer, totals)
     if plan.sign:
-        offset += (n - on) * plan.gains[layer]
+        offset += (n - on) * plan.feedback[layer]
         factor *= 2
     for at in range(first, end, LANES):
         add_scaled(totals, at, base, desk.raised[t], factor, offset)
@@ -1041,6 +1042,7 @@ def _plan(p: Params) -> _Plan:
         rows=after([s.rows for s in shapes]),
         columns=after([0] + [s.row_bits * n for s, n in zip(shapes[1:], words[1:], strict=False)]),
         gains=np.array(d.gains, np.int64),
+        feedback=np.array([0, *map(p.feedback_gain, range(1, p.depth))], np.int64),
         threshold=d.hidden_threshold,
         output_threshold=d.output_threshold,
         v_max=d.v_max,

@@ -236,7 +236,7 @@ class Model:
     def _hidden(self, layer, a, drive):
         """Potential minus threshold of hidden layer ``layer``."""
         above = np.matmul(self.value(a[layer]), self._signed[layer].T)
-        return self._below(layer, a, drive) + self.params.dynamics.gains[layer] * above
+        return self._below(layer, a, drive) + self.params.feedback_gain(layer) * above
 
     def _output(self, state, nudge):
         """New potentials of the outputs."""

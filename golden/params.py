@@ -123,7 +123,9 @@ class Dynamics(_Section):
     free_sweeps : int
         T, sweeps (or synchronous steps) of the free phase.
     gains : tuple of int
-        One per weight layer, in units of the potential: used in both directions.
+        One per weight layer, in units of the potential.
+    feedback_gains : tuple of int, optional
+        One per weight layer but the first, for the way down; those of ``gains`` if left out.
     potential_bits : int
         Output potentials lie in ``[0, V]``, ``V = 2 ** potential_bits``.
     threshold : int, optional
@@ -141,6 +143,7 @@ class Dynamics(_Section):
     kind: Literal["sweeps", "leaky"] = "sweeps"
     free_sweeps: Annotated[int, Field(ge=1, le=255)] = 4
     gains: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=2)]
+    feedback_gains: tuple[Annotated[int, Field(ge=1, le=4096)], ...] | None = None
     potential_bits: Annotated[int, Field(ge=2, le=14)] = 8
     threshold: int | None = None
     v0: Natural = 0
@@ -420,6 +423,12 @@ class Params(_Section):
                 raise ValueError(
                     f"{where} must have {wanted} entries, one per weight layer, not {len(value)}"
                 )
+        feedback = self.dynamics.feedback_gains
+        if feedback is not None and len(feedback) != wanted - 1:
+            raise ValueError(
+                f"dynamics.feedback_gains must have {wanted - 1} entries, one per weight layer but "
+                f"the first, not {len(feedback)}"
+            )
         if self.n_synapses > _MOST_SYNAPSES:
             raise ValueError(
                 f"network must have at most {_MOST_SYNAPSES:,} synapses, not {self.n_synapses:,}"
@@ -560,6 +569,11 @@ class Params(_Section):
         """Bytes of a stored sample: each word padded to whole bytes, then the label."""
         return self.sample_words * ceil_div(self.sample_word_bits, 8) + 1
 
+    def feedback_gain(self, layer: int) -> int:
+        """Gain of what hidden layer ``layer`` receives from the layer above it."""
+        d = self.dynamics
+        return (d.feedback_gains or d.gains[1:])[layer - 1]
+
     # Bounds that widths follow from -----------------------------------------------------------
 
     @property
@@ -579,9 +593,10 @@ class Params(_Section):
     def margin_bound(self) -> int:
         """Greatest magnitude of any hidden neuron's potential minus its threshold."""
         gains = self.dynamics.gains
+        feedback = [self.feedback_gain(l) for l in range(1, self.depth)]
         fans = (self.fan_in, *self.sizes[1:])
         drives = [
-            gains[l] * fans[l] + gains[l + 1] * self.sizes[l + 2] for l in range(self.depth - 1)
+            gains[l] * fans[l] + feedback[l] * self.sizes[l + 2] for l in range(self.depth - 1)
         ]
         return max(drives) + abs(self.dynamics.hidden_threshold)
 

@@ -63,6 +63,8 @@ def random_params(rng: np.random.Generator) -> Params:
         "free_sweeps": pick(2, 5),
         "v0": int(rng.choice([0, 0, 100, 128, 256])),
     }
+    if rng.random() < 0.4:
+        dynamics["feedback_gains"] = [max(1, round(g * rng.uniform(0.3, 3))) for g in gains[1:]]
     if rng.random() < 0.3:
         dynamics["threshold"] = pick(-20, 60)
     if rng.random() < 0.6:

@@ -230,4 +230,4 @@ class DriveEngine(wiring.Component):
 
 def _reach(params: Params, neurons: int) -> int:
     """Greatest feedback of ``neurons`` active neurons of layer 2."""
-    return params.dynamics.gains[1] * neurons
+    return params.feedback_gain(1) * neurons

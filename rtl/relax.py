@@ -216,7 +216,7 @@ class RelaxEngine(wiring.Component):
         with m.If(self.visit):
             m.d.sync += result_index.eq(0)
         decided = complete[self._tree_latency + 2]
-        potential = port.margin + times(feedback, p.dynamics.gains[self._layer])
+        potential = port.margin + times(feedback, p.feedback_gain(self._layer))
         bit, before = Signal(), Signal()
         free_bit = Signal()
         if self._layer > 1:

@@ -321,6 +321,14 @@ REJECTED = [
         *("dynamics", "gains", [1, 2, 3]),
         "dynamics.gains must have 2 entries, one per weight layer, not 3",
     ),
+    (
+        *("dynamics", "feedback_gains", [3, 4]),
+        "dynamics.feedback_gains must have 1 entries, one per weight layer but the first, not 2",
+    ),
+    (
+        *("dynamics", "feedback_gains", [0]),
+        "dynamics.feedback_gains.0 must be at least 1, not 0",
+    ),
     ("dynamics", "gains", [1], "dynamics.gains must have at least 2 entries, not 1"),
     ("dynamics", "gains", [1, 0], "dynamics.gains.1 must be at least 1, not 0"),
     ("dynamics", "gains", [4097, 1], "dynamics.gains.0 must be at most 4096, not 4097"),
