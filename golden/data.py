@@ -24,12 +24,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import platformdirs
 
 from popflip.golden.lfsr import Lfsr
+
+if TYPE_CHECKING:
+    from popflip.golden.params import Network
 
 __all__ = [
     "DataError",
@@ -39,6 +42,7 @@ __all__ = [
     "draw_shifts",
     "encode",
     "fetch",
+    "input_of",
     "load",
     "shift_images",
 ]
@@ -575,6 +579,24 @@ def encode(images, thresholds):
     for plane, threshold in enumerate(thresholds):
         np.greater(pixels, threshold, out=bits[..., plane])
     return bits.reshape(*pixels.shape[:-1], -1)
+
+
+def input_of(network: "Network", images):
+    """Turn pixels into what a network sees: input bits, or the pixels if it takes 8 bits of them.
+
+    Parameters
+    ----------
+    network : popflip.golden.params.Network
+    images : ndarray of uint8, shape (..., height, width)
+
+    Returns
+    -------
+    ndarray of bool or uint8, shape (..., n_in)
+    """
+    if network.pixel_bits == 8:
+        images = _images(images)
+        return images.reshape(*images.shape[:-2], -1)
+    return encode(images, network.thresholds)
 
 
 def shift_images(images, dx, dy):

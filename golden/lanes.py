@@ -15,6 +15,7 @@ from numba.extending import intrinsic
 __all__ = [
     "LANES",
     "accumulate",
+    "accumulate_pixels",
     "add_scaled",
     "at_least",
     "count_where",
@@ -129,6 +130,27 @@ def accumulate(typing_context, latents, at, more, less, limit):
         return context.get_dummy_value()
 
     signature = types.void(latents, types.intp, types.uint64, types.uint64, types.int64)
+    return signature, generate
+
+
+@intrinsic
+def accumulate_pixels(typing_context, latents, at, pixels, start, step, limit):
+    """Add ``step`` times the pixels from ``start`` on, saturate at ``-+limit``."""
+
+    def generate(context, builder, signature, args):
+        pointer, vector = _pointer(context, builder, signature.args[0], args[0], args[1])
+        source, narrow = _pointer(context, builder, signature.args[2], args[2], args[3])
+        # Wide enough for any sum of two of either.
+        wide = ir.VectorType(ir.IntType(32), LANES)
+        value = builder.sext(_load(builder, pointer, vector), wide)
+        pixel = builder.sext(_load(builder, source, narrow), wide)
+        limit = _splat(builder, args[5], wide)
+        value = builder.add(value, builder.mul(pixel, _splat(builder, args[4], wide)))
+        value = _clamped(builder, value, builder.neg(limit), limit)
+        builder.store(builder.trunc(value, vector), pointer, align=1)
+        return context.get_dummy_value()
+
+    signature = types.void(latents, types.intp, pixels, types.intp, types.int64, types.int64)
     return signature, generate
 
 

@@ -171,16 +171,23 @@ class Model:
         Parameters
         ----------
         x : ndarray of bool, shape (batch, n_in)
+            Of uint8 for 8-bit pixels, here and wherever samples are taken.
 
         Returns
         -------
         ndarray of int32, shape (batch, n_1)
         """
         p = self.params
-        windows = self.value(x)[:, self._windows].swapaxes(0, 1)
+        pixels = p.network.pixel_bits == 8
+        # Sums of pixels times a gain may need more than 32 bits.
+        x = x.astype(np.int64) if pixels else self.value(x)
+        windows = x[:, self._windows].swapaxes(0, 1)
         rows = self._signed[0].reshape(p.positions, p.block, p.fan_in)
         dot = np.matmul(windows, rows.swapaxes(1, 2)).swapaxes(0, 1)
-        return p.dynamics.gains[0] * dot.reshape(len(x), -1) - p.dynamics.hidden_threshold
+        total = p.dynamics.gains[0] * dot.reshape(len(x), -1)
+        if pixels:
+            total = (total >> 8).astype(np.int32)
+        return total - p.dynamics.hidden_threshold
 
     def start(self, batch: int) -> State:
         """State before the first step.
@@ -350,7 +357,11 @@ class Model:
         # A row whose own neuron agrees at both ends has no contrast: its input is clamped.
         rows = np.flatnonzero(plus[0] != minus[0])
         seen = x[self._windows[rows // p.block]]
-        c = contrast(code, plus[0][rows, None], seen, minus[0][rows, None], seen)
+        if p.network.pixel_bits == 8:
+            step = plus[0][rows].astype(np.int16) - minus[0][rows]
+            c = step[:, None] * seen
+        else:
+            c = contrast(code, plus[0][rows, None], seen, minus[0][rows, None], seen)
         self.latents[0][rows] = accumulate(self.latents[0][rows], c, limit)
         for layer in range(1, p.depth):
             i, j = layer - 1, layer

@@ -60,6 +60,10 @@ class Network(_Section):
         Height and width of the input image in pixels, 1 to 1024 each.
     thresholds : tuple of int
         One input bit per pixel and threshold: 1 where the pixel (0 to 255) is above it.
+    pixel_bits : {1, 8}
+        With 8, neurons of layer 1 see the pixels themselves, as 1/256 of an active bit each, and
+        there are no thresholds. Latents and tau of weight layer 0 then count in 1/256 too. In
+        software only, with the ``heaviside`` code.
     first : {"dense", "local"}
         Whether a neuron of the first hidden layer sees every input bit or a square window.
     window, stride, features : int
@@ -75,6 +79,7 @@ class Network(_Section):
     thresholds: Annotated[
         tuple[Annotated[int, Field(ge=0, le=254)], ...], Field(min_length=1, max_length=8)
     ] = (127,)
+    pixel_bits: Literal[1, 8] = 1
     first: Literal["dense", "local"] = "dense"
     window: Natural = 0
     stride: Annotated[int, Field(ge=0, le=1024)] = 0
@@ -85,6 +90,10 @@ class Network(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Network":
+        if self.pixel_bits == 8 and len(self.thresholds) > 1:
+            raise ValueError(
+                f"thresholds must be left out for 8-bit pixels, not {list(self.thresholds)}"
+            )
         local = {"window": self.window, "stride": self.stride, "features": self.features}
         if self.first == "local":
             for name, value in local.items():
@@ -423,6 +432,10 @@ class Params(_Section):
                 raise ValueError(
                     f"{where} must have {wanted} entries, one per weight layer, not {len(value)}"
                 )
+        if self.network.pixel_bits == 8 and self.dynamics.code != "heaviside":
+            raise ValueError(
+                f"dynamics.code must be 'heaviside' for 8-bit pixels, not {self.dynamics.code!r}"
+            )
         feedback = self.dynamics.feedback_gains
         if feedback is not None and len(feedback) != wanted - 1:
             raise ValueError(
@@ -477,7 +490,7 @@ class Params(_Section):
 
     @property
     def n_in(self) -> int:
-        """Input bits; bit ``pixel * planes + plane``, pixels row by row."""
+        """Input bits; bit ``pixel * planes + plane``, pixels row by row. Or 8-bit pixels."""
         height, width = self.network.image
         return height * width * self.planes
 

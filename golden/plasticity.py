@@ -37,6 +37,7 @@ def accumulate(latents, c, latent_max):
     ----------
     latents : ndarray of int16, shape (...)
     c : ndarray of int8, shape (...)
+        Of int16 for 8-bit pixels.
     latent_max : int
         S, at least 1.
 

@@ -23,7 +23,7 @@ from typing import Annotated, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from popflip.golden.data import Dataset, draw_shifts, encode, shift_images
+from popflip.golden.data import Dataset, draw_shifts, input_of, shift_images
 from popflip.golden.lfsr import Lfsr
 from popflip.golden.model import Model, Report
 from popflip.golden.params import Params, ParamsError, ceil_div
@@ -297,14 +297,13 @@ class Trainer:
             state = int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0])
             dx, dy = draw_shifts(Lfsr(state or 1), self.samples, self.params.learning.shift)
             images = shift_images(images, dx, dy)
-        return encode(images, self.params.network.thresholds), self.data.train_labels[order]
+        return input_of(self.params.network, images), self.data.train_labels[order]
 
     def test_set(self) -> tuple[np.ndarray, np.ndarray]:
         """Input bits and labels of the test samples."""
         images = self.data.test_images[: self.test_samples]
-        return encode(images, self.params.network.thresholds), self.data.test_labels[
-            : self.test_samples
-        ]
+        labels = self.data.test_labels[: self.test_samples]
+        return input_of(self.params.network, images), labels
 
     # The loop -------------------------------------------------------------------------------
 

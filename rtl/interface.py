@@ -16,12 +16,16 @@ def check_hardware(params: Params) -> None:
     Raises
     ------
     ValueError
-        For ``leaky`` dynamics, for more regions or longer ones than a command can name, and for
-        words that do not fit a frame of the host link.
+        For ``leaky`` dynamics, for 8-bit pixels, for more regions or longer ones than a command
+        can name, and for words that do not fit a frame of the host link.
     """
     if params.dynamics.kind != "sweeps":
         raise ValueError(
             f"dynamics.kind must be 'sweeps' in hardware, not {params.dynamics.kind!r}"
+        )
+    if params.network.pixel_bits != 1:
+        raise ValueError(
+            f"network.pixel_bits must be 1 in hardware, not {params.network.pixel_bits}"
         )
     regions, most = memory_map(params), MAX_PAYLOAD - FILL.size
     if len(regions) > 16:

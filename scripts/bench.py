@@ -4,7 +4,7 @@ import statistics
 import time
 from pathlib import Path
 
-from popflip.golden.data import Dataset, encode
+from popflip.golden.data import Dataset, input_of
 from popflip.golden.engine import FastMachine, most_threads
 from popflip.golden.params import Params
 from popflip.golden.trainer import initial_state
@@ -83,7 +83,7 @@ def bench_engine(dataset: Dataset, samples: int, seed: int, out: Path | None = N
             display.show("engine", len(rows), len(plan), params.name)
             machine = FastMachine(params, threads)
             machine.write_state(initial_state(params, seed))
-            x = encode(dataset.train_images, params.network.thresholds)
+            x = input_of(params.network, dataset.train_images)
             machine.load(x, dataset.train_labels)
             machine.train(0, min(WARM_UP, most), True)
             took = []

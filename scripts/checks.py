@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from popflip.golden.cycles import CycleModel, StageCycles
-from popflip.golden.data import Dataset, encode
+from popflip.golden.data import Dataset, input_of
 from popflip.golden.model import Model, Report
 from popflip.golden.params import Params
 from popflip.golden.trainer import GoldenMachine, NetworkState, Trainer, differences
@@ -135,7 +135,7 @@ def verify_board(
                     replay.poll()
             state = machine.read_state()
             tests = min(PREDICTIONS, len(dataset.test_labels))
-            tested = encode(dataset.test_images[:tests], params.network.thresholds)
+            tested = input_of(params.network, dataset.test_images[:tests])
             machine.load(tested, dataset.test_labels[:tests])
             _, predictions = machine.infer(0, tests)
             while not replay.over:

@@ -466,17 +466,18 @@ def data(
 @_verb(
     "popflip sweep --vary learning.beta=1..6 --vary learning.tau.0=6..40:log --trials 50",
     "popflip sweep --vary learning.latent_bits=5,6,7,8 --grid --seeds 3 --epochs 5",
+    "popflip sweep --preset ecp5-85f --epochs 60 --seeds 5 --validation 0",
     "popflip sweep --vary dynamics.gains=[20,8],[26,9] --scheduler tcp://10.0.0.1:8786",
 )
 def sweep(
     vary: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             help="A parameter and its values: SECTION.NAME=A,B,C or =LOW..HIGH or =LOW..HIGH:log. "
             "An entry of an array is SECTION.NAME.0. Several times.",
             metavar="AXIS",
         ),
-    ],
+    ] = None,
     preset: Preset = None,
     config: Config = None,
     trials: Annotated[int, typer.Option(help="In all, with those before a resumption.")] = 20,
@@ -484,7 +485,10 @@ def sweep(
     seeds: Annotated[int, typer.Option(help="Trainings of each trial; their mean counts.")] = 1,
     samples: Annotated[int | None, typer.Option(help="Training images per epoch.")] = None,
     validation: Annotated[
-        int, typer.Option(help="Training images, the last so many, that judge instead.")
+        int,
+        typer.Option(
+            help="Training images, the last so many, that judge instead. 0: the test set does."
+        ),
     ] = 10000,
     grid: Annotated[
         bool, typer.Option("--grid", help="Try every combination of choices, once.")
@@ -504,8 +508,10 @@ def sweep(
 ):
     """Search parameters: train many networks with the fast engine, side by side.
 
-    The last training images judge; the test set is not touched. Called again with the same
-    options it goes on where it ended. Results are one table and one picture.
+    The last training images judge; the test set is not touched, unless --validation is 0: to
+    report what was chosen. Called again with the same options it goes on where it ended. Results
+    are one table and one picture. Without --vary one network is trained, as often as there are
+    seeds.
     """
     from popflip.scripts.session import DEFAULT_PRESET, choose_data, choose_params
     from popflip.scripts.show import show_sweep
@@ -514,7 +520,7 @@ def sweep(
 
     params = choose_params(preset, config) or choose_params(DEFAULT_PRESET, None)
     assert params is not None
-    axes = tuple(Axis.parse(text) for text in vary)
+    axes = tuple(Axis.parse(text) for text in vary or ())
     out = out or Path("runs") / f"sweep-{params.name}"
     _, source = choose_data(data)
     prepare_folder(out)
@@ -524,6 +530,35 @@ def sweep(
     )  # fmt: skip
     report = run_sweep(plan)
     _print_json(report) if as_json else show_sweep(report)
+
+
+@_verb("popflip ablate", "popflip ablate --epochs 20 --seeds 5 --page ablations.md")
+def ablate(
+    epochs: Annotated[int, typer.Option(help="Of each training.")] = 5,
+    seeds: Annotated[int, typer.Option(help="Trainings of each setting.")] = 3,
+    data: Data = None,
+    workers: Annotated[int, typer.Option(help="Processes on this computer.")] = 2,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the sweeps, to go on with.", metavar="DIR")
+    ] = Path("runs/ablations"),
+    page: Annotated[
+        Path, typer.Option(help="Page to write; its plots go beside it.", metavar="MD")
+    ] = Path("docs/ablations.md"),
+    as_json: Json = False,
+):
+    """Vary the settings of a small network one by one, and write a page with what they are worth.
+
+    Half an hour on two cores; called again it goes on where it ended.
+    """
+    from popflip.scripts.ablations import run_ablations
+    from popflip.scripts.session import choose_data
+    from popflip.scripts.training import prepare_folder
+
+    _, source = choose_data(data)
+    for folder in (out, page.parent):
+        prepare_folder(folder)
+    report = run_ablations(source, out, page, epochs, seeds, workers)
+    _print_json(report) if as_json else typer.echo(f"written: {report['page']}")
 
 
 @_verb("popflip bench engine", "popflip bench engine --samples 60000 --json > engine.json")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from popflip.golden.data import Dataset, encode
+from popflip.golden.data import Dataset, input_of
 from popflip.golden.model import Report
 from popflip.golden.params import Params
 from popflip.golden.trainer import Machine, NetworkState, check_data, write_atomically
@@ -93,7 +93,7 @@ def infer(
             raise ValueError(f"predictions must be a file, not the folder {table}")
         prepare_folder(table.parent)
     labels = dataset.test_labels[:samples]
-    x = encode(dataset.test_images[:samples], params.network.thresholds)
+    x = input_of(params.network, dataset.test_images[:samples])
     # Zeros are sent faster than what was learned, and inference does not look at them.
     blank = NetworkState(state.weights, [np.zeros_like(m) for m in state.latents], state.sign_state)
     with open_machine(params, target) as machine:

@@ -291,8 +291,8 @@ def engine_speed(rows: list[dict]) -> Figure:
     return figure
 
 
-def sweep_results(rows: list[dict], names: list[str]) -> Figure:
-    """Draw the validation error of all trials against each parameter that was varied.
+def sweep_results(rows: list[dict], names: list[str], judge: str) -> Figure:
+    """Draw the error of all trials against each parameter that was varied.
 
     Parameters
     ----------
@@ -300,13 +300,15 @@ def sweep_results(rows: list[dict], names: list[str]) -> Figure:
         Of :func:`popflip.scripts.sweep.run_sweep`, the best first.
     names : list of str
         Of the parameters.
+    judge : str
+        What the errors are of.
     """
     across = min(3, len(names))
     down = ceil_div(len(names), across)
     figure = Figure(figsize=(3.6 * across + 0.6, 3.1 * down + 0.5), layout="constrained")
-    figure.suptitle("Validation error in percent, by trial", color=INK, fontweight="bold")
+    figure.suptitle(f"Error in percent on {judge}", color=INK, fontweight="bold")
     grid = figure.subplots(down, across, squeeze=False).ravel()
-    errors = [row["validation_error"] for row in rows]
+    errors = [row["error"] for row in rows]
     for axes, name in zip(grid, names, strict=False):
         values = [row[name] for row in rows]
         _dress(axes, name, "percent")

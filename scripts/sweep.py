@@ -3,7 +3,7 @@
 Optuna chooses what to try next and remembers all that was tried; Dask runs the trials, on processes
 of this computer or on a cluster, and outlives those of its workers that do not survive theirs. Each
 trial trains on all but the last training images and is judged by those: the test set is not
-touched.
+touched, unless it is asked for, to report what was chosen.
 """
 
 import csv
@@ -123,6 +123,7 @@ class Sweep:
     params : Params
         What the axes do not name.
     axes : tuple of Axis
+        None for one trial of the parameters as they are.
     source : str
         The data set's name or folder; workers load it themselves.
     out : Path
@@ -134,7 +135,8 @@ class Sweep:
     seeds : int
         Trainings of each trial, with seeds 1, 2, ...; it is judged by their mean.
     validation : int
-        Images at the end of the training set that judge instead of teaching.
+        Images at the end of the training set that judge instead of teaching. With 0 all teach, and
+        the test set judges.
     samples : int, optional
         Training images per epoch; all but those if left out.
     grid : bool
@@ -164,7 +166,16 @@ class Sweep:
     @property
     def wanted(self) -> int:
         """Trials in all: of a grid, its points."""
-        return math.prod(len(axis.choices) for axis in self.axes) if self.grid else self.trials
+        if self.grid or not self.axes:
+            return math.prod(len(axis.choices) for axis in self.axes)
+        return self.trials
+
+    @property
+    def judge(self) -> str:
+        """What the errors are of."""
+        if self.validation:
+            return f"the last {self.validation:,} training images"
+        return "the test set"
 
 
 def _choices(text: str) -> tuple:
@@ -188,21 +199,23 @@ def train_once(tree: dict, source: str, sweep: dict, seed: int) -> dict:
     Returns
     -------
     dict
-        ``error`` and ``first_error``, in percent of the validation images, after the last and
+        ``error`` and ``first_error``, in percent of the images that judge, after the last and
         after the first epoch, and ``train_error`` of the last.
     """
-    params, whole = Params.build(tree), data.load(source)
+    params, dataset = Params.build(tree), data.load(source)
     kept = sweep["validation"]
-    split = replace(
-        whole,
-        train_images=whole.train_images[:-kept],
-        train_labels=whole.train_labels[:-kept],
-        test_images=whole.train_images[-kept:],
-        test_labels=whole.train_labels[-kept:],
-    )
+    if kept:
+        images, labels = dataset.train_images, dataset.train_labels
+        dataset = replace(
+            dataset,
+            train_images=images[:-kept],
+            train_labels=labels[:-kept],
+            test_images=images[-kept:],
+            test_labels=labels[-kept:],
+        )
     # One thread: the trials themselves run side by side.
     machine = FastMachine(params, threads=1)
-    trainer = Trainer(params, split, machine, seed=seed, samples=sweep["samples"])
+    trainer = Trainer(params, dataset, machine, seed=seed, samples=sweep["samples"])
     trainer.run(sweep["epochs"])
     first, last = trainer.history[0], trainer.history[-1]
     return {
@@ -234,11 +247,9 @@ def run_sweep(sweep: Sweep) -> dict:
 
 
 def _check(sweep: Sweep) -> None:
-    for name in ("trials", "epochs", "seeds", "workers", "validation"):
+    for name in ("trials", "epochs", "seeds", "workers"):
         if getattr(sweep, name) < 1:
             raise ValueError(f"{name} must be at least 1, not {getattr(sweep, name)}")
-    if not sweep.axes:
-        raise ValueError("vary must name at least 1 parameter")
     names = [axis.name for axis in sweep.axes]
     if len({*names}) < len(names):
         raise ValueError("vary must name each parameter once")
@@ -247,8 +258,8 @@ def _check(sweep: Sweep) -> None:
     for axis in sweep.axes:
         axis.put(sweep.params.model_dump(mode="json"), 1)
     most = len(data.load(sweep.source).train_labels) - 1
-    if sweep.validation > most:
-        raise ValueError(f"validation must be 1 to {most}, not {sweep.validation}")
+    if not 0 <= sweep.validation <= most:
+        raise ValueError(f"validation must be 0 to {most}, not {sweep.validation}")
 
 
 def _study(sweep: Sweep) -> optuna.Study:
@@ -274,7 +285,7 @@ def _study(sweep: Sweep) -> optuna.Study:
     study.set_user_attr("sweep", described)
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
-    if sweep.grid:
+    if sweep.grid or not sweep.axes:
         tried = study.get_trials(
             states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.WAITING)
         )
@@ -292,7 +303,10 @@ def _connect(sweep: Sweep) -> Client:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if sweep.scheduler is None:
         return Client(
-            n_workers=sweep.workers, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=sweep.workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",
         )
     try:
         return Client(sweep.scheduler, timeout=10)
@@ -320,7 +334,9 @@ def _run(sweep: Sweep, study: optuna.Study, display: Display) -> None:
             """Submit one more trial; False if there are no more."""
             refused = ""
             for _ in range(1000):
-                if sweep.grid and not study.get_trials(states=(TrialState.WAITING,)):
+                if (sweep.grid or not sweep.axes) and not study.get_trials(
+                    states=(TrialState.WAITING,)
+                ):
                     return False
                 trial = study.ask()
                 tree = sweep.params.model_dump(mode="json")
@@ -380,6 +396,11 @@ def _tell(study: optuna.Study, trial: optuna.Trial, results: list[dict]) -> None
     study.tell(trial, statistics.mean(result["error"] for result in results))
 
 
+def _spread(errors: list[float]) -> float:
+    """Standard deviation of the seeds' errors; 0 of a single one."""
+    return round(statistics.stdev(errors), 4) if len(errors) > 1 else 0.0
+
+
 def _best(study: optuna.Study) -> str:
     ended = study.get_trials(states=(TrialState.COMPLETE,), deepcopy=False)
     return f"best {min(t.value or 0.0 for t in ended):.2f} %" if ended else ""
@@ -389,19 +410,20 @@ def _report(sweep: Sweep, study: optuna.Study) -> dict:
     """Write the table and the picture, and return the report."""
     rows = []
     for trial in study.get_trials(states=(TrialState.COMPLETE,)):
-        errors = trial.user_attrs["error"]
+        found = trial.user_attrs
         rows.append({
             "trial": trial.number,
-            "validation_error": round(statistics.mean(errors), 4),
-            "spread": round(statistics.pstdev(errors), 4),
-            "first_epoch_error": round(statistics.mean(trial.user_attrs["first_error"]), 4),
-            "train_error": round(statistics.mean(trial.user_attrs["train_error"]), 4),
+            "error": round(statistics.mean(found["error"]), 4),
+            "spread": _spread(found["error"]),
+            "first_epoch_error": round(statistics.mean(found["first_error"]), 4),
+            "first_epoch_spread": _spread(found["first_error"]),
+            "train_error": round(statistics.mean(found["train_error"]), 4),
             **{
                 a.name: json.loads(trial.params[a.name]) if a.choices else trial.params[a.name]
                 for a in sweep.axes
             },
         })
-    rows.sort(key=lambda row: (row["validation_error"], row["trial"]))
+    rows.sort(key=lambda row: (row["error"], row["trial"]))
     files = {}
     if rows:
         text = io.StringIO()
@@ -409,8 +431,12 @@ def _report(sweep: Sweep, study: optuna.Study) -> dict:
         writer.writeheader()
         writer.writerows(rows)
         write_atomically(sweep.out / "sweep.csv", text.getvalue().encode())
-        plots.save(plots.sweep_results(rows, [a.name for a in sweep.axes]), sweep.out / "sweep.png")
-        files = {"table": str(sweep.out / "sweep.csv"), "picture": str(sweep.out / "sweep.png")}
+        files["table"] = str(sweep.out / "sweep.csv")
+    varied = [axis.name for axis in sweep.axes if len(axis.choices) != 1]
+    if rows and varied:
+        figure = plots.sweep_results(rows, varied, sweep.judge)
+        plots.save(figure, sweep.out / "sweep.png")
+        files["picture"] = str(sweep.out / "sweep.png")
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
     report = {
         "verb": "sweep",
@@ -418,7 +444,7 @@ def _report(sweep: Sweep, study: optuna.Study) -> dict:
         "data": sweep.source,
         "epochs": sweep.epochs,
         "seeds": sweep.seeds,
-        "validation": sweep.validation,
+        "judge": sweep.judge,
         "complete": states.count(TrialState.COMPLETE),
         "failed": states.count(TrialState.FAIL),
         "refused": states.count(TrialState.PRUNED),

@@ -111,3 +111,40 @@ def test_a_synapse_takes_at_most_three_bytes():
         for bits in (8, 16):
             params = Params.load(preset).replace(learning={"latent_bits": bits})
             assert FastMachine(params).n_bytes <= 3 * params.n_synapses
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    leaky=st.booleans(),
+    batch=st.sampled_from([1, 3, 16]),
+    bits=st.integers(8, 16),
+    threads=st.integers(1, most_threads()),
+)
+@settings(max_examples=40, deadline=None)
+def test_random_networks_of_8_bit_pixels(seed, leaky, batch, bits, threads):
+    rng = np.random.default_rng(seed)
+    drawn = random_params(rng)
+    params = drawn.replace(
+        network={"pixel_bits": 8, "thresholds": [127]},
+        dynamics={"code": "heaviside", "kind": "leaky" if leaky else "sweeps"},
+        learning={"batch": batch, "latent_bits": bits, "tau": [40, *drawn.learning.tau[1:]]},
+        machine={"row_lanes": 1, "latent_lanes": [1] * drawn.depth},
+    )
+    x = rng.integers(0, 256, (50, params.n_in), dtype=np.uint8)
+    labels = rng.integers(0, params.network.classes, 50)
+    agree(params, x, labels, [(7, False), (43, True)], threads, seed)
+
+
+@pytest.mark.parametrize("preset", ["dense-wide", "local-small"])
+def test_real_pixels_of_8_bits(preset):
+    params = Params.load(preset).replace(
+        network={"pixel_bits": 8},
+        learning={"batch": 16, "latent_bits": 16, "tau": [256, 2]},
+    )
+    mnist = data.load("mnist")
+    x = data.input_of(params.network, mnist.train_images[:600])
+    labels = mnist.train_labels[:600].astype(int)
+    agree(params, x, labels, [(600, True)], most_threads())
+    machine = FastMachine(params)
+    machine.load(x, labels)
+    assert all(machine.train(0, 600, True).flips)

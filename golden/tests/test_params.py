@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from popflip.golden.params import Params, ParamsError, Synapses, ceil_div, preset_names
 
-PRESETS = ["dense-wide", "local-large-wide", "local-small"]
+PRESETS = ["dense-wide", "ecp5-85f", "ice40up5k", "local-large-wide", "local-small"]
 
 
 def local():
@@ -527,10 +527,7 @@ def test_trees_that_describe_no_machine(tree, message):
 def test_unknown_presets(source):
     with pytest.raises(ParamsError) as caught:
         Params.load(source)
-    message = (
-        "preset must be one of dense-wide, local-large-wide, local-small or a .toml file, "
-        f"not {source!r}"
-    )
+    message = f"preset must be one of {', '.join(PRESETS)} or a .toml file, not {source!r}"
     assert str(caught.value) == message
 
 

@@ -50,7 +50,7 @@ def test_a_search_goes_on_where_it_ended(folder, tmp_path):
     with open(tmp_path / "sweep.csv") as file:
         table = list(csv.DictReader(file))
     assert [int(row["trial"]) for row in table] == [row["trial"] for row in second["rows"]]
-    errors = [row["validation_error"] for row in second["rows"]]
+    errors = [row["error"] for row in second["rows"]]
     assert errors == sorted(errors)
     assert imread(tmp_path / "sweep.png").shape[2] == 4
 

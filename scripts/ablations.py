@@ -1,0 +1,149 @@
+"""Ablations: what each setting of the learning is worth, one varied at a time.
+
+Each is a sweep over a grid (:mod:`popflip.scripts.sweep`), judged by the last training images. What
+they come to is written as one page, with its plots and the commands that repeat them.
+"""
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from popflip.golden.params import Params
+from popflip.golden.trainer import write_atomically
+from popflip.scripts.console import say
+from popflip.scripts.sweep import Axis, Sweep, run_sweep
+
+__all__ = ["ABLATIONS", "BASE", "run_ablations"]
+
+#: The preset that all of them vary.
+BASE = "ice40up5k"
+
+
+class Ablation(NamedTuple):
+    """One question; ``vary`` is what ``popflip sweep --vary`` takes."""
+
+    name: str
+    title: str
+    vary: tuple[str, ...]
+
+
+ABLATIONS = (
+    Ablation(
+        "latent-bits",
+        "Width of the latent accumulators (16 bits: unbounded), with a tau that fits all of them",
+        ("learning.latent_bits=3,4,5,6,7,8,16", "learning.tau=[3,3]"),
+    ),
+    Ablation(
+        "latent-bits-tau",
+        "The same with the preset's flip thresholds",
+        ("learning.latent_bits=5,6,7,8,16",),
+    ),
+    Ablation("tau-hidden", "Flip threshold of layer 0", ("learning.tau.0=2,4,7,14,28,56",)),
+    Ablation("tau-output", "Flip threshold of layer 1", ("learning.tau.1=1,3,6,12,24",)),
+    Ablation("tau-growth", "Growth of tau per epoch", ("learning.tau_growth=0,4,10,20",)),
+    Ablation("batch", "Samples between flips", ("learning.batch=1,16,64",)),
+    Ablation("free-sweeps", "T, sweeps of the free phase", ("dynamics.free_sweeps=1,2,3,5",)),
+    Ablation("nudged-sweeps", "K, of the nudged phases", ("learning.nudged_sweeps=1,2,4,6",)),
+    Ablation("nudging", "Signs of beta", ("learning.nudging=centered,random-sign,positive",)),
+    Ablation("beta", "Nudge strength", ("learning.beta=1,2,4,8",)),
+    Ablation(
+        "copies",
+        "Output neurons per class, each with half the preset's feedback gain",
+        ("network.copies=1,2,4,8", "dynamics.feedback_gains=[14]"),
+    ),
+    Ablation(
+        "feedback",
+        "Feedback gain of a single output neuron per class",
+        ("dynamics.feedback_gains.0=7,14,28,56,112",),
+    ),
+    Ablation(
+        "leaky",
+        "The paper's leaky dynamics, T = 20 and K = 10, by its gains",
+        (
+            "dynamics.gains=[4,2],[8,4],[15,7],[30,14]",
+            "dynamics.kind=leaky",
+            "dynamics.free_sweeps=20",
+            "learning.nudged_sweeps=10",
+        ),
+    ),
+    Ablation("hidden", "Hidden neurons per window", ("network.features=4,8,16,31,62",)),
+    Ablation(
+        "thresholds",
+        "Pixel thresholds",
+        ("network.thresholds=[127],[85,170],[64,127,191],[50,110,170,220]",),
+    ),
+    Ablation("shift", "Shifts of training images, in pixels", ("learning.shift=0,1,2",)),
+)
+
+
+def run_ablations(
+    source: str, work: Path, page: Path, epochs: int, seeds: int, workers: int
+) -> dict:
+    """Run what is left to run of all ablations, and write the page.
+
+    Parameters
+    ----------
+    source : str
+        The data set's name or folder.
+    work : Path
+        Folder of the sweeps, which a later call goes on with.
+    page : Path
+        Markdown; its plots go to a folder of its name beside it.
+    epochs, seeds, workers : int
+        As in :class:`popflip.scripts.sweep.Sweep`.
+
+    Returns
+    -------
+    dict
+        What ``--json`` prints: the reports of the sweeps.
+    """
+    base, reports, parts = Params.load(BASE), [], []
+    pictures = page.with_suffix("")
+    pictures.mkdir(parents=True, exist_ok=True)
+    for number, (name, title, vary) in enumerate(ABLATIONS, 1):
+        say(f"{number} of {len(ABLATIONS)}: {title}")
+        axes = tuple(map(Axis.parse, vary))
+        plan = Sweep(
+            base, axes, source, work / name, epochs=epochs, seeds=seeds, grid=True, workers=workers
+        )
+        report = run_sweep(plan)
+        shutil.copyfile(report["files"]["picture"], pictures / f"{name}.png")
+        options = " ".join(f"--vary '{text}'" for text in vary)
+        command = (
+            f"popflip sweep --preset {BASE} {options} --grid --epochs {epochs} --seeds {seeds}"
+        )
+        varied = [axis.name for axis in axes if len(axis.choices) > 1]
+        parts.append(
+            _section(title, command, report["rows"], varied, f"{pictures.name}/{name}.png")
+        )
+        reports.append({"name": name, "title": title, "command": command, **report})
+    intro = f"""# Ablations
+
+Written by `popflip ablate --epochs {epochs} --seeds {seeds}`. Each table varies one setting of the
+preset `{BASE}` ({base.n_synapses:,} synapses), and what its command names besides. Networks learn
+for {epochs} epochs, with seeds 1 to {seeds}, from all training images of {source} but the last
+10,000, which judge; the test set is not touched. Errors are percentages after the last epoch, mean
+and standard deviation over the seeds: differences below these mean nothing.
+"""
+    write_atomically(page, "\n".join([intro, *parts]).encode())
+    return {"verb": "ablate", "page": str(page), "reports": reports}
+
+
+def _section(title, command, rows, varied, picture) -> str:
+    """Markdown of one ablation."""
+    names = [name.split(".", 1)[1] for name in varied]
+    lines = [f"## {title}", "", "```", command, "```", "", f"![{title}]({picture})", ""]
+    lines.append("| " + " | ".join([*names, "error", "first epoch", "training error"]) + " |")
+    lines.append("|" + "---|" * (len(names) + 3))
+    for row in sorted(rows, key=lambda row: [_order(row[name]) for name in varied]):
+        cells = [str(row[name]) for name in varied]
+        cells.append(f"{row['error']:.2f} ± {row['spread']:.2f}")
+        cells.append(f"{row['first_epoch_error']:.2f} ± {row['first_epoch_spread']:.2f}")
+        cells.append(f"{row['train_error']:.2f}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _order(value):
+    """Numbers by size, anything else as it is written."""
+    return (0, value, "") if isinstance(value, int | float) else (1, 0, str(value))
