@@ -810,3 +810,32 @@ def test_reports_add_up():
     total += Report(3, 2, 1, [4, 5], {"drive": 6, "total": 7})
     total += Report(10, 20, 30, [40, 50], {"drive": 60, "free": 1, "total": 70})
     assert total == Report(13, 22, 31, [44, 55], {"drive": 66, "free": 1, "total": 77})
+
+
+def test_8_bit_pixels_count_by_their_value():
+    params = Params.build({
+        "network": {
+            "image": [4, 4], "first": "local", "window": 3, "stride": 1, "features": 2,
+            "classes": 2, "pixel_bits": 8,
+        },
+        "dynamics": {"gains": [60, 90]},
+        "learning": {"batch": 50, "latent_bits": 12, "tau": [900, 9]},
+        "machine": {"row_lanes": 1, "relax_lanes": 1, "latent_lanes": [1, 1]},
+    })  # fmt: skip
+    rng = np.random.default_rng(8)
+    model = Model(params, random_weights(params, rng))
+    x = rng.integers(0, 256, (40, 16), dtype=np.uint8)
+    _, found = model.train(x, rng.integers(0, 2, 40))
+    latents, moved = np.zeros((8, 9), int), 0
+    for sample, image in enumerate(x.tolist()):
+        for neuron in range(8):
+            top, left = divmod(neuron // 2, 2)
+            seen = [image[4 * (top + r) + left + c] for r in range(3) for c in range(3)]
+            signs = [1 if w else -1 for w in model.weights[0][neuron]]
+            total = sum(w * p for w, p in zip(signs, seen, strict=True))
+            assert found.drive[sample, neuron] == 60 * total // 256 - 128
+            step = int(found.plus[0][sample, neuron]) - int(found.minus[0][sample, neuron])
+            moved += step != 0
+            latents[neuron] = np.clip(latents[neuron] + step * np.array(seen), -2047, 2047)
+    assert moved
+    assert model.latents[0].tolist() == latents.tolist()

@@ -312,6 +312,7 @@ REJECTED = [
     ("network", "classes", True, "network.classes must be a valid integer, not True"),
     ("network", "copies", 0, "network.copies must be at least 1, not 0"),
     ("network", "colour", 3, "network.colour is not a parameter"),
+    ("network", "pixel_bits", 4, "network.pixel_bits must be 1 or 8, not 4"),
     # dynamics
     ("dynamics", "code", "relu", "dynamics.code must be 'heaviside' or 'sign', not 'relu'"),
     ("dynamics", "kind", "fast", "dynamics.kind must be 'sweeps' or 'leaky', not 'fast'"),
@@ -554,3 +555,14 @@ def test_a_file_that_is_not_toml(tmp_path):
         Params.load(path)
     message = "Expected ']' at the end of a table declaration (at end of document)"
     assert str(caught.value) == f"{path} is not valid TOML: {message}"
+
+
+def test_8_bit_pixels_have_neither_thresholds_nor_signs():
+    base = Params.load("local-small").replace(network={"pixel_bits": 8})
+    assert base.n_in == 784
+    line = r"network: thresholds must be left out for 8-bit pixels, not \[85, 170\]"
+    with pytest.raises(ParamsError, match=line):
+        base.replace(network={"thresholds": [85, 170]})
+    line = "dynamics.code must be 'heaviside' for 8-bit pixels, not 'sign'"
+    with pytest.raises(ParamsError, match=line):
+        base.replace(dynamics={"code": "sign"})

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -14,7 +15,10 @@ import psutil
 import pytest
 from matplotlib.image import imread
 
-from popflip.golden.params import ParamsError
+from popflip.golden import data
+from popflip.golden.engine import FastMachine
+from popflip.golden.params import Params, ParamsError
+from popflip.golden.trainer import Trainer
 from popflip.scripts.sweep import Axis
 
 # Workers import, and the engine is compiled if no other test came before.
@@ -25,7 +29,7 @@ def command(folder, out, *options):
     return [
         sys.executable, "-m", "popflip.scripts.cli", "sweep",
         "--config", str(folder / "batches.toml"),
-        "--data", str(folder), "--validation", "100", "--out", str(out), *map(str, options),
+        "--data", str(folder), "--out", str(out), "--validation", "100", *map(str, options),
     ]  # fmt: skip
 
 
@@ -67,6 +71,24 @@ def test_a_grid_tries_every_combination_once(folder, tmp_path):
     assert report["complete"] == len(report["rows"]) == len(tried) == 4
     again = sweep(folder, tmp_path, *axes, "--grid", "--seeds", 2)
     assert again["rows"] == report["rows"]
+
+
+def test_one_network_with_several_seeds_on_the_test_set(folder, tmp_path):
+    report = sweep(folder, tmp_path, "--seeds", 3, "--validation", 0, "--epochs", 2)
+    assert report["complete"] == len(report["rows"]) == 1
+    assert report["judge"] == "the test set"
+    assert set(report["files"]) == {"table"}
+    errors = [train(folder, seed).history[-1].test_error for seed in (1, 2, 3)]
+    row = report["rows"][0]
+    assert row["error"] == pytest.approx(statistics.mean(errors), abs=1e-3)
+    assert row["spread"] == pytest.approx(statistics.stdev(errors), abs=1e-3)
+
+
+def train(folder, seed):
+    params = Params.load(folder / "batches.toml")
+    trainer = Trainer(params, data.load(str(folder)), FastMachine(params, 1), seed=seed)
+    trainer.run(2)
+    return trainer
 
 
 def test_networks_that_cannot_be_are_left_out(folder, tmp_path):
