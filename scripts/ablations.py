@@ -77,7 +77,13 @@ ABLATIONS = (
 
 
 def run_ablations(
-    source: str, work: Path, page: Path, epochs: int, seeds: int, workers: int
+    source: str,
+    work: Path,
+    page: Path,
+    epochs: int,
+    seeds: int,
+    workers: int,
+    validation: int = 10000,
 ) -> dict:
     """Run what is left to run of all ablations, and write the page.
 
@@ -89,7 +95,7 @@ def run_ablations(
         Folder of the sweeps, which a later call goes on with.
     page : Path
         Markdown; its plots go to a folder of its name beside it.
-    epochs, seeds, workers : int
+    epochs, seeds, workers, validation : int
         As in :class:`popflip.scripts.sweep.Sweep`.
 
     Returns
@@ -104,7 +110,15 @@ def run_ablations(
         say(f"{number} of {len(ABLATIONS)}: {title}")
         axes = tuple(map(Axis.parse, vary))
         plan = Sweep(
-            base, axes, source, work / name, epochs=epochs, seeds=seeds, grid=True, workers=workers
+            base,
+            axes,
+            source,
+            work / name,
+            epochs=epochs,
+            seeds=seeds,
+            validation=validation,
+            grid=True,
+            workers=workers,
         )
         report = run_sweep(plan)
         shutil.copyfile(report["files"]["picture"], pictures / f"{name}.png")
@@ -122,8 +136,8 @@ def run_ablations(
 Written by `popflip ablate --epochs {epochs} --seeds {seeds}`. Each table varies one setting of the
 preset `{BASE}` ({base.n_synapses:,} synapses), and what its command names besides. Networks learn
 for {epochs} epochs, with seeds 1 to {seeds}, from all training images of {source} but the last
-10,000, which judge; the test set is not touched. Errors are percentages after the last epoch, mean
-and standard deviation over the seeds: differences below these mean nothing.
+{validation:,}, which judge; the test set is not touched. Errors are percentages after the last
+epoch, mean and standard deviation over the seeds: differences below these mean nothing.
 """
     write_atomically(page, "\n".join([intro, *parts]).encode())
     return {"verb": "ablate", "page": str(page), "reports": reports}

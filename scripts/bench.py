@@ -48,7 +48,13 @@ def _plan() -> list[tuple[str, Params, int]]:
     most = most_threads()
     dense = Params.load("dense-wide").replace(name="784-512-100", learning={"batch": 64})
     large = Params.load("local-large-wide").replace(learning={"batch": 64})
-    plan = [("", net, most) for net in (dense, large, paper_network())]
+    paper = paper_network()
+    grey = paper.replace(
+        name=f"{paper.name}, 8-bit pixels",
+        network={"pixel_bits": 8},
+        learning={"latent_bits": 16, "tau": [13 * 256, 16]},
+    )
+    plan = [("", net, most) for net in (dense, large, paper, grey)]
     for hidden in HIDDEN:
         gain = max(1, round(6 * (512 / hidden) ** 0.5))
         net = dense.replace(

@@ -19,6 +19,7 @@ from popflip.golden import data
 from popflip.golden.engine import FastMachine
 from popflip.golden.params import Params, ParamsError
 from popflip.golden.trainer import Trainer
+from popflip.scripts import ablations
 from popflip.scripts.sweep import Axis
 
 # Workers import, and the engine is compiled if no other test came before.
@@ -206,3 +207,22 @@ def test_axes_are_put_where_they_belong():
     assert tree == {"learning": {"tau": [1, 5], "beta": 7}}
     with pytest.raises(ParamsError, match=r"learning\.tau\.2 is not a parameter"):
         Axis.parse("learning.tau.2=1,2").put(tree, 1)
+
+
+def test_ablations_make_a_page(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(ablations, "BASE", str(folder / "batches.toml"))
+    asked = [
+        ablations.Ablation("beta", "Nudge strength", ("learning.beta=2,10,4", "learning.batch=5")),
+        ablations.Ablation("signs", "Signs", ("learning.nudging=positive,centered",)),
+    ]
+    monkeypatch.setattr(ablations, "ABLATIONS", asked)
+    page = tmp_path / "page.md"
+    report = ablations.run_ablations(str(folder), tmp_path / "work", page, 1, 2, 2, 100)
+    text = page.read_text()
+    for part in report["reports"]:
+        assert f"```\n{part['command']}\n```" in text
+        assert imread(tmp_path / "page" / f"{part['name']}.png").shape[2] == 4
+        for row in part["rows"]:
+            assert f"{row['error']:.2f} ± {row['spread']:.2f}" in text
+    cells = re.findall(r"^\| (\d+) \|", text, re.M)
+    assert cells == ["2", "4", "10"]
