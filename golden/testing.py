@@ -63,8 +63,6 @@ def random_params(rng: np.random.Generator) -> Params:
         "free_sweeps": pick(2, 5),
         "v0": int(rng.choice([0, 0, 100, 128, 256])),
     }
-    if rng.random() < 0.4:
-        dynamics["feedback_gains"] = [max(1, round(g * rng.uniform(0.3, 3))) for g in gains[1:]]
     if rng.random() < 0.3:
         dynamics["threshold"] = pick(-20, 60)
     if rng.random() < 0.6:
@@ -88,6 +86,8 @@ def random_params(rng: np.random.Generator) -> Params:
         "relax_lanes": relax_lanes,
         "latent_lanes": [pick(-(-word // 5), word) for word in words],
     }
+    if rng.random() < 0.4:
+        dynamics["feedback_gains"] = [max(1, round(g * rng.uniform(0.3, 3))) for g in gains[1:]]
     name = f"{first}-{code}-{'-'.join(map(str, sizes))}"
     return Params.build({
         "name": name,
