@@ -90,7 +90,10 @@ class Network(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Network":
-        if self.pixel_bits == 8 and len(self.thresholds) > 1:
+        if (
+            self.pixel_bits == 8
+            and self.thresholds != type(self).model_fields["thresholds"].default
+        ):
             raise ValueError(
                 f"thresholds must be left out for 8-bit pixels, not {list(self.thresholds)}"
             )

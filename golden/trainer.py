@@ -523,7 +523,9 @@ class Trainer:
             If it is of another network, seed or data set.
         """
         meta, state = self.read_checkpoint(path)
-        saved, mine = dict(meta["params"]), self.params.model_dump(mode="json")
+        # As read: parameters that an older checkpoint does not know have their defaults.
+        saved = Params.build(meta["params"]).model_dump(mode="json")
+        mine = self.params.model_dump(mode="json")
         for tree in (saved, mine):
             # Lanes change no bit, and names mean nothing.
             tree.pop("machine", None)

@@ -563,6 +563,8 @@ def test_8_bit_pixels_have_neither_thresholds_nor_signs():
     line = r"network: thresholds must be left out for 8-bit pixels, not \[85, 170\]"
     with pytest.raises(ParamsError, match=line):
         base.replace(network={"thresholds": [85, 170]})
+    with pytest.raises(ParamsError, match="thresholds must be left out"):
+        base.replace(network={"thresholds": [60]})
     line = "dynamics.code must be 'heaviside' for 8-bit pixels, not 'sign'"
     with pytest.raises(ParamsError, match=line):
         base.replace(dynamics={"code": "sign"})
