@@ -43,6 +43,7 @@ from popflip.golden.lanes import (
     lowest,
     popcount,
     reset_where,
+    sum_where,
     word_at,
 )
 from popflip.golden.lfsr import Lfsr
@@ -60,6 +61,9 @@ _FIRST_BOUND = 8
 
 #: Words whose ones are counted in the time that one takes to be added to the counts of its lanes.
 _COUNTED = 8
+
+#: Words of a row whose pixels are summed up at once.
+_SUMMED = 64
 
 _FREE, _PLUS, _MINUS = 0, 1, 2  # phases, the latter two nudged by +beta and by -beta
 
@@ -115,9 +119,11 @@ class _Plan(NamedTuple):
     grid_width: int
     stride: int
     window: int
-    planes: int
+    pixels: bool  # of 8 bits, where else each has bits by thresholds
+    pixel_bits: int  # of either
     image_words: int  # of an image row
-    pixel_bits: int
+    seen_words: int  # of what a position sees
+    everything: np.ndarray  # a row of ones, for 8-bit pixels
 
 
 class _Synapses(NamedTuple):
@@ -144,8 +150,7 @@ class _Desk(NamedTuple):
     stale: np.ndarray  # by layer: whether a neighbour has changed since the last visit
     states: np.ndarray  # leaky dynamics: potentials of all neurons
     totals: np.ndarray
-    windows: np.ndarray  # by sample of the block: what each position sees, bit by bit of a pixel
-    pixels: np.ndarray  # by sample of the block: the same pixel by pixel, if they have 8 bits
+    windows: np.ndarray  # by sample of the block: what each position sees
     ends: np.ndarray  # by sample of the block: bits at the plus and at the minus end
 
 
@@ -163,14 +168,13 @@ _driver = njit(**_OPTIONS)
 @_compiled
 def _cut_windows(plan, x, windows):
     """Pack what each position sees of an image: rows of the window end to end."""
-    words, image_words, window = plan.row_words[0], plan.image_words, plan.window
-    span, full = window * plan.planes, np.uint64(LANES)
-    into = 0
+    image_words, window = plan.image_words, plan.window
+    span, full = window * plan.pixel_bits, np.uint64(LANES)
     for position in range(plan.positions):
         top = position // plan.grid_width * plan.stride
-        left = position % plan.grid_width * plan.stride * plan.planes
+        left = position % plan.grid_width * plan.stride * plan.pixel_bits
         gathered, n_gathered = np.uint64(0), 0
-        end = into + words
+        into = position * plan.seen_words
         for row in range(top, top + window):
             for at in range(left, left + span, LANES):
                 n = min(LANES, left + span - at)
@@ -190,9 +194,8 @@ def _cut_windows(plan, x, windows):
                     gathered = np.uint64(0)
                     if n_gathered:
                         gathered = bits >> np.uint64(n - n_gathered)
-        if into < end:
+        if n_gathered:
             windows[into] = gathered
-            into += 1
 
 
 @_inlined
@@ -238,33 +241,39 @@ def _drive(plan, weights, windows, drive):
 
 
 @_compiled
-def _drive_pixels(plan, weights, windows, drive):
-    """As :func:`_drive`, for 8-bit pixels: each of their bits counts twice what the last did."""
-    words, block = plan.row_words[0], plan.block
-    row = 0
+def _drive_by_pixels(plan, weights, windows, drive):
+    """Potential of layer 1 from pixels of 8 bits alone, minus its threshold."""
+    words, gain, threshold, block = plan.row_words[0], plan.gains[0], plan.threshold, plan.block
     for position in range(plan.positions):
-        first = position * words
-        total = 0
-        for bit in range(plan.pixel_bits):
-            seen = bit * plan.positions * words + first
-            total += _common(windows, seen, windows, seen, words) << bit
+        seen = position * plan.seen_words
+        # Images are often blank at their edges: words that see nothing are left out.
+        first, end = 0, words
+        while first < end and _blank(windows, seen + 8 * first):
+            first += 1
+        while first < end and _blank(windows, seen + 8 * (end - 1)):
+            end -= 1
+        whole = _sum(windows, seen, plan.everything, 0, first, end)
         for neuron in range(position * block, (position + 1) * block):
-            common = 0
-            for bit in range(plan.pixel_bits):
-                seen = bit * plan.positions * words + first
-                common += _common(weights, row, windows, seen, words) << bit
-            drive[neuron] = (plan.gains[0] * (2 * common - total) >> 8) - plan.threshold
-            row += words
+            dot = 2 * _sum(windows, seen, weights, neuron * words, first, end) - whole
+            drive[neuron] = (gain * dot >> 8) - threshold
 
 
-@_compiled
-def _gather_pixels(plan, windows, pixels):
-    """Put pixels together again from their bits."""
-    pixels[:] = 0
-    n_words = plan.positions * plan.row_words[0]
-    for bit in range(plan.pixel_bits):
-        for k in range(n_words):
-            count_where(pixels, k * LANES, windows[bit * n_words + k], 1 << bit)
+@_inlined
+def _blank(pixels, at):
+    """Whether all 64 pixels are 0."""
+    found = np.uint64(0)
+    for i in range(8):
+        found |= word_at(pixels, at + i)
+    return found == 0
+
+
+@_inlined
+def _sum(pixels, seen, matrix, row, first, end):
+    """Sum of the pixels that are set in the words ``first`` to ``end`` of a row."""
+    total = 0
+    for k in range(first, end, _SUMMED):
+        total += sum_where(pixels, seen + 8 * k, matrix, row + k, min(_SUMMED, end - k))
+    return total
 
 
 @_compiled
@@ -621,18 +630,14 @@ def _relax(plan, synapses, desk, t, x, label, sample, phases):
     a phase left out is the free state.
     """
     windows, kept = desk.windows[sample], t + len(desk.bits) // 2
-    n_words, n_seen = len(x) // plan.pixel_bits, plan.positions * plan.row_words[0]
-    for bit in range(plan.pixel_bits):
-        if plan.local:
-            _cut_windows(plan, x[bit * n_words :], windows[bit * n_seen :])
-        else:
-            _copy(x[bit * n_words : (bit + 1) * n_words], windows[bit * n_seen :])
-    if plan.pixel_bits == 1:
-        _drive(plan, synapses.weights, windows, desk.drive[t])
+    if plan.local:
+        _cut_windows(plan, x, windows)
     else:
-        _drive_pixels(plan, synapses.weights, windows, desk.drive[t])
-        if phases:
-            _gather_pixels(plan, windows, desk.pixels[sample])
+        _copy(x, windows)
+    if plan.pixels:
+        _drive_by_pixels(plan, synapses.weights, windows, desk.drive[t])
+    else:
+        _drive(plan, synapses.weights, windows, desk.drive[t])
     bound, listed = _start(plan, synapses, desk, t)
     best = 0
     for phase in range(3):
@@ -691,8 +696,19 @@ def _learn_row(plan, latents, dirty, layer, row, up, down, plus_bits, i, minus_b
             dirty[plan.rows[layer] + row] = True
 
 
+@_inlined
+def _learn_pixels(plan, latents, dirty, row, up, windows):
+    """Add the contrast of one row of weight layer 0 whose input is pixels of 8 bits."""
+    words, seen = plan.row_words[0], row // plan.block * plan.seen_words
+    dirty[row] = True
+    for k in range(words):
+        # Behind the end of a row pixels are 0.
+        at = (row * words + k) * LANES
+        accumulate_pixels(latents, at, windows, seen + 8 * k, up, plan.limit)
+
+
 @_compiled
-def _learn_sample(plan, latents, dirty, windows, pixels, ends, layer, group):
+def _learn_sample(plan, latents, dirty, windows, ends, layer, group):
     """Add the contrast of one sample to up to 64 rows; return the rows' neurons that differ."""
     words, one = plan.row_words[layer], np.uint64(1)
     own = plan.place[max(layer, 1)] + group
@@ -712,16 +728,11 @@ def _learn_sample(plan, latents, dirty, windows, pixels, ends, layer, group):
         row = group * LANES + lane
         up = (plus >> np.uint64(lane)) & one != np.uint64(0)
         down = (minus >> np.uint64(lane)) & one != np.uint64(0)
-        if layer == 0:
+        if layer == 0 and plan.pixels:
+            _learn_pixels(plan, latents, dirty, row, up, windows)
+        elif layer == 0:
             seen = row // plan.block * words
-            if plan.pixel_bits == 1:
-                _learn_row(plan, latents, dirty, 0, row, up, down, windows, seen, windows, seen)
-            else:
-                step = 1 if up else -1
-                for k in range(words):
-                    at, start = (row * words + k) * LANES, (seen + k) * LANES
-                    accumulate_pixels(latents, at, pixels, start, step, plan.limit)
-                dirty[row] = True
+            _learn_row(plan, latents, dirty, 0, row, up, down, windows, seen, windows, seen)
         else:
             _learn_row(plan, latents, dirty, layer, row, up, down, ends[0], upper, ends[1], upper)
     return popcount(differ)
@@ -766,9 +777,8 @@ def _learn(plan, synapses, latents, dirty, desk, samples, tau, share, shares, fl
             changed = 0
             for sample in range(samples):
                 changed += _learn_sample(
-                    plan, latents, dirty, desk.windows[sample], desk.pixels[sample],
-                    desk.ends[sample], layer, group,
-                )  # fmt: skip
+                    plan, latents, dirty, desk.windows[sample], desk.ends[sample], layer, group
+                )
             if layer == 0:
                 totals[share, plan.depth] += changed
             if flipping:
@@ -902,8 +912,7 @@ class FastMachine:
 
     def _compile(self):
         """Have everything compiled, or fetched if it has been: no samples do it."""
-        blank = np.zeros((1, self.params.n_in), np.uint8)
-        self.load(blank, np.zeros(1))
+        self.load(np.zeros((1, self.params.n_in), np.uint8), np.zeros(1))
         notice = threading.Timer(2, log.info, ["compiling the fast engine: a minute or two, once"])
         notice.start()
         try:
@@ -982,9 +991,8 @@ class FastMachine:
     def load(self, x: np.ndarray, labels: np.ndarray) -> None:
         """Take the samples that later calls speak of."""
         rows = self.params.network.image[0] if self._plan.local else 1
-        bits = [x] if self._plan.pixel_bits == 1 else [x >> bit & 1 for bit in range(8)]
-        planes = [_packed(b.reshape(len(x) * rows, -1)).reshape(len(x), -1) for b in bits]
-        self._x = np.concatenate(planes, axis=1) if len(planes) > 1 else planes[0]
+        pack = _words if self._plan.pixels else _packed
+        self._x = pack(x.reshape(len(x) * rows, -1)).reshape(len(x), -1)
         self._labels = np.asarray(labels, np.int64)
 
     def train(self, first: int, count: int, flush: bool) -> Report:
@@ -1057,10 +1065,13 @@ class FastMachine:
 
 def _packed(bits):
     """Pack the last axis into words, bit 0 first, the last padded with zeros."""
-    n_words = ceil_div(bits.shape[-1], LANES)
-    out = np.zeros((len(bits), n_words * 8), np.uint8)
-    packed = np.packbits(np.asarray(bits, bool), axis=-1, bitorder="little")
-    out[:, : packed.shape[1]] = packed
+    return _words(np.packbits(np.asarray(bits, bool), axis=-1, bitorder="little"))
+
+
+def _words(octets):
+    """Pack bytes into words, the first into the low bits, the last padded with zeros."""
+    out = np.zeros((len(octets), ceil_div(octets.shape[-1], 8) * 8), np.uint8)
+    out[:, : octets.shape[-1]] = octets
     return out.view("<u8").astype(np.uint64, copy=False)
 
 
@@ -1074,6 +1085,7 @@ def _plan(p: Params) -> _Plan:
     words = [ceil_div(n, LANES) for n in p.sizes]
     shapes = [p.synapses(layer) for layer in range(p.depth)]
     row_words = [ceil_div(s.row_bits, LANES) for s in shapes]
+    pixel_bits = p.planes * net.pixel_bits
 
     def after(counts):
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -1110,9 +1122,11 @@ def _plan(p: Params) -> _Plan:
         grid_width=p.grid[1],
         stride=net.stride,
         window=net.window,
-        planes=p.planes,
-        image_words=ceil_div(net.image[1] * p.planes, LANES),
-        pixel_bits=net.pixel_bits,
+        pixels=net.pixel_bits == 8,
+        pixel_bits=pixel_bits,
+        image_words=ceil_div(net.image[1] * pixel_bits, LANES),
+        seen_words=row_words[0] * net.pixel_bits,
+        everything=np.full(row_words[0] if net.pixel_bits == 8 else 0, ~np.uint64(0)),
     )
 
 
@@ -1126,7 +1140,6 @@ def _desk(p: Params, plan: _Plan, threads: int) -> _Desk:
 
     neurons = n_words * LANES
     stateful = neurons if plan.leaky else 0
-    seen = p.positions * int(plan.row_words[0])
     return _Desk(
         bits=each(n_words, np.uint64),
         fresh=each(n_words if plan.leaky else 0, np.uint64),
@@ -1140,7 +1153,6 @@ def _desk(p: Params, plan: _Plan, threads: int) -> _Desk:
         stale=each(p.depth + 1, bool),
         states=each(stateful, np.int32),
         totals=each(neurons, np.int32),
-        windows=np.zeros((block, plan.pixel_bits * seen), np.uint64),
-        pixels=np.zeros((block, seen * LANES if plan.pixel_bits > 1 else 0), np.int16),
+        windows=np.zeros((block, p.positions * int(plan.seen_words)), np.uint64),
         ends=np.zeros((block, 2, n_words), np.uint64),
     )

@@ -1,6 +1,7 @@
 """Sixty-four lanes at once, for compiled code: what Numba does not say by itself.
 
 A *word* is 64 bits, one per lane; a *group* is 64 neighbours of an array, from element ``at`` on.
+*Pixels* are bytes, eight to an element of 64 bits, the first in its low bits.
 Each function becomes a few LLVM vector instructions, which LLVM turns into whatever the processor
 has: AVX2, AVX-512, NEON or plain registers. The bits are the same on all of them.
 
@@ -24,6 +25,7 @@ __all__ = [
     "lowest",
     "popcount",
     "reset_where",
+    "sum_where",
     "word_at",
 ]
 
@@ -40,6 +42,13 @@ def _pointer(context, builder, array_type, array, at):
     element = context.get_value_type(array_type.dtype)
     vector = ir.VectorType(element, LANES)
     return builder.bitcast(builder.gep(data, [at]), vector.as_pointer()), vector
+
+
+def _pixels(context, builder, array_type, array, at):
+    """Load the 64 pixels that begin with an element."""
+    data = cgutils.create_struct_proxy(array_type)(context, builder, value=array).data
+    vector = ir.VectorType(ir.IntType(8), LANES)
+    return _load(builder, builder.bitcast(builder.gep(data, [at]), vector.as_pointer()), vector)
 
 
 def _load(builder, pointer, vector):
@@ -134,24 +143,29 @@ def accumulate(typing_context, latents, at, more, less, limit):
 
 
 @intrinsic
-def accumulate_pixels(typing_context, latents, at, pixels, start, step, limit):
-    """Add ``step`` times the pixels from ``start`` on, saturate at ``-+limit``."""
+def accumulate_pixels(typing_context, latents, at, pixels, first, up, limit):
+    """Add pixels if ``up``, else subtract them, and saturate at ``-+limit``."""
 
     def generate(context, builder, signature, args):
         pointer, vector = _pointer(context, builder, signature.args[0], args[0], args[1])
-        source, narrow = _pointer(context, builder, signature.args[2], args[2], args[3])
-        # Wide enough for any sum of two of either.
-        wide = ir.VectorType(ir.IntType(32), LANES)
-        value = builder.sext(_load(builder, pointer, vector), wide)
-        pixel = builder.sext(_load(builder, source, narrow), wide)
+        value = _load(builder, pointer, vector)
+        seen = _pixels(context, builder, signature.args[2], args[2], args[3])
+        wide = ir.VectorType(ir.IntType(16), LANES)
+        if vector.element.width < 16:
+            value = builder.sext(value, wide)
+        seen = builder.zext(seen, wide)
+        seen = builder.select(args[4], seen, builder.neg(seen))
+        add = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(wide, [wide, wide]), f"llvm.sadd.sat.v{LANES}i16"
+        )
         limit = _splat(builder, args[5], wide)
-        value = builder.add(value, builder.mul(pixel, _splat(builder, args[4], wide)))
-        value = _clamped(builder, value, builder.neg(limit), limit)
-        builder.store(builder.trunc(value, vector), pointer, align=1)
+        value = _clamped(builder, builder.call(add, [value, seen]), builder.neg(limit), limit)
+        if vector.element.width < 16:
+            value = builder.trunc(value, vector)
+        builder.store(value, pointer, align=1)
         return context.get_dummy_value()
 
-    signature = types.void(latents, types.intp, pixels, types.intp, types.int64, types.int64)
-    return signature, generate
+    return types.void(latents, types.intp, pixels, types.intp, types.boolean, types.int64), generate
 
 
 @intrinsic
@@ -209,6 +223,40 @@ def at_least(typing_context, values, at, threshold):
         return _word(builder, builder.icmp_signed(">=", value, _splat(builder, args[2], vector)))
 
     return types.uint64(values, types.intp, types.int64), generate
+
+
+@intrinsic
+def sum_where(typing_context, pixels, first, words, at, n):
+    """Sum of those pixels that are set in ``n`` words, at most 64."""
+
+    def generate(context, builder, signature, args):
+        data = cgutils.create_struct_proxy(signature.args[2])(context, builder, value=args[2]).data
+        narrow = ir.VectorType(ir.IntType(16), LANES // 2)
+        eight = ir.Constant(narrow, [8] * (LANES // 2))
+        # Two pixels to a lane, modulo 2**16, and the upper of each pair by itself.
+        both = cgutils.alloca_once_value(builder, ir.Constant(narrow, None))
+        upper = cgutils.alloca_once_value(builder, ir.Constant(narrow, None))
+        with cgutils.for_range(builder, args[4]) as loop:
+            word = builder.load(builder.gep(data, [builder.add(args[3], loop.index)]))
+            place = builder.add(args[1], builder.shl(loop.index, ir.Constant(loop.index.type, 3)))
+            seen = _pixels(context, builder, signature.args[0], args[0], place)
+            seen = builder.select(_lanes(builder, word), seen, ir.Constant(seen.type, None))
+            pairs = builder.bitcast(seen, narrow)
+            builder.store(builder.add(builder.load(both), pairs), both)
+            builder.store(builder.add(builder.load(upper), builder.lshr(pairs, eight)), upper)
+        high = builder.load(upper)
+        low = builder.sub(builder.load(both), builder.shl(high, eight))
+        wide = ir.VectorType(ir.IntType(32), LANES // 2)
+        total = builder.zext(builder.add(low, high), wide)
+        add = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(wide.element, [wide]),
+            f"llvm.vector.reduce.add.v{LANES // 2}i32",
+        )
+        return builder.zext(builder.call(add, [total]), ir.IntType(64))
+
+    signature = types.int64(pixels, types.intp, words, types.intp, types.intp)
+    return signature, generate
 
 
 @intrinsic
