@@ -7,7 +7,14 @@ from pydantic import ValidationError
 
 from popflip.golden.params import Params, ParamsError, Synapses, ceil_div, preset_names
 
-PRESETS = ["dense-wide", "ecp5-85f", "ice40up5k", "local-large-wide", "local-small"]
+PRESETS = [
+    "dense-wide",
+    "ecp5-85f",
+    "ice40up5k",
+    "ice40up5k-sign",
+    "local-large-wide",
+    "local-small",
+]
 
 
 def local():
