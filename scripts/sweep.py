@@ -27,7 +27,7 @@ from optuna.trial import TrialState
 from popflip.golden import data
 from popflip.golden.engine import FastMachine
 from popflip.golden.params import Params, ParamsError
-from popflip.golden.trainer import Trainer, write_atomically
+from popflip.golden.trainer import Trainer, check_data, write_atomically
 from popflip.scripts import plots
 from popflip.scripts.console import Display, say
 
@@ -257,9 +257,14 @@ def _check(sweep: Sweep) -> None:
         raise ValueError("grid needs choices A,B,C of every parameter, not ranges")
     for axis in sweep.axes:
         axis.put(sweep.params.model_dump(mode="json"), 1)
-    most = len(data.load(sweep.source).train_labels) - 1
+    dataset = data.load(sweep.source)
+    check_data(sweep.params, dataset)
+    most = len(dataset.train_labels) - 1
     if not 0 <= sweep.validation <= most:
         raise ValueError(f"validation must be 0 to {most}, not {sweep.validation}")
+    most += 1 - sweep.validation
+    if sweep.samples is not None and not 1 <= sweep.samples <= most:
+        raise ValueError(f"samples must be 1 to {most}, not {sweep.samples}")
 
 
 def _study(sweep: Sweep) -> optuna.Study:
@@ -306,6 +311,7 @@ def _connect(sweep: Sweep) -> Client:
             n_workers=sweep.workers,
             threads_per_worker=1,
             processes=True,
+            silence_logs=logging.CRITICAL,
             dashboard_address="127.0.0.1:0",
         )
     try:

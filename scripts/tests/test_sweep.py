@@ -168,6 +168,8 @@ def test_a_cluster_does_the_work(folder, tmp_path):
     ("options", "line"),
     [
         (["--vary", "learning.beta"], r"vary must be SECTION\.NAME=A,B,C or .*"),
+        (["--config", "shape.toml"], r"network\.image must be 8 x 8 for \S+, not 9 x 8"),
+        (["--samples", "3000"], r"samples must be 1 to 2900, not 3000"),
         (["--vary", "learning.bata=1..2"], r"learning\.bata is not a parameter"),
         (["--vary", "learning.tau.7=1..2"], r"learning\.tau\.7 is not a parameter"),
         (["--vary", "learning.beta=3..2"], r"vary must have a range of numbers .*, not '3\.\.2'"),
@@ -183,7 +185,11 @@ def test_a_cluster_does_the_work(folder, tmp_path):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
 def test_bad_input_gets_one_line_and_status_2(folder, tmp_path, options, line):
-    done = subprocess.run(command(folder, tmp_path, *options), capture_output=True, text=True)
+    other = (folder / "batches.toml").read_text().replace("image = [8, 8]", "image = [9, 8]")
+    (folder / "shape.toml").write_text(other)
+    done = subprocess.run(
+        command(folder, tmp_path, *options), capture_output=True, text=True, cwd=folder
+    )
     assert (done.returncode, done.stdout) == (2, "")
     last = done.stderr.splitlines()[-1]
     assert re.fullmatch(rf"popflip: {line}", last), done.stderr
