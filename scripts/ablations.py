@@ -8,6 +8,8 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from popflip.golden.params import Params
 from popflip.golden.trainer import write_atomically
 from popflip.scripts.console import say
@@ -159,5 +161,5 @@ def _section(title, command, rows, varied, picture) -> str:
 
 
 def _order(value):
-    """Numbers by size, anything else as it is written."""
-    return (0, value, "") if isinstance(value, int | float) else (1, 0, str(value))
+    """Numbers and arrays of them by size, words by the alphabet."""
+    return str(value) if isinstance(value, str) else np.ravel(value).tolist()

@@ -306,7 +306,8 @@ def sweep_results(rows: list[dict], names: list[str], judge: str) -> Figure:
     across = min(3, len(names))
     down = ceil_div(len(names), across)
     figure = Figure(figsize=(3.6 * across + 0.6, 3.1 * down + 0.5), layout="constrained")
-    figure.suptitle(f"Error in percent on {judge}", color=INK, fontweight="bold")
+    # As wide as one axes, which may be all there is.
+    figure.suptitle(f"Error on {judge}", color=INK, fontweight="bold", fontsize="medium")
     grid = figure.subplots(down, across, squeeze=False).ravel()
     errors = [row["error"] for row in rows]
     for axes, name in zip(grid, names, strict=False):

@@ -219,7 +219,7 @@ def test_ablations_make_a_page(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(ablations, "BASE", str(folder / "batches.toml"))
     asked = [
         ablations.Ablation("beta", "Nudge strength", ("learning.beta=2,10,4", "learning.batch=5")),
-        ablations.Ablation("signs", "Signs", ("learning.nudging=positive,centered",)),
+        ablations.Ablation("signs", "Signs", ("dynamics.gains=[50,30],[7,30],[40,30]",)),
     ]
     monkeypatch.setattr(ablations, "ABLATIONS", asked)
     page = tmp_path / "page.md"
@@ -232,3 +232,4 @@ def test_ablations_make_a_page(folder, tmp_path, monkeypatch):
             assert f"{row['error']:.2f} ± {row['spread']:.2f}" in text
     cells = re.findall(r"^\| (\d+) \|", text, re.M)
     assert cells == ["2", "4", "10"]
+    assert re.findall(r"^\| \[(\d+), 30\] \|", text, re.M) == ["7", "40", "50"]
