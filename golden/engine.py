@@ -19,6 +19,8 @@ Where work is saved, exactly:
   many neurons of layer 2 active as there are, is not visited in a sweep.
 - A sweep or a step that changed nothing ends its phase: so would all that follow.
 - The sum that a neuron receives from below is kept, and corrected by those neurons that change.
+- 8-bit pixels of 32 samples are summed up at once: what four neighbours amount to, for each way to
+  weight them, is tabulated once, and every neuron looks it up.
 - Latents change in rows where the two ends of the contrast differ, and only such rows are looked
   through for flips.
 """
@@ -32,11 +34,15 @@ from numba import get_num_threads, njit, prange, set_num_threads
 from numba.core import config
 
 from popflip.golden.lanes import (
+    ENTRIES,
     LANES,
+    TOGETHER,
     accumulate,
     accumulate_pixels,
+    add_found,
     add_scaled,
     at_least,
+    complete,
     count_where,
     due,
     leak,
@@ -64,6 +70,15 @@ _COUNTED = 8
 
 #: Words of a row whose pixels are summed up at once.
 _SUMMED = 64
+
+#: Samples from which on tables of their 8-bit pixels, made once for all neurons, are worth it.
+_TABLED = 8
+
+#: Bytes of a cache line.
+_LINE = 64
+
+#: Neurons that use the tables of one word, which a core's first cache holds, before the next one's.
+_TILE = 64
 
 _FREE, _PLUS, _MINUS = 0, 1, 2  # phases, the latter two nudged by +beta and by -beta
 
@@ -151,6 +166,10 @@ class _Desk(NamedTuple):
     states: np.ndarray  # leaky dynamics: potentials of all neurons
     totals: np.ndarray
     windows: np.ndarray  # by sample of the block: what each position sees
+    ahead: np.ndarray  # 8-bit pixels: drives of the samples that come next
+    tables: np.ndarray  # of those samples, by word of a row
+    sums: np.ndarray  # by neuron of a tile and sample
+    seeing: np.ndarray  # words of a row in which anyone sees anything
     ends: np.ndarray  # by sample of the block: bits at the plus and at the minus end
 
 
@@ -256,6 +275,58 @@ def _drive_by_pixels(plan, weights, windows, drive):
         for neuron in range(position * block, (position + 1) * block):
             dot = 2 * _sum(windows, seen, weights, neuron * words, first, end) - whole
             drive[neuron] = (gain * dot >> 8) - threshold
+
+
+@_compiled
+def _tabulate(plan, windows, seen, tables, seeing):
+    """Tabulate the pixels that a position sees of some samples; return the words with tables.
+
+    ``seeing`` says which they are, in order: words that are blank in all samples are left out.
+    """
+    n = 0
+    for k in range(plan.row_words[0]):
+        at = seen + k * 8
+        blank = True
+        for sample in range(len(windows)):
+            blank &= _blank(windows[sample], at)
+        if blank:
+            continue
+        first = n * ENTRIES
+        for sample in range(len(windows)):
+            for eight in range(8):
+                pixels = windows[sample, at + eight]
+                for i in range(8):
+                    entry = first + 32 * eight + 16 * (i >> 2) + (1 << (i & 3))
+                    tables[entry * TOGETHER + sample] = pixels >> np.uint64(8 * i) & np.uint64(255)
+        for table in range(first, first + ENTRIES, 16):
+            complete(tables, table)
+        seeing[n] = k
+        n += 1
+    return n
+
+
+@_compiled
+def _drive_together(plan, weights, windows, tables, sums, seeing, drives):
+    """Potentials of layer 1 from pixels of 8 bits alone, minus its threshold, of some samples."""
+    words, gain, threshold, block = plan.row_words[0], plan.gains[0], plan.threshold, plan.block
+    whole = sums[_TILE * TOGETHER :]
+    for position in range(plan.positions):
+        n = _tabulate(plan, windows, position * plan.seen_words, tables, seeing)
+        whole[:] = 0
+        for k in range(n):
+            add_found(whole, 0, tables, k * ENTRIES, ~np.uint64(0))
+        end = (position + 1) * block
+        for first in range(position * block, end, _TILE):
+            tile = min(_TILE, end - first)
+            sums[: tile * TOGETHER] = 0
+            for k in range(n):
+                for i in range(tile):
+                    word = word_at(weights, (first + i) * words + seeing[k])
+                    add_found(sums, i * TOGETHER, tables, k * ENTRIES, word)
+            for i in range(tile):
+                for sample in range(len(windows)):
+                    dot = 2 * np.int64(sums[i * TOGETHER + sample]) - whole[sample]
+                    drives[sample, first + i] = (gain * dot >> 8) - threshold
 
 
 @_inlined
@@ -622,22 +693,14 @@ def _vote(plan, potentials):
 
 
 @_compiled
-def _relax(plan, synapses, desk, t, x, label, sample, phases):
-    """Settle one sample and return the prediction.
+def _relax(plan, synapses, desk, t, label, sample, phases):
+    """Settle one sample from its drive and return the prediction.
 
     ``phases`` are bits, of values ``1 << _PLUS`` and ``1 << _MINUS``: the nudged phases that
     follow the free one. The ends that they leave are where :func:`_learn` looks for them; that of
     a phase left out is the free state.
     """
-    windows, kept = desk.windows[sample], t + len(desk.bits) // 2
-    if plan.local:
-        _cut_windows(plan, x, windows)
-    else:
-        _copy(x, windows)
-    if plan.pixels:
-        _drive_by_pixels(plan, synapses.weights, windows, desk.drive[t])
-    else:
-        _drive(plan, synapses.weights, windows, desk.drive[t])
+    kept = t + len(desk.bits) // 2
     bound, listed = _start(plan, synapses, desk, t)
     best = 0
     for phase in range(3):
@@ -820,13 +883,33 @@ def _count_ones(plan, synapses):
 @_compiled
 def _relax_share(plan, synapses, desk, x, labels, first, count, phases, predictions, share, shares):
     """Settle every ``shares``-th of a block of samples."""
-    for sample in range(share, count, shares):
-        # Nobody learns from an inference: all of a share may use one place.
-        place = sample if phases else share
-        predictions[sample] = _relax(
-            plan, synapses, desk, share, x[first + sample], labels[first + sample], place,
-            phases,
-        )  # fmt: skip
+    for begin in range(share, count, shares * TOGETHER):
+        end = min(count, begin + shares * TOGETHER)
+        # Nobody learns from an inference: the next samples may use the places of these.
+        place = begin if phases else share
+        for sample in range(begin, end, shares):
+            windows = desk.windows[place + sample - begin]
+            if plan.local:
+                _cut_windows(plan, x[first + sample], windows)
+            else:
+                _copy(x[first + sample], windows)
+        together = plan.pixels and end - begin > (_TABLED - 1) * shares
+        if together:
+            _drive_together(
+                plan, synapses.weights, desk.windows[place : place + end - begin : shares],
+                desk.tables[share], desk.sums[share], desk.seeing[share], desk.ahead[share],
+            )  # fmt: skip
+        for i, sample in enumerate(range(begin, end, shares)):
+            windows, drive = desk.windows[place + sample - begin], desk.drive[share]
+            if together:
+                _copy(desk.ahead[share, i, : len(drive)], drive)
+            elif plan.pixels:
+                _drive_by_pixels(plan, synapses.weights, windows, drive)
+            else:
+                _drive(plan, synapses.weights, windows, drive)
+            predictions[sample] = _relax(
+                plan, synapses, desk, share, labels[first + sample], sample, phases
+            )
 
 
 @_parallel
@@ -939,7 +1022,7 @@ class FastMachine:
         n_words, neurons = int(plan.base[-1]), int(plan.place[-1]) * LANES
         weights, columns = np.zeros(n_words, np.uint64), np.zeros(int(plan.columns[-1]), np.uint64)
         narrow = p.learning.latent_bits <= 8
-        self._latents = np.zeros(n_words * LANES, np.int8 if narrow else np.int16)
+        self._latents = _zeros(n_words * LANES, np.int8 if narrow else np.int16)
         for layer in range(p.depth):
             part = slice(plan.base[layer], plan.base[layer + 1])
             weights[part] = _packed(state.weights[layer]).reshape(-1)
@@ -952,8 +1035,8 @@ class FastMachine:
         self._synapses = _Synapses(
             weights,
             columns,
-            np.zeros(neurons, counts),
-            np.zeros(neurons if plan.leaky else 0, counts),
+            _zeros(neurons, counts),
+            _zeros(neurons if plan.leaky else 0, counts),
         )
         _count_ones(plan, self._synapses)
         self._dirty = np.ones(int(plan.rows[-1]), bool)
@@ -1132,14 +1215,19 @@ def _plan(p: Params) -> _Plan:
 
 def _desk(p: Params, plan: _Plan, threads: int) -> _Desk:
     n_words = int(plan.place[-1])
-    block = max(_BLOCK, threads)
+    block = max(_BLOCK, threads * TOGETHER)
     count = np.int16 if max(p.sizes[1:]) < 1 << 15 else np.int32
 
     def each(n, dtype):
-        return np.zeros((2 * threads, n), dtype)
+        return _zeros((2 * threads, n), dtype)
+
+    def for_pixels(n, dtype):
+        return _zeros((threads, n if plan.pixels else 0), dtype)
 
     neurons = n_words * LANES
     stateful = neurons if plan.leaky else 0
+    # Rows of a power of two would all fall into the same few places of a cache.
+    drives = int(plan.words[1]) * LANES + 16
     return _Desk(
         bits=each(n_words, np.uint64),
         fresh=each(n_words if plan.leaky else 0, np.uint64),
@@ -1154,5 +1242,17 @@ def _desk(p: Params, plan: _Plan, threads: int) -> _Desk:
         states=each(stateful, np.int32),
         totals=each(neurons, np.int32),
         windows=np.zeros((block, p.positions * int(plan.seen_words)), np.uint64),
+        ahead=for_pixels(TOGETHER * drives, np.int32).reshape(threads, -1, drives),
+        tables=for_pixels(int(plan.row_words[0]) * ENTRIES * TOGETHER, np.uint16),
+        sums=for_pixels((_TILE + 1) * TOGETHER, np.int32),
+        seeing=for_pixels(int(plan.row_words[0]), np.int64),
         ends=np.zeros((block, 2, n_words), np.uint64),
     )
+
+
+def _zeros(shape, dtype):
+    """Zeros that begin with a cache line, lest each vector lie in two of them."""
+    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    room = np.zeros(n_bytes + _LINE, np.uint8)
+    first = -room.ctypes.data % _LINE
+    return room[first : first + n_bytes].view(dtype).reshape(shape)

@@ -2,6 +2,8 @@
 
 A *word* is 64 bits, one per lane; a *group* is 64 neighbours of an array, from element ``at`` on.
 *Pixels* are bytes, eight to an element of 64 bits, the first in its low bits.
+A *table* belongs to four neighbouring lanes of a word. Its 16 entries, one for each way to set
+them, are what they then add to each of :data:`TOGETHER` sums.
 Each function becomes a few LLVM vector instructions, which LLVM turns into whatever the processor
 has: AVX2, AVX-512, NEON or plain registers. The bits are the same on all of them.
 
@@ -14,11 +16,15 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 __all__ = [
+    "ENTRIES",
     "LANES",
+    "TOGETHER",
     "accumulate",
     "accumulate_pixels",
+    "add_found",
     "add_scaled",
     "at_least",
+    "complete",
     "count_where",
     "due",
     "leak",
@@ -32,16 +38,28 @@ __all__ = [
 #: Bits of a word.
 LANES = 64
 
+#: Sums to which the same word adds at once.
+TOGETHER = 32
+
+#: Entries of the tables of a word.
+ENTRIES = LANES // 4 * 16
+
 _WORD = ir.IntType(LANES)
 _MASK = ir.VectorType(ir.IntType(1), LANES)
 
 
-def _pointer(context, builder, array_type, array, at):
+def _pointer(context, builder, array_type, array, at, lanes=LANES):
     """Pointer to a group, as a vector, and the vector's type."""
     data = cgutils.create_struct_proxy(array_type)(context, builder, value=array).data
     element = context.get_value_type(array_type.dtype)
-    vector = ir.VectorType(element, LANES)
+    vector = ir.VectorType(element, lanes)
     return builder.bitcast(builder.gep(data, [at]), vector.as_pointer()), vector
+
+
+def _entry(context, builder, array_type, tables, index):
+    """Pointer to an entry, as a vector, and the vector's type."""
+    at = builder.mul(index, ir.Constant(index.type, TOGETHER))
+    return _pointer(context, builder, array_type, tables, at, TOGETHER)
 
 
 def _pixels(context, builder, array_type, array, at):
@@ -257,6 +275,54 @@ def sum_where(typing_context, pixels, first, words, at, n):
 
     signature = types.int64(pixels, types.intp, words, types.intp, types.intp)
     return signature, generate
+
+
+@intrinsic
+def complete(typing_context, tables, first):
+    """Complete the table from entry ``first`` on, where those of one lane set are there."""
+
+    def generate(context, builder, signature, args):
+        entries = []
+        for ways in range(16):
+            index = builder.add(args[1], ir.Constant(args[1].type, ways))
+            pointer, vector = _entry(context, builder, signature.args[0], args[0], index)
+            low = ways & -ways
+            if not ways:
+                entries.append(ir.Constant(vector, None))
+            elif ways == low:
+                entries.append(_load(builder, pointer, vector))
+                continue
+            else:
+                entries.append(builder.add(entries[low], entries[ways ^ low]))
+            builder.store(entries[ways], pointer, align=1)
+        return context.get_dummy_value()
+
+    return types.void(tables, types.intp), generate
+
+
+@intrinsic
+def add_found(typing_context, sums, at, tables, first, word):
+    """Add to the sums from ``at`` on what a word finds in its tables, from entry ``first`` on.
+
+    What it finds is added up within the width of the tables, then extended without a sign.
+    """
+
+    def generate(context, builder, signature, args):
+        pointer, vector = _pointer(context, builder, signature.args[0], args[0], args[1], TOGETHER)
+        found = None
+        for shift in range(0, LANES, 4):
+            ways = builder.lshr(args[4], ir.Constant(_WORD, shift))
+            ways = builder.and_(ways, ir.Constant(_WORD, 15))
+            index = builder.add(args[3], ir.Constant(args[3].type, 4 * shift))
+            index = builder.add(index, ways)
+            entry, narrow = _entry(context, builder, signature.args[2], args[2], index)
+            value = _load(builder, entry, narrow)
+            found = value if found is None else builder.add(found, value)
+        value = builder.add(_load(builder, pointer, vector), builder.zext(found, vector))
+        builder.store(value, pointer, align=1)
+        return context.get_dummy_value()
+
+    return types.void(sums, types.intp, tables, types.intp, types.uint64), generate
 
 
 @intrinsic

@@ -111,3 +111,27 @@ def test_scaled_sums(rng, kind):
     step(totals, base, counts)
     assert totals[0] == 0
     assert totals[1:].tolist() == (base - 7 * counts.astype(int) + 100)[1:].tolist()
+
+
+def test_a_word_finds_what_its_lanes_amount_to(rng):
+    @njit
+    def tabulate(tables):
+        for first in range(0, len(tables), 16 * lanes.TOGETHER):
+            lanes.complete(tables, first // lanes.TOGETHER)
+
+    @njit
+    def add(sums, tables, word):
+        lanes.add_found(sums, 5, tables, lanes.ENTRIES, word)
+
+    values = rng.integers(0, 256, (LANES, lanes.TOGETHER))
+    values[:, 7] = 255
+    tables = np.full((2 * lanes.ENTRIES, lanes.TOGETHER), 9, np.uint16)
+    for lane in range(LANES):
+        tables[lanes.ENTRIES + lane // 4 * 16 + (1 << lane % 4)] = values[lane]
+    tabulate(tables.reshape(-1)[lanes.ENTRIES * lanes.TOGETHER :])
+    sums = rng.integers(-(1 << 20), 1 << 20, lanes.TOGETHER + 6).astype(np.int32)
+    expected = sums.astype(int)
+    for word in words(rng):
+        expected[5:-1] += bits(word) @ values
+        add(sums, tables.reshape(-1), word)
+        assert sums.tolist() == expected.tolist()
