@@ -4,7 +4,6 @@ Each is a sweep over a grid (:mod:`popflip.scripts.sweep`), judged by the last t
 they come to is written as one page, with its plots and the commands that repeat them.
 """
 
-import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ import numpy as np
 from popflip.golden.params import Params
 from popflip.golden.trainer import write_atomically
 from popflip.scripts.console import say
-from popflip.scripts.sweep import Axis, Sweep, run_sweep
+from popflip.scripts.sweep import Axis, Sweep, check_sweep, run_sweep
 
 __all__ = ["ABLATIONS", "BASE", "run_ablations"]
 
@@ -84,7 +83,7 @@ def run_ablations(
     page: Path,
     epochs: int,
     seeds: int,
-    workers: int,
+    workers: int | None = None,
     validation: int = 10000,
 ) -> dict:
     """Run what is left to run of all ablations, and write the page.
@@ -107,9 +106,7 @@ def run_ablations(
     """
     base, reports, parts = Params.load(BASE), [], []
     pictures = page.with_suffix("")
-    pictures.mkdir(parents=True, exist_ok=True)
     for number, (name, title, vary) in enumerate(ABLATIONS, 1):
-        say(f"{number} of {len(ABLATIONS)}: {title}")
         axes = tuple(map(Axis.parse, vary))
         plan = Sweep(
             base,
@@ -122,8 +119,11 @@ def run_ablations(
             grid=True,
             workers=workers,
         )
+        check_sweep(plan)  # before any word but its own
+        say(f"{number} of {len(ABLATIONS)}: {title}")
         report = run_sweep(plan)
-        shutil.copyfile(report["files"]["picture"], pictures / f"{name}.png")
+        picture = Path(report["files"]["picture"]).read_bytes()
+        write_atomically(pictures / f"{name}.png", picture)
         options = " ".join(f"--vary '{text}'" for text in vary)
         command = (
             f"popflip sweep --preset {BASE} {options} --grid --epochs {epochs} --seeds {seeds}"

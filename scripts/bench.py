@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 from popflip.golden.data import Dataset, input_of
-from popflip.golden.engine import FastMachine, most_threads
+from popflip.golden.engine import FastMachine, check_threads, most_threads
 from popflip.golden.params import Params
-from popflip.golden.trainer import initial_state
+from popflip.golden.trainer import check_data, initial_state
 from popflip.scripts import plots
 from popflip.scripts.console import Display
 
@@ -43,9 +43,8 @@ def paper_network() -> Params:
     })  # fmt: skip
 
 
-def _plan() -> list[tuple[str, Params, int]]:
-    """What is timed: which curve it belongs to, the network, the threads."""
-    most = most_threads()
+def _plan(most: int) -> list[tuple[str, Params, int]]:
+    """What is timed on at most so many threads: its curve, the network, the threads."""
     dense = Params.load("dense-wide").replace(name="784-512-100", learning={"batch": 64})
     large = Params.load("local-large-wide").replace(learning={"batch": 64})
     paper = paper_network()
@@ -66,7 +65,13 @@ def _plan() -> list[tuple[str, Params, int]]:
     return plan
 
 
-def bench_engine(dataset: Dataset, samples: int, seed: int, out: Path | None = None) -> list[dict]:
+def bench_engine(
+    dataset: Dataset,
+    samples: int,
+    seed: int,
+    out: Path | None = None,
+    threads: int | None = None,
+) -> list[dict]:
     """Time training in several sizes, and return what ``--json`` prints.
 
     Parameters
@@ -78,11 +83,21 @@ def bench_engine(dataset: Dataset, samples: int, seed: int, out: Path | None = N
     seed : int
     out : Path, optional
         Draw the curves there, as PNG.
+    threads : int, optional
+        At most; all there are if left out.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer threads or samples than asked for, or the data are of another shape.
     """
+    check_threads(threads)
     most = len(dataset.train_labels)
     if not 64 <= samples <= most:
         raise ValueError(f"samples must be 64 to {most}, not {samples}")
-    plan = _plan()
+    plan = _plan(threads or most_threads())
+    for _, params, _ in plan:
+        check_data(params, dataset)
     rows: list[dict] = []
     with Display() as display:
         for curve, params, threads in plan:

@@ -25,12 +25,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-#: Packages of extras: the verb that needs one, and the extra.
+#: Packages, and the extra that brings them.
 _EXTRAS = {
-    "cocotb": ("cosim", "sim"),
-    "cocotb_tools": ("cosim", "sim"),
-    "distributed": ("sweep", "sweep"),
-    "optuna": ("sweep", "sweep"),
+    "cocotb": "sim",
+    "cocotb_tools": "sim",
+    "distributed": "sweep",
+    "optuna": "sweep",
 }
 
 #: Whether an expected error shows where it came from.
@@ -64,6 +64,13 @@ Engine = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option(help="Of the fast engine; all there are if left out.", metavar="N"),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="Processes on this computer, one thread each; as many as it has if left out.",
+        metavar="N",
+    ),
 ]
 Baud = Annotated[
     int | None,
@@ -495,7 +502,7 @@ def sweep(
     ] = False,
     data: Data = None,
     seed: Annotated[int, typer.Option(help="Of the sampler.")] = 1,
-    workers: Annotated[int, typer.Option(help="Processes on this computer.")] = 2,
+    workers: Workers = None,
     scheduler: Annotated[
         str | None,
         typer.Option(help="Of a Dask cluster, to work there instead.", metavar="ADDRESS"),
@@ -537,7 +544,7 @@ def ablate(
     epochs: Annotated[int, typer.Option(help="Of each training.")] = 5,
     seeds: Annotated[int, typer.Option(help="Trainings of each setting.")] = 3,
     data: Data = None,
-    workers: Annotated[int, typer.Option(help="Processes on this computer.")] = 2,
+    workers: Workers = None,
     out: Annotated[
         Path, typer.Option(help="Folder of the sweeps, to go on with.", metavar="DIR")
     ] = Path("runs/ablations"),
@@ -566,6 +573,7 @@ def bench(
     what: Annotated[str, typer.Argument(help="engine", metavar="WHAT")],
     samples: Annotated[int, typer.Option(help="Training images that are timed.")] = 20000,
     data: Data = None,
+    threads: Threads = None,
     seed: Seed = 1,
     out: Annotated[
         Path | None,
@@ -590,7 +598,7 @@ def bench(
     out = out or Path("runs") / f"bench-{what}.png"
     prepare_folder(out.parent)
     dataset, _ = choose_data(data)
-    rows = bench_engine(dataset, samples, seed, out)
+    rows = bench_engine(dataset, samples, seed, out, threads)
     print(json.dumps(rows, indent=1)) if as_json else show_bench(rows, out)
 
 
@@ -626,8 +634,8 @@ def run(argv: list[str]) -> int:
         missing = (error.name or "").split(".")[0]
         if _debug or missing not in _EXTRAS:
             raise
-        verb, extra = _EXTRAS[missing]
-        mend = f"pip install 'popflip[{extra}]'"
+        verb = next(word for word in argv if not word.startswith("-"))
+        mend = f"pip install 'popflip[{_EXTRAS[missing]}]'"
         say(f"popflip: {verb} needs {missing}, which is not installed: {mend}")
         return 2
     except MemoryError as error:

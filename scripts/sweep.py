@@ -25,15 +25,35 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from popflip.golden import data
-from popflip.golden.engine import FastMachine
+from popflip.golden.engine import FastMachine, most_threads
 from popflip.golden.params import Params, ParamsError
 from popflip.golden.trainer import Trainer, check_data, write_atomically
 from popflip.scripts import plots
 from popflip.scripts.console import Display, say
 
-__all__ = ["Axis", "Sweep", "run_sweep"]
+__all__ = ["Axis", "Sweep", "check_sweep", "run_sweep"]
 
 _RANGE = re.compile(r"(?P<low>.+?)\.\.(?P<high>.+?)(?P<log>:log)?")
+
+
+class _Journal(JournalFileBackend):
+    """Optuna's memory of a sweep: a file to which each step adds a line."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        if path.exists():
+            # What a full disk or a sudden end left of a last line goes: Optuna would write the
+            # next one right behind it, and never again read the file.
+            with open(path, "r+b") as file:
+                file.truncate(file.read().rfind(b"\n") + 1)
+        super().__init__(str(path))
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        try:
+            super().append_logs(logs)
+        except OSError as error:
+            error.filename = str(self._path)  # a full disk does not say which file it was
+            raise
 
 
 @dataclass(frozen=True)
@@ -143,8 +163,8 @@ class Sweep:
         Try every combination of choices once, in order.
     seed : int
         Of the sampler.
-    workers : int
-        Processes on this computer.
+    workers : int, optional
+        Processes on this computer, at most as many as it has threads; so many if left out.
     scheduler : str, optional
         Address of a Dask scheduler, whose workers are taken instead.
     """
@@ -160,7 +180,7 @@ class Sweep:
     samples: int | None = None
     grid: bool = False
     seed: int = 1
-    workers: int = 2
+    workers: int | None = None
     scheduler: str | None = None
 
     @property
@@ -235,7 +255,7 @@ def run_sweep(sweep: Sweep) -> dict:
     ValueError
         If the sweep makes no sense, or the folder holds another one.
     """
-    _check(sweep)
+    check_sweep(sweep)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = _study(sweep)
     with Display() as display:
@@ -246,10 +266,16 @@ def run_sweep(sweep: Sweep) -> dict:
     return report
 
 
-def _check(sweep: Sweep) -> None:
-    for name in ("trials", "epochs", "seeds", "workers"):
+def check_sweep(sweep: Sweep) -> None:
+    """Raise ValueError if a sweep makes no sense, or its data do not fit."""
+    for name in ("trials", "epochs", "seeds"):
         if getattr(sweep, name) < 1:
             raise ValueError(f"{name} must be at least 1, not {getattr(sweep, name)}")
+    if sweep.workers is not None and not 1 <= sweep.workers <= most_threads():
+        raise ValueError(
+            f"workers must be 1 to {most_threads()}, as many as there are threads, "
+            f"not {sweep.workers}"
+        )
     names = [axis.name for axis in sweep.axes]
     if len({*names}) < len(names):
         raise ValueError("vary must name each parameter once")
@@ -276,7 +302,7 @@ def _study(sweep: Sweep) -> optuna.Study:
         "source": sweep.source,
         "training": [sweep.epochs, sweep.seeds, sweep.validation, sweep.samples, sweep.grid],
     }
-    storage = JournalStorage(JournalFileBackend(str(sweep.out / "sweep.journal")))
+    storage = JournalStorage(_Journal(sweep.out / "sweep.journal"))
     study = optuna.create_study(storage=storage, study_name="sweep", load_if_exists=True)
     # A resumed sampler would draw again what it drew first.
     drawn = len(study.get_trials(deepcopy=False))
@@ -303,12 +329,12 @@ def _study(sweep: Sweep) -> optuna.Study:
     return study
 
 
-def _connect(sweep: Sweep) -> Client:
+def _connect(sweep: Sweep, workers: int) -> Client:
     # Its own words about workers that die and come back are not for the user.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if sweep.scheduler is None:
         return Client(
-            n_workers=sweep.workers,
+            n_workers=workers,
             threads_per_worker=1,
             processes=True,
             silence_logs=logging.CRITICAL,
@@ -332,7 +358,8 @@ def _run(sweep: Sweep, study: optuna.Study, display: Display) -> None:
         return
     # Compiled here, so that workers find it compiled.
     FastMachine(sweep.params, threads=1)
-    with _connect(sweep) as client:
+    workers = sweep.workers or most_threads()
+    with _connect(sweep, workers) as client:
         running: dict = {}  # by future: its trial and what its seeds came to
         waiting = as_completed()
 
@@ -365,7 +392,7 @@ def _run(sweep: Sweep, study: optuna.Study, display: Display) -> None:
                 return True
             raise ValueError(f"vary must leave networks that can be: {refused}")
 
-        slots = max(1, sum(client.nthreads().values()) if sweep.scheduler else sweep.workers)
+        slots = max(1, sum(client.nthreads().values()) if sweep.scheduler else workers)
         failed: set[int] = set()
         open_trials = 0
         while open_trials < min(slots, left) and begin():

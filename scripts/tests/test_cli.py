@@ -173,6 +173,16 @@ def test_the_version(popflip):
             r"learning\.batch must be at most 65535, not 70000",
         ),
         (["data", "--folder", "mnist"], r"there is no data set or folder '\./mnist'; .*"),
+        (["bench", "model"], r"what to bench must be engine, not 'model'"),
+        (["bench", "engine", "--samples", "9"], r"samples must be 64 to \d+, not 9"),
+        (
+            ["bench", "engine", "--threads", "4096"],
+            r"threads must be 1 to \d+, as many as there are, not 4096",
+        ),
+        (
+            ["bench", "engine", "--data", ".", "--samples", "64"],
+            r"network\.image must be 8 x 8 for .*, not 28 x 28",
+        ),
         (["demo", "--seed", "-1"], r"seed must be at least 0, not -1"),
         (["demo", "--samples", "60001"], r"samples must be 1 to 60000, not 60001"),
         (["verify", "--samples", "9999"], r"samples must be 1 to 3000, not 9999"),

@@ -176,6 +176,8 @@ def test_a_cluster_does_the_work(folder, tmp_path):
         (["--vary", "learning.beta=0..2:log"], r"vary must have a LOW above 0 .*, not 0"),
         (["--vary", "learning.beta=1..2", "--grid"], r"grid needs choices A,B,C .*, not ranges"),
         (["--vary", "learning.beta=1..2", "--trials", "0"], r"trials must be at least 1, not 0"),
+        (["--workers", "0"], r"workers must be 1 to \d+, as many as there are threads, not 0"),
+        (["--workers", "4096"], r"workers must be 1 to \d+, as many as .* threads, not 4096"),
         (["--vary", "learning.beta=1..2", "--validation", "3000"], r"validation must .* 2999, .*"),
         (
             ["--vary", "learning.beta=1,2", "--scheduler", "tcp://127.0.0.1:9"],
@@ -206,6 +208,51 @@ def test_another_sweep_in_the_same_folder_is_refused(folder, tmp_path):
     assert "holds another sweep: its axes differ; name another folder" in done.stderr
 
 
+def test_a_full_disk_costs_nothing_that_was_found(folder, tmp_path):
+    axes = ["--vary", "learning.beta=2..9"]
+    before = sweep(folder, tmp_path, *axes, "--trials", 2)
+    results = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    journal = results.pop("sweep.journal")
+    # In the midst of a line: each trial adds hundreds of bytes.
+    room = len(journal) + 700
+    limit = (
+        "import resource, sys; from popflip.scripts import cli; "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room})); "
+        "sys.exit(cli.run(sys.argv[1:]))"
+    )
+    words = command(folder, tmp_path, *axes, "--trials", 9)
+    done = subprocess.run(
+        [sys.executable, "-c", limit, *words[3:]], capture_output=True, text=True, timeout=300
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    last = done.stderr.splitlines()[-1]
+    assert re.fullmatch(rf"popflip: {tmp_path}/sweep\.\w+: File too large", last), done.stderr
+    assert "Traceback" not in done.stderr
+    for name, content in results.items():
+        assert (tmp_path / name).read_bytes() == content
+    left = (tmp_path / "sweep.journal").read_bytes()
+    assert left.startswith(journal)
+    assert not left.endswith(b"\n"), "no line was cut"
+    for trials in (5, 6):  # twice: the first could write behind what is cut, the second read it
+        after = sweep(folder, tmp_path, *axes, "--trials", trials)
+        assert after["complete"] == trials
+        assert [row for row in after["rows"] if row["trial"] < 2] == before["rows"]
+
+
+@pytest.mark.parametrize("package", ["optuna", "distributed"])
+@pytest.mark.parametrize("verb", ["sweep", "ablate"])
+def test_a_missing_package_is_named_with_its_extra(folder, tmp_path, verb, package):
+    hidden = f"import sys; sys.modules[{package!r}] = None; from popflip.scripts import cli; "
+    done = subprocess.run(
+        [sys.executable, "-c", f"{hidden}sys.exit(cli.run(sys.argv[1:]))", verb],
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    mend = "pip install 'popflip[sweep]'"
+    assert done.stderr == f"popflip: {verb} needs {package}, which is not installed: {mend}\n"
+    assert not list(tmp_path.iterdir())
+
+
 def test_axes_are_put_where_they_belong():
     tree = {"learning": {"tau": [1, 2], "beta": 3}}
     Axis.parse("learning.tau.1=5,6").put(tree, 5)
@@ -213,6 +260,23 @@ def test_axes_are_put_where_they_belong():
     assert tree == {"learning": {"tau": [1, 5], "beta": 7}}
     with pytest.raises(ParamsError, match=r"learning\.tau\.2 is not a parameter"):
         Axis.parse("learning.tau.2=1,2").put(tree, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ([], r"network\.image must be 8 x 8 for \S+, not 28 x 28"),
+        (["--workers", "4096"], r"workers must be 1 to \d+, as many as .* threads, not 4096"),
+        (["--epochs", "0"], r"epochs must be at least 1, not 0"),
+    ],
+)
+def test_ablations_refuse_bad_input_in_one_line(folder, tmp_path, options, line):
+    paths = ["--data", folder, "--out", tmp_path / "work", "--page", tmp_path / "page.md"]
+    words = [sys.executable, "-m", "popflip.scripts.cli", "ablate", *map(str, paths), *options]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(rf"popflip: {line}\n", done.stderr), done.stderr
+    assert not {path.name for path in tmp_path.iterdir()} & {"page", "page.md"}
 
 
 def test_ablations_make_a_page(folder, tmp_path, monkeypatch):
