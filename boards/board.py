@@ -1,0 +1,201 @@
+"""What a board is: the device on it, its pins, its clock, how it is programmed."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from popflip.golden.params import Params, ceil_div
+
+__all__ = ["Board", "Device", "Flash", "Shape"]
+
+#: How far the serial line's rate may be from what its name says, in percent.
+BAUD_TOLERANCE = 2.0
+
+#: A block RAM as a memory of so many words of so many bits.
+Shape = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """An FPGA: what it holds, and how the tools call it.
+
+    Parameters
+    ----------
+    part : str
+        As on its package.
+    flow : str
+        Key of :data:`popflip.boards.flows.FLOWS`.
+    options : tuple of str
+        What the placer (of a project for a vendor's tools: nobody) is told of the device.
+    luts, ffs : int
+        Look-up tables (of 4 inputs, of Artix-7: 6) and flip-flops.
+    blocks : int
+        Block RAMs.
+    shapes : tuple of (int, int)
+        Words and bits per word of a block RAM with one read and one write port.
+    spram : int
+        Single-port memories of 16,384 words of 16 bits.
+    dsps : int
+        Multipliers.
+    """
+
+    part: str
+    flow: str
+    options: tuple[str, ...] = ()
+    luts: int
+    ffs: int
+    blocks: int
+    shapes: tuple[Shape, ...]
+    spram: int = 0
+    dsps: int = 0
+
+    @property
+    def block_bits(self) -> int:
+        """Bits of all block RAMs, in their widest shape."""
+        return self.blocks * max(depth * width for depth, width in self.shapes)
+
+    def blocks_for(self, depth: int, width: int) -> int:
+        """Block RAMs of a memory, in the shape that takes the fewest."""
+        return min(ceil_div(depth, d) * ceil_div(width, w) for d, w in self.shapes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flash:
+    """The SPI flash that configures a board, and that data may lie in behind the bitstream.
+
+    Parameters
+    ----------
+    bytes : int
+        Its size.
+    data_offset : int
+        Where data begin: a multiple of 64 KiB, the largest block that is erased at once, behind
+        the longest bitstream of the device.
+    resource : str
+        The platform's resource with its pins, empty if they are not wired to the design.
+    quad : bool
+        Whether all four data lines are wired.
+    """
+
+    bytes: int
+    data_offset: int
+    resource: str
+    quad: bool = False
+
+    def __post_init__(self):
+        if self.data_offset % 0x10000:
+            raise ValueError(
+                f"data_offset must be a multiple of 65536, not {self.data_offset}"
+            )  # fmt: skip
+        if not 0 < self.data_offset < self.bytes:
+            raise ValueError(
+                f"data_offset must be 1 to {self.bytes - 1}, within the flash, "
+                f"not {self.data_offset}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A board that the machine can run on.
+
+    Parameters
+    ----------
+    name : str
+        What the commands call it.
+    title : str
+        What its maker calls it.
+    device : Device
+    platform : callable
+        Without arguments; returns a new Amaranth platform with the resources named here.
+    preset : str
+        The network that it is meant for.
+    clock : str
+        The platform's resource of the board's oscillator.
+    clock_mhz : float
+        Its frequency.
+    core_mhz : float
+        The machine's. Made by a PLL, unless it is ``clock_mhz``.
+    pll : str
+        How: the kind of PLL (of iCE40: ``pad`` if the oscillator is on the PLL's own pin, else
+        ``core``); unused without one.
+    baud : int
+        Bits per second of the host link.
+    leds : tuple of str
+        Resources, such as ``led.0`` or ``rgb_led.0.g``: the first is lit while a run is on.
+    inactive : tuple of str
+        Outputs that have to be driven, and to their inactive level.
+    flash : Flash, optional
+    synthesis : str
+        Further options of yosys's pass for the device.
+    placer : tuple of str
+        Further options of the placer.
+    packer : tuple of str
+        Further options of the packer.
+    loader : tuple of str
+        Options by which openFPGALoader knows the board; empty if it does not.
+    notes : tuple of str
+        What a user has to know, one sentence each.
+
+    Raises
+    ------
+    ValueError
+        If the UART's rate cannot be made from the clock.
+    """
+
+    name: str
+    title: str
+    device: Device
+    platform: Callable
+    preset: str
+    clock: str
+    clock_mhz: float
+    core_mhz: float
+    pll: str = ""
+    baud: int = 1_000_000
+    leds: tuple[str, ...] = ()
+    inactive: tuple[str, ...] = ()
+    flash: Flash | None = None
+    synthesis: str = ""
+    placer: tuple[str, ...] = ()
+    packer: tuple[str, ...] = ()
+    loader: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        self.uart_divisor(self.core_mhz)
+
+    def uart_divisor(self, core_mhz: float) -> int:
+        """Clock cycles per bit of the host link.
+
+        Parameters
+        ----------
+        core_mhz : float
+            The machine's clock.
+
+        Raises
+        ------
+        ValueError
+            If the rate would be off by more than :data:`BAUD_TOLERANCE` percent.
+        """
+        exact = core_mhz * 1e6 / self.baud
+        divisor = round(exact)
+        if divisor < 4 or abs(divisor / exact - 1) * 100 > BAUD_TOLERANCE:
+            near = max(4, math.ceil(exact)) * self.baud / 1e6
+            raise ValueError(
+                f"core_mhz must be near a multiple of {self.baud / 1e6:g} for {self.baud} baud "
+                f"(and at least 4 of it), such as {near:g}, not {core_mhz:g}"
+            )
+        return divisor
+
+    def params(self, params: Params, core_mhz: float | None = None) -> Params:
+        """Return parameters as this board runs them: with the divisor of its serial line.
+
+        Parameters
+        ----------
+        params : Params
+        core_mhz : float, optional
+            The machine's clock, if not the board's own.
+        """
+        tree = params.model_dump(mode="json")
+        divisor = self.uart_divisor(self.core_mhz if core_mhz is None else core_mhz)
+        tree["machine"]["uart_divisor"] = divisor
+        return Params.build(tree)

@@ -1,0 +1,160 @@
+"""From RTLIL to a bitstream, one flow for each family of FPGAs: which tools, with which words.
+
+Each flow is yosys, nextpnr and a packer. Names of files are relative to the folder that a step runs
+in, which WebAssembly builds of the tools need: they see no other way into ``/tmp``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from popflip.boards.board import Board
+
+__all__ = ["FLOWS", "UNSHARED", "Flow"]
+
+#: Modules, by the end of their names, whose memories never read and write one address in the same
+#: cycle: tests watch their ports. Yosys then adds no logic that makes such a read return the old
+#: word. The other memories are the host's results and sample slots, which it may read while the
+#: machine writes them.
+UNSHARED = (
+    "core.memory*",  # weights and latents
+    "core.sample",
+    "core.items",
+    "core.update*",
+    "core.relax*.queue",
+    "link.server.receiver",
+    "link.server.encoder",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """The steps of one family.
+
+    Parameters
+    ----------
+    name : str
+    synth : str
+        Yosys's pass, without its options.
+    placer : str
+        The nextpnr program.
+    packer : str
+        What turns a routed design into a bitstream.
+    constraints : str
+        Suffix of the platform's file of pins.
+    suffix : str
+        Of the bitstream.
+    cells : mapping of str to str
+        Kinds of cells in nextpnr's report, by what they are to us: ``lut``, ``ff``, ``block``,
+        ``spram``, ``dsp``.
+    memories : tuple of str
+        Yosys's cells that are block RAMs.
+    """
+
+    name: str
+    synth: str
+    placer: str
+    packer: str
+    constraints: str
+    suffix: str
+    cells: Mapping[str, str]
+    memories: tuple[str, ...]
+
+    @property
+    def tools(self) -> tuple[str, str, str]:
+        """Programs in the order of their use."""
+        return "yosys", self.placer, self.packer
+
+    def script(self, board: Board) -> str:
+        """Yosys's script: ``top.il`` to ``top.json``, with its statistics in ``stat.json``."""
+        masks = "\n".join(
+            f"setparam -set COLLISION_X_MASK 1'b1 top.machine.{name}/t:$memrd_v2"
+            for name in UNSHARED
+        )
+        json = " -json top.json" if self.name == "gowin" else ""
+        last = "" if json else "write_json top.json\n"
+        return (
+            f"read_rtlil top.il\n"
+            f"delete w:$verilog_initial_trigger\n"
+            f"{masks}\n"
+            f"{self.synth} {board.synthesis} -top top{json}\n"
+            f"tee -q -o stat.json stat -json -top top\n"
+            f"{last}"
+        )
+
+    def place(self, board: Board, seed: int, core_mhz: float) -> list[str]:
+        """Arguments of the placer: ``top.json`` to ``top.routed``, with ``report.json``."""
+        return [
+            *board.device.options,
+            *board.placer,
+            *("--json", "top.json", "--report", "report.json", "--log", "place.log", "--quiet"),
+            *("--seed", str(seed), "--freq", f"{core_mhz:g}", "--timing-allow-fail"),
+            *{
+                "ice40": ("--pcf", "top.pcf", "--asc", "top.routed"),
+                "ecp5": ("--lpf", "top.lpf", "--textcfg", "top.routed"),
+                "machxo2": ("--lpf", "top.lpf", "--textcfg", "top.routed"),
+                "nexus": ("--pdc", "top.pdc", "--fasm", "top.routed"),
+                "gowin": ("--vopt", "cst=top.cst", "--write", "top.routed"),
+                "gatemate": ("--vopt", "ccf=top.ccf", "--vopt", "out=top.routed"),
+            }[self.name],
+        ]
+
+    def pack(self, board: Board) -> list[str]:
+        """Arguments of the packer: ``top.routed`` to the bitstream ``top`` + :attr:`suffix`."""
+        out = f"top{self.suffix}"
+        return {
+            "ice40": [*board.packer, "top.routed", out],
+            "ecp5": [*board.packer, "--input", "top.routed", "--bit", out],
+            "machxo2": [*board.packer, "--input", "top.routed", "--bit", out],
+            "nexus": [*board.packer, "pack", "top.routed", out],
+            "gowin": [*board.packer, "-o", out, "top.routed"],
+            "gatemate": [*board.packer, "top.routed", out],
+        }[self.name]
+
+
+def _flow(**values) -> Flow:
+    return Flow(**values | {"cells": MappingProxyType(values["cells"])})
+
+
+#: By the name that :class:`~popflip.boards.board.Device` gives.
+FLOWS = {
+    flow.name: flow
+    for flow in (
+        _flow(
+            name="ice40",
+            synth="synth_ice40",
+            placer="nextpnr-ice40",
+            packer="icepack",
+            constraints=".pcf",
+            suffix=".bin",
+            cells={
+                "lut": "ICESTORM_LC", "block": "ICESTORM_RAM", "spram": "ICESTORM_SPRAM",
+                "dsp": "ICESTORM_DSP",
+            },
+            memories=("SB_RAM40_4K",),
+        ),
+        _flow(
+            name="ecp5",
+            synth="synth_ecp5",
+            placer="nextpnr-ecp5",
+            packer="ecppack",
+            constraints=".lpf",
+            suffix=".bit",
+            cells={
+                "lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "block": "DP16KD",
+                "dsp": "MULT18X18D",
+            },
+            memories=("DP16KD", "PDPW16KD"),
+        ),
+        _flow(
+            name="gowin",
+            synth="synth_gowin",
+            placer="nextpnr-himbaechel-gowin",
+            packer="gowin_pack",
+            constraints=".cst",
+            suffix=".fs",
+            cells={"lut": "LUT4", "ff": "DFF", "block": "BSRAM"},
+            memories=("SDPB", "SDPX9B", "DPB", "DPX9B", "SPX9", "SP"),
+        ),
+    )
+}  # fmt: skip

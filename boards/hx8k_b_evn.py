@@ -1,0 +1,27 @@
+"""Lattice iCE40-HX8K Breakout Board."""
+
+from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
+
+from popflip.boards.board import Board, Flash
+from popflip.boards.devices import HX8K
+
+__all__ = ["HX8K_B_EVN"]
+
+HX8K_B_EVN = Board(
+    name="hx8k-b-evn",
+    title="Lattice iCE40-HX8K Breakout Board",
+    device=HX8K,
+    platform=ICE40HX8KBEVNPlatform,
+    preset="ice40up5k",
+    clock="clk12",
+    clock_mhz=12,
+    core_mhz=24,
+    pll="core",
+    leds=("led.0",),
+    flash=Flash(bytes=4 << 20, data_offset=1 << 20, resource="spi_flash_1x"),
+    synthesis="-abc9 -device hx",
+    loader=("--board", "ice40_generic"),
+    notes=(
+        "Jumpers J7 and J6 choose between the flash and the volatile memory: see the board's guide.",
+    ),
+)

@@ -1,0 +1,66 @@
+"""The design of a board: the machine, the board's clock, its serial line and its lights."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import io, wiring
+
+from popflip.boards.board import Board
+from popflip.boards.clocking import Clocking
+from popflip.golden.params import Params
+from popflip.rtl.top import Top
+
+__all__ = ["BoardTop"]
+
+
+class BoardTop(wiring.Component):
+    """Everything inside the FPGA, for the platform of one board.
+
+    There is no sample store: the host loads all samples. A run from the store all the same sees
+    black images at once, and ends, where a store that never answers would hang it.
+
+    Parameters
+    ----------
+    board : Board
+    params : Params
+        As :meth:`~popflip.boards.board.Board.params` returns them.
+    core_mhz : float
+        The machine's clock.
+    """
+
+    def __init__(self, board: Board, params: Params, core_mhz: float):
+        self._board = board
+        self._params = params
+        self._core_mhz = core_mhz
+        super().__init__({})
+
+    def elaborate(self, platform):
+        m = Module()
+        board = self._board
+        m.submodules.clocking = Clocking(board, self._core_mhz)
+        m.submodules.machine = machine = Top(self._params)
+
+        uart = platform.request("uart", 0, dir="-")
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.Buffer("o", uart.tx)
+        m.d.comb += [machine.rx.eq(rx.i), tx.o.eq(machine.tx)]
+
+        m.d.comb += [
+            machine.store.request.ready.eq(1),
+            machine.store.data.valid.eq(1),
+            machine.store.data.payload.eq(0),
+        ]
+
+        shown = [machine.busy]
+        for number, name in enumerate(board.leds):
+            m.submodules[f"led{number}"] = led = io.Buffer("o", _port(platform, name))
+            m.d.comb += led.o.eq(shown[number] if number < len(shown) else 0)
+        for number, name in enumerate(board.inactive):
+            m.submodules[f"inactive{number}"] = pin = io.Buffer("o", _port(platform, name))
+            m.d.comb += pin.o.eq(Signal(len(pin.o)))
+        return m
+
+
+def _port(platform, name: str):
+    """Request a resource named as in :class:`~popflip.boards.board.Board`, once for its parts."""
+    resource, number, *part = name.split(".")
+    port = platform.request(resource, int(number), dir="-")
+    return getattr(port, part[0]) if part else port
