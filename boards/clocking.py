@@ -108,10 +108,12 @@ def gowin_pll(clock_mhz: float, core_mhz: float) -> Pll:
 
 
 class Clocking(wiring.Component):
-    """The domain ``sync``: the board's oscillator, through a PLL if the two differ.
+    """Drive the domain ``sync`` by the board's oscillator, through a PLL if the two differ.
 
     The reset is synchronous. It ends :data:`RESET_CYCLES` after the PLL has locked, and comes back
     if it loses its lock.
+
+    The domain itself is defined above, by who uses it.
 
     Parameters
     ----------
@@ -136,11 +138,10 @@ class Clocking(wiring.Component):
         else:
             make = {
                 "pad": self._ice40, "core": self._ice40, "ehxplll": self._ecp5, "rpll": self._gowin,
-                "cc_pll": self._gatemate, "mmcm": self._series7,
+                "cc_pll": self._gatemate, "plle2": self._series7,
             }[board.pll]  # fmt: skip
             make(m, pin, clk, locked)
 
-        m.domains += ClockDomain("sync")
         m.domains += ClockDomain("steady", reset_less=True, local=True)
         steady, count, running = Signal(), Signal(range(RESET_CYCLES)), Signal()
         m.d.comb += [

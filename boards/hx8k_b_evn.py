@@ -22,6 +22,6 @@ HX8K_B_EVN = Board(
     synthesis="-abc9 -device hx",
     loader=("--board", "ice40_generic"),
     notes=(
-        "Jumpers J7 and J6 choose between the flash and the volatile memory: see the board's guide.",
+        "Jumpers J6 and J7 choose between flash and volatile memory: see the guide of the board.",
     ),
 )

@@ -2,10 +2,17 @@
 
 from types import MappingProxyType
 
+from popflip.boards.arty_a7 import ARTY_A7_35T, ARTY_A7_100T
 from popflip.boards.board import Board
+from popflip.boards.colorlight_i5 import COLORLIGHT_I5
+from popflip.boards.colorlight_i9 import COLORLIGHT_I9
 from popflip.boards.hx8k_b_evn import HX8K_B_EVN
 from popflip.boards.icebreaker import ICEBREAKER
+from popflip.boards.orangecrab import ORANGECRAB_25F, ORANGECRAB_85F
+from popflip.boards.tang_nano_9k import TANG_NANO_9K
+from popflip.boards.tang_nano_20k import TANG_NANO_20K
 from popflip.boards.ulx3s import ULX3S_12F, ULX3S_25F, ULX3S_45F, ULX3S_85F
+from popflip.boards.upduino_v3 import UPDUINO_V3
 
 __all__ = ["BOARDS", "find_board"]
 
@@ -14,11 +21,20 @@ BOARDS = MappingProxyType({
     board.name: board
     for board in (
         ICEBREAKER,
+        UPDUINO_V3,
         HX8K_B_EVN,
         ULX3S_12F,
         ULX3S_25F,
         ULX3S_45F,
         ULX3S_85F,
+        ORANGECRAB_25F,
+        ORANGECRAB_85F,
+        COLORLIGHT_I5,
+        COLORLIGHT_I9,
+        TANG_NANO_9K,
+        TANG_NANO_20K,
+        ARTY_A7_35T,
+        ARTY_A7_100T,
     )
 })
 

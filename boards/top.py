@@ -1,6 +1,6 @@
 """The design of a board: the machine, the board's clock, its serial line and its lights."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import ClockDomain, Module, Signal
 from amaranth.lib import io, wiring
 
 from popflip.boards.board import Board
@@ -35,6 +35,7 @@ class BoardTop(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         board = self._board
+        m.domains += ClockDomain("sync")
         m.submodules.clocking = Clocking(board, self._core_mhz)
         m.submodules.machine = machine = Top(self._params)
 

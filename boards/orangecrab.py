@@ -1,0 +1,54 @@
+"""OrangeCrab r0.2: ECP5, in two sizes."""
+
+from amaranth.build import Attrs, Pins, Resource, Subsignal
+from amaranth_boards.orangecrab_r0_2 import (
+    OrangeCrabR0_2_25FPlatform,
+    OrangeCrabR0_2_85FPlatform,
+)
+
+from popflip.boards.board import Board, Device, Flash
+from popflip.boards.devices import ECP5_25F, ECP5_85F
+
+__all__ = ["ORANGECRAB_25F", "ORANGECRAB_85F"]
+
+# The board has no serial chip: its USB is wired to the FPGA itself.
+_UART = Resource(
+    "uart", 0,
+    Subsignal("rx", Pins("0", dir="i", conn=("io", 0))),
+    Subsignal("tx", Pins("1", dir="o", conn=("io", 0))),
+    Attrs(IO_TYPE="LVCMOS33"),
+)  # fmt: skip
+
+
+class _25F(OrangeCrabR0_2_25FPlatform):
+    resources = [*OrangeCrabR0_2_25FPlatform.resources, _UART]
+
+
+class _85F(OrangeCrabR0_2_85FPlatform):
+    resources = [*OrangeCrabR0_2_85FPlatform.resources, _UART]
+
+
+def _board(size: str, device: Device, platform, preset: str) -> Board:
+    return Board(
+        name=f"orangecrab-{size}",
+        title=f"OrangeCrab r0.2 {size.upper()}",
+        device=device,
+        platform=platform,
+        preset=preset,
+        clock="clk",
+        clock_mhz=48,
+        core_mhz=48,
+        leds=("rgb_led.0.g",),
+        flash=Flash(bytes=16 << 20, data_offset=4 << 20, resource="spi_flash_4x", quad=True),
+        placer=("--package", "CSFBGA285", "--speed", "8"),
+        packer=("--compress", "--freq", "38.8"),
+        loader=("--board", "orangeCrab"),
+        notes=(
+            "Its USB is not a serial port: wire an adapter to pins 0 (into the FPGA) and 1.",
+            "In volatile memory it is configured by a JTAG cable; through USB only the flash is.",
+        ),
+    )
+
+
+ORANGECRAB_25F = _board("25f", ECP5_25F, _25F, "local-small")
+ORANGECRAB_85F = _board("85f", ECP5_85F, _85F, "ecp5-85f")
