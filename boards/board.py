@@ -195,7 +195,5 @@ class Board:
         core_mhz : float, optional
             The machine's clock, if not the board's own.
         """
-        tree = params.model_dump(mode="json")
         divisor = self.uart_divisor(self.core_mhz if core_mhz is None else core_mhz)
-        tree["machine"]["uart_divisor"] = divisor
-        return Params.build(tree)
+        return params.replace(machine={"uart_divisor": divisor})

@@ -15,7 +15,7 @@ class ColorlightPlatform(LatticeECP5Platform):
     package = "BG381"
     speed = "6"
     default_clk = "clk25"
-    resources = [
+    resources = (
         Resource("clk25", 0, Pins("P3", dir="i"), Clock(25e6), Attrs(IO_TYPE="LVCMOS33")),
         Resource(
             "uart", 0,
@@ -30,8 +30,8 @@ class ColorlightPlatform(LatticeECP5Platform):
             Subsignal("cipo", Pins("V2", dir="i")),
             Attrs(IO_TYPE="LVCMOS33"),
         ),
-    ]  # fmt: skip
-    connectors = [Connector("pmod", 0, "C17 B18 B20 F20 - - A18 A19 B19 D20 - -")]
+    )  # fmt: skip
+    connectors = (Connector("pmod", 0, "C17 B18 B20 F20 - - A18 A19 B19 D20 - -"),)
 
     @staticmethod
     def led(pin: str) -> Resource:

@@ -9,7 +9,7 @@ __all__ = ["COLORLIGHT_I5"]
 
 class _Platform(ColorlightPlatform):
     device = "LFE5U-25F"
-    resources = [*ColorlightPlatform.resources, ColorlightPlatform.led("U16")]
+    resources = (*ColorlightPlatform.resources, ColorlightPlatform.led("U16"))
 
 
 COLORLIGHT_I5 = Board(

@@ -9,7 +9,7 @@ __all__ = ["COLORLIGHT_I9"]
 
 class _Platform(ColorlightPlatform):
     device = "LFE5U-45F"
-    resources = [*ColorlightPlatform.resources, ColorlightPlatform.led("L2")]
+    resources = (*ColorlightPlatform.resources, ColorlightPlatform.led("L2"))
 
 
 COLORLIGHT_I9 = Board(

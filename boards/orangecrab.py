@@ -21,11 +21,11 @@ _UART = Resource(
 
 
 class _25F(OrangeCrabR0_2_25FPlatform):
-    resources = [*OrangeCrabR0_2_25FPlatform.resources, _UART]
+    resources = (*OrangeCrabR0_2_25FPlatform.resources, _UART)
 
 
 class _85F(OrangeCrabR0_2_85FPlatform):
-    resources = [*OrangeCrabR0_2_85FPlatform.resources, _UART]
+    resources = (*OrangeCrabR0_2_85FPlatform.resources, _UART)
 
 
 def _board(size: str, device: Device, platform, preset: str) -> Board:

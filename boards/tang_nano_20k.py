@@ -15,7 +15,7 @@ class TangNano20kPlatform(GowinPlatform):
     part = "GW2AR-LV18QN88C8/I7"
     family = "GW2AR-18C"
     default_clk = "clk27"
-    resources = [
+    resources = (
         Resource("clk27", 0, Pins("4", dir="i"), Clock(27e6), Attrs(IO_TYPE="LVCMOS33")),
         *(
             Resource("led", number, PinsN(str(15 + number), dir="o"), Attrs(IO_TYPE="LVCMOS33"))
@@ -35,8 +35,8 @@ class TangNano20kPlatform(GowinPlatform):
             Subsignal("cipo", Pins("62", dir="i")),
             Attrs(IO_TYPE="LVCMOS33"),
         ),
-    ]  # fmt: skip
-    connectors = []
+    )  # fmt: skip
+    connectors = ()
 
 
 TANG_NANO_20K = Board(

@@ -17,7 +17,7 @@ class UpduinoV3WithUart(UpduinoV3Platform):
     """The board's platform with its oscillator and with the USB chip's lines as a UART."""
 
     default_clk = "clk12"
-    resources = [
+    resources = (
         *(r for r in UpduinoV3Platform.resources if not r.name.startswith("spi_flash")),
         Resource(
             "uart", 0,
@@ -26,7 +26,7 @@ class UpduinoV3WithUart(UpduinoV3Platform):
             Attrs(IO_STANDARD="SB_LVCMOS"),
         ),
         Resource("flash_cs", 0, PinsN("16", dir="o"), Attrs(IO_STANDARD="SB_LVCMOS")),
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 UPDUINO_V3 = Board(
