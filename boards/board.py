@@ -35,6 +35,9 @@ class Device:
         Words and bits per word of a block RAM with one read and one write port.
     spram : int
         Single-port memories of 16,384 words of 16 bits.
+    distributed : int
+        Memories of up to so many pieces of 16 words of 4 bits are made of tables; 0 if tables hold
+        no data.
     dsps : int
         Multipliers.
     """
@@ -47,6 +50,7 @@ class Device:
     blocks: int
     shapes: tuple[Shape, ...]
     spram: int = 0
+    distributed: int = 0
     dsps: int = 0
 
     @property
@@ -55,8 +59,14 @@ class Device:
         return self.blocks * max(depth * width for depth, width in self.shapes)
 
     def blocks_for(self, depth: int, width: int) -> int:
-        """Block RAMs of a memory, in the shape that takes the fewest."""
-        return min(ceil_div(depth, d) * ceil_div(width, w) for d, w in self.shapes)
+        """Block RAMs of a memory: columns of one shape, and what is left of a word in another."""
+        if width < 1:
+            return 0
+        return min(
+            ceil_div(depth, d) * max(1, width // w)
+            + self.blocks_for(depth, width % w if width > w else 0)
+            for d, w in self.shapes
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,6 +51,7 @@ ECP5_25F = Device(
     ffs=24288,
     blocks=56,
     shapes=_DP16KD,
+    distributed=24,
     dsps=28,
 )
 #: A 25F with another name, as far as the tools are concerned.
@@ -72,6 +73,7 @@ GW1NR_9 = Device(
     ffs=6480,
     blocks=26,
     shapes=_BSRAM,
+    distributed=24,
     dsps=20,
 )
 GW2AR_18 = Device(
@@ -82,6 +84,7 @@ GW2AR_18 = Device(
     ffs=15552,
     blocks=46,
     shapes=_BSRAM,
+    distributed=24,
     dsps=48,
 )
 
@@ -95,6 +98,7 @@ ARTY_35T = Device(
     ffs=41600,
     blocks=100,
     shapes=_RAMB18,
+    distributed=24,
     dsps=90,
 )
 ARTY_100T = replace(

@@ -1,11 +1,13 @@
 """Whether a network fits a board, before any synthesis."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from popflip.boards.board import Device
-from popflip.boards.inventory import Inventory
+from popflip.boards.board import Board, Device
+from popflip.boards.inventory import Inventory, inventory
+from popflip.golden.params import Params, ceil_div
 
-__all__ = ["Estimate", "Weights", "estimate", "largest", "resized"]
+__all__ = ["WEIGHTS", "Estimate", "Weights", "estimate", "largest", "resized"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +19,6 @@ class Weights:
     base, arithmetic, compared, logic, shifted, multiplexed, ffs : float
         The last: of iCE40, whose logic cell is a table with a flip-flop, cells that hold a
         flip-flop alone.
-    spread : int
-        Words of the deepest memory that is made of tables (where they can hold data), if its
-        words are narrow.
     """
 
     base: float
@@ -33,10 +32,25 @@ class Weights:
 
 #: By flow. Artix-7 has not been measured: its tables have six inputs, so that those of ECP5, with
 #: four, are an upper bound.
-WEIGHTS: dict[str, Weights] = {}
+WEIGHTS: dict[str, Weights] = {
+    "ice40": Weights(
+        base=0,
+        arithmetic=0.25,
+        compared=0.62,
+        logic=0.62,
+        shifted=0.6,
+        multiplexed=0.19,
+        ffs=0.41,
+    ),
+}
 
 #: Logic beside each bit of a memory that may read and write one address at once.
 _SHARED_LUTS, _SHARED_FFS = 2.0, 2.2
+
+#: Tables of 16 words of 4 bits, with the multiplexer behind them.
+_PIECE_LUTS = 6
+
+_SPRAM_BITS = 16384 * 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +92,16 @@ def estimate(device: Device, found: Inventory) -> Estimate:
     device : Device
     found : Inventory
         Of the design.
+
+    Raises
+    ------
+    ValueError
+        If the design names memories that the device does not have.
     """
     w = WEIGHTS[device.flow]
-    blocks = [memory for memory in found.memories if not _of_tables(device, memory)]
-    tables = [memory for memory in found.memories if _of_tables(device, memory)]
-    shared = sum(memory.width for memory in blocks if memory.shared)
+    small = {m for m in found.memories if 0 < _pieces(m) <= device.distributed}
+    blocks = [m for m in found.memories if m not in small]
+    shared = sum(m.width for m in blocks if m.shared)
     luts = (
         w.base
         + w.arithmetic * found.arithmetic
@@ -92,13 +111,19 @@ def estimate(device: Device, found: Inventory) -> Estimate:
         + w.multiplexed * found.multiplexed
         + w.ffs * found.ffs
         + _SHARED_LUTS * shared
-        + sum(_table_luts(memory) for memory in tables)
+        + sum(_PIECE_LUTS * _pieces(m) for m in small)
     )
+    spram = found.primitives.get("SB_SPRAM256KA", 0)
+    if spram and not device.spram:
+        raise ValueError(
+            f"the machine of this network is made for single-port memories, which {device.part} "
+            "does not have"
+        )
     used = {
         "lut": round(luts),
         "ff": round(found.ffs + _SHARED_FFS * shared),
-        "block": sum(device.blocks_for(memory.depth, memory.width) for memory in blocks),
-        "spram": found.primitives.get("SB_SPRAM256KA", 0),
+        "block": sum(device.blocks_for(m.depth, m.width) for m in blocks),
+        "spram": spram,
     }
     available = {
         "lut": device.luts,
@@ -106,12 +131,78 @@ def estimate(device: Device, found: Inventory) -> Estimate:
         "block": device.blocks,
         "spram": device.spram,
     }
-    if used["spram"] > 0 and not device.spram:
-        raise ValueError(
-            f"the network's machine wants single-port memories, {device.part} has none"
-        )
     available = {kind: n for kind, n in available.items() if n}
-    bits = sum(memory.bits for memory in found.memories) + used["spram"] * 16384 * 16
     return Estimate(
-        memory_bits=bits, used={kind: used[kind] for kind in available}, available=available
+        memory_bits=sum(m.bits for m in found.memories) + spram * _SPRAM_BITS,
+        used={kind: used[kind] for kind in available},
+        available=available,
     )
+
+
+def _pieces(memory) -> int:
+    """Pieces of 16 words of 4 bits that a memory is made of, if it is made of tables."""
+    return ceil_div(memory.depth, 16) * ceil_div(memory.width, 4)
+
+
+def resized(params: Params, size: int) -> Params:
+    """Return a network of the same family with another number of first-layer neurons.
+
+    Parameters
+    ----------
+    params : Params
+    size : int
+        Neurons per window of a local first layer, or of a dense one.
+
+    Returns
+    -------
+    Params
+        With lanes as they are, as far as there are so many neurons.
+    """
+    net = params.network
+    lanes = {"neuron_lanes": min(params.machine.neuron_lanes, size)}
+    if net.first == "local":
+        return params.replace(network={"features": size}, machine=lanes)
+    return params.replace(network={"hidden": [size, *net.hidden[1:]]}, machine=lanes)
+
+
+def largest(
+    board: Board, params: Params, progress: Callable[[int, bool], None] = lambda size, fits: None
+) -> tuple[Params, Estimate] | None:
+    """Find the largest network of a family that fits a board.
+
+    Parameters
+    ----------
+    board : Board
+    params : Params
+        One of the family: see :func:`resized`.
+    progress : callable, optional
+        Is told of each network that was tried: its size, and whether it fits.
+
+    Returns
+    -------
+    (Params, Estimate) or None
+        None if not even a single neuron fits.
+    """
+
+    def tried(size):
+        net = board.params(resized(params, size))
+        try:
+            found = estimate(board.device, inventory(net))
+        except ValueError:  # beyond what the hardware can address
+            progress(size, False)
+            return net, None
+        progress(size, found.fits)
+        return net, found if found.fits else None
+
+    net, found = tried(1)
+    if found is None:
+        return None
+    best, size, above = (net, found), 1, None
+    while above is None or above - size > 1:
+        middle = 2 * size if above is None else (size + above) // 2
+        net, found = tried(middle)
+        if found is None:
+            above = middle
+        else:
+            best, size = (net, found), middle
+    return best

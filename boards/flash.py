@@ -142,6 +142,15 @@ def probes(loader: Loader) -> list[str]:
     return [line for line in lines if re.match(r"\d{3}\s", line) or re.search(r"0x\w{4}:", line)]
 
 
+def _why_no_probe(board: Board, loader: Loader, cable: str | None) -> str:
+    """Say why no cable is seen: to look for the FPGA writes nothing, and tells more."""
+    where = ["--cable", cable] if cable else [*board.loader]
+    run = subprocess.run(
+        [loader.path, *where, "--detect"], capture_output=True, text=True, timeout=60
+    )
+    return explain(board, run.stdout + run.stderr, run.returncode) or _no_cable(board)
+
+
 def load_command(
     board: Board,
     file: Path,
@@ -242,11 +251,9 @@ def load(
     what = "data" if offset is not None else "bitstream"
     at = f" at byte {offset:,}" if offset is not None else ""
     say(f"{what} into {board.title}: {where}{at} (openFPGALoader {loader.version})")
+    # A board that is itself a USB device, as OrangeCrab, is no probe.
     if "orangeCrab" not in board.loader and not probes(loader):
-        # A board that is itself a USB device, as that one, is no probe.
-        scan = subprocess.run([loader.path, "--scan-usb"], capture_output=True, text=True)
-        denied = explain(board, scan.stdout + scan.stderr, 1)
-        raise FlashError(denied if denied and "permission" in denied else _no_cable(board))
+        raise FlashError(_why_no_probe(board, loader, cable))
     with Jobs() as jobs:
         words = load_command(board, file, persistent=persistent, offset=offset, cable=cable)
         status, text = jobs.run([str(loader.path), *words], Path.cwd(), dict(os.environ))

@@ -11,6 +11,7 @@ import gc
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -27,10 +28,20 @@ from popflip.boards.tools import Jobs
 from popflip.boards.top import BoardTop
 from popflip.golden.data import cache_folder
 from popflip.golden.params import Params
+from popflip.golden.trainer import write_atomically
 from popflip.rtl.interface import check_hardware
 from popflip.rtl.top import identity
 
-__all__ = ["Build", "BuildError", "TimingError", "build", "design_files", "plan", "synthesize"]
+__all__ = [
+    "Build",
+    "BuildError",
+    "TimingError",
+    "build",
+    "design_files",
+    "plan",
+    "synthesize",
+    "write_project",
+]
 
 #: Lines of a failed tool's log that go into the message.
 _TAIL = 25
@@ -230,9 +241,29 @@ def _place(board, flow, core_mhz, netlist, seed, tool, jobs):
         if work is not None:
             for name in ("top.json", f"top{flow.constraints}"):
                 _link(netlist / name, work / name)
-            _run(jobs, tool, flow.place(board, seed, core_mhz), work, "place.log")
+            try:
+                _run(jobs, tool, flow.place(board, seed, core_mhz), work, "place.log")
+            except BuildError as error:
+                raise _overfull(board, flow, work / "place.log") or error from None
             (work / "top.json").unlink()
     return folder, json.loads((folder / "report.json").read_text())
+
+
+def _overfull(board: Board, flow: Flow, log: Path) -> BuildError | None:
+    """Say of what there is too little, if that is why a placement failed."""
+    text = log.read_text(errors="replace") if log.is_file() else ""
+    names = {cell: kind for kind, cell in flow.cells.items()}
+    lacking = [
+        f"{names[cell]} {int(used):,} of {int(available):,}"
+        for cell, used, available in re.findall(r"Info:\s+(\w+):\s+(\d+)/\s*(\d+)", text)
+        if cell in names and int(used) > int(available)
+    ]
+    if not lacking:
+        return None
+    return BuildError(
+        f"the network does not fit {board.title}: {', '.join(lacking)}; "
+        f"popflip fit --board {board.name} names one that does"
+    )
 
 
 def _link(source: Path, target: Path) -> None:
@@ -371,3 +402,25 @@ def _pack(board, flow, placed, tool, jobs, progress):
                 raise BuildError(f"{tool.name} wrote no bitstream")
     progress("bitstream", 1, 1)
     return folder
+
+
+def write_project(board: Board, params: Params, core_mhz: float, folder: Path) -> list[Path]:
+    """Write the whole project of a board for its maker's tools, which are not run.
+
+    Parameters
+    ----------
+    board, params, core_mhz
+        As for :func:`plan`.
+    folder : Path
+        For the Verilog, the constraints and the scripts.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+    """
+    paths = []
+    for name, content in plan(board, params, core_mhz).files.items():
+        paths.append(folder / name)
+        write_atomically(paths[-1], content if isinstance(content, bytes) else content.encode())
+    return paths

@@ -602,6 +602,188 @@ def bench(
     print(json.dumps(rows, indent=1)) if as_json else show_bench(rows, out)
 
 
+OnBoard = Annotated[
+    str, typer.Option("--board", help="popflip boards lists them.", metavar="BOARD")
+]
+Freq = Annotated[
+    float | None,
+    typer.Option(help="Clock of the machine in MHz, if not the board's own.", metavar="MHZ"),
+]
+Tools = Annotated[
+    str | None,
+    typer.Option(
+        help="yowasp or native. If left out: YoWASP's packages if all of them are there, else "
+        "native ones.",
+        metavar="SOURCE",
+    ),
+]
+
+
+def _on_board(name: str, preset: str | None, config: Path | None):
+    """Return the board of a name, and the network that was named or is the board's own."""
+    from popflip.boards.registry import find_board
+    from popflip.scripts.session import choose_params
+
+    board = find_board(name)
+    params = choose_params(preset, config) or choose_params(board.preset, None)
+    assert params is not None
+    return board, params
+
+
+@_verb("popflip fit --board icebreaker", "popflip fit --board ulx3s-85f --config mine.toml --json")
+def fit(
+    board: OnBoard,
+    preset: Preset = None,
+    config: Config = None,
+    freq: Freq = None,
+    search: Annotated[
+        bool, typer.Option(help="Look for the largest network of the family.")
+    ] = True,
+    cycles: Annotated[
+        bool, typer.Option(help="Count cycles, on real images after some training.")
+    ] = True,
+    data: Data = None,
+    as_json: Json = False,
+):
+    """Say whether a network fits a board, before any synthesis, and what limits it.
+
+    Memories are counted exactly, logic by a model of routed designs. Without --preset or --config
+    the network is the board's own.
+    """
+    from popflip.scripts.fitting import fit_board
+    from popflip.scripts.session import choose_data
+    from popflip.scripts.show_boards import show_fit
+
+    chosen, params = _on_board(board, preset, config)
+    dataset = choose_data(data)[0] if cycles else None
+    report = fit_board(chosen, params, dataset, core_mhz=freq, search=search)
+    _print_json(report) if as_json else show_fit(report)
+    if not report["fits"]:
+        say(f"popflip: {params.name} does not fit {chosen.title}: too few {report['lacking']}")
+        raise typer.Exit(1)
+
+
+@_verb(
+    "popflip build --board icebreaker",
+    "popflip build --board ulx3s-85f --seeds 8 --freq 60",
+    "popflip build --board tang-nano-20k --config mine.toml --out build/mine --json",
+)
+def build(
+    board: OnBoard,
+    preset: Preset = None,
+    config: Config = None,
+    seeds: Annotated[
+        int, typer.Option(help="Placements to try, side by side; the fastest is taken.", min=1)
+    ] = 1,
+    freq: Freq = None,
+    tools: Tools = None,
+    data: Data = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the bitstream. build/BOARD if left out.", metavar="DIR"),
+    ] = None,
+    as_json: Json = False,
+):
+    """Build a bitstream: synthesis, placement and routing, packing, and a report.
+
+    A design that is slower than its clock is refused. What was built before comes from the cache.
+    """
+    from popflip.scripts.building import build_board
+    from popflip.scripts.session import choose_data
+    from popflip.scripts.show_boards import show_build
+    from popflip.scripts.training import prepare_folder
+
+    chosen, params = _on_board(board, preset, config)
+    out = out or Path("build") / chosen.name
+    prepare_folder(out)
+    dataset, _ = choose_data(data)
+    report = build_board(
+        chosen, params, dataset, out, core_mhz=freq, seeds=seeds, tools=tools
+    )  # fmt: skip
+    _print_json(report) if as_json else show_build(report)
+
+
+@_verb(
+    "popflip flash --board icebreaker --persistent",
+    "popflip flash --board ulx3s-85f --bitstream build/ulx3s-85f/ulx3s-85f-ecp5-85f.bit",
+    "popflip flash --board ulx3s-85f --persistent --with-data mnist.img",
+)
+def flash(
+    board: OnBoard,
+    bitstream: Annotated[
+        Path | None,
+        typer.Option(help="What to write. The one in build/BOARD if left out.", metavar="FILE"),
+    ] = None,
+    persistent: Annotated[
+        bool,
+        typer.Option(
+            "--persistent/--volatile",
+            help="Into the board's flash, or into memory that holds until the power goes.",
+        ),
+    ] = False,
+    with_data: Annotated[
+        Path | None,
+        typer.Option(
+            help="An image of packed samples, for the flash behind the bitstream.", metavar="FILE"
+        ),
+    ] = None,
+    cable: Annotated[
+        str | None,
+        typer.Option(help="openFPGALoader's name of a cable, if not the board's own."),
+    ] = None,
+    as_json: Json = False,
+):
+    """Configure a board through its cable, with openFPGALoader.
+
+    Nothing of this has been run with a board here, only up to the cable.
+    """
+    from popflip.boards.registry import find_board
+    from popflip.scripts.flashing import flash_board
+
+    report = flash_board(find_board(board), bitstream, persistent, with_data, cable)
+    _print_json(report) if as_json else say(f"popflip: {report['board']} is configured")
+
+
+@_verb("popflip doctor", "popflip doctor --json")
+def doctor(as_json: Json = False):
+    """Look for every tool, permission and cable that a verb may need, and say how to get it."""
+    from popflip.scripts.doctor import examine, report
+    from popflip.scripts.show_boards import show_doctor
+
+    found = report(examine())
+    _print_json(found) if as_json else show_doctor(found)
+
+
+@_verb("popflip boards", "popflip boards --build --seeds 4", "popflip boards --json")
+def boards(
+    build: Annotated[bool, typer.Option("--build", help="Build what is missing.")] = False,
+    seeds: Annotated[int, typer.Option(help="Placements of each build.", min=1)] = 1,
+    tools: Tools = None,
+    runs: Annotated[
+        Path, typer.Option(help="Folder of sweeps, which tell errors.", metavar="DIR")
+    ] = Path("runs"),
+    page: Annotated[
+        Path | None, typer.Option(help="Write the table as Markdown.", metavar="MD")
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,
+):
+    """List the boards with what they carry: figures of builds and sweeps that were made.
+
+    --json prints a list. Errors are those that popflip sweep --validation 0 has left in runs/.
+    """
+    from popflip.golden.trainer import write_atomically
+    from popflip.scripts.boards import board_rows, table_markdown
+    from popflip.scripts.session import choose_data
+    from popflip.scripts.show_boards import show_boards
+
+    dataset = choose_data(data)[0] if build else None
+    rows = board_rows(runs, build_with=dataset, seeds=seeds, tools=tools)
+    if page is not None:
+        write_atomically(page, table_markdown(rows).encode())
+    print(json.dumps(rows, indent=1)) if as_json else show_boards(rows)
+
+
 def run(argv: list[str]) -> int:
     """Run the command with some arguments and return its exit status.
 
@@ -666,7 +848,9 @@ def _expected(error: BaseException) -> bool:
 
     if isinstance(error, (Failure, LinkError, ToolError, TransportError)):
         return True
-    return type(error).__name__ == "BenchError"
+    # Of modules that take a while to import, and have been if they raise.
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"BenchError", "BuildError", "FlashError"})
 
 
 def _one_line(error: BaseException) -> str:
