@@ -122,7 +122,7 @@ def read_inventory(text: str) -> Inventory:
             _, _, place = module.partition(".")
             memories.append(
                 MemoryBlock(
-                    name=f"{place}.{words[-1].removeprefix(chr(92))}",
+                    name=f"{place}.{words[-1][1:]}".removeprefix("."),
                     depth=int(entry["size"]),
                     width=int(entry["width"]),
                     shared=not any(fnmatchcase(place, pattern) for pattern in UNSHARED),

@@ -1,0 +1,97 @@
+"""Every recipe, as far as it goes without a build: its design elaborates, with all its pins."""
+
+import re
+from fnmatch import fnmatchcase
+
+import pytest
+
+from popflip.boards.estimate import estimate
+from popflip.boards.flows import FLOWS, UNSHARED
+from popflip.boards.inventory import inventory
+from popflip.boards.registry import BOARDS, find_board
+from popflip.boards.synthesis import plan
+from popflip.boards.tests.networks import MICRO
+from popflip.golden.params import Params
+
+every_board = pytest.mark.parametrize("board", BOARDS.values(), ids=lambda board: board.name)
+
+
+def files_of(board):
+    files = plan(board, board.params(MICRO), board.core_mhz).files
+    return {k: v if isinstance(v, str) else v.decode() for k, v in files.items()}
+
+
+@every_board
+def test_the_design_elaborates_with_the_pins_of_the_board(board):
+    files = files_of(board)
+    if board.device.flow not in FLOWS:
+        assert {"top.v", "top.xdc", "top.tcl", "build_top.sh"} <= set(files)
+        assert board.device.part in files["top.tcl"]
+        pins, design = files["top.xdc"], files["top.v"]
+    else:
+        flow = FLOWS[board.device.flow]
+        pins, design = files[f"top{flow.constraints}"], files["top.il"]
+    for name in ("uart_0__rx", "uart_0__tx", board.clock, *board.leds, *board.inactive):
+        assert name.split(".")[0] in pins, name
+    if board.core_mhz != board.clock_mhz:
+        kind = {
+            "pad": "SB_PLL40_PAD", "core": "SB_PLL40_CORE", "ehxplll": "EHXPLLL", "rpll": "rPLL",
+            "plle2": "PLLE2_BASE",
+        }[board.pll]  # fmt: skip
+        assert kind in design
+
+
+@every_board
+def test_the_recipe_is_whole(board):
+    Params.load(board.preset)
+    assert BOARDS[board.name] is board is find_board(board.name)
+    assert re.fullmatch(r"[a-z0-9-]+", board.name)
+    assert board.loader
+    assert all(note.endswith(".") for note in board.notes)
+    # The longest bitstream of the device lies in front of the data.
+    if board.flash:
+        longest = {
+            "iCE40UP5K-SG48": 104_161, "iCE40HX8K-CT256": 135_182, "LFE5U-12F": 582_376,
+            "LFE5U-25F": 582_376, "LFE5U-45F": 1_032_750, "LFE5U-85F": 1_927_728,
+            "xc7a35ticsg324-1L": 2_192_012, "xc7a100ticsg324-1L": 3_825_788,
+            "GW2AR-LV18QN88C8/I7": 900_000, "GW1NR-LV9QN88PC6/I5": 0,
+        }  # fmt: skip
+        assert longest[board.device.part] <= board.flash.data_offset
+
+
+@pytest.fixture(scope="module")
+def micro():
+    return inventory(MICRO)
+
+
+@every_board
+def test_a_small_network_has_an_estimate(board, micro):
+    found = estimate(board.device, micro)
+    assert found.fits == (max(found.shares.values()) <= 1)
+    assert found.shares[found.limiting] == max(found.shares.values())
+    assert found.used["ff"] >= micro.ffs
+    assert 3 <= found.used["block"] <= len(micro.memories)
+    assert found.memory_bits == sum(memory.bits for memory in micro.memories)
+    assert found.available["lut"] == board.device.luts
+
+
+def test_a_board_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match=r"^board must be one of icebreaker, .*, not 'de10'$"):
+        find_board("de10")
+
+
+def test_the_memories_that_never_collide_are_in_the_design():
+    """Yosys's selection of a name that is not there would silently be empty."""
+    text = files_of(BOARDS["icebreaker"])["top.il"]
+    with_memory, module = set(), ""
+    for line in text.splitlines():
+        if line.startswith("module "):
+            module = line.split()[1].removeprefix("\\")
+        elif re.match(r"\s+memory ", line):
+            with_memory.add(module.removeprefix("top.machine."))
+    for pattern in UNSHARED:
+        assert any(fnmatchcase(name, pattern) for name in with_memory), pattern
+    shared = {
+        name for name in with_memory if not any(fnmatchcase(name, pattern) for pattern in UNSHARED)
+    }
+    assert shared == {"core", "core.feeder"}
