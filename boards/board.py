@@ -58,6 +58,14 @@ class Device:
         """Bits of all block RAMs, in their widest shape."""
         return self.blocks * max(depth * width for depth, width in self.shapes)
 
+    def pieces_for(self, depth: int, width: int) -> int:
+        """Pieces of 16 words of 4 bits that a memory is made of, if it is made of tables."""
+        return ceil_div(depth, 16) * ceil_div(width, 4)
+
+    def is_small(self, depth: int, width: int) -> bool:
+        """Whether a memory is made of tables rather than of block RAMs."""
+        return self.pieces_for(depth, width) <= self.distributed
+
     def blocks_for(self, depth: int, width: int) -> int:
         """Block RAMs of a memory: columns of one shape, and what is left of a word in another."""
         if width < 1:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from popflip.boards.board import Board, Device
 from popflip.boards.inventory import Inventory, inventory
-from popflip.golden.params import Params, ceil_div
+from popflip.golden.params import Params
 
 __all__ = ["WEIGHTS", "Estimate", "Weights", "estimate", "largest", "resized"]
 
@@ -99,8 +99,8 @@ def estimate(device: Device, found: Inventory) -> Estimate:
         If the design names memories that the device does not have.
     """
     w = WEIGHTS[device.flow]
-    small = {m for m in found.memories if 0 < _pieces(m) <= device.distributed}
-    blocks = [m for m in found.memories if m not in small]
+    small = [m for m in found.memories if device.is_small(m.depth, m.width)]
+    blocks = [m for m in found.memories if not device.is_small(m.depth, m.width)]
     shared = sum(m.width for m in blocks if m.shared)
     luts = (
         w.base
@@ -111,7 +111,7 @@ def estimate(device: Device, found: Inventory) -> Estimate:
         + w.multiplexed * found.multiplexed
         + w.ffs * found.ffs
         + _SHARED_LUTS * shared
-        + sum(_PIECE_LUTS * _pieces(m) for m in small)
+        + sum(_PIECE_LUTS * device.pieces_for(m.depth, m.width) for m in small)
     )
     spram = found.primitives.get("SB_SPRAM256KA", 0)
     if spram and not device.spram:
@@ -137,11 +137,6 @@ def estimate(device: Device, found: Inventory) -> Estimate:
         used={kind: used[kind] for kind in available},
         available=available,
     )
-
-
-def _pieces(memory) -> int:
-    """Pieces of 16 words of 4 bits that a memory is made of, if it is made of tables."""
-    return ceil_div(memory.depth, 16) * ceil_div(memory.width, 4)
 
 
 def resized(params: Params, size: int) -> Params:
