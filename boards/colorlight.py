@@ -15,7 +15,7 @@ class ColorlightPlatform(LatticeECP5Platform):
     package = "BG381"
     speed = "6"
     default_clk = "clk25"
-    resources = (
+    resources: tuple[Resource, ...] = (
         Resource("clk25", 0, Pins("P3", dir="i"), Clock(25e6), Attrs(IO_TYPE="LVCMOS33")),
         Resource(
             "uart", 0,

@@ -44,9 +44,9 @@ class Flow:
         Suffix of the platform's file of pins.
     suffix : str
         Of the bitstream.
-    cells : mapping of str to str
+    cells : mapping of str to tuple of str
         Kinds of cells in nextpnr's report, by what they are to us: ``lut``, ``ff``, ``block``,
-        ``spram``, ``dsp``.
+        ``spram``, ``dsp``. Several share the sites of the first.
     memories : tuple of str
         Yosys's cells that are block RAMs.
     """
@@ -57,7 +57,7 @@ class Flow:
     packer: str
     constraints: str
     suffix: str
-    cells: Mapping[str, str]
+    cells: Mapping[str, tuple[str, ...]]
     memories: tuple[str, ...]
 
     @property
@@ -128,8 +128,8 @@ FLOWS = {
             constraints=".pcf",
             suffix=".bin",
             cells={
-                "lut": "ICESTORM_LC", "block": "ICESTORM_RAM", "spram": "ICESTORM_SPRAM",
-                "dsp": "ICESTORM_DSP",
+                "lut": ("ICESTORM_LC",), "block": ("ICESTORM_RAM",), "spram": ("ICESTORM_SPRAM",),
+                "dsp": ("ICESTORM_DSP",),
             },
             memories=("SB_RAM40_4K",),
         ),
@@ -141,8 +141,8 @@ FLOWS = {
             constraints=".lpf",
             suffix=".bit",
             cells={
-                "lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "block": "DP16KD",
-                "dsp": "MULT18X18D",
+                "lut": ("TRELLIS_COMB",), "ff": ("TRELLIS_FF",), "block": ("DP16KD",),
+                "dsp": ("MULT18X18D",),
             },
             memories=("DP16KD", "PDPW16KD"),
         ),
@@ -153,7 +153,7 @@ FLOWS = {
             packer="gowin_pack",
             constraints=".cst",
             suffix=".fs",
-            cells={"lut": "LUT4", "ff": "DFF", "block": "BSRAM"},
+            cells={"lut": ("LUT4", "ALU"), "ff": ("DFF",), "block": ("BSRAM",)},
             memories=("SDPB", "SDPX9B", "DPB", "DPX9B", "SPX9", "SP"),
         ),
     )

@@ -109,8 +109,11 @@ def read_inventory(text: str) -> Inventory:
     text : str
         As Amaranth writes it: one module for each component, used once.
     """
-    memories, primitives, bits = [], Counter(), Counter()
-    module, cell, widths, depth = "", None, {}, 0
+    memories = []
+    primitives: Counter[str] = Counter()
+    bits: Counter[str] = Counter()
+    widths: dict[str, str] = {}
+    module, cell, depth = "", "", 0
     for line in text.splitlines():
         words = line.split()
         if not words:
@@ -139,7 +142,7 @@ def read_inventory(text: str) -> Inventory:
         elif words[0] == "end":
             if cell:
                 _count(bits, cell.removeprefix("$"), widths)
-                cell = None
+                cell = ""
             elif depth:
                 depth -= 1
         elif words[0] == "assign" and depth:

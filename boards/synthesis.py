@@ -252,12 +252,15 @@ def _place(board, flow, core_mhz, netlist, seed, tool, jobs):
 def _overfull(board: Board, flow: Flow, log: Path) -> BuildError | None:
     """Say of what there is too little, if that is why a placement failed."""
     text = log.read_text(errors="replace") if log.is_file() else ""
-    names = {cell: kind for kind, cell in flow.cells.items()}
-    lacking = [
-        f"{names[cell]} {int(used):,} of {int(available):,}"
-        for cell, used, available in re.findall(r"Info:\s+(\w+):\s+(\d+)/\s*(\d+)", text)
-        if cell in names and int(used) > int(available)
-    ]
+    sites = {
+        name: (int(used), int(available))
+        for name, used, available in re.findall(r"Info:\s+(\w+):\s+(\d+)/\s*(\d+)", text)
+    }
+    lacking = []
+    for kind, cells in flow.cells.items():
+        used = sum(sites[cell][0] for cell in cells if cell in sites)
+        if used > sites.get(cells[0], (0, used))[1]:
+            lacking.append(f"{kind} {used:,} of {sites[cells[0]][1]:,}")
     if not lacking:
         return None
     return BuildError(
@@ -343,7 +346,8 @@ def build(
             )
         folder = _pack(board, flow, placed, packer, jobs, progress)
 
-    kinds = {kind: report["utilization"].get(cell) for kind, cell in flow.cells.items()}
+    sites = report["utilization"]
+    kinds = {kind: cells for kind, cells in flow.cells.items() if cells[0] in sites}
     facts = {
         "board": board.name,
         "device": board.device.part,
@@ -356,8 +360,11 @@ def build(
         "clock": clock,
         "seed": seed,
         "seeds": {str(n): round(_margin(r)[0], 2) for n, (_, r) in sorted(results.items())},
-        "used": {kind: entry["used"] for kind, entry in kinds.items() if entry},
-        "available": {kind: entry["available"] for kind, entry in kinds.items() if entry},
+        "used": {
+            kind: sum(sites[cell]["used"] for cell in cells if cell in sites)
+            for kind, cells in kinds.items()
+        },
+        "available": {kind: sites[cells[0]]["available"] for kind, cells in kinds.items()},
         "cells": cells,
     }
     return Build(folder=folder, bitstream=folder / f"top{flow.suffix}", facts=facts)
