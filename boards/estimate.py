@@ -35,14 +35,21 @@ class Weights:
 WEIGHTS: dict[str, Weights] = {
     "ice40": Weights(
         base=0,
-        arithmetic=0.25,
-        compared=0.62,
-        logic=0.62,
-        shifted=0.6,
-        multiplexed=0.19,
-        ffs=0.41,
+        arithmetic=0.44,
+        compared=0.51,
+        logic=0.46,
+        shifted=0.63,
+        multiplexed=0.198,
+        ffs=0.34,
+    ),
+    "ecp5": Weights(
+        base=0, arithmetic=0.61, compared=0.54, logic=0.49, shifted=0.70, multiplexed=0.196
+    ),
+    "gowin": Weights(
+        base=0, arithmetic=1.35, compared=0.51, logic=0.47, shifted=0.93, multiplexed=0.198
     ),
 }
+WEIGHTS["vivado"] = WEIGHTS["ecp5"]
 
 #: Logic beside each bit of a memory that may read and write one address at once.
 _SHARED_LUTS, _SHARED_FFS = 2.0, 2.2

@@ -1,14 +1,15 @@
 """Bitstreams: synthesis, placement and routing, and packing, each kept by what it was made of.
 
 A build is a folder in the cache that appears whole or not at all. Its name is a digest of the
-parameters, of every source file that makes the hardware, of the board, and of the tools with their
-versions. Amaranth hands yosys RTLIL rather than Verilog: nothing is lost on the way, and yosys
+parameters, of every source file that makes the hardware, of the board's recipe, and of the tools with
+their versions. Amaranth hands yosys RTLIL rather than Verilog: nothing is lost on the way, and yosys
 reads it in a fraction of the time.
 """
 
 import fcntl
 import gc
 import hashlib
+import inspect
 import json
 import os
 import re
@@ -18,9 +19,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
+from popflip.boards import clocking, flows, top
 from popflip.boards.board import Board
 from popflip.boards.flows import FLOWS, Flow
 from popflip.boards.toolchain import Tool, toolchain
@@ -84,16 +85,12 @@ def _digest(*parts: str) -> str:
     return digest.hexdigest()[:32]
 
 
-def _sources() -> str:
-    """Digest of the board room's own files; those of the hardware are in the identity."""
-    digest = hashlib.sha256()
-    for entry in sorted(resources.files("popflip.boards").iterdir(), key=lambda entry: entry.name):
-        if entry.name.endswith(".py"):
-            digest.update(entry.read_bytes())
-    return digest.hexdigest()
-
-
-_SOURCES = _sources()
+def _recipe(board: Board) -> str:
+    """All of a board's side of the hardware: its facts, and the sources of its platform and top."""
+    parts = [repr(board)]
+    for thing in (board.platform, clocking, flows, top):
+        parts.append(Path(inspect.getfile(thing)).read_text("utf-8"))
+    return _digest(*parts)
 
 
 def plan(board: Board, params: Params, core_mhz: float):
@@ -213,9 +210,7 @@ def _flow(board: Board) -> Flow:
 
 
 def _synthesize(board, params, flow, core_mhz, yosys, jobs, progress):
-    key = _digest(
-        "synthesis", identity(params).hex(), _SOURCES, board.name, repr(core_mhz), str(yosys)
-    )
+    key = _digest("synthesis", identity(params).hex(), _recipe(board), repr(core_mhz), str(yosys))
     folder = cache_folder() / "synthesis" / key
     with _made(folder) as work:
         if work is not None:
