@@ -1,9 +1,9 @@
 """Bitstreams: synthesis, placement and routing, and packing, each kept by what it was made of.
 
 A build is a folder in the cache that appears whole or not at all. Its name is a digest of the
-parameters, of every source file that makes the hardware, of the board's recipe, and of the tools with
-their versions. Amaranth hands yosys RTLIL rather than Verilog: nothing is lost on the way, and yosys
-reads it in a fraction of the time.
+parameters, of every source file that makes the hardware, of the board's recipe, and of the tools
+with their versions. Amaranth hands yosys RTLIL rather than Verilog: nothing is lost on the way, and
+yosys reads it in a fraction of the time.
 """
 
 import fcntl

@@ -1,0 +1,243 @@
+"""The verbs of boards: what they print, how they end; tools and cables are stand-ins."""
+
+import json
+
+import pytest
+from matplotlib.image import imread
+
+from popflip.boards.registry import BOARDS
+from popflip.boards.synthesis import Build, TimingError
+from popflip.golden.cycles import CycleModel
+from popflip.golden.data import load
+from popflip.golden.model import Model
+from popflip.golden.params import Params
+from popflip.golden.trainer import GoldenMachine, Trainer, initial_state
+from popflip.scripts import building
+from popflip.scripts.boards import PEERS, board_rows, table_markdown
+from popflip.scripts.building import cached_report, to_toml
+from popflip.scripts.cli import run
+from popflip.scripts.rates import counted_cycles
+
+pytestmark = pytest.mark.usefixtures("default_signals")
+
+VERBS = ["fit", "build", "flash", "doctor", "boards"]
+
+
+@pytest.fixture
+def popflip(folder, tmp_path, monkeypatch, capsys):
+    """Run the command in a folder of its own with an empty cache: (status, output, errors)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POPFLIP_CACHE", str(tmp_path / "cache"))
+
+    def call(*argv):
+        capsys.readouterr()
+        status = run([str(word) for word in argv])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return call
+
+
+@pytest.fixture
+def built(tmp_path, monkeypatch):
+    """Builds that come out at once, as if from tools."""
+
+    def build(board, params, *, core_mhz=None, seeds=1, tools=None, progress):
+        for stage in ("elaboration", "synthesis", "placement", "bitstream"):
+            progress(stage, 1, 1)
+        folder = tmp_path / "made"
+        folder.mkdir(exist_ok=True)
+        (folder / "top.bin").write_bytes(b"bits" * 30)
+        facts = {
+            "board": board.name, "device": board.device.part, "preset": params.name,
+            "digest": params.digest, "identity": "00", "tools": ["yosys 1 (native)"],
+            "core_mhz": core_mhz, "fmax_mhz": 31.5, "clock": "clk", "seed": 2,
+            "seeds": {"1": 20.0, "2": 31.5}, "cells": {},
+            "used": {"lut": 1000, "block": 12}, "available": {"lut": 5280, "block": 30},
+        }  # fmt: skip
+        return Build(folder=folder, bitstream=folder / "top.bin", facts=facts)
+
+    monkeypatch.setattr(building, "build", build)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_a_verb_has_examples(popflip, verb):
+    status, out, err = popflip(verb, "--help")
+    assert (status, err) == (0, "")
+    assert f"popflip {verb}" in out.split("Examples:")[1]
+
+
+@pytest.mark.parametrize("verb", ["fit", "build", "flash"])
+def test_a_board_that_is_not_there(popflip, verb):
+    status, out, err = popflip(verb, "--board", "de10")
+    assert (status, out) == (2, "")
+    assert err.startswith("popflip: board must be one of icebreaker, upduino-v3, ")
+
+
+def test_fit_says_yes_with_the_largest_that_does(popflip, folder):
+    words = ("fit", "--board", "ulx3s-12f", "--config", folder / "tiny.toml", "--no-cycles")
+    status, out, _ = popflip(*words, "--json")
+    assert status == 0
+    report = json.loads(out)
+    assert report["fits"]
+    assert report["largest"]["fits"]
+    assert report["largest"]["size"] > 12
+    assert report["used"]["block"] <= report["available"]["block"]
+    blocks = {memory["memory"]: memory for memory in report["memories"]}
+    assert blocks["core.memory0.latents"]["bits"] == 32 * 8
+    status, out, _ = popflip(*words, "--no-search")
+    assert "tiny fits Radiona ULX3S 12F" in out
+
+
+def test_fit_says_no_with_what_is_lacking(popflip):
+    status, out, err = popflip(
+        "fit", "--board", "hx8k-b-evn", "--preset", "local-small", "--no-cycles", "--no-search"
+    )
+    assert status == 1
+    assert "local-small does NOT fit" in out
+    assert err.splitlines()[-1].startswith(
+        "popflip: local-small does not fit Lattice iCE40-HX8K Breakout Board: too few LUTs"
+    )
+
+
+def test_build_writes_a_bitstream_with_its_reports(popflip, built, folder, tmp_path):
+    words = ("--config", folder / "tiny.toml", "--data", folder, "--out", "out")
+    status, out, err = popflip("build", "--board", "icebreaker", *words, "--json")
+    assert status == 0, err
+    report = json.loads(out)
+    assert json.loads((tmp_path / "out" / "report.json").read_text()) == report
+    assert (tmp_path / report["bitstream"]).read_bytes() == b"bits" * 30
+    params = Params.load(tmp_path / "out" / "params.toml")
+    assert params.machine.uart_divisor == 24
+    assert report["baud"] == 1_000_000
+    rate = 24e6 / report["cycles"]["train"]
+    assert report["samples_per_s"] == pytest.approx(rate, abs=0.1)
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "| block RAMs | 12 | 30 | 40% |" in text
+    assert "31.5 MHz (post-place-and-route estimate" in text
+    assert imread(tmp_path / "out" / "report.png").shape[1] > 500
+    assert "synthesis: 1 of 1" in err
+    status, out, _ = popflip("build", "--board", "icebreaker", *words)
+    assert "31.5 MHz (post-place-and-route estimate)" in out
+
+
+def test_build_refuses_what_misses_its_timing(popflip, folder, monkeypatch):
+    def build(*args, **options):
+        raise TimingError("B misses its timing: 20.0 MHz of 24.0 MHz with seed 1: try --seeds 8")
+
+    monkeypatch.setattr(building, "build", build)
+    status, out, err = popflip(
+        "build", "--board", "icebreaker", "--config", folder / "tiny.toml", "--data", folder
+    )
+    assert (status, out) == (2, "")
+    assert err == "popflip: B misses its timing: 20.0 MHz of 24.0 MHz with seed 1: try --seeds 8\n"
+
+
+def test_a_vendors_board_gets_a_project(popflip, folder, tmp_path):
+    status, out, _ = popflip(
+        "build", "--board", "arty-a7-35t", "--config", folder / "tiny.toml", "--data", folder,
+        "--json",
+    )  # fmt: skip
+    assert status == 0
+    report = json.loads(out)
+    assert report["bitstream"] is None
+    assert "has not been run on it" in report["note"]
+    assert (tmp_path / "build" / "arty-a7-35t" / "top.tcl").is_file()
+
+
+def test_flash_without_a_bitstream(popflip):
+    status, _, err = popflip("flash", "--board", "icebreaker")
+    assert status == 2
+    assert err == (
+        "popflip: build/icebreaker holds no bitstream: popflip build --board icebreaker makes one\n"
+    )
+
+
+def test_flash_refuses_data_where_the_design_cannot_read_them(popflip, tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"x")
+    status, _, err = popflip(
+        "flash", "--board", "upduino-v3", "--bitstream", "a.bin", "--with-data", "a.bin"
+    )
+    assert status == 2
+    assert err.endswith("UPduino v3 has no flash that a design can read data from\n")
+
+
+def test_doctor_names_a_mend_for_all_that_is_missing(popflip, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, out, _ = popflip("doctor", "--json")
+    assert status == 0
+    report = json.loads(out)
+    assert report["missing"]
+    for finding in report["findings"]:
+        assert finding["ok"] == (not finding["mend"]), finding
+    assert {"perl", "make"} <= set(report["missing"])
+    status, out, _ = popflip("doctor")
+    assert "apt-get install perl" in " ".join(out.split())
+
+
+def test_boards_tells_what_was_built_and_no_more(popflip, built, tmp_path, folder):
+    status, out, _ = popflip("boards", "--json", "--page", "table.md")
+    assert status == 0
+    rows = json.loads(out)
+    assert [row["board"] for row in rows] == list(BOARDS)
+    assert all(row["fmax_mhz"] is None and row["test_error"] is None for row in rows)
+    assert {row["state"] for row in rows} == {"not built", "a project for its maker's tools"}
+    text = (tmp_path / "table.md").read_text()
+    assert text.count("\n") == 2 + len(rows) + len(PEERS)
+
+    board = BOARDS["icebreaker"]
+    params = Params.load(board.preset)
+    path = cached_report(board, board.params(params))
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({
+        "used": {"lut": 5000, "block": 28, "spram": 4}, "fmax_mhz": 26.1, "core_mhz": 24,
+        "cycles": {"train": 2000.0, "infer": 700.0}, "samples_per_s": 12000.0,
+        "inferences_per_s": 34285.7,
+    }))  # fmt: skip
+    sweep = tmp_path / "runs" / "sweep"
+    sweep.mkdir(parents=True)
+    told = {
+        "verb": "sweep", "validation": 0, "varied": [], "data": "mnist", "samples": None,
+        "seeds": 3, "rows": [{"error": 4.25, "spread": 0.11}],
+        "parameters": params.replace(machine={"uart_divisor": 9}).model_dump(mode="json"),
+    }  # fmt: skip
+    (sweep / "report.json").write_text(json.dumps(told))
+    row = board_rows(tmp_path / "runs")[0]
+    assert (row["state"], row["lut"], row["bram"], row["spram"]) == ("built", 5000, 28, 4)
+    assert (row["fmax_mhz"], row["samples_per_s"]) == (26.1, 12000.0)
+    assert (row["test_error"], row["test_error_spread"], row["test_error_seeds"]) == (4.25, 0.11, 3)
+    assert "28 of 30 + 4 SPRAM | 26.1 | 24 | 2,000 | 12,000 | 34,286 | 4.25 ± 0.11%" in (
+        table_markdown([row])
+    )
+    # On a part of the test set, or of another network, it is not this one's error.
+    for change in ({"validation": 100}, {"varied": ["x"]}, {"samples": 10}):
+        (sweep / "report.json").write_text(json.dumps(told | change))
+        assert board_rows(tmp_path / "runs")[0]["test_error"] is None
+
+
+def test_parameters_survive_as_toml(folder, tmp_path):
+    for source in (folder / "tiny.toml", "ice40up5k-sign", "ecp5-85f"):
+        params = Params.load(source)
+        path = tmp_path / "again.toml"
+        path.write_text(to_toml(params))
+        assert Params.load(path) == params.replace(name="again")
+
+
+def test_cycles_are_those_of_the_model(folder, tmp_path, monkeypatch):
+    """The fast engine learns the first samples, golden and the formulas count the next ones."""
+    monkeypatch.setenv("POPFLIP_CACHE", str(tmp_path))
+    dataset, params = load(folder), Params.load(folder / "tiny.toml")
+    found = counted_cycles(params, dataset, learned=64)
+    assert (found["learned"], found["counted"]) == (64, 512)
+    assert found["train"] == pytest.approx(sum(found["stages"].values()), abs=0.02)
+
+    plan = Trainer(params, dataset, GoldenMachine(params), seed=1)
+    x, labels = plan.epoch_samples(0)
+    model, clock, total = Model(params, initial_state(params, 1).weights), CycleModel(params), 0
+    clock.touched = False
+    for i in range(64 + 512):
+        _, relaxation = model.train(x[i : i + 1], labels[i : i + 1], keep_history=True)
+        cycles = clock.sample(relaxation, 0).total
+        total += cycles if i >= 64 else 0
+    assert found["train"] == pytest.approx(total / 512, abs=0.01)
+    assert counted_cycles(params, dataset, learned=64) == found
