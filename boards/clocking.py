@@ -137,9 +137,12 @@ class Clocking(wiring.Component):
             m.d.comb += clk.eq(buffer.i)
         else:
             make = {
-                "pad": self._ice40, "core": self._ice40, "ehxplll": self._ecp5, "rpll": self._gowin,
-                "cc_pll": self._gatemate, "plle2": self._series7,
-            }[board.pll]  # fmt: skip
+                "pad": self._ice40,
+                "core": self._ice40,
+                "ehxplll": self._ecp5,
+                "rpll": self._gowin,
+                "plle2": self._series7,
+            }[board.pll]
             make(m, pin, clk, locked)
 
         m.domains += ClockDomain("steady", reset_less=True, local=True)
@@ -257,26 +260,6 @@ class Clocking(wiring.Component):
             o_CLKOUT=clk,
             o_LOCK=locked,
         )
-
-    def _gatemate(self, m, pin, clk, locked):
-        m.submodules.pin = buffer = io.Buffer("i", pin)
-        made = Signal()
-        m.submodules.pll = Instance(
-            "CC_PLL",
-            p_REF_CLK=f"{self._board.clock_mhz:.1f}",
-            p_OUT_CLK=f"{self._core_mhz:.1f}",
-            p_PERF_MD="ECONOMY",
-            p_LOW_JITTER=1,
-            p_CI_FILTER_CONST=2,
-            p_CP_FILTER_CONST=4,
-            i_CLK_REF=buffer.i,
-            i_CLK_FEEDBACK=0,
-            i_USR_CLK_REF=0,
-            i_USR_LOCKED_STDY_RST=0,
-            o_USR_PLL_LOCKED=locked,
-            o_CLK0=made,
-        )
-        m.submodules.tree = Instance("CC_BUFG", i_I=made, o_O=clk)
 
     def _series7(self, m, pin, clk, locked):
         m.submodules.pin = buffer = io.Buffer("i", pin)

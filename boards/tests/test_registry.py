@@ -2,6 +2,7 @@
 
 import re
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,7 @@ def test_the_recipe_is_whole(board):
             "LFE5U-25F": 582_376, "LFE5U-45F": 1_032_750, "LFE5U-85F": 1_927_728,
             "xc7a35ticsg324-1L": 2_192_012, "xc7a100ticsg324-1L": 3_825_788,
             "GW2AR-LV18QN88C8/I7": 900_000, "GW1NR-LV9QN88PC6/I5": 0,
+            "LIFCL-40-9BG400C": 850_000,
         }  # fmt: skip
         assert longest[board.device.part] <= board.flash.data_offset
 
@@ -70,9 +72,27 @@ def test_a_small_network_has_an_estimate(board, micro):
     assert found.fits == (max(found.shares.values()) <= 1)
     assert found.shares[found.limiting] == max(found.shares.values())
     assert found.used["ff"] >= micro.ffs
-    assert 3 <= found.used["block"] <= len(micro.memories)
+    large = [m for m in micro.memories if not board.device.is_small(m.depth, m.width)]
+    assert 3 <= len(large) <= found.used["block"]
     assert found.memory_bits == sum(memory.bits for memory in micro.memories)
     assert found.available["lut"] == board.device.luts
+
+
+def test_the_example_of_the_manual_is_a_board():
+    text = (Path(__file__).parents[2] / "docs" / "boards.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    made = {}
+    exec(compile(code, "docs/boards.md", "exec"), made)
+    files = files_of(made["EXAMPLE"])
+    assert 'LOCATE COMP "uart_0__rx__io" SITE "B9";' in files["top.lpf"]
+    assert "EHXPLLL" in files["top.il"]
+
+
+def test_every_board_is_in_the_manual():
+    text = (Path(__file__).parents[2] / "docs" / "boards.md").read_text("utf-8")
+    for name in BOARDS:
+        family, _, size = name.rpartition("-")
+        assert f"`{name}`" in text or (f"`{family}-" in text and f"`-{size}`" in text), name
 
 
 def test_a_board_that_is_not_there_is_named():

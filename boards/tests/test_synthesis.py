@@ -10,12 +10,14 @@ import time
 
 import pytest
 
+from popflip.boards.estimate import estimate
 from popflip.boards.flows import FLOWS
 from popflip.boards.inventory import inventory
 from popflip.boards.registry import BOARDS
 from popflip.boards.synthesis import BuildError, TimingError, build, synthesize, write_project
 from popflip.boards.tests.networks import MICRO
 from popflip.boards.toolchain import find_tool
+from popflip.golden.params import Params
 
 ICEBREAKER = BOARDS["icebreaker"]
 
@@ -238,6 +240,22 @@ def test_every_family_comes_to_a_bitstream(name):
     assert found.bitstream.stat().st_size > 10_000
     for kind, used in found.facts["used"].items():
         assert used <= found.facts["available"][kind]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", [b.name for b in BOARDS.values() if b.device.flow in FLOWS])
+def test_the_estimate_of_a_boards_network_is_near_what_is_routed(name):
+    """Within 15%, of every resource that a build reports; small figures may be off by two."""
+    board = BOARDS[name]
+    params = Params.load(board.preset)
+    guess = estimate(board.device, inventory(board.params(params)))
+    if not guess.fits:
+        pytest.skip(f"{params.name} does not fit: {guess.used}")
+    used = build(board, params).facts["used"]
+    for kind in ("lut", "ff", "block", "spram"):
+        if kind in used and kind in guess.used:
+            assert guess.used[kind] == pytest.approx(used[kind], rel=0.15, abs=2), kind
 
 
 @pytest.mark.slow
