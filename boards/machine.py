@@ -154,7 +154,7 @@ class BoardMachine:
             values["correct"],
             values["changed"],
             [values[f"flips{layer}"] for layer in range(self.params.depth)],
-            cycles | {"total": values["cycles"]},
+            cycles | {"total": sum(cycles.values())},
         )
 
     def _run_to_end(self, first, count, **flags):

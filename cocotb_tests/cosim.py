@@ -99,7 +99,6 @@ def train_golden(model: Model, x, labels) -> dict:
         "changed": changed,
         "restarts": clock.restarts,
         "seed": model.signs.state,
-        "cycles": cycles.total,
         **{f"cycles_{stage}": count for stage, count in cycles._asdict().items()},
     }
     for layer in range(params.depth):
@@ -211,5 +210,5 @@ def cosim(
         "differences": found,
         **{name: expected[name] for name in ("samples", "correct", "changed", "restarts")},
         "flips": [expected[f"flips{layer}"] for layer in range(params.depth)],
-        "cycles": expected["cycles"],
+        "cycles": sum(expected[f"cycles_{stage}"] for stage in StageCycles._fields),
     }

@@ -76,7 +76,7 @@ class Host:
                 words.append(self.ports.get("host__reply__payload"))
             else:
                 waited += 1
-                assert waited < 16, f"no reply from {region.name} {address + len(words)}"
+                assert waited < 64 * count, f"no reply from {region.name} {address + len(words)}"
             await self.ports.next()
             self.ports.set(host__command__valid=0)
         size = region.word_bytes

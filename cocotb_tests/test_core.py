@@ -97,14 +97,14 @@ def test_differences_name_what_differs():
     results = play(build_design(SMALL, "icarus"), "tb_core", train_steps(model, x, labels))
     expected = train_golden(model, x, labels)
     assert differences(SMALL, results, expected) == []
-    cycles = expected["cycles"]
-    expected["cycles"] += 1
+    cycles = expected["cycles_drive"]
+    expected["cycles_drive"] += 1
     was = expected["weights1"][2, 4]
     expected["weights1"][2, 4] ^= True
     expected["results"][2] = 9
     assert differences(SMALL, results, expected) == [
         "1 predictions, the first of sample 2",
-        f"cycles: {cycles}, not {cycles + 1}",
+        f"cycles_drive: {cycles}, not {cycles + 1}",
         f"1 of weights1, the first at row 2, column 4: {was}, not {not was}",
     ]
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from popflip.golden.params import Params
 
-__all__ = ["Register", "register_map", "register_values"]
+__all__ = ["Register", "counter_map", "register_map", "register_values"]
 
 
 class Register(NamedTuple):
@@ -20,9 +20,9 @@ class Register(NamedTuple):
 def register_map(params: Params) -> list[Register]:
     """Registers in order of their address.
 
-    A 64-bit counter takes two words, ``<name>_lo`` and ``<name>_hi``; read during a run, its halves
-    may be of two moments. Counters count from reset or from a write of any value to ``clear``,
-    which leaves ``prediction`` and ``pending`` alone. A write of ``batch`` sets ``pending`` to 0.
+    A counter takes two words, ``<name>_lo`` and ``<name>_hi``; read during a run, its halves may be
+    of two moments. Counters come last. They count from reset or from a write of any value to
+    ``clear``. A write of ``batch`` sets ``pending`` to 0.
     """
     layers = range(params.depth)
     writable = [
@@ -32,32 +32,35 @@ def register_map(params: Params) -> list[Register]:
         ("clear", "a write sets all counters to 0"),
         *((f"tau{l}", f"flip threshold of weight layer {l}, in counts") for l in layers),
     ]
-    counters = [
-        ("samples", "samples finished"),
-        ("correct", "samples whose prediction was their label"),
+    state = [
         ("prediction", "class predicted for the last sample"),
         ("pending", "samples of a batch that has not flipped yet"),
-        ("changed", "neurons of layer 1 whose two ends differed"),
-        ("restarts", "samples that exceeded the active bound"),
-        *((f"flips{l}", f"weights of layer {l} flipped") for l in layers),
-    ]
-    cycles = [
-        ("cycles", "cycles spent on samples and flips"),
-        ("cycles_drive", "of these, on the input product"),
-        ("cycles_free", "of these, in the free phase"),
-        ("cycles_nudged", "of these, in the nudged phases"),
-        ("cycles_update", "of these, on latents and flips"),
-        ("cycles_wait", "cycles spent waiting for a sample (not in cycles)"),
     ]
     rows = [(name, True, text) for name, text in writable]
-    rows += [(name, False, text) for name, text in counters]
-    for name, text in cycles:
+    rows += [(name, False, text) for name, text in state]
+    for name, text in counter_map(params).items():
         rows += [(f"{name}_lo", False, text + ", low word"), (f"{name}_hi", False, "high word")]
     return [Register(name, i, write, text) for i, (name, write, text) in enumerate(rows)]
 
 
+def counter_map(params: Params) -> dict[str, str]:
+    """Counters in the order of their registers, and what each of them counts."""
+    return {
+        "samples": "samples finished",
+        "correct": "samples whose prediction was their label",
+        "changed": "neurons of layer 1 whose two ends differed",
+        "restarts": "samples that exceeded the active bound",
+        **{f"flips{l}": f"weights of layer {l} flipped" for l in range(params.depth)},
+        "cycles_drive": "cycles spent on the input product",
+        "cycles_free": "cycles spent in the free phase",
+        "cycles_nudged": "cycles spent in the nudged phases",
+        "cycles_update": "cycles spent on latents and flips",
+        "cycles_wait": "cycles spent waiting for a sample",
+    }
+
+
 def register_values(params: Params, words: Sequence[int]) -> dict[str, int]:
-    """Name the words of region ``registers``; the two of a 64-bit counter make one value.
+    """Name the words of region ``registers``; the two of a counter make one value.
 
     Parameters
     ----------

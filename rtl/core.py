@@ -8,7 +8,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from popflip.golden.lfsr import TAPS
 from popflip.golden.packing import RESULTS, memory_map
 from popflip.golden.params import Params
-from popflip.golden.registers import register_map
+from popflip.golden.registers import counter_map, register_map
+from popflip.rtl.counters import CounterBank
 from popflip.rtl.drive import DriveEngine
 from popflip.rtl.feeder import SampleFeeder
 from popflip.rtl.follow import WindowFollower
@@ -96,7 +97,6 @@ class TrainerCore(wiring.Component):
                 m.submodules[f"hidden{layer}"] = registers[layer] = HiddenRegisters(p, layer)
 
         # Settings and counters --------------------------------------------------------------
-        clear_counters = Signal()
         batch = Signal(16, init=p.learning.batch)
         reset_on_flip = Signal(init=p.learning.reset_on_flip)
         taus = [
@@ -107,15 +107,6 @@ class TrainerCore(wiring.Component):
         pending = Signal(16)
         prediction = Signal(8)
         immediate = batch <= 1
-        counters = {}
-
-        def counter(name, step, width=32):
-            counters[name] = total = Signal(width, name=f"counter_{name}")
-            with m.If(clear_counters):
-                m.d.sync += total.eq(0)
-            with m.Else():
-                # Cut to its width here, lest simulators carry an odd bit along.
-                m.d.sync += total.eq((total + step)[:width])
 
         # Sequencer --------------------------------------------------------------------------
         run, left, number, stopping = Signal(RunLayout()), Signal(32), Signal(8), Signal()
@@ -449,9 +440,10 @@ class TrainerCore(wiring.Component):
         # Memory ports: the engine whose turn it is, or the host while the core is idle. ------
         regions = {region.name: region for region in memory_map(p)}
         command = self.host.command
+        accepted = command.valid & command.ready
         asked = {name: Signal(name=f"ask_{name}") for name in regions}
         for name, region in regions.items():
-            m.d.comb += asked[name].eq(command.valid & (command.payload.region == region.index))
+            m.d.comb += asked[name].eq(accepted & (command.payload.region == region.index))
         host_write = command.payload.write
         replies = {}
         for layer, memory in enumerate(memories):
@@ -511,24 +503,28 @@ class TrainerCore(wiring.Component):
         # Counters ---------------------------------------------------------------------------
         if training:
             changed = relax[1].changed.valid & relax[1].changed.ready
-            flips = [update.flips for update in updates]
+            flips = {f"flips{layer}": update.flips for layer, update in enumerate(updates)}
         else:
-            changed, flips = 0, [0] * depth
-        counter("samples", finish)
-        counter("correct", finish & (readout.prediction == sample.label))
-        counter("changed", changed)
-        counter("restarts", restarted)
-        for layer in range(depth):
-            counter(f"flips{layer}", flips[layer])
-        for name, stages in (
-            ("cycles", (Stage.DRIVE, Stage.FREE, Stage.NUDGED, Stage.UPDATE)),
-            ("cycles_drive", (Stage.DRIVE,)),
-            ("cycles_free", (Stage.FREE,)),
-            ("cycles_nudged", (Stage.NUDGED,)),
-            ("cycles_update", (Stage.UPDATE,)),
-            ("cycles_wait", (Stage.WAIT,)),
-        ):
-            counter(name, Cat(stage == s for s in stages).any(), 64)
+            changed, flips = Const(0, 1), {f"flips{layer}": Const(0, 1) for layer in range(depth)}
+        events = {
+            "samples": finish,
+            "correct": finish & (readout.prediction == sample.label),
+            "changed": changed,
+            "restarts": restarted,
+            **flips,
+            "cycles_drive": stage == Stage.DRIVE,
+            "cycles_free": stage == Stage.FREE,
+            "cycles_nudged": stage == Stage.NUDGED,
+            "cycles_update": stage == Stage.UPDATE,
+            "cycles_wait": stage == Stage.WAIT,
+        }
+        most = {
+            name: updates[int(name[5:])].shape.latent_lanes if name in flips and training else 1
+            for name in counter_map(p)
+        }
+        m.submodules.counters = counters = CounterBank(list(most.values()))
+        for i, name in enumerate(most):
+            m.d.comb += getattr(counters, f"step{i}").eq(events[name])
 
         # Registers --------------------------------------------------------------------------
         values = {
@@ -539,19 +535,18 @@ class TrainerCore(wiring.Component):
             "pending": pending,
             **{f"tau{layer}": tau for layer, tau in enumerate(taus)},
         }
-        for name, total in counters.items():
-            if len(total) == 64:
-                values |= {f"{name}_lo": total[:32], f"{name}_hi": total[32:]}
-            else:
-                values[name] = total
         register = Signal(32)
-        with m.Switch(command.payload.address):
-            for entry in register_map(p):
+        table = register_map(p)
+        first_counter = next(entry.index for entry in table if entry.name.endswith("_lo"))
+        address = command.payload.address
+        of_counter = address >= first_counter
+        with m.Switch(address):
+            for entry in table[:first_counter]:
                 with m.Case(entry.index):
                     m.d.sync += register.eq(values.get(entry.name, 0))
                     with m.If(asked["registers"] & host_write):
                         if entry.name == "clear":
-                            m.d.comb += clear_counters.eq(1)
+                            m.d.comb += counters.clear.eq(1)
                         elif entry.writable:
                             m.d.sync += values[entry.name].eq(command.payload.data)
                         if entry.name.startswith("tau"):
@@ -561,14 +556,24 @@ class TrainerCore(wiring.Component):
                             # marked for the flush must not be forgotten.
                             m.d.comb += touch.eq(1)
                             m.d.sync += pending.eq(0)
-        replies["registers"] = register
+        replies["registers"] = Mux(counters.valid, counters.data, register)
+
+        # A counter answers later than the rest, and nothing else is asked meanwhile.
+        look = asked["registers"] & ~host_write & of_counter
+        m.d.comb += [counters.look.eq(look), counters.word.eq(address - first_counter)]
 
         answered, answered_region = Signal(), Signal(4)
-        m.d.comb += command.ready.eq(1)
+        looking = Signal()
+        m.d.comb += command.ready.eq(~looking)
+        with m.If(look):
+            m.d.sync += looking.eq(1)
+        with m.Elif(counters.valid):
+            m.d.sync += looking.eq(0)
+        with m.If(accepted):
+            m.d.sync += answered_region.eq(command.payload.region)
         m.d.sync += [
-            answered.eq(command.valid & ~host_write),
-            answered_region.eq(command.payload.region),
-            self.host.reply.valid.eq(answered),
+            answered.eq(accepted & ~host_write & ~look),
+            self.host.reply.valid.eq(answered | counters.valid),
         ]
         with m.Switch(answered_region):
             for name, region in regions.items():

@@ -13,11 +13,12 @@ def test_names_in_order_of_address():
     assert writable == ["batch", "options", "seed", "clear", "tau0", "tau1"]
     read_only = [register.name for register in registers if not register.writable]
     assert read_only == [
-        *["samples", "correct", "prediction", "pending", "changed", "restarts"],
-        *["flips0", "flips1"],
-        *["cycles_lo", "cycles_hi", "cycles_drive_lo", "cycles_drive_hi"],
-        *["cycles_free_lo", "cycles_free_hi", "cycles_nudged_lo", "cycles_nudged_hi"],
-        *["cycles_update_lo", "cycles_update_hi", "cycles_wait_lo", "cycles_wait_hi"],
+        *["prediction", "pending"],
+        *["samples_lo", "samples_hi", "correct_lo", "correct_hi", "changed_lo", "changed_hi"],
+        *["restarts_lo", "restarts_hi", "flips0_lo", "flips0_hi", "flips1_lo", "flips1_hi"],
+        *["cycles_drive_lo", "cycles_drive_hi", "cycles_free_lo", "cycles_free_hi"],
+        *["cycles_nudged_lo", "cycles_nudged_hi", "cycles_update_lo", "cycles_update_hi"],
+        *["cycles_wait_lo", "cycles_wait_hi"],
     ]
     # Those that may be written come first.
     assert [register.name for register in registers] == writable + read_only
@@ -35,11 +36,11 @@ def test_words_become_values():
     words = list(range(100, 100 + len(register_map(params))))
     values = register_values(params, words)
     assert (values["batch"], values["tau1"]) == (100, 105)
-    assert values["cycles"] == 114 | 115 << 32
+    assert values["cycles_drive"] == 120 | 121 << 32
     assert list(values)[-5:] == [
         "cycles_drive", "cycles_free", "cycles_nudged", "cycles_update", "cycles_wait",
     ]  # fmt: skip
-    assert len(values) == len(words) - 6
+    assert len(values) == len(words) - 11
 
 
 def test_each_weight_layer_has_a_threshold_and_a_counter():
@@ -51,4 +52,6 @@ def test_each_weight_layer_has_a_threshold_and_a_counter():
     )
     names = [register.name for register in register_map(params)]
     assert names[4:7] == ["tau0", "tau1", "tau2"]
-    assert [name for name in names if name.startswith("flips")] == ["flips0", "flips1", "flips2"]
+    assert [name for name in names if name.startswith("flips")] == [
+        f"flips{layer}_{half}" for layer in range(3) for half in ("lo", "hi")
+    ]

@@ -1,0 +1,133 @@
+"""Many wide counters in one small memory."""
+
+from amaranth.hdl import Array, Module, Mux, Signal, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+__all__ = ["CounterBank"]
+
+#: Bits of a word; a counter has two.
+WORD = 32
+
+
+class CounterBank(wiring.Component):
+    """Count events of several kinds, in 64 bits each.
+
+    A 64-bit counter of its own for every kind would take 64 look-up tables, and the choice among
+    them as many again. Here only what came lately is counted in registers, a few bits each; one
+    adder goes round, one word per cycle, and adds that to a memory. Word ``2 * i`` holds the lower
+    half of counter ``i``, word ``2 * i + 1`` the upper one.
+
+    A look-up waits for one more round, so that what it shows is no older than the question: the
+    word is on ``data``, with ``valid`` high for a cycle, :attr:`latency` cycles after ``look``.
+    Only one look-up may be under way. ``clear`` sets all counters to 0 for whoever looks one up later;
+    events of that cycle are lost.
+
+    Parameters
+    ----------
+    steps : sequence of int
+        For each counter, the most that one cycle may add, 1 to 2**24. At least two counters.
+
+    Members
+    -------
+    step0, step1, ... : ``In``
+        What this cycle adds to each counter.
+    clear : ``In(1)``
+    look : ``In(1)``, word : ``In``
+        A pulse asks for a word.
+    data : ``Out(32)``, valid : ``Out(1)``
+    """
+
+    def __init__(self, steps):
+        self._steps = tuple(steps)
+        for i, step in enumerate(self._steps):
+            if not isinstance(step, int):
+                raise TypeError(f"steps[{i}] must be an int, not {step!r}")
+            if step < 1:
+                raise ValueError(f"steps[{i}] must be at least 1, not {step}")
+            if step > 1 << 24:  # what comes in a round has to fit a word
+                raise ValueError(f"steps[{i}] must be at most 2**24, not {step}")
+        if len(self._steps) < 2:
+            raise ValueError(f"steps must have at least 2 entries, not {len(self._steps)}")
+        self._words = 2 * len(self._steps)
+        super().__init__({
+            **{f"step{i}": In(range(step + 1)) for i, step in enumerate(self._steps)},
+            "clear": In(1),
+            "look": In(1),
+            "word": In(range(self._words)),
+            "data": Out(WORD),
+            "valid": Out(1),
+        })
+
+    @property
+    def round(self) -> int:
+        """Cycles in which the adder comes to every word."""
+        return self._words
+
+    @property
+    def latency(self) -> int:
+        """Cycles from ``look`` to ``valid``: ``2 * len(steps) + 3``."""
+        return self.round + 3
+
+    def elaborate(self, platform):
+        m = Module()
+        words = self._words
+        m.submodules.totals = totals = Memory(
+            shape=unsigned(WORD), depth=1 << ceil_log2(words), init=[]
+        )
+        read, write = totals.read_port(), totals.write_port()
+
+        # The round stops for the two cycles of a look-up: one lets the last word be written, lest
+        # it be read at the same time.
+        left = Signal(range(self.round + 3))
+        asked = Signal.like(self.word)
+        with m.If(self.look):
+            m.d.sync += [left.eq(self.round + 2), asked.eq(self.word)]
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)
+        looking = left == 1
+        m.d.sync += self.valid.eq(looking)
+        m.d.comb += self.data.eq(read.data)
+
+        place, turn = Signal(range(words)), Signal()
+        fetched, fetched_place = Signal(), Signal.like(place)
+        m.d.comb += [
+            turn.eq((left == 0) | (left > 2)),
+            read.en.eq(turn | looking),
+            read.addr.eq(Mux(looking, asked, place)),
+        ]
+        m.d.sync += [fetched.eq(turn), fetched_place.eq(place)]
+        with m.If(turn):
+            m.d.sync += place.eq(Mux(place == words - 1, 0, place + 1))
+
+        # What came since the adder's last visit, which is at most a round and three cycles ago.
+        recent = []
+        for i, step in enumerate(self._steps):
+            count = Signal(range((self.round + 4) * step + 1), name=f"recent{i}")
+            taken = fetched & (fetched_place == 2 * i)
+            m.d.sync += count.eq((Mux(taken, 0, count) + getattr(self, f"step{i}"))[: len(count)])
+            with m.If(self.clear):
+                m.d.sync += count.eq(0)
+            recent.append(count)
+
+        # After a clear, one round takes what it finds for 0.
+        carry, stale = Signal(), Signal(range(words + 1))
+        total = Signal(WORD + 1)
+        m.d.comb += [
+            total.eq(
+                Mux(stale != 0, 0, read.data)
+                + Mux(fetched_place[0], carry, Array(recent)[fetched_place >> 1])
+            ),
+            write.en.eq(fetched),
+            write.addr.eq(fetched_place),
+            write.data.eq(total),
+        ]
+        with m.If(fetched):
+            m.d.sync += carry.eq(total[WORD])
+            with m.If(stale != 0):
+                m.d.sync += stale.eq(stale - 1)
+        with m.If(self.clear):
+            m.d.sync += [carry.eq(0), stale.eq(words)]
+        return m
