@@ -22,8 +22,8 @@ class CounterBank(wiring.Component):
 
     A look-up waits for one more round, so that what it shows is no older than the question: the
     word is on ``data``, with ``valid`` high for a cycle, :attr:`latency` cycles after ``look``.
-    Only one look-up may be under way. ``clear`` sets all counters to 0 for whoever looks one up later;
-    events of that cycle are lost.
+    Only one look-up may be under way. ``clear`` sets all counters to 0 for whoever looks one up
+    later; events of that cycle are lost.
 
     Parameters
     ----------
