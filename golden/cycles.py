@@ -191,7 +191,7 @@ class _Run:
                         toggled = bool((self.a[last] != after[last]).any())
                         self.a[last], v = after[last], v_after
                         self.stale[last] |= toggled
-                        takes = max(takes, self._shape(last).chunks + OUTPUT_LATENCY)
+                        takes = max(takes, p.output_chunks + OUTPUT_LATENCY)
                     elif parity == 0:
                         takes = max(takes, 1)
                     self.spend(stage, 1 + takes)

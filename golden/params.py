@@ -259,6 +259,9 @@ class Machine(_Section):
     relax_lanes : int
         Bits of a word of the later weight layers per cycle, 1 to the layer above; a narrower
         layer takes what it has.
+    output_lanes : int, optional
+        Output neurons per cycle, 1 to all of them; if left out, as many as ``relax_lanes`` are of
+        them.
     latent_lanes : tuple of int
         Accumulators per cycle of each weight layer's update engine, 1 to the lanes of that
         layer's weight word.
@@ -273,6 +276,7 @@ class Machine(_Section):
     row_lanes: Positive
     neuron_lanes: Positive = 1
     relax_lanes: Positive
+    output_lanes: Positive | None = None
     latent_lanes: Annotated[tuple[Positive, ...], Field(min_length=2)]
     training: bool = True
     uart_divisor: Annotated[int, Field(ge=4, le=65535)] = 8
@@ -460,6 +464,11 @@ class Params(_Section):
                 f"machine.neuron_lanes must be at most {self.block}, the neurons that share a "
                 f"window, not {machine.neuron_lanes}"
             )
+        if machine.output_lanes is not None and machine.output_lanes > self.n_out:
+            raise ValueError(
+                f"machine.output_lanes must be at most the outputs, {self.n_out}, "
+                f"not {machine.output_lanes}"
+            )
         if machine.relax_lanes > max(self.sizes[2:]):
             raise ValueError(
                 f"machine.relax_lanes must be at most the widest later layer, "
@@ -545,6 +554,16 @@ class Params(_Section):
         if layer == 0:
             return self.machine.row_lanes
         return min(self.machine.relax_lanes, self.sizes[layer + 1])
+
+    @property
+    def output_lanes(self) -> int:
+        """Output neurons that are updated per cycle."""
+        return self.machine.output_lanes or self._word_bits(self.depth - 1)
+
+    @property
+    def output_chunks(self) -> int:
+        """Cycles that an update of the outputs is issued in."""
+        return ceil_div(self.n_out, self.output_lanes)
 
     def synapses(self, layer: int) -> Synapses:
         """Shape and layout of weight layer ``layer``."""

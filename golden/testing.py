@@ -88,6 +88,8 @@ def random_params(rng: np.random.Generator) -> Params:
     }
     if rng.random() < 0.4:
         dynamics["feedback_gains"] = [max(1, round(g * rng.uniform(0.3, 3))) for g in gains[1:]]
+    if rng.random() < 0.4:
+        machine["output_lanes"] = pick(1, sizes[-1])
     name = f"{first}-{code}-{'-'.join(map(str, sizes))}"
     return Params.build({
         "name": name,

@@ -5,7 +5,7 @@ from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from popflip.golden.params import Params, ceil_div
+from popflip.golden.params import Params
 from popflip.rtl.arithmetic import times
 from popflip.rtl.neurons import dots_layout
 
@@ -23,8 +23,8 @@ class Nudge(enum.Enum, shape=2):
 class OutputLayer(wiring.Component):
     """Move the potentials: ``v <- clip((v + gain * dot + nudge) >> 1, 0, V)``.
 
-    Latency: an update of ``n_out`` neurons, ``relax_lanes`` a cycle in ``chunks`` cycles, is over
-    ``chunks + latency`` cycles after its pulse (``idle`` is high again).
+    Latency: an update of ``n_out`` neurons, ``output_lanes`` a cycle, is over ``output_chunks +
+    latency`` cycles after its pulse (``idle`` is high again).
 
     Parameters
     ----------
@@ -61,7 +61,6 @@ class OutputLayer(wiring.Component):
 
     def __init__(self, params: Params):
         self._params = params
-        self._lanes = params.synapses(params.depth - 1).word_bits
         n = params.n_out
         super().__init__({
             "clear": In(1),
@@ -84,9 +83,9 @@ class OutputLayer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        p, n, lanes = self._params, self._params.n_out, self._lanes
+        p, n, lanes = self._params, self._params.n_out, self._params.output_lanes
         v_max, v_bits = p.dynamics.v_max, p.dynamics.potential_bits + 1
-        chunks = ceil_div(n, lanes)
+        chunks = p.output_chunks
         beta, gain = p.learning.beta, p.dynamics.gains[-1]
 
         v = [Signal(v_bits, name=f"v{j}", init=p.dynamics.v0) for j in range(n)]

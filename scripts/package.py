@@ -282,7 +282,7 @@ def _cycles(params: Params) -> dict:
             "`change_applied` cycles after its beginning. A phase ends with a sweep that leaves "
             "nothing to do, or with its last, and takes 1 cycle to end.",
             "hidden_layers": visits,
-            "outputs": last.chunks + cycles.OUTPUT_LATENCY,
+            "outputs": params.output_chunks + cycles.OUTPUT_LATENCY,
             "free_sweeps": params.dynamics.free_sweeps,
             "nudged_sweeps": params.learning.nudged_sweeps,
         },
