@@ -195,7 +195,7 @@ def test_drive(simulator, params):
         begins.append(script.cycle(start=1, wait=60 + 2 * shape.rows * shape.chunks))
         script.cycle(drop=1, wait=2)
     got = script.play(simulator)
-    reach = params.feedback_gain(1) * params.active_bound
+    reach = params.feedback_gain(1) * params.active_bounds[0]
     for drive, begin, end in zip(model.drive(x), begins, [*begins[1:], None], strict=True):
         undecided, active = (drive >= -reach) & (drive < reach), drive >= 0
         there = undecided | active | (params.dynamics.code == "sign")

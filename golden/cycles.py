@@ -70,7 +70,7 @@ class CycleModel:
         The host wrote weights, latents or thresholds since the last flush, as it does before
         training begins: the next flush tests every row.
     restarts : int
-        Samples so far that exceeded the active bound.
+        How often a sample exceeded its active bound so far.
     """
 
     def __init__(self, params: Params, batch: int | None = None):
@@ -93,7 +93,7 @@ class CycleModel:
         """
         run = _Run(self.params, relaxation, i)
         run.relax()
-        self.restarts += run.restarted
+        self.restarts += run.restarts
         if run.training:
             learn = run.learn(self._dirty if self.batch > 1 else None)
             run.spend("update", learn)
@@ -147,7 +147,7 @@ class _Run:
             self.minus = [a[i] for a in relaxation.minus]
         self.cycles = dict.fromkeys(StageCycles._fields, 0)
         self.now = 0  # the cycle that the sequencer's next state begins with
-        self.restarted = False
+        self.restarts = 0
         self.readout_done = 0
 
     def spend(self, stage, cycles):
@@ -158,11 +158,12 @@ class _Run:
 
     def relax(self):
         self.spend("drive", 1)
-        if not self._attempt(self.params.active_bound):
-            self.restarted = True
-            self._attempt(self.params.sizes[2], whole=True)
+        for bound in self.params.active_bounds:
+            if self._attempt(bound):
+                break
+            self.restarts += 1
 
-    def _attempt(self, bound, whole=False) -> bool:
+    def _attempt(self, bound) -> bool:
         """Relax with the skip of ``bound``; False if more neurons of layer 2 became active."""
         p = self.params
         reach = p.feedback_gain(1) * bound
@@ -180,7 +181,7 @@ class _Run:
                 self._restore(stage)
             v = states[0][1]
             for odd, even in zip(states[1::2], states[2::2], strict=True):
-                if self.stale[1] and self.a[1].sum() > bound and not whole:
+                if self.stale[1] and self.a[1].sum() > bound:
                     self.spend(stage, 1)
                     return False
                 moved = toggled = False
@@ -307,7 +308,8 @@ class _Run:
             differs = (plus != minus)[rows]
             either = (plus | minus)[rows] if p.dynamics.code == "heaviside" else True
             needed = np.flatnonzero(differs | (above & either))
-            if len(rows):
+            # Without a difference on either side nobody walks.
+            if len(rows) and (above or differs.any()):
                 # A needed row waits for the one before; the walk ends behind the last row.
                 work = shape.chunks * shape.steps
                 accepted = 2 + needed[:1]

@@ -147,7 +147,7 @@ class Dynamics(_Section):
     active_bound : int, optional
         With at most this many neurons of layer 2 active, a neuron of layer 1 whose drive is
         further from its threshold than their greatest feedback is not visited. A sample that
-        exceeds it starts again without the skip: it changes cycles, never results. All of layer
+        exceeds it starts again with twice the bound: it changes cycles, never results. All of layer
         2 if left out; of no use with the ``sign`` code, whose neurons are never silent.
     """
 
@@ -616,13 +616,19 @@ class Params(_Section):
         """Whether layer 2 is the output and all of it is active before the first sweep."""
         return self.depth == 2 and self.dynamics.v0 >= self.dynamics.output_threshold
 
-    @property
-    def active_bound(self) -> int:
-        """Neurons of layer 2 that may be active before layer 1 is visited as a whole."""
-        d = self.dynamics
-        if d.active_bound is None or d.code == "sign" or self.awake:
-            return self.sizes[2]
-        return d.active_bound
+    @cached_property
+    def active_bounds(self) -> tuple[int, ...]:
+        """Neurons of layer 2 that may be active in each attempt at a sample, ascending.
+
+        Each is twice the one before, the last all of layer 2.
+        """
+        d, bounds = self.dynamics, []
+        if d.active_bound is not None and d.code == "heaviside" and not self.awake:
+            bound = d.active_bound
+            while bound < self.sizes[2]:
+                bounds.append(bound)
+                bound *= 2
+        return (*bounds, self.sizes[2])
 
     @cached_property
     def margin_bound(self) -> int:

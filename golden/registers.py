@@ -49,7 +49,7 @@ def counter_map(params: Params) -> dict[str, str]:
         "samples": "samples finished",
         "correct": "samples whose prediction was their label",
         "changed": "neurons of layer 1 whose two ends differed",
-        "restarts": "samples that exceeded the active bound",
+        "restarts": "how often a sample exceeded its active bound and began again",
         **{f"flips{l}": f"weights of layer {l} flipped" for l in range(params.depth)},
         "cycles_drive": "cycles spent on the input product",
         "cycles_free": "cycles spent in the free phase",

@@ -111,7 +111,8 @@ class TrainerCore(wiring.Component):
         # Sequencer --------------------------------------------------------------------------
         run, left, number, stopping = Signal(RunLayout()), Signal(32), Signal(8), Signal()
         stage, phase, nudge = Signal(Stage), Signal(Phase), Signal(Nudge)
-        first_end, learning, whole, closing = Signal(), Signal(), Signal(), Signal()
+        first_end, learning, closing = Signal(), Signal(), Signal()
+        attempt = Signal(range(len(p.active_bounds)))
         minus_only = Signal()
         sweeps = Signal(range(max(p.dynamics.free_sweeps, p.learning.nudged_sweeps) + 1))
         stale = Signal(depth)  # bit l: hidden layer l has to be visited
@@ -127,8 +128,11 @@ class TrainerCore(wiring.Component):
         quiet = ~stale.any() & ~output.moved & ~output.toggled
         upper = {l: registers.get(l + 1, output) for l in hidden}
         # A bound that is all of layer 2 cannot be exceeded: lint objects to a constant comparison.
-        bounded = p.active_bound < p.sizes[2]
-        exceeded = upper[1].active > p.active_bound if bounded else Const(0)
+        exceeded = Signal()
+        with m.Switch(attempt):
+            for i, bound in enumerate(p.active_bounds[:-1]):
+                with m.Case(i):
+                    m.d.comb += exceeded.eq(upper[1].active > bound)
         kept_layers = [l for l in hidden if l % 2 == 0]
         centered = p.learning.nudging == "centered"
 
@@ -156,7 +160,7 @@ class TrainerCore(wiring.Component):
                     m.next = "Drain"
                 with m.Elif(sample.full):
                     m.d.comb += stage.eq(Stage.DRIVE)
-                    m.d.sync += whole.eq(0)
+                    m.d.sync += attempt.eq(0)
                     if training and p.learning.nudging == "random-sign":
                         with m.If(train & (pending == 0)):
                             m.d.sync += [
@@ -186,10 +190,10 @@ class TrainerCore(wiring.Component):
 
             with m.State("Odd half"):
                 _relaxing(m, stage, phase)
-                with m.If(stale[1] & exceeded & ~whole):
-                    # Too many neurons above are active for the skip: begin again without it.
+                with m.If(stale[1] & exceeded):
+                    # Too many neurons above are active for the skip: begin again with more.
                     m.d.comb += restarted.eq(1)
-                    m.d.sync += whole.eq(1)
+                    m.d.sync += attempt.eq(attempt + 1)
                     m.next = "Clear"
                 with m.Else():
                     m.d.comb += begin_odd.eq(1)
@@ -333,7 +337,7 @@ class TrainerCore(wiring.Component):
         # Relaxation -------------------------------------------------------------------------
         m.d.comb += [
             drive.start.eq(clear),
-            drive.whole.eq(whole),
+            drive.attempt.eq(attempt),
             items.clear.eq(clear),
             items.item.eq(drive.item),
             items.item_valid.eq(drive.item_valid),

@@ -1,6 +1,6 @@
 """The input product: what each neuron of layer 1 receives from the clamped input."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -51,9 +51,9 @@ class DriveEngine(wiring.Component):
     -------
     start : ``In(1)``
         A pulse begins the sample that the buffer holds.
-    whole : ``In(1)``
-        Count every neuron as undecided that feedback of the whole of layer 2 could move, not
-        only of ``active_bound`` neurons. Holds still from ``start`` to ``idle``.
+    attempt : ``In(range(len(params.active_bounds)))``
+        Count those neurons as undecided that feedback of ``params.active_bounds[attempt]`` neurons
+        could move. Holds still from ``start`` to ``idle``.
     restart, en, next, chunk : ``Out``; ready, x : ``In``
         The read side of :class:`popflip.rtl.sample.SampleBuffer`.
     w_en, w_address : ``Out``; w_data : ``In``
@@ -71,7 +71,7 @@ class DriveEngine(wiring.Component):
         self._tree_latency = self._trees[0].latency
         super().__init__({
             "start": In(1),
-            "whole": In(1),
+            "attempt": In(range(len(params.active_bounds))),
             "restart": Out(1),
             "en": Out(1),
             "next": Out(1),
@@ -187,6 +187,7 @@ class DriveEngine(wiring.Component):
         next_group = Signal(range(shape.groups))
         tail_rows = shape.block - (shape.groups - 1) * shape.banks
         last_of_block = next_group == shape.groups - 1
+        reach = Array(Const(p.feedback_gain(1) * n) for n in p.active_bounds)[self.attempt]
         with m.If(free):
             m.d.sync += pending.eq(0)
             with m.If(group_valid):
@@ -199,7 +200,6 @@ class DriveEngine(wiring.Component):
                 ]
                 for i, margin in enumerate(margins):
                     near, on = Signal(name=f"near{i}"), Signal(name=f"on{i}")
-                    reach = Mux(self.whole, _reach(p, p.sizes[2]), _reach(p, p.active_bound))
                     m.d.comb += [near.eq((margin < reach) & (margin >= -reach)), on.eq(margin >= 0)]
                     there = 1 if i < tail_rows else ~last_of_block
                     m.d.sync += [
@@ -226,8 +226,3 @@ class DriveEngine(wiring.Component):
                 ]
         m.d.comb += self.idle.eq(~issuing & ~valid.any() & ~pending.any())
         return m
-
-
-def _reach(params: Params, neurons: int) -> int:
-    """Greatest feedback of ``neurons`` active neurons of layer 2."""
-    return params.feedback_gain(1) * neurons

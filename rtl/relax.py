@@ -31,9 +31,9 @@ class RelaxEngine(wiring.Component):
     from the counters of layer ``l + 1``: an *application*. Visits and applications share the one
     read port; each takes ``chunks`` cycles, back to back.
 
-    After the last sweep a *walk* goes over the same neurons once more and makes the jobs of the
-    update engine of weight layer ``l``; the neurons that differ between the ends are queued for
-    that of the layer below.
+    After the last sweep, if anything differs between the ends, a *walk* goes over the same neurons
+    once more and makes the jobs of the update engine of weight layer ``l``; the neurons that differ
+    are queued for that of the layer below.
 
     :mod:`popflip.golden.cycles` has the exact cycle counts.
 
@@ -236,11 +236,32 @@ class RelaxEngine(wiring.Component):
             self.toggled.eq(decided & (bit != before)),
         ]
 
+        # How many neurons differ between the ends. What is written was looked up a cycle before.
+        n_differ, first_before, differed, differ = (
+            Signal(range(n + 1)),
+            Signal(),
+            Signal(),
+            Signal(),
+        )
+        m.d.sync += first_before.eq(port.first)
+        m.d.comb += [
+            differed.eq(before != first_before),
+            differ.eq(~self.first_end & (bit != first_before)),
+        ]
+        with m.If(self.clear):
+            m.d.sync += n_differ.eq(0)
+        with m.Elif(decided & differ & ~differed):
+            m.d.sync += n_differ.eq(n_differ + 1)
+        with m.Elif(decided & ~differ & differed):
+            m.d.sync += n_differ.eq(n_differ - 1)
+
         # The walk: places and activations side by side, first the visited neurons, then the rest.
+        # Without a difference on either side there is nothing to find.
         walking, walk_valid, walk_rest = Signal(), Signal(), Signal()
         walk_left, walk_index = Signal(range(n + 1)), Signal(range(n))
         differs, needed, advance = Signal(), Signal(), Signal()
         rest = Mux(self.upper_differs, port.decided, 0)
+        listed = self.upper_differs & ((port.count != 0) | (port.decided != 0))
         m.d.comb += [
             differs.eq(port.first != port.last),
             needed.eq(differs | self.upper_differs & (port.first | port.last if heaviside else 1)),
@@ -253,7 +274,7 @@ class RelaxEngine(wiring.Component):
         ]
         with m.If(self.walk):
             m.d.sync += [
-                walking.eq((port.count != 0) | (rest != 0)),
+                walking.eq(((n_differ != 0) & (port.count != 0)) | listed),
                 walk_rest.eq(port.count == 0),
                 walk_index.eq(Mux(port.count == 0, n - 1, 0)),
                 walk_left.eq(Mux(port.count == 0, rest, port.count)),

@@ -252,7 +252,6 @@ def _cycles(params: Params) -> dict:
             "row": shape.chunks * shape.steps,
             "latency": cycles.UPDATE_LATENCY + 1,
         })
-    last = params.synapses(params.depth - 1)
     longest = max(params.synapses(l).latent_depth for l in range(params.depth))
     found = {
         "note": "Exact, but dependent on the sample: what cannot change anything is skipped. "

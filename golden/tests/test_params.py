@@ -153,16 +153,23 @@ def test_threshold_of_hidden_neurons(code, threshold, expected):
 
 @pytest.mark.parametrize(
     ("code", "bound", "expected"),
-    [("heaviside", 5, 5), ("heaviside", None, 40), ("sign", 5, 40), ("sign", None, 40)],
+    [
+        ("heaviside", 5, (5, 10, 20, 40)),
+        ("heaviside", 15, (15, 30, 40)),
+        ("heaviside", 40, (40,)),
+        ("heaviside", None, (40,)),
+        ("sign", 5, (40,)),
+        ("sign", None, (40,)),
+    ],
 )
-def test_active_bound_is_all_of_layer_2_where_it_is_of_no_use(code, bound, expected):
+def test_active_bounds_double_up_to_all_of_layer_2(code, bound, expected):
     params = local().replace(dynamics={"code": code, "active_bound": bound})
-    assert params.active_bound == expected
+    assert params.active_bounds == expected
 
 
-@pytest.mark.parametrize(("v0", "expected"), [(127, 5), (128, 40), (256, 40)])
+@pytest.mark.parametrize(("v0", "expected"), [(127, (25, 40)), (128, (40,)), (256, (40,))])
 def test_active_bound_is_of_no_use_where_outputs_start_active(v0, expected):
-    assert local().replace(dynamics={"v0": v0, "active_bound": 5}).active_bound == expected
+    assert local().replace(dynamics={"v0": v0, "active_bound": 25}).active_bounds == expected
     # Only if layer 2 is the output.
     deeper = local().replace(
         network={"hidden": [50]},
@@ -170,7 +177,7 @@ def test_active_bound_is_of_no_use_where_outputs_start_active(v0, expected):
         learning={"tau": [1, 1, 1]},
         machine={"latent_lanes": [1, 1, 1]},
     )
-    assert deeper.active_bound == 5
+    assert deeper.active_bounds == (5, 10, 20, 40, 50)
 
 
 def test_margin_bound_by_hand():
