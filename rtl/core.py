@@ -442,13 +442,19 @@ class TrainerCore(wiring.Component):
                 ]
 
         # Memory ports: the engine whose turn it is, or the host while the core is idle. ------
+        # The host's commands wait a cycle in a register, lest the link and every memory port be
+        # parts of one long path.
         regions = {region.name: region for region in memory_map(p)}
-        command = self.host.command
-        accepted = command.valid & command.ready
+        command = Signal.like(self.host.command.payload)
+        accepted = self.host.command.valid & self.host.command.ready
+        asking, at_rest = Signal(), Signal()
+        m.d.sync += [asking.eq(accepted), at_rest.eq(accepted & ~self.host.busy)]
+        with m.If(accepted):
+            m.d.sync += command.eq(self.host.command.payload)
         asked = {name: Signal(name=f"ask_{name}") for name in regions}
         for name, region in regions.items():
-            m.d.comb += asked[name].eq(accepted & (command.payload.region == region.index))
-        host_write = command.payload.write
+            m.d.comb += asked[name].eq(asking & (command.region == region.index))
+        host_write = command.write
         replies = {}
         for layer, memory in enumerate(memories):
             port, ask = memory.weight_read, asked[f"weights{layer}"]
@@ -478,13 +484,13 @@ class TrainerCore(wiring.Component):
                         port.address.eq(update.weight_read.address),
                     ]
                 _host_port(
-                    m, asked[f"latents{layer}"] & ~self.host.busy, command.payload,
+                    m, asked[f"latents{layer}"] & at_rest, command,
                     memory.latent_read, memory.latent_write,
                 )  # fmt: skip
                 replies[f"latents{layer}"] = memory.latent_read.data
-                with m.If((ask | asked[f"latents{layer}"]) & host_write & ~self.host.busy):
+                with m.If((ask | asked[f"latents{layer}"]) & host_write & at_rest):
                     m.d.comb += touch.eq(1)
-            _host_port(m, ask & ~self.host.busy, command.payload, port, memory.weight_write)
+            _host_port(m, ask & at_rest, command, port, memory.weight_write)
             replies[f"weights{layer}"] = port.data
 
         m.submodules.results = results = Memory(shape=8, depth=RESULTS, init=[])
@@ -494,12 +500,12 @@ class TrainerCore(wiring.Component):
             write.addr.eq(number),
             write.data.eq(readout.prediction),
             read.en.eq(asked["results"]),
-            read.addr.eq(command.payload.address),
+            read.addr.eq(command.address),
             feeder.slots_write.en.eq(asked["samples"] & host_write),
-            feeder.slots_write.address.eq(command.payload.address),
-            feeder.slots_write.data.eq(command.payload.data),
+            feeder.slots_write.address.eq(command.address),
+            feeder.slots_write.data.eq(command.data),
             feeder.slots_read.en.eq(asked["samples"]),
-            feeder.slots_read.address.eq(command.payload.address),
+            feeder.slots_read.address.eq(command.address),
         ]
         replies["results"] = read.data
         replies["samples"] = feeder.slots_read.data
@@ -542,7 +548,7 @@ class TrainerCore(wiring.Component):
         register = Signal(32)
         table = register_map(p)
         first_counter = next(entry.index for entry in table if entry.name.endswith("_lo"))
-        address = command.payload.address
+        address = command.address
         of_counter = address >= first_counter
         with m.Switch(address):
             for entry in table[:first_counter]:
@@ -552,7 +558,7 @@ class TrainerCore(wiring.Component):
                         if entry.name == "clear":
                             m.d.comb += counters.clear.eq(1)
                         elif entry.writable:
-                            m.d.sync += values[entry.name].eq(command.payload.data)
+                            m.d.sync += values[entry.name].eq(command.data)
                         if entry.name.startswith("tau"):
                             m.d.comb += touch.eq(1)
                         if entry.name == "batch":
@@ -568,15 +574,15 @@ class TrainerCore(wiring.Component):
 
         answered, answered_region = Signal(), Signal(4)
         looking = Signal()
-        m.d.comb += command.ready.eq(~looking)
+        m.d.comb += self.host.command.ready.eq(~look & ~looking)
         with m.If(look):
             m.d.sync += looking.eq(1)
         with m.Elif(counters.valid):
             m.d.sync += looking.eq(0)
-        with m.If(accepted):
-            m.d.sync += answered_region.eq(command.payload.region)
+        with m.If(asking):
+            m.d.sync += answered_region.eq(command.region)
         m.d.sync += [
-            answered.eq(accepted & ~host_write & ~look),
+            answered.eq(asking & ~host_write & ~look),
             self.host.reply.valid.eq(answered | counters.valid),
         ]
         with m.Switch(answered_region):
