@@ -14,7 +14,6 @@ __all__ = [
     "GW1NR_9",
     "GW2AR_18",
     "HX8K",
-    "LIFCL_40",
     "UP5K",
 ]
 
@@ -87,18 +86,6 @@ GW2AR_18 = Device(
     shapes=_BSRAM,
     distributed=24,
     dsps=48,
-)
-
-LIFCL_40 = Device(
-    part="LIFCL-40-9BG400C",
-    flow="nexus",
-    options=("--device", "LIFCL-40-9BG400C"),
-    luts=32256,
-    ffs=32256,
-    blocks=84,
-    shapes=_DP16KD,
-    distributed=24,
-    dsps=56,
 )
 
 # Half of a block RAM of 36 kbit each.

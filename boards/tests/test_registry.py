@@ -56,7 +56,6 @@ def test_the_recipe_is_whole(board):
             "LFE5U-25F": 582_376, "LFE5U-45F": 1_032_750, "LFE5U-85F": 1_927_728,
             "xc7a35ticsg324-1L": 2_192_012, "xc7a100ticsg324-1L": 3_825_788,
             "GW2AR-LV18QN88C8/I7": 900_000, "GW1NR-LV9QN88PC6/I5": 0,
-            "LIFCL-40-9BG400C": 850_000,
         }  # fmt: skip
         assert longest[board.device.part] <= board.flash.data_offset
 
