@@ -19,12 +19,14 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 __all__ = [
+    "Alone",
     "Dynamics",
     "Learning",
     "Machine",
     "Network",
     "Params",
     "ParamsError",
+    "SECTOR",
     "Synapses",
     "ceil_div",
     "preset_names",
@@ -33,6 +35,9 @@ __all__ = [
 Positive = Annotated[int, Field(ge=1, le=1 << 20)]
 Natural = Annotated[int, Field(ge=0, le=1 << 20)]
 Side = Annotated[int, Field(ge=1, le=1024)]
+
+#: Bytes that a flash erases at a time.
+SECTOR = 4096
 
 # Three bytes each in the golden model: what a computer holds.
 _MOST_SYNAPSES = 1 << 28
@@ -283,6 +288,64 @@ class Machine(_Section):
     sample_slots: Annotated[int, Field(ge=1, le=256)] = 16
 
 
+class Alone(_Section):
+    """How the machine trains by itself, on the data set in its own SPI flash.
+
+    Parameters
+    ----------
+    flash : {"none", "single", "quad"}
+        Data lines by which the flash is read. With ``none`` the machine has no reader, and takes
+        its samples from a store beside it or from a host.
+    flash_divider : int
+        Clock cycles per clock of the flash: an even number; or 1, for which the clock's pin needs
+        a register of double data rate.
+    flash_delay : int
+        Registers on the way from the machine to the flash and back, 0 to 3; at least 1 with a
+        divider of 1.
+    flash_base : int
+        Byte address at which the image of the data set begins, a multiple of 4,096.
+    order_bits : int
+        The image may hold up to ``2 ** order_bits`` training samples, 2 to 20.
+    epochs : int
+        How often the machine goes through them.
+    seed : int
+        Decides the initial weights, the order of the samples and their shifts.
+    autostart : bool
+        Whether training begins as soon as the machine is configured; else with its start button
+        or when a host says so.
+    """
+
+    flash: Literal["none", "single", "quad"] = "none"
+    flash_divider: Annotated[int, Field(ge=1, le=64)] = 2
+    flash_delay: Annotated[int, Field(ge=0, le=3)] = 0
+    flash_base: Annotated[int, Field(ge=0, lt=1 << 24, multiple_of=SECTOR)] = 1 << 20
+    order_bits: Annotated[int, Field(ge=2, le=20)] = 16
+    epochs: Annotated[int, Field(ge=1, le=65535)] = 20
+    seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 1
+    autostart: bool = True
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Alone":
+        if self.flash_divider > 1 and self.flash_divider % 2:
+            raise ValueError(
+                f"flash_divider must be 1 or an even number, not {self.flash_divider}"
+            )
+        if self.flash_divider == 1 and not self.flash_delay:
+            raise ValueError("flash_delay must be at least 1 for a flash_divider of 1, not 0")
+        return self
+
+    @property
+    def lines(self) -> int:
+        """Data lines from the flash; 0 if there is none."""
+        return {"none": 0, "single": 1, "quad": 4}[self.flash]
+
+    @property
+    def state(self) -> int:
+        """Where the generator of all random choices starts; a mixture of ``seed``, never 0."""
+        digest = hashlib.sha256(self.seed.to_bytes(4, "little")).digest()
+        return int.from_bytes(digest[:4], "little") or 1
+
+
 class Synapses(NamedTuple):
     """Shape and memory layout of one weight layer.
 
@@ -349,6 +412,7 @@ class Params(_Section):
     dynamics : Dynamics
     learning : Learning
     machine : Machine
+    alone : Alone
 
     Raises
     ------
@@ -362,6 +426,7 @@ class Params(_Section):
     dynamics: Dynamics
     learning: Learning
     machine: Machine
+    alone: Alone = Alone()
 
     # Construction ---------------------------------------------------------------------------
 

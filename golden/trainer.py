@@ -284,9 +284,13 @@ class Trainer:
         self.stop_requested = False
         self._so_far = Report(flips=[0] * params.depth)
         self._seconds = 0.0
-        machine.write_state(initial_state(params, seed))
+        machine.write_state(self.first_state())
 
     # Data -----------------------------------------------------------------------------------
+
+    def first_state(self) -> NetworkState:
+        """State that the training begins with."""
+        return initial_state(self.params, self.seed)
 
     def epoch_samples(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Input bits and labels of the training samples of an epoch, in their order."""
@@ -529,6 +533,7 @@ class Trainer:
         for tree in (saved, mine):
             # Lanes change no bit, and names mean nothing.
             tree.pop("machine", None)
+            tree.pop("alone", None)
             tree.pop("name", None)
         if saved != mine:
             parts = [part for part in mine if saved.get(part) != mine[part]]

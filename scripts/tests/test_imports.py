@@ -18,7 +18,7 @@ MAY_IMPORT = {
 
 #: What the hardware may know of golden: how things are described and laid out, not the model that
 #: it is compared with.
-DESCRIPTION = {"params", "packing", "registers", "lfsr", "protocol"}
+DESCRIPTION = {"params", "packing", "registers", "lfsr", "protocol", "image", "order"}
 
 
 def imported(tree, module):

@@ -1,0 +1,197 @@
+"""The data set as it lies in a board's flash, behind the bitstream.
+
+An image begins at ``alone.flash_base``, fills whole sectors of 4,096 bytes, and is
+
+========= ==========================================================================
+bytes     content
+========= ==========================================================================
+0         :data:`MAGIC`, 4 bytes
+4         what the samples are made for (:func:`kind_of`), 8 bytes
+12        training samples, u24
+15        test samples, u24
+18        CRC-32 of all samples, u32
+22        CRC of bytes 0 to 21 (:data:`popflip.golden.protocol.CRC`), u16
+4096      training samples, then test samples, without gaps between
+========= ==========================================================================
+
+with :func:`popflip.golden.packing.pack_samples` for each sample, little-endian integers, and ones
+wherever nothing is said. The hardware reads bytes 0 to 17 and believes what they say if the first
+12 are as it expects them; whoever writes an image, or simulates it, checks the rest too.
+"""
+
+import hashlib
+import json
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+
+from popflip.golden.params import SECTOR, Params, ceil_div
+from popflip.golden.protocol import CRC, CRC_BYTES
+
+__all__ = [
+    "COUNT_BYTES",
+    "FLASH_BYTES",
+    "MAGIC",
+    "TURN_CYCLES",
+    "Image",
+    "ImageError",
+    "flash_cycles",
+    "kind_of",
+    "most_samples",
+    "read_image",
+    "write_image",
+]
+
+#: What every image begins with; the last byte is the version of the layout.
+MAGIC = b"pop\x01"
+
+#: Bytes of each of the two counts.
+COUNT_BYTES = 3
+
+#: Bytes that a command with three bytes of address can reach.
+FLASH_BYTES = 1 << 24
+
+#: Bits of a read command ahead of its data: instruction, address, and a byte of waiting.
+_COMMAND_BITS = 8 + 24 + 8
+
+
+class ImageError(ValueError):
+    """An image that cannot be used, or made; the message is one line for the user."""
+
+
+class Image(NamedTuple):
+    """A data set as packed samples.
+
+    Attributes
+    ----------
+    train, test : ndarray of uint8, shape (n, sample_bytes)
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+def kind_of(params: Params) -> bytes:
+    """Name what samples are made for: 8 bytes that differ where the packed samples would."""
+    net = params.network
+    kind = {
+        "image": net.image,
+        "thresholds": net.thresholds,
+        "classes": net.classes,
+        "words": params.sample_words,
+        "word_bits": params.sample_word_bits,
+    }
+    return hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).digest()[:8]
+
+
+def most_samples(params: Params, test: int, flash_bytes: int = FLASH_BYTES) -> int:
+    """Return how many training samples fit beside ``test`` test samples.
+
+    Parameters
+    ----------
+    params : Params
+    test : int
+    flash_bytes : int
+        Size of the flash, of which the first ``alone.flash_base`` bytes are taken.
+
+    Returns
+    -------
+    int
+        At most ``2 ** alone.order_bits``; 0 or less if nothing fits.
+    """
+    room = min(flash_bytes, FLASH_BYTES) - params.alone.flash_base - SECTOR
+    return min(room // params.sample_bytes - test, 1 << params.alone.order_bits)
+
+
+def write_image(params: Params, train, test) -> bytes:
+    """Lay out an image.
+
+    Parameters
+    ----------
+    params : Params
+    train, test : ndarray of uint8, shape (n, sample_bytes)
+        Packed samples, at least one each; :func:`most_samples` says how many.
+
+    Returns
+    -------
+    bytes
+        Whole sectors.
+    """
+    for name, samples in (("train", train), ("test", test)):
+        if samples.ndim != 2 or samples.shape[1] != params.sample_bytes or not len(samples):
+            raise ValueError(
+                f"{name} must have shape (at least 1, {params.sample_bytes}), not {samples.shape}"
+            )
+    most = most_samples(params, len(test))
+    if len(train) > most:
+        raise ImageError(
+            f"at most {max(most, 0):,} training samples fit the flash beside {len(test):,} test "
+            f"samples, not {len(train):,}"
+        )
+    samples = train.tobytes() + test.tobytes()
+    header = MAGIC + kind_of(params)
+    for part in (train, test):
+        header += len(part).to_bytes(COUNT_BYTES, "little")
+    header += zlib.crc32(samples).to_bytes(4, "little")
+    header += CRC.compute(header).to_bytes(CRC_BYTES, "little")
+    body = ceil_div(len(samples), SECTOR) * SECTOR
+    return header.ljust(SECTOR, b"\xff") + samples.ljust(body, b"\xff")
+
+
+def read_image(params: Params, content: bytes) -> Image:
+    """Undo :func:`write_image`.
+
+    Raises
+    ------
+    ImageError
+        If it is no image, damaged, or made for other samples than ``params`` takes.
+    """
+    fields = len(MAGIC) + 8 + 2 * COUNT_BYTES + 4
+    header, crc = content[:fields], content[fields : fields + CRC_BYTES]
+    if len(content) < SECTOR or header[: len(MAGIC)] != MAGIC:
+        raise ImageError("this is no image of a data set that this popflip reads")
+    if CRC.compute(header).to_bytes(CRC_BYTES, "little") != crc:
+        raise ImageError("the image is damaged: the checksum of its header is wrong")
+    if header[4:12] != kind_of(params):
+        raise ImageError(
+            f"the image was made for other samples than {params.name} takes (image, thresholds, "
+            "classes or lanes): write it with this network's preset"
+        )
+    counts = [int.from_bytes(header[at : at + COUNT_BYTES], "little") for at in (12, 15)]
+    n_bytes = sum(counts) * params.sample_bytes
+    samples = content[SECTOR : SECTOR + n_bytes]
+    if len(samples) != n_bytes or zlib.crc32(samples).to_bytes(4, "little") != header[18:22]:
+        raise ImageError("the image is damaged: the checksum of its samples is wrong")
+    packed = np.frombuffer(samples, np.uint8).reshape(-1, params.sample_bytes)
+    return Image(packed[: counts[0]], packed[counts[0] :])
+
+
+def flash_cycles(params: Params) -> int:
+    """Clock cycles from one sample's request to its last byte, if the flash alone decides.
+
+    ``divider * (40 + 8 * sample_bytes / lines)`` for the command and the data, one for each bit of
+    the number ``sample_bytes``, to find the address, and a few turns. If training takes longer over
+    a sample than this and :data:`TURN_CYCLES`, it never waits for the flash.
+    """
+    alone, n = params.alone, params.sample_bytes
+    if not alone.lines:
+        raise ValueError("alone.flash must be single or quad, not none")
+    per_byte = alone.flash_divider * 8 // alone.lines
+    # There is room for two bytes on their way; with much delay a fast clock waits for them.
+    waits = max(0, 2 + alone.flash_delay - per_byte) * ((n - 1) // 2)
+    return (
+        alone.flash_divider * _COMMAND_BITS
+        + per_byte * n
+        + waits
+        + n.bit_length()
+        + alone.flash_delay
+        + _READER_CYCLES
+    )
+
+
+#: Of the reader: from the request to the first step, and from the last bit to its byte.
+_READER_CYCLES = 4
+
+#: From the last byte of a sample to the request of the next.
+TURN_CYCLES = 4

@@ -1,0 +1,256 @@
+"""The data set in an SPI flash: a sample's number in, its bytes out."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from popflip.golden.image import COUNT_BYTES, MAGIC, kind_of
+from popflip.golden.params import SECTOR, Params
+from popflip.rtl.interface import StoreSignature
+
+__all__ = ["FlashReader", "FlashSignature"]
+
+#: Instructions: out of deep power-down; fast read, on one line or with data on four.
+WAKE, READ, READ_QUAD = 0xAB, 0x0B, 0x6B
+
+#: Clock cycles after waking until the flash is read: 41 us at 100 MHz, of which the slowest parts
+#: want 35.
+WAKE_CYCLES = 4096
+
+#: Bits of the address, and of waiting behind it.
+_ADDRESS, _DUMMY = 24, 8
+
+
+class FlashSignature(wiring.Signature):
+    """Pins of an SPI flash, from the machine's side; all outputs come from registers.
+
+    Members
+    -------
+    cs_n : ``Out(1)``
+        Selects the flash while low.
+    sck : ``Out(2)``
+        Its clock in the first (bit 0) and in the second half of a cycle. The halves are equal
+        unless ``flash_divider`` is 1.
+    o, oe : ``Out(4)``
+        Data lines 0 to 3, and which of them the machine drives. Line 0 is the flash's input. Lines
+        2 and 3 are driven high (no write protection, no hold) unless they carry data.
+    i : ``In(4)``
+        What is on the lines; line 1 is the flash's output. Not synchronised: its timing is that of
+        the clock.
+    """
+
+    def __init__(self):
+        super().__init__({
+            "cs_n": Out(1, init=1),
+            "sck": Out(2),
+            "o": Out(4, init=0b1100),
+            "oe": Out(4, init=0b1101),
+            "i": In(4),
+        })
+
+
+class FlashReader(wiring.Component):
+    """Read samples from a flash that holds an image (:mod:`popflip.golden.image`).
+
+    After the start the flash is woken from deep power-down, where some FPGAs leave it, and the
+    head of the image is read. Then each request is one fast-read command: instruction 0Bh, or 6Bh
+    for quad output, three bytes of address, one of waiting, and the sample's bytes. 6Bh wants the
+    flash's quad-enable bit set, which many parts have set for good; the reader does not set it.
+    Clock mode 0: data are put on the lines while the clock is low, and taken before it falls.
+
+    A request is taken ``sample_bytes.bit_length()`` cycles after it was offered, with the
+    address. The command takes ``40 * divider`` cycles, each byte ``8 / lines * divider`` while
+    ``store.data`` is not stalled; else the clock stands still. :func:`popflip.golden.image.flash_cycles`
+    says what a sample takes in all.
+
+    Parameters
+    ----------
+    params : Params
+        With a flash.
+
+    Members
+    -------
+    store : ``In(StoreSignature())``
+        Requests and samples. Nothing is accepted before ``ready``.
+    flash : ``Out(FlashSignature())``
+        Pins.
+    ready : ``Out(1)``
+        The head of the image has been read.
+    found : ``Out(1)``
+        It is one, for such samples. Else ``train`` and ``test`` mean nothing, but requests are
+        answered, with whatever is there.
+    train, test : ``Out``
+        Samples of either kind; ``train`` modulo ``2 ** (order_bits + 1)``, ``test`` modulo
+        ``2 ** 24``.
+    """
+
+    def __init__(self, params: Params):
+        if not params.alone.lines:
+            raise ValueError("alone.flash must be single or quad, not none")
+        self._params = params
+        super().__init__({
+            "store": In(StoreSignature()),
+            "flash": Out(FlashSignature()),
+            "ready": Out(1),
+            "found": Out(1),
+            "train": Out(params.alone.order_bits + 1),
+            "test": Out(8 * COUNT_BYTES),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        p, alone = self._params, self._params.alone
+        quad = alone.flash == "quad"
+        opcode = Const(READ_QUAD if quad else READ, 8)
+        byte_clocks = 8 // alone.lines
+        head = MAGIC + kind_of(p)
+        head_bytes = len(head) + 2 * COUNT_BYTES
+
+        # The clock of the flash: a period is `divider` cycles, first low, then high.
+        divider = alone.flash_divider
+        selected, active = Signal(), Signal()
+        timer = Signal(range(divider))
+        last = timer == divider - 1
+        with m.If(active):
+            m.d.sync += timer.eq(Mux(last, 0, timer + 1))
+        high = Const(0b10) if divider == 1 else Mux(timer >= divider // 2, 0b11, 0)
+        reading = Signal()  # Behind the address: the lines are the flash's.
+        word = Signal(8 + _ADDRESS, init=WAKE << _ADDRESS)
+        pins = self.flash
+        m.d.sync += [
+            pins.cs_n.eq(~selected),
+            pins.sck.eq(Mux(active, high, 0)),
+            pins.o.eq(Cat(word[-1], Const(0b110, 3))),
+            pins.oe.eq(Mux(reading & quad, 0, 0b1101)),
+        ]
+
+        # An address is found bit by bit of the constant factor, the highest first. The sum starts
+        # from what becomes the address of sample 0 when it has been doubled as often.
+        factor, start = p.sample_bytes, alone.flash_base + SECTOR
+        steps = factor.bit_length()
+        assert start % (1 << steps) == 0
+        step = Signal(range(steps))
+        add = Signal()
+        with m.Switch(step):
+            for i in range(steps):
+                with m.Case(i):
+                    m.d.comb += add.eq(factor >> (steps - 1 - i) & 1)
+        number = self.store.request.payload[:_ADDRESS]
+        doubled = Cat(0, word)
+        address = (doubled[:_ADDRESS] + Mux(add, number, 0))[:_ADDRESS]
+
+        clocks = Signal(range(8 + _ADDRESS + _DUMMY))
+        rest = Signal(range(WAKE_CYCLES))
+        left = Signal(range(max(factor, head_bytes)))
+        begin = Signal()
+        taken = Signal()
+        credit = Signal(2, init=2)  # Bytes that there is still room for behind the lines.
+        started = Signal()
+        sampled, completed = Signal(), Signal()
+        m.d.sync += credit.eq(credit + taken - started)
+
+        with m.FSM():
+            with m.State("Wake"):
+                m.d.comb += [selected.eq(1), active.eq(1)]
+                with m.If(last):
+                    m.d.sync += [clocks.eq(clocks + 1), word.eq(doubled)]
+                    with m.If(clocks == 7):
+                        m.next = "Rest"
+            with m.State("Rest"):
+                m.d.comb += selected.eq(rest == 0)  # The clock falls before the flash is let go.
+                m.d.sync += [
+                    rest.eq(rest + 1),
+                    clocks.eq(0),
+                    word.eq(Cat(Const(alone.flash_base, _ADDRESS), opcode)),
+                    left.eq(head_bytes - 1),
+                ]
+                with m.If(rest == WAKE_CYCLES - 1):
+                    m.next = "Command"
+            with m.State("Idle"):
+                m.d.sync += [clocks.eq(0), left.eq(factor - 1), step.eq(0)]
+                with m.If(~begin):
+                    m.d.sync += word[:_ADDRESS].eq(start >> steps)
+                    m.d.sync += begin.eq(self.store.request.valid & self.ready)
+                with m.Else():
+                    m.d.sync += [
+                        step.eq(step + 1),
+                        word.eq(Cat(address, opcode)),
+                    ]
+                    with m.If(step == steps - 1):
+                        m.d.comb += self.store.request.ready.eq(1)
+                        m.d.sync += begin.eq(0)
+                        m.next = "Command"
+            with m.State("Command"):
+                m.d.comb += [selected.eq(1), active.eq(1), reading.eq(clocks >= 8 + _ADDRESS)]
+                with m.If(last):
+                    m.d.sync += [clocks.eq(clocks + 1), word.eq(doubled)]
+                    with m.If(clocks == 8 + _ADDRESS + _DUMMY - 1):
+                        m.d.sync += clocks.eq(0)
+                        m.next = "Data"
+            with m.State("Data"):
+                first = (clocks == 0) & (timer == 0)
+                room = (credit != 0) | taken
+                m.d.comb += [
+                    selected.eq(1),
+                    reading.eq(1),
+                    active.eq(~first | room),
+                    started.eq(first & room),
+                ]
+                with m.If(active & last):
+                    m.d.comb += sampled.eq(1)
+                    m.d.sync += clocks.eq(clocks + 1)
+                    with m.If(clocks == byte_clocks - 1):
+                        m.d.comb += completed.eq(1)
+                        m.d.sync += [clocks.eq(0), left.eq(left - 1)]
+                        with m.If(left == 0):
+                            m.next = "End"
+            with m.State("End"):
+                m.d.comb += [selected.eq(1), reading.eq(1)]
+                m.next = "Idle"
+
+        # Bits come back: behind the register of the pins, and those on the way. A byte may wait
+        # in the shift register for the one before it; there is no third, for want of credit.
+        taps = [(sampled, completed)]
+        for i in range(1 + alone.flash_delay):
+            later = Signal(name=f"sampled{i}"), Signal(name=f"completed{i}")
+            m.d.sync += [late.eq(early) for late, early in zip(later, taps[-1], strict=True)]
+            taps.append(later)
+        arriving, whole = taps[-1]
+        shift, complete = Signal(8), Signal()
+        with m.If(arriving):
+            m.d.sync += shift.eq(
+                Cat(pins.i, shift[:4]) if quad else Cat(pins.i[1], shift[:7])
+            )
+        byte, held = Signal(8), Signal()
+        with m.If(~held | taken):
+            m.d.sync += [byte.eq(shift), held.eq(complete)]
+        m.d.sync += complete.eq(whole | complete & held & ~taken)
+
+        # The head of the image stays here, samples go on.
+        position = Signal(range(head_bytes))
+        good = Signal(init=1)
+        expected = Signal(8)
+        with m.Switch(position):
+            for i, value in enumerate(head):
+                with m.Case(i):
+                    m.d.comb += expected.eq(value)
+            for i in range(COUNT_BYTES):
+                for at, count in ((len(head), self.train), (len(head) + COUNT_BYTES, self.test)):
+                    with m.Case(at + i):
+                        m.d.comb += expected.eq(byte)
+                        if part := len(count[8 * i : 8 * i + 8]):
+                            with m.If(held & ~self.ready):
+                                m.d.sync += count[8 * i : 8 * i + part].eq(byte)
+        with m.If(held & ~self.ready):
+            m.d.sync += position.eq(position + 1)
+            with m.If(byte != expected):
+                m.d.sync += good.eq(0)
+            with m.If(position == head_bytes - 1):
+                m.d.sync += self.ready.eq(1)
+        m.d.comb += [
+            self.store.data.payload.eq(byte),
+            self.store.data.valid.eq(held & self.ready),
+            taken.eq(held & (self.store.data.ready | ~self.ready)),
+            self.found.eq(self.ready & good),
+        ]
+        return m

@@ -1,0 +1,138 @@
+import random
+
+import numpy as np
+import pytest
+
+from popflip.golden.image import flash_cycles, write_image
+from popflip.golden.params import SECTOR, Params
+from popflip.rtl.flash import WAKE_CYCLES, FlashReader
+from popflip.rtl.testing import FlashModel, simulate
+
+
+def build(flash="quad", **alone):
+    return Params.build({
+        "network": {"image": [5, 9], "first": "local", "window": 3, "stride": 2, "features": 2},
+        "dynamics": {"gains": [1, 1]},
+        "learning": {"tau": [1, 1]},
+        "machine": {"row_lanes": 9, "relax_lanes": 2, "latent_lanes": [1, 1]},
+        "alone": {"flash": flash, "flash_base": SECTOR, "order_bits": 5, **alone},
+    })
+
+
+def packed(params, n, seed=1):
+    return np.random.default_rng(seed).integers(0, 256, (n, params.sample_bytes), np.uint8)
+
+
+def content_of(params, train, test):
+    return bytes(params.alone.flash_base) + write_image(params, train, test)
+
+
+WIRES = [
+    ("single", 1, 1), ("single", 1, 2), ("single", 2, 0), ("single", 4, 3),
+    ("quad", 1, 1), ("quad", 1, 2), ("quad", 1, 3), ("quad", 2, 0), ("quad", 2, 1), ("quad", 2, 3), ("quad", 6, 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("handshake", ["full-rate", "backpressure", "polite"])
+@pytest.mark.parametrize(("flash", "divider", "delay"), WIRES)
+def test_samples_arrive(flash, divider, delay, handshake):
+    params = build(flash, flash_divider=divider, flash_delay=delay)
+    train, test = packed(params, 20), packed(params, 6, 2)
+    dut = FlashReader(params)
+    model = FlashModel(
+        dut.flash, content_of(params, train, test), delay=delay, rest=WAKE_CYCLES
+    )
+    rng = random.Random(3)
+    samples = np.concatenate([train, test])
+    numbers = [0, 25, *rng.sample(range(26), 6)]
+    got = []
+
+    async def ask(ctx):
+        for number in numbers:
+            if handshake != "full-rate":
+                await ctx.tick().repeat(rng.randint(1, 3))
+            ctx.set(dut.store.request.payload, number)
+            ctx.set(dut.store.request.valid, 1)
+            ready = 0
+            while not ready:
+                _, _, ready = await ctx.tick().sample(dut.store.request.ready)
+            ctx.set(dut.store.request.valid, 0)
+
+    async def take(ctx):
+        data, held = dut.store.data, None
+        ready = handshake == "full-rate"
+        while len(got) < len(numbers) * params.sample_bytes:
+            ctx.set(data.ready, ready)
+            _, _, valid, byte = await ctx.tick().sample(data.valid, data.payload)
+            if held is not None:
+                assert (valid, byte) == (1, held), "a stalled byte moved"
+            held = byte if valid and not ready else None
+            if valid and ready:
+                got.append(byte)
+            if handshake == "polite":
+                ready = bool(valid) and held is not None
+            elif handshake == "backpressure":
+                ready = rng.random() < 0.1
+
+    simulate(dut, ask, take, background=[model.process], deadline=60_000)
+    np.testing.assert_array_equal(np.reshape(got, (len(numbers), -1)), samples[numbers])
+    head, *reads = model.reads
+    assert head[0] == SECTOR
+    clocks = params.sample_bytes * 8 // params.alone.lines
+    assert reads == [(2 * SECTOR + n * params.sample_bytes, clocks) for n in numbers]
+
+
+@pytest.mark.parametrize(("flash", "divider", "delay"), WIRES)
+def test_a_sample_takes_as_long_as_predicted(flash, divider, delay):
+    params = build(flash, flash_divider=divider, flash_delay=delay)
+    dut = FlashReader(params)
+    train = packed(params, 20)
+    model = FlashModel(dut.flash, content_of(params, train, train), delay=delay)
+    times = []
+
+    async def bench(ctx):
+        store, now = dut.store, 0
+        ctx.set(store.data.ready, 1)
+        while not ctx.get(dut.ready):
+            await ctx.tick()
+        for number in range(3):
+            ctx.set(store.request.payload, number)
+            ctx.set(store.request.valid, 1)
+            start, bytes_ = now, 0
+            while bytes_ < params.sample_bytes:
+                _, _, ready, valid = await ctx.tick().sample(store.request.ready, store.data.valid)
+                now += 1
+                bytes_ += valid
+                if ready:
+                    ctx.set(store.request.valid, 0)
+            times.append(now - start)
+
+    simulate(dut, bench, background=[model.process], deadline=20_000)
+    assert times == [flash_cycles(params)] * 3
+
+
+@pytest.mark.parametrize(
+    "damage", [None, ("magic", 3), ("kind", 4), ("kind", 11)], ids=["whole", "magic", "kind", "end"]
+)
+def test_the_head_of_the_image_is_checked(damage):
+    params = build("single", flash_divider=1, flash_delay=1)
+    content = bytearray(content_of(params, packed(params, 32), packed(params, 5)))
+    if damage:
+        content[SECTOR + damage[1]] ^= 0x10
+    dut = FlashReader(params)
+    seen = []
+
+    async def bench(ctx):
+        while not ctx.get(dut.ready):
+            assert not ctx.get(dut.found)
+            await ctx.tick()
+        seen.extend(ctx.get(port) for port in (dut.found, dut.train, dut.test))
+
+    model = FlashModel(dut.flash, bytes(content), delay=1)
+    simulate(dut, bench, background=[model.process])
+    assert seen == [damage is None, 32, 5]
+
+
+def test_a_machine_without_a_flash_has_no_reader():
+    with pytest.raises(ValueError, match=r"^alone\.flash must be single or quad, not none$"):
+        FlashReader(build("none"))
