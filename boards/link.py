@@ -4,6 +4,8 @@ The protocol is in :mod:`popflip.golden.protocol`, the other end in :mod:`popfli
 """
 
 import struct
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -198,6 +200,11 @@ class Link:
     quiet : float
         Seconds of silence after which nothing more of an earlier answer is expected.
 
+    Attributes
+    ----------
+    reports : deque of bytes
+        Payloads of reports that a machine sent by itself, the oldest first; the newest 256 of them.
+
     Raises
     ------
     LinkError
@@ -222,6 +229,7 @@ class Link:
         self._sequence = 0
         self._received = bytearray()
         self._max_payload = MAX_PAYLOAD
+        self.reports: deque[bytes] = deque(maxlen=256)
 
     def identify(self) -> Identity:
         """Ask which bitstream the board runs; later requests keep to its longest payload."""
@@ -330,6 +338,23 @@ class Link:
         busy, good, bad = self._ask(Verb.STATUS, answer=STATUS_ANSWER)
         return LinkStatus(busy=bool(busy), good_frames=good, bad_frames=bad)
 
+    def listen(self, timeout: float) -> None:
+        """Wait for reports, without a request.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds of silence after which nobody says anything.
+        """
+        while not self.reports:
+            for _ in self._frames():
+                pass  # Answers that nobody waits for any more.
+            if not self.reports:
+                chunk = self._transport.read(timeout)
+                if not chunk:
+                    return
+                self._received += chunk
+
     def resync(self) -> None:
         """Close any fragment at the board, and discard whatever it still sends.
 
@@ -407,17 +432,10 @@ class Link:
         """Wait for the answer with the sequence number that was sent last."""
         waited, damage = 0, ""
         while True:
-            while (end := self._received.find(0)) >= 0:
-                raw = bytes(self._received[:end])
-                del self._received[: end + 1]
-                if not raw:
-                    continue
-                try:
-                    frame = decode_frame(raw)
-                except FrameError as error:
-                    damage = f" (but something else came: {error})"
-                    continue
-                if frame.sequence == self._sequence:
+            for frame in self._frames():
+                if isinstance(frame, FrameError):
+                    damage = f" (but something else came: {frame})"
+                elif frame.sequence == self._sequence:
                     return frame
             chunk = self._transport.read(self._timeout)
             waited += len(chunk)
@@ -426,6 +444,24 @@ class Link:
                 what = f"within {self._timeout:g} s" if not chunk else f"in {waited} bytes"
                 raise LinkTimeout(f"no answer to {verb.name} {what}{damage}{hint}")
             self._received += chunk
+
+
+    def _frames(self) -> Iterator[Frame | FrameError]:
+        """Take the frames that have arrived whole; keep reports for whoever wants them."""
+        while (end := self._received.find(0)) >= 0:
+            raw = bytes(self._received[:end])
+            del self._received[: end + 1]
+            if not raw:
+                continue
+            try:
+                frame = decode_frame(raw)
+            except FrameError as error:
+                yield error
+                continue
+            if frame.sequence == 0 and frame.kind == Status.REPORT:
+                self.reports.append(frame.payload)
+            else:
+                yield frame
 
 
 def _words(words, region: Region) -> np.ndarray:

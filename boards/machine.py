@@ -17,19 +17,19 @@ from popflip.golden.packing import (
     weights_to_bytes,
 )
 from popflip.golden.params import Params
-from popflip.golden.registers import register_map, register_values
+from popflip.golden.registers import AloneState, register_map, register_values
 from popflip.golden.trainer import CHUNK, NetworkState, write_atomically
 from popflip.rtl.top import identity
 from popflip.rtl.verilog import generate
 
-__all__ = ["BoardMachine", "cached_verilog", "virtual_machine"]
+__all__ = ["BoardMachine", "cached_verilog", "stop_alone", "virtual_board", "virtual_machine"]
 
 
 class BoardMachine:
     """A board, real or virtual, behind the host link.
 
-    Samples come from the board's store if the transport has one (the virtual board does), else
-    over the link, a few at a time.
+    Samples come from the board's store if the transport has one (the virtual board does, unless it
+    has a flash), else over the link, a few at a time. A board that trains by itself is stopped.
 
     Parameters
     ----------
@@ -58,8 +58,11 @@ class BoardMachine:
                 "design, or name the preset that the board was built with"
             )
         self._index = {register.name: register.index for register in register_map(params)}
-        self._store = transport.store if isinstance(transport, VirtualBoard) else None
+        stored = isinstance(transport, VirtualBoard) and transport.has_store
+        self._store = transport.store if stored else None
         self._samples = np.zeros((0, params.sample_bytes), np.uint8)
+        if params.alone.lines:
+            stop_alone(self.link, params, transport)
         self._write("options", int(params.learning.reset_on_flip))
 
     def write_state(self, state: NetworkState) -> None:
@@ -172,6 +175,39 @@ class BoardMachine:
         self.link.write("registers", self._index[register], data)
 
 
+def stop_alone(link: Link, params: Params, transport: Transport) -> None:
+    """Have a board that trains by itself stop, and wait until it is at rest."""
+    link.stop()
+    index = next(r.index for r in register_map(params) if r.name == "alone")
+    at_rest = (AloneState.IDLE, AloneState.DONE, AloneState.NO_IMAGE)
+    while link.status().busy or link.read("registers", index, 1)[0, 0] & 7 not in at_rest:
+        transport.idle(0.0002)
+
+
+def virtual_board(params: Params, image: bytes = b"") -> VirtualBoard:
+    """Build the virtual board of a design, or take it from the cache, and configure it.
+
+    Parameters
+    ----------
+    params : Params
+    image : bytes
+        Of a data set (:mod:`popflip.golden.image`), for a board with a flash.
+
+    Raises
+    ------
+    popflip.boards.tools.ToolError
+        If the tools to build it are missing; names all of them.
+    """
+    alone = params.alone
+    return VirtualBoard(
+        cached_verilog(params),
+        divisor=params.machine.uart_divisor,
+        sample_bytes=params.sample_bytes,
+        flash_delay=alone.flash_delay if alone.lines else None,
+        flash=b"\xff" * alone.flash_base + image if image else b"",
+    )
+
+
 def virtual_machine(params: Params) -> BoardMachine:
     """Build the virtual board of a design, or take it from the cache, and connect to it.
 
@@ -180,11 +216,7 @@ def virtual_machine(params: Params) -> BoardMachine:
     popflip.boards.tools.ToolError
         If the tools to build it are missing; names all of them.
     """
-    board = VirtualBoard(
-        cached_verilog(params),
-        divisor=params.machine.uart_divisor,
-        sample_bytes=params.sample_bytes,
-    )
+    board = virtual_board(params)
     try:
         return BoardMachine(params, board)
     except BaseException:

@@ -1,5 +1,6 @@
 // The harness of the virtual board: one Verilated top, its clock, a UART at its pins and the
-// sample store behind its store port. See virtual.py, which compiles and calls it.
+// sample store behind its store port, or an SPI flash at its pins (FLASH is 1). See virtual.py,
+// which compiles and calls it.
 //
 // The top sits in a wrapper (virtual.py) that registers every input. So nothing combinational
 // hangs on the inputs of the Verilated model, the outputs are final after the one evaluation of
@@ -97,6 +98,83 @@ struct Receiver {
     }
 };
 
+// An SPI flash in clock mode 0, whose clock may pulse in each half of a cycle.
+struct Flash {
+    const uint8_t* content = nullptr;
+    uint64_t size = 0;
+    uint64_t errors = 0;
+    uint64_t reads = 0;
+    uint64_t address = 0;
+    uint32_t bits = 0;  // of the command, and of its data
+    uint8_t instruction = 0;
+    uint8_t level = 0;
+    uint8_t lines = 0xF;
+    bool selected = false;
+    bool asleep = true;
+
+    uint8_t byte_at(uint64_t at) const { return at < size ? content[at] : 0xFF; }
+
+    void rise(uint8_t o, uint8_t oe) {
+        if (bits < 32 && oe != 0xD) ++errors;  // all driven but its output
+        if (bits < 8) {
+            instruction = static_cast<uint8_t>(instruction << 1 | (o & 1));
+            if (bits == 7) know();
+        } else if (bits < 32) {
+            address = (address << 1 | (o & 1)) & 0xFFFFFF;
+        }
+        ++bits;
+    }
+
+    void know() {
+        const bool read = instruction == 0x03 || instruction == 0x0B || instruction == 0x6B;
+        if (asleep ? instruction != 0xAB : instruction != 0xAB && instruction != 0xB9 && !read)
+            ++errors;
+        reads += read && !asleep;
+        address = 0;
+    }
+
+    void fall(uint8_t oe) {
+        const uint32_t head = instruction == 0x03 ? 32 : 40;
+        if (asleep || bits < head) return;
+        const uint32_t at = bits - head;
+        if (instruction == 0x6B) {
+            if (oe) ++errors;
+            const uint8_t byte = byte_at(address + at / 2);
+            lines = at % 2 ? byte & 0xF : byte >> 4;
+        } else if (instruction == 0x0B || instruction == 0x03) {
+            lines = static_cast<uint8_t>(0xD | (byte_at(address + at / 8) >> (7 - at % 8) & 1) << 1);
+        }
+    }
+
+    void let_go() {
+        if (level) ++errors;
+        if (instruction == 0xAB) asleep = false;
+        else if (instruction == 0xB9) asleep = true;
+        else if (bits <= 32) ++errors;
+        selected = false;
+        lines = 0xF;
+    }
+
+    // Advance by one cycle.
+    void step(uint8_t cs_n, uint8_t sck, uint8_t o, uint8_t oe) {
+        if (cs_n) {
+            if (selected) let_go();
+            if (sck) ++errors;
+            return;
+        }
+        if (!selected) {
+            selected = true;
+            bits = 0;
+            instruction = 0;
+        }
+        for (const uint8_t half : {sck & 1, sck >> 1}) {
+            if (half && !level) rise(o, oe);
+            if (!half && level) fall(oe);
+            level = half;
+        }
+    }
+};
+
 struct Board {
     VerilatedContext context;
     Vbench top{&context};
@@ -108,6 +186,7 @@ struct Board {
     const uint64_t sample_bytes;
     Sender sender;
     Receiver receiver;
+    Flash flash;
     uint64_t cycles = 0;
 
     const uint8_t* samples = nullptr;
@@ -126,9 +205,13 @@ struct Board {
 #endif
         top.clk = 0;
         top.rx = 1;
+#if FLASH
+        top.i = 0xF;
+#else
         top.request_ready = 0;
         top.data_valid = 0;
         top.data_payload = 0;
+#endif
         top.eval();
     }
 
@@ -136,6 +219,12 @@ struct Board {
 
     // The store's part of a cycle. The inputs still hold what the core sees in this cycle.
     void serve() {
+#if FLASH
+        // Between two edges of its clock a flash does nothing.
+        if (top.cs_n != flash.selected && top.sck == (flash.level ? 3 : 0)) return;
+        flash.step(top.cs_n, top.sck, top.o, top.oe);
+        top.i = flash.lines;
+#else
         if (top.request_valid && top.request_ready) {
             waiting[(first + pending++) % REQUESTS] = top.request_payload;
             ++requests;
@@ -152,6 +241,7 @@ struct Board {
             const uint64_t sample = waiting[first];
             top.data_payload = sample < sample_count ? samples[sample * sample_bytes + offset] : 0;
         }
+#endif
     }
 
     void cycle() {
@@ -172,7 +262,11 @@ struct Board {
         for (const uint64_t end = cycles + count; cycles != end;) {
             sender.step(top.rx, divisor);
             const bool over = receiver.step(top.tx, divisor);
+#if FLASH
+            serve();
+#else
             if (!top.request_ready || top.request_valid || pending) serve();
+#endif
             cycle();
             if (until_bytes && (over || receiver.queue.size() >= ENOUGH)) return true;
         }
@@ -205,6 +299,11 @@ API void board_store(Board* board, const uint8_t* samples, uint64_t count) {
     board->sample_count = count;
 }
 
+API void board_flash(Board* board, const uint8_t* content, uint64_t size) {
+    board->flash.content = content;
+    board->flash.size = size;
+}
+
 API void board_write(Board* board, const char* data, uint64_t count) {
     board->sender.queue.append(data, count);
 }
@@ -225,8 +324,9 @@ API void board_read(Board* board, char* data) {
 
 API void board_counters(const Board* board, uint64_t* counters) {
     counters[0] = board->cycles;
-    counters[1] = board->requests;
+    counters[1] = FLASH ? board->flash.reads : board->requests;
     counters[2] = board->out_of_range;
     counters[3] = board->receiver.framing_errors;
     counters[4] = board->sender.queue.size() - board->sender.next;
+    counters[5] = board->flash.errors;
 }

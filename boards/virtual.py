@@ -67,6 +67,27 @@ module popflip_bench (
 endmodule
 """
 
+# A machine that reads a flash has its pins instead of a store. Their registers are those that
+# ``alone.flash_delay`` counts; where there are none, one does no harm: a divider is at least 2 then.
+_FLASH_WRAPPER = """\
+module popflip_bench (
+  input clk, input rx, output tx,
+  output cs_n, output [1:0] sck, output [3:0] o, output [3:0] oe, input [3:0] i
+);
+  reg rx_q = 1'b1;
+  reg [4*{delay}-1:0] i_q = 0;
+  always @(posedge clk) begin
+    rx_q <= rx;
+    i_q <= {chain};
+  end
+  {top} dut (
+    .clk(clk), .rst(1'b0), .rx(rx_q), .tx(tx), .start(1'b0),
+    .flash__cs_n(cs_n), .flash__sck(sck), .flash__o(o), .flash__oe(oe),
+    .flash__i(i_q[4*{delay}-1:4*{delay}-4])
+  );
+endmodule
+"""
+
 # Waves excepted, everything here is for speed: two-state values, no assertions, and no symbol but
 # the harness's own visible from outside, or the compiler could not inline across functions.
 # (With -fno-expand as well, a cycle of local-small took 8% less time, but one of local-large-wide
@@ -111,24 +132,34 @@ def _machine() -> str:
     return "\n".join([platform.machine(), *kept])
 
 
-def _wrapper(top: str) -> str:
-    return _WRAPPER.replace("{top}", top)
+def _wrapper(top: str, flash_delay: int | None) -> str:
+    if flash_delay is None:
+        return _WRAPPER.replace("{top}", top)
+    delay = max(1, flash_delay)
+    chain = "i" if delay == 1 else f"{{i_q[{4 * delay - 5}:0], i}}"
+    text = _FLASH_WRAPPER.replace("{top}", top).replace("{delay}", str(delay))
+    return text.replace("{chain}", chain)
 
 
 def model_path(
-    verilog: str, *, top: str = "top", trace: bool = False, folder: Path | None = None
+    verilog: str,
+    *,
+    top: str = "top",
+    flash_delay: int | None = None,
+    trace: bool = False,
+    folder: Path | None = None,
 ) -> Path:
     """Return where the compiled model of some Verilog is kept, whether it is there or not.
 
     Parameters
     ----------
-    verilog, top, trace, folder
+    verilog, top, flash_delay, trace, folder
         As for :func:`build_model`.
     """
     key = hashlib.sha256()
     parts = (
         verilog,
-        _wrapper(top),
+        _wrapper(top, flash_delay),
         _HARNESS.read_text(),
         " ".join([*_VERILATOR_FLAGS, _COMPILER_FLAGS, _HOT_FLAGS, _COLD_FLAGS, _LIBRARY_FLAGS]),
         f"trace={trace}",
@@ -146,7 +177,12 @@ def model_path(
 
 
 def build_model(
-    verilog: str, *, top: str = "top", trace: bool = False, folder: Path | None = None
+    verilog: str,
+    *,
+    top: str = "top",
+    flash_delay: int | None = None,
+    trace: bool = False,
+    folder: Path | None = None,
 ) -> Path:
     """Compile Verilog and the harness to a shared library, or find the one made earlier.
 
@@ -158,6 +194,8 @@ def build_model(
         Text of the Verilog, complete.
     top : str
         Name of its top module, with the ports named in :class:`VirtualBoard`.
+    flash_delay : int, optional
+        If it has a flash: ``alone.flash_delay`` of its parameters.
     trace : bool
         Whether the model can write waves. It is slower then.
     folder : Path, optional
@@ -175,7 +213,7 @@ def build_model(
     """
     # Only Verilator's version is needed for a model that is there; all the rest to make one.
     require("verilator")
-    path = model_path(verilog, top=top, trace=trace, folder=folder)
+    path = model_path(verilog, top=top, flash_delay=flash_delay, trace=trace, folder=folder)
     if path.exists():
         return path
     require("verilator", "perl", "make", "g++")
@@ -187,7 +225,7 @@ def build_model(
             start = time.monotonic()
             # Not below the cache folder: make gives up where a folder's name has a space.
             with tempfile.TemporaryDirectory(prefix="popflip-") as work:
-                _compile(verilog, top, trace, Path(work), path)
+                _compile(verilog, _wrapper(top, flash_delay), trace, Path(work), path)
             log.info("compiled in %.1f s", time.monotonic() - start)
     return path
 
@@ -203,8 +241,8 @@ def _known(flags: str) -> str:
     return " ".join(filter(knows, flags.split()))
 
 
-def _compile(verilog: str, top: str, trace: bool, work: Path, path: Path) -> None:
-    sources = {"top.v": verilog, "bench.v": _wrapper(top)}
+def _compile(verilog: str, wrapper: str, trace: bool, work: Path, path: Path) -> None:
+    sources = {"top.v": verilog, "bench.v": wrapper}
     for name, source in sources.items():
         (work / name).write_text(source if trace else _every_edge(source))
     shutil.copy(_HARNESS, work / "virtual.cpp")
@@ -214,7 +252,8 @@ def _compile(verilog: str, top: str, trace: bool, work: Path, path: Path) -> Non
         str(tool.program),
         *_VERILATOR_FLAGS,
         *(["--trace"] if trace else []),
-        *("-CFLAGS", _COMPILER_FLAGS, "-LDFLAGS", "-shared"),
+        *("-CFLAGS", f"{_COMPILER_FLAGS} -DFLASH={int('cs_n' in wrapper)}"),
+        *("-LDFLAGS", "-shared"),
         *("-MAKEFLAGS", f"OPT_FAST='{hot}' OPT_SLOW={_COLD_FLAGS} OPT_GLOBAL={_LIBRARY_FLAGS}"),
         *("bench.v", "top.v", "virtual.cpp"),
     ]
@@ -253,6 +292,7 @@ def _load(path: Path) -> ctypes.CDLL:
         ("board_delete", None, board),
         ("board_trace", ctypes.c_int, board, ctypes.c_char_p),
         ("board_store", None, board, ctypes.c_void_p, u64),
+        ("board_flash", None, board, ctypes.c_void_p, u64),
         ("board_write", None, board, ctypes.c_char_p, u64),
         ("board_run", ctypes.c_bool, board, u64, ctypes.c_bool),
         ("board_waiting", u64, board),
@@ -266,12 +306,17 @@ def _load(path: Path) -> ctypes.CDLL:
 
 
 class VirtualBoard(Transport):
-    """A Verilated top behind its UART pins, with a sample store.
+    """A Verilated top behind its UART pins, with a sample store or an SPI flash.
 
     The top has the ports ``clk``, ``rst``, ``rx``, ``tx`` and those of a member ``store`` of
     :class:`popflip.rtl.interface.StoreSignature`; others are left open. ``rst`` stays low:
     the board starts as if just configured. The store offers the first byte of a sample in the cycle
     after the request was accepted, then one byte per cycle, and takes up to 4 requests ahead.
+
+    Or, in the place of ``store``, it has those of a member ``flash`` of
+    :class:`popflip.rtl.flash.FlashSignature`, and ``start``, which stays low. The flash starts in
+    deep power-down. It knows the instructions ABh, B9h, 03h, 0Bh and 6Bh, and counts what no flash
+    would stand as :attr:`flash_errors`.
 
     Methods may be called from several threads, and let others run while they simulate.
 
@@ -287,8 +332,10 @@ class VirtualBoard(Transport):
         Clock cycles per second of simulated time, which timeouts are given in.
     trace : Path, optional
         Write waves (VCD) to this file.
-    top, folder
+    top, flash_delay, folder
         As for :func:`build_model`.
+    flash : bytes, optional
+        Content of the flash, from address 0 on; ones behind it. With ``flash_delay`` only.
     """
 
     def __init__(
@@ -300,6 +347,8 @@ class VirtualBoard(Transport):
         clock_hz: int = 50_000_000,
         trace: Path | None = None,
         top: str = "top",
+        flash_delay: int | None = None,
+        flash: bytes = b"",
         folder: Path | None = None,
     ):
         self._handle = None
@@ -310,16 +359,27 @@ class VirtualBoard(Transport):
         self._sample_bytes = sample_bytes
         #: Clock cycles per second of simulated time.
         self.clock_hz = clock_hz
-        self._library = _load(build_model(verilog, top=top, trace=trace is not None, folder=folder))
+        self._has_flash = flash_delay is not None
+        model = build_model(
+            verilog, top=top, flash_delay=flash_delay, trace=trace is not None, folder=folder
+        )
+        self._library = _load(model)
         self._lock = threading.Lock()
         self._samples: np.ndarray | None = None
         self._slice = 20_000
         self._seconds = 0.0
-        self._counters = (0,) * 5
+        self._counters = (0,) * 6
         self._handle = self._library.board_new(divisor, sample_bytes)
+        self._flash = np.frombuffer(flash, np.uint8)
+        self._library.board_flash(self._handle, self._flash.ctypes.data, len(flash))
         if trace is not None and not self._library.board_trace(self._handle, os.fsencode(trace)):
             self.close()
             raise ToolError(f"cannot write waves to {trace}")
+
+    @property
+    def has_store(self) -> bool:
+        """Whether :meth:`store` can hand it samples; else it has a flash."""
+        return not self._has_flash
 
     def store(self, samples: np.ndarray) -> None:
         """Hand the samples that the store answers requests with.
@@ -413,6 +473,11 @@ class VirtualBoard(Transport):
         """Bytes that have still to leave for pin ``rx``."""
         return self._counters[4]
 
+    @property
+    def flash_errors(self) -> int:
+        """What the flash did not understand, or would be damaged by."""
+        return self._counters[5]
+
     def _open(self) -> int:
         if self._handle is None:
             raise TransportError("the virtual board is closed")
@@ -420,7 +485,7 @@ class VirtualBoard(Transport):
 
     def _count(self) -> None:
         # Kept here, so that nobody who looks at a counter waits for a thread that simulates.
-        counters = (ctypes.c_uint64 * 5)()
+        counters = (ctypes.c_uint64 * 6)()
         self._library.board_counters(self._handle, counters)
         self._counters = tuple(counters)
 

@@ -24,6 +24,10 @@ STOP     nothing                                          nothing
 STATUS   nothing                                          busy u8, good u32, bad u32
 ======== ================================================ ==================================
 
+A machine that trains by itself (:mod:`popflip.rtl.alone`) also speaks without being asked: after
+each training and each test of an epoch it sends a frame of sequence 0 and kind ``REPORT``, whose
+payload is the whole region ``registers``. Hosts choose sequences from 1 on.
+
 A region's words are numbered from 0 and padded to whole bytes each, see
 :func:`popflip.golden.packing.memory_map`. ``good`` counts the frames that arrived whole, ``bad``
 all others, dropped ones included; both wrap.
@@ -104,6 +108,8 @@ class Status(IntEnum):
     #: Not while the core runs: all but reads of registers and results, writes of samples, and the
     #: verbs that name no region and start nothing.
     BUSY = 8
+    #: No answer at all, but what a machine says that trains by itself.
+    REPORT = 9
 
 
 class RunFlags(IntFlag):

@@ -1,11 +1,27 @@
 """The registers that the host writes and reads: region ``registers``, 32-bit words."""
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import NamedTuple
 
 from popflip.golden.params import Params
 
-__all__ = ["Register", "counter_map", "register_map", "register_values"]
+__all__ = ["AloneState", "Register", "counter_map", "register_map", "register_values"]
+
+
+class AloneState(IntEnum):
+    """What a machine does that trains by itself: bits 0 to 2 of register ``alone``."""
+
+    #: Nothing: it was not started, or it was stopped.
+    IDLE = 0
+    #: It writes the initial network.
+    PREPARING = 1
+    TRAINING = 2
+    TESTING = 3
+    #: All epochs are complete.
+    DONE = 4
+    #: It was started, but its flash holds no data set for this network.
+    NO_IMAGE = 5
 
 
 class Register(NamedTuple):
@@ -32,6 +48,9 @@ def register_map(params: Params) -> list[Register]:
         ("clear", "a write sets all counters to 0"),
         *((f"tau{l}", f"flip threshold of weight layer {l}, in counts") for l in layers),
     ]
+    if params.alone.lines:
+        text = "AloneState; from bit 16 on, complete epochs. A write makes the machine train alone"
+        writable.append(("alone", text))
     state = [
         ("prediction", "class predicted for the last sample"),
         ("pending", "samples of a batch that has not flipped yet"),

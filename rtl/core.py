@@ -59,6 +59,8 @@ class TrainerCore(wiring.Component):
         Access to registers and memories, and runs.
     store : ``Out(StoreSignature)``
         The sample store.
+    note : ``In(32)``
+        Only in a machine that trains alone: what register ``alone`` reads as.
 
     Raises
     ------
@@ -68,7 +70,10 @@ class TrainerCore(wiring.Component):
 
     def __init__(self, params: Params):
         self._params = params
-        super().__init__({"host": In(HostSignature(params)), "store": Out(StoreSignature())})
+        members = {"host": In(HostSignature(params)), "store": Out(StoreSignature())}
+        if params.alone.lines:
+            members["note"] = In(32)
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
@@ -545,6 +550,8 @@ class TrainerCore(wiring.Component):
             "pending": pending,
             **{f"tau{layer}": tau for layer, tau in enumerate(taus)},
         }
+        if p.alone.lines:
+            values["alone"] = self.note
         register = Signal(32)
         table = register_map(p)
         first_counter = next(entry.index for entry in table if entry.name.endswith("_lo"))
@@ -557,7 +564,7 @@ class TrainerCore(wiring.Component):
                     with m.If(asked["registers"] & host_write):
                         if entry.name == "clear":
                             m.d.comb += counters.clear.eq(1)
-                        elif entry.writable:
+                        elif entry.writable and entry.name != "alone":
                             m.d.sync += values[entry.name].eq(command.data)
                         if entry.name.startswith("tau"):
                             m.d.comb += touch.eq(1)

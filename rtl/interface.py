@@ -1,13 +1,21 @@
 """Signatures between the trainer core, the host link and the sample store."""
 
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from popflip.golden.packing import memory_map
-from popflip.golden.params import Params
+from popflip.golden.params import SECTOR, Params
 from popflip.golden.protocol import FILL, MAX_PAYLOAD
 
-__all__ = ["HostSignature", "RunLayout", "StoreSignature", "check_hardware", "host_word_bits"]
+__all__ = [
+    "HostSignature",
+    "OrderKind",
+    "OrderSignature",
+    "RunLayout",
+    "StoreSignature",
+    "check_hardware",
+    "host_word_bits",
+]
 
 
 def check_hardware(params: Params) -> None:
@@ -17,7 +25,8 @@ def check_hardware(params: Params) -> None:
     ------
     ValueError
         For ``leaky`` dynamics, for 8-bit pixels, for more regions or longer ones than a command
-        can name, and for words that do not fit a frame of the host link.
+        can name, and for words that do not fit a frame of the host link. Of a machine that trains
+        alone, for one without the training logic, and for images that it cannot move.
     """
     if params.dynamics.kind != "sweeps":
         raise ValueError(
@@ -27,6 +36,7 @@ def check_hardware(params: Params) -> None:
         raise ValueError(
             f"network.pixel_bits must be 1 in hardware, not {params.network.pixel_bits}"
         )
+    _check_alone(params)
     regions, most = memory_map(params), MAX_PAYLOAD - FILL.size
     if len(regions) > 16:
         raise ValueError(
@@ -42,6 +52,29 @@ def check_hardware(params: Params) -> None:
                 f"a word of {region.name} must be at most {most} bytes to fit a frame of the host "
                 f"link, not {region.word_bytes}"
             )
+
+
+def _check_alone(params: Params) -> None:
+    """Raise ValueError if a machine with a flash cannot train these parameters by itself."""
+    if not params.alone.lines:
+        return
+    if not params.machine.training:
+        raise ValueError("machine.training must be true for a machine that trains alone, not false")
+    if params.sample_bytes >= SECTOR:
+        raise ValueError(
+            f"a sample must be less than {SECTOR} bytes in a flash, not {params.sample_bytes}"
+        )
+    shift = params.learning.shift
+    if shift and params.network.first == "dense":
+        raise ValueError(
+            "learning.shift must be 0 for a dense first layer in a machine that trains alone, "
+            f"not {shift}"
+        )
+    if shift * params.planes > 8:
+        raise ValueError(
+            f"learning.shift must be at most {8 // params.planes}, 8 bits of a row, in a machine "
+            f"that trains alone, not {shift}"
+        )
 
 
 def host_word_bits(params: Params) -> int:
@@ -114,4 +147,44 @@ class StoreSignature(wiring.Signature):
         super().__init__({
             "request": Out(stream.Signature(32)),
             "data": In(stream.Signature(8)),
+        })
+
+
+class OrderKind(enum.Enum, shape=2):
+    """What a machine that trains alone asks of its host link."""
+
+    WRITE = 0
+    RUN = 1
+    REPORT = 2
+
+
+class OrderSignature(wiring.Signature):
+    """Requests from within the machine, which the host link executes as if a host had sent them.
+
+    Members
+    -------
+    valid : ``Out(1)``, kind : ``Out(OrderKind)``
+        An order; it and all that describes it stay until ``done``.
+    done : ``In(1)``
+        A pulse: all words are written, the run is on, or the report has been sent.
+    region : ``Out(4)``, address, count : ``Out(24)``
+        Words to write or to report. Reports take as many as fit a frame.
+    byte : ``Out(8)``, has_byte : ``Out(1)``, take : ``In(1)``
+        The next byte of the words to write, each padded to whole bytes; ``take`` asks for the one
+        after it and comes only in the cycle after one with ``has_byte``.
+    run : ``Out(RunLayout())``
+    """
+
+    def __init__(self):
+        super().__init__({
+            "valid": Out(1),
+            "kind": Out(OrderKind),
+            "done": In(1),
+            "region": Out(4),
+            "address": Out(24),
+            "count": Out(24),
+            "byte": Out(8),
+            "has_byte": Out(1),
+            "take": In(1),
+            "run": Out(RunLayout()),
         })

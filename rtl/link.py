@@ -28,7 +28,13 @@ from popflip.golden.protocol import (
     Verb,
 )
 from popflip.rtl.cobs import CobsDecoder, CobsEncoder, FrameToken
-from popflip.rtl.interface import HostSignature, check_hardware, host_word_bits
+from popflip.rtl.interface import (
+    HostSignature,
+    OrderKind,
+    OrderSignature,
+    check_hardware,
+    host_word_bits,
+)
 from popflip.rtl.uart import UartReceiver, UartTransmitter
 
 __all__ = ["FrameReceiver", "HostLink", "RequestServer"]
@@ -198,17 +204,23 @@ class RequestServer(wiring.Component):
         Bytes of COBS-encoded frames; ``i`` is always ready.
     host : ``Out(HostSignature(params))``
         The core.
+    orders : ``In(OrderSignature())``
+        Only in a machine that trains alone: its own requests, executed between those of the host.
+        Of them only reports leave.
     """
 
     def __init__(self, params: Params, identity: bytes):
         self._params = params
         self._regions = memory_map(params)
         self._identity = _checked_identity(identity)
-        super().__init__({
+        members = {
             "i": In(stream.Signature(8)),
             "o": Out(stream.Signature(8)),
             "host": Out(HostSignature(params)),
-        })
+        }
+        if params.alone.lines:
+            members["orders"] = In(OrderSignature())
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
@@ -217,6 +229,8 @@ class RequestServer(wiring.Component):
         m.submodules.encoder = encoder = CobsEncoder()
         m.submodules.crc = crc = CRC.create()
         host, arguments = self.host, receiver.arguments
+        orders = self.orders if self._params.alone.lines else None
+        own = Signal()  # The request is one of the machine's own.
 
         wiring.connect(m, wiring.flipped(self.i), decoder.i)
         wiring.connect(m, encoder.o, wiring.flipped(self.o))
@@ -227,7 +241,8 @@ class RequestServer(wiring.Component):
         ]
 
         # What is known of the region that the request names.
-        region = _RegionFacts(m, arguments.region, self._regions)
+        asked = arguments.region if orders is None else Mux(own, orders.region, arguments.region)
+        region = _RegionFacts(m, asked, self._regions)
         region_is = {
             name: arguments.region == region.index
             for region in self._regions
@@ -241,6 +256,9 @@ class RequestServer(wiring.Component):
         is_read, is_write, is_fill = (
             receiver.verb == v for v in (Verb.READ, Verb.WRITE, Verb.FILL)
         )
+        if orders is not None:
+            is_read = Mux(own, orders.kind == OrderKind.REPORT, is_read)
+            is_write = is_write | own
 
         # The core must not be running: settings, and memories that it uses itself.
         needs_rest = Mux(
@@ -267,7 +285,7 @@ class RequestServer(wiring.Component):
 
         m.d.comb += [
             host.command.p.write.eq(~is_read),
-            host.command.p.region.eq(arguments.region),
+            host.command.p.region.eq(asked),
             host.command.p.address.eq(address),
             host.command.p.data.eq(word),
             host.run.p.train.eq(arguments.region[0]),
@@ -276,12 +294,22 @@ class RequestServer(wiring.Component):
             host.run.p.first.eq(arguments.address),
             host.run.p.count.eq(arguments.count),
         ]
+        if orders is not None:
+            with m.If(own):
+                m.d.comb += host.run.p.eq(orders.run)
 
         def refuse(why):
             # Nothing of the request is needed any more: the next may come.
             m.d.comb += receiver.release.eq(1)
             m.d.sync += status.eq(why)
             m.next = "Header"
+
+        def finish_own():
+            # The machine wants no answer; it sees that it is over.
+            if orders is not None:
+                with m.If(own):
+                    m.d.comb += orders.done.eq(1)
+                    m.next = "Idle"
 
         def emit(byte, *, last=0, covered=True):
             m.d.comb += [out.p.data.eq(byte), out.p.last.eq(last), out.valid.eq(1)]
@@ -296,12 +324,29 @@ class RequestServer(wiring.Component):
                     sequence.eq(receiver.sequence),
                     position.eq(0),
                     too_far.eq(0),
+                    own.eq(0),
                 ]
                 with m.If(receiver.held):
                     m.next = "Check verb"
                 with m.Elif(receiver.complaint):
                     m.d.sync += status.eq(receiver.status)
                     m.next = "Header"
+                if orders is not None:
+                    with m.Elif(orders.valid):
+                        m.d.sync += [
+                            own.eq(1),
+                            sequence.eq(0),
+                            address.eq(orders.address),
+                            count.eq(orders.count),
+                        ]
+                        with m.Switch(orders.kind):
+                            with m.Case(OrderKind.WRITE):
+                                m.next = "Fetch byte"
+                            with m.Case(OrderKind.RUN):
+                                m.next = "Run"
+                            with m.Default():
+                                m.d.sync += status.eq(Status.REPORT)
+                                m.next = "Header"
 
             with m.State("Check verb"):
                 size = receiver.size - HEADER.size
@@ -391,14 +436,21 @@ class RequestServer(wiring.Component):
             with m.State("Fetch byte"):
                 m.d.sync += pointer.eq(pointer + 1)
                 m.next = "Take byte"
+                if orders is not None:
+                    with m.If(own & ~orders.has_byte):
+                        m.next = "Fetch byte"
 
             with m.State("Take byte"):
+                byte = receiver.data
+                if orders is not None:
+                    byte = Mux(own, orders.byte, byte)
+                    m.d.comb += orders.take.eq(own)
                 for lane, above in zip(lanes, [*lanes[1:], None], strict=True):
                     if above is not None:
                         m.d.sync += lane.eq(above)
                 for top in sorted(tops):
                     with m.If(region.word_bytes == top + 1):
-                        m.d.sync += lanes[top].eq(receiver.data)
+                        m.d.sync += lanes[top].eq(byte)
                 m.d.sync += position.eq(position + 1)
                 m.next = "Fetch byte"
                 with m.If(last_of_word):
@@ -411,6 +463,7 @@ class RequestServer(wiring.Component):
                     m.d.sync += [address.eq(address + 1), count.eq(count - 1)]
                     with m.If(count == 1):
                         m.next = "Header"
+                        finish_own()
                     with m.Elif(is_write):
                         m.next = "Fetch byte"
 
@@ -418,6 +471,7 @@ class RequestServer(wiring.Component):
                 m.d.comb += host.run.valid.eq(1)
                 with m.If(host.run.ready):
                     m.next = "Header"
+                    finish_own()
 
             with m.State("Header"):
                 # `position` is 0 here first, whatever came before.
@@ -427,7 +481,9 @@ class RequestServer(wiring.Component):
                     with m.If(position == HEADER.size - 1):
                         m.d.sync += position.eq(0)
                         m.next = "CRC"
-                        with m.If(status == Status.OK):
+                        with m.If(status == Status.REPORT):
+                            m.next = "Next word"
+                        with m.Elif(status == Status.OK):
                             with m.Switch(receiver.verb):
                                 with m.Case(Verb.IDENTIFY, Verb.STATUS):
                                     m.next = "Facts"
@@ -486,6 +542,7 @@ class RequestServer(wiring.Component):
                 emit(0, last=1, covered=False)
                 with m.If(out.ready):
                     m.next = "Idle"
+                    finish_own()
                     with m.If(status == Status.OK):
                         m.d.comb += receiver.release.eq(1)
         return m
@@ -529,17 +586,22 @@ class HostLink(wiring.Component):
         To the host.
     host : ``Out(HostSignature(params))``
         The core.
+    orders : ``In(OrderSignature())``
+        Only in a machine that trains alone: its own requests.
     """
 
     def __init__(self, params: Params, identity: bytes):
         check_hardware(params)
         self._params = params
         self._identity = _checked_identity(identity)
-        super().__init__({
+        members = {
             "rx": In(1, init=1),
             "tx": Out(1, init=1),
             "host": Out(HostSignature(params)),
-        })
+        }
+        if params.alone.lines:
+            members["orders"] = In(OrderSignature())
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
@@ -551,4 +613,6 @@ class HostLink(wiring.Component):
         wiring.connect(m, receiver.o, server.i)
         wiring.connect(m, server.o, transmitter.i)
         wiring.connect(m, server.host, wiring.flipped(self.host))
+        if self._params.alone.lines:
+            wiring.connect(m, wiring.flipped(self.orders), server.orders)
         return m

@@ -7,9 +7,13 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from popflip.golden.packing import memory_map
 from popflip.golden.params import Params
 from popflip.golden.protocol import IDENTITY_BYTES
+from popflip.golden.registers import register_map
+from popflip.rtl.alone import Conductor
 from popflip.rtl.core import TrainerCore
+from popflip.rtl.flash import FlashReader, FlashSignature
 from popflip.rtl.interface import StoreSignature
 from popflip.rtl.link import HostLink
 
@@ -58,29 +62,78 @@ class Top(wiring.Component):
     rx : ``In(1)``, tx : ``Out(1)``
         Serial line to the host, ``uart_divisor`` clock cycles per bit, 8 data bits, no parity.
     store : ``Out(StoreSignature)``
-        The sample store.
+        The sample store; not in a machine with a flash.
     busy : ``Out(1)``
         A run is on.
+    flash : ``Out(FlashSignature)``
+        Only in a machine with a flash (``alone.flash``), as are the following: its pins.
+    start : ``In(1)``
+        While high, the machine begins to train alone whenever it is at rest: a button,
+        synchronised.
+    alone, heartbeat : ``Out(1)``, progress : ``Out(3)``
+        For lights: ``running``, ``heartbeat`` and ``progress`` of
+        :class:`popflip.rtl.alone.Conductor`.
     """
 
     def __init__(self, params: Params):
         self._params = params
-        super().__init__({
-            "rx": In(1, init=1),
-            "tx": Out(1, init=1),
-            "store": Out(StoreSignature()),
-            "busy": Out(1),
-        })
+        members = {"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1)}
+        if params.alone.lines:
+            members |= {
+                "flash": Out(FlashSignature()),
+                "start": In(1),
+                "alone": Out(1),
+                "heartbeat": Out(1),
+                "progress": Out(3),
+            }
+        else:
+            members["store"] = Out(StoreSignature())
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.link = link = HostLink(self._params, identity(self._params))
         m.submodules.core = core = TrainerCore(self._params)
         connect(m, link.host, core.host)
-        connect(m, flipped(self.store), core.store)
+        if self._params.alone.lines:
+            self._conduct(m, link, core)
+        else:
+            connect(m, flipped(self.store), core.store)
         m.d.comb += [
             link.rx.eq(self.rx),
             self.tx.eq(link.tx),
             self.busy.eq(core.host.busy),
         ]
         return m
+
+    def _conduct(self, m, link, core):
+        """Put the conductor and the flash beside the link and the core."""
+        p = self._params
+        m.submodules.flash = flash = FlashReader(p)
+        m.submodules.conductor = conductor = Conductor(p)
+        connect(m, core.store, conductor.core)
+        connect(m, conductor.flash, flash.store)
+        connect(m, conductor.orders, link.orders)
+        connect(m, flash.flash, flipped(self.flash))
+        registers = {region.name: region for region in memory_map(p)}["registers"]
+        start = next(r.index for r in register_map(p) if r.name == "alone")
+        command = link.host.command
+        written = (
+            command.valid
+            & command.payload.write
+            & (command.payload.region == registers.index)
+            & (command.payload.address == start)
+        )
+        m.d.comb += [
+            conductor.start.eq(self.start | written),
+            conductor.stop.eq(link.host.stop),
+            conductor.busy.eq(core.host.busy),
+            conductor.ready.eq(flash.ready),
+            conductor.found.eq(flash.found),
+            conductor.train.eq(flash.train),
+            conductor.test.eq(flash.test),
+            core.note.eq(conductor.note),
+            self.alone.eq(conductor.running),
+            self.heartbeat.eq(conductor.heartbeat),
+            self.progress.eq(conductor.progress),
+        ]

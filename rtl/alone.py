@@ -1,0 +1,313 @@
+"""Training without a host: the part of the machine that says what to do next.
+
+    flash <- FlashReader <- shuffle, ImageShifter <- core      samples
+                  |                  |
+                counts ----------> Conductor -> RequestServer -> core, UART
+
+:mod:`popflip.golden.alone` says what is drawn and in which order; the golden model draws the same.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from popflip.golden import lfsr, order
+from popflip.golden.image import COUNT_BYTES
+from popflip.golden.packing import memory_map
+from popflip.golden.params import Params
+from popflip.golden.registers import AloneState, register_map
+from popflip.rtl.interface import OrderKind, OrderSignature, StoreSignature
+from popflip.rtl.shift import ImageShifter
+
+__all__ = ["Conductor"]
+
+#: Bits of the register ``alone`` below the count of epochs.
+_EPOCH_AT = 16
+
+
+class Conductor(wiring.Component):
+    """Train for ``alone.epochs`` epochs, test after each, report both, and keep the order of it.
+
+    All it does is to give orders, which the host link executes between the requests of a host, and
+    to stand between the core and the flash: while it trains, the core's requests are answered with
+    the samples in the epoch's own order, their images moved; at all other times with those that
+    were asked for.
+
+    The next number of the order is found while the flash reads; one that is out of range takes a
+    cycle. With few samples for ``order_bits`` this is what training waits for.
+
+    Parameters
+    ----------
+    params : Params
+        With a flash.
+
+    Members
+    -------
+    start : ``In(1)``
+        While high, training begins anew whenever the machine is at rest. It begins by itself after
+        the configuration if ``alone.autostart`` is set.
+    stop : ``In(1)``
+        A pulse (a host's STOP) ends it, at the end of the order in hand.
+    orders : ``Out(OrderSignature())``
+        For the host link.
+    busy : ``In(1)``
+        The core is at work.
+    core : ``In(StoreSignature())``, flash : ``Out(StoreSignature())``
+        Requests for samples.
+    ready, found, train, test : ``In``
+        Of :class:`popflip.rtl.flash.FlashReader`.
+    note : ``Out(32)``
+        Register ``alone``.
+    running : ``Out(1)``
+        It trains or tests.
+    heartbeat : ``Out(1)``
+        Changes with every 1,024 samples.
+    progress : ``Out(3)``
+        How much of the epoch has been trained on, in eighths of ``2 ** order_bits`` samples.
+    """
+
+    def __init__(self, params: Params):
+        if not params.alone.lines:
+            raise ValueError("alone.flash must be single or quad, not none")
+        self._params = params
+        super().__init__({
+            "start": In(1),
+            "stop": In(1),
+            "orders": Out(OrderSignature()),
+            "busy": In(1),
+            "core": In(StoreSignature()),
+            "flash": Out(StoreSignature()),
+            "ready": In(1),
+            "found": In(1),
+            "train": In(params.alone.order_bits + 1),
+            "test": In(8 * COUNT_BYTES),
+            "note": Out(32),
+            "running": Out(1),
+            "heartbeat": Out(1),
+            "progress": Out(3),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        p, alone = self._params, self._params.alone
+        orders = self.orders
+
+        # Random bits: whoever draws reads them from the low end and says how many.
+        random, steps = Signal(lfsr.WIDTH, init=alone.state), Signal(5)
+        still = Signal()
+        reset = Signal()
+        m.d.comb += still.eq(steps == 0)
+        with m.If(reset):
+            m.d.sync += random.eq(alone.state)
+        with m.Elif(~still):
+            new = Cat(random[tap] for tap in lfsr.TAPS).xor()
+            m.d.sync += [random.eq(Cat(random[1:], new)), steps.eq(steps - 1)]
+
+        # The order of an epoch's samples.
+        bits = alone.order_bits
+        key, state = Signal(bits), Signal(bits)
+        shuffling, begin_epoch = Signal(), Signal()
+        number, in_range = Signal(bits), Signal()
+        requested = Signal()
+        m.d.comb += [number.eq(state ^ key), in_range.eq(number < self.train)]
+        with m.If(begin_epoch):
+            m.d.sync += [key.eq(random), state.eq(0), steps.eq(bits)]
+        with m.Elif(shuffling & (requested | ~in_range)):
+            new = Cat(state[tap] for tap in order.TAPS[bits]).xor() ^ ~state[1:].any()
+            m.d.sync += state.eq(Cat(state[1:], new))
+
+        # Samples.
+        reach = p.learning.shift
+        offered = Mux(shuffling, in_range & still, 1)
+        m.d.comb += [
+            self.flash.request.payload.eq(Mux(shuffling, number, self.core.request.payload)),
+            self.flash.request.valid.eq(self.core.request.valid & offered),
+            self.core.request.ready.eq(self.flash.request.ready & offered),
+            requested.eq(self.flash.request.valid & self.flash.request.ready),
+        ]
+        if reach:
+            m.submodules.shifter = shifter = ImageShifter(p)
+            connect(m, flipped(self.flash.data), shifter.i)
+            connect(m, shifter.o, flipped(self.core.data))
+            m.d.comb += shifter.begin.eq(requested)
+            with m.If(shuffling):
+                for at, distance in ((0, shifter.dx), (8, shifter.dy)):
+                    draw = random[at : at + 8]
+                    m.d.comb += distance.eq((draw * (2 * reach + 1))[8:] - reach)
+                with m.If(requested):
+                    m.d.sync += steps.eq(16)
+        else:
+            connect(m, flipped(self.flash.data), flipped(self.core.data))
+
+        # What to write: random weights and latents of 0, or settings.
+        count = Signal(max(bits, 11))
+        epoch, phase = Signal(16), Signal(AloneState)
+        regions = {region.name: region for region in memory_map(p)}
+        registers = {register.name: register.index for register in register_map(p)}
+        first_region, last_region = regions["weights0"].index, regions[f"latents{p.depth - 1}"].index
+        region = Signal(4)
+        settings = {"batch": p.learning.batch, "options": p.learning.reset_on_flip,
+                    "seed": alone.state, "clear": 1}  # fmt: skip
+        taus = _tau_table(p)
+        row = Signal(range(len(taus)))
+        index, place = Signal(range(len(registers))), Signal(2)
+        setting = Signal(32)
+        with m.Switch(index):
+            for name, value in settings.items():
+                with m.Case(registers[name]):
+                    m.d.comb += setting.eq(value)
+            for layer in range(p.depth):
+                with m.Case(registers[f"tau{layer}"]), m.Switch(row):
+                    for i, values in enumerate(taus):
+                        with m.Case(i):
+                            m.d.comb += setting.eq(values[layer])
+
+        preparing, latents = Signal(), Signal()
+        words = Signal(24)
+        m.d.comb += latents.eq((region - first_region)[0])
+        with m.Switch(region):
+            for each in list(regions.values())[first_region:]:
+                with m.Case(each.index):
+                    m.d.comb += words.eq(each.depth)
+        with m.If(orders.take):
+            with m.If(preparing):
+                with m.If(~latents):
+                    m.d.sync += steps.eq(8)
+            with m.Else():
+                m.d.sync += place.eq(place + 1)
+                with m.If(place == 3):
+                    m.d.sync += index.eq(index + 1)
+        m.d.comb += [
+            orders.has_byte.eq(still),
+            orders.byte.eq(
+                Mux(preparing, Mux(latents, 0, random[:8]), setting.word_select(place, 8))
+            ),
+            orders.region.eq(Mux(preparing, region, regions["registers"].index)),
+        ]
+
+        # Runs: the training samples, or the test samples behind them.
+        testing = Signal()
+        m.d.comb += [
+            orders.run.train.eq(~testing),
+            orders.run.flush.eq(1),
+            orders.run.first.eq(Mux(testing, self.train, 0)),
+            orders.run.count.eq(Mux(testing, self.test, self.train)),
+        ]
+
+        begin, halted = Signal(init=alone.autostart), Signal()
+        with m.If(self.start):
+            m.d.sync += begin.eq(1)
+        with m.If(self.stop):
+            m.d.sync += halted.eq(1)
+
+        def give(kind, address=0, words=0):
+            m.d.comb += [
+                orders.valid.eq(1),
+                orders.kind.eq(kind),
+                orders.address.eq(address),
+                orders.count.eq(words),
+            ]
+
+        def then(state):
+            """Go on behind an order, unless a host wants an end."""
+            m.next = state
+            with m.If(halted):
+                m.d.sync += phase.eq(AloneState.IDLE)
+                m.next = "Rest"
+
+        clear, tau = registers["clear"], registers[f"tau{p.depth - 1}"]
+        with m.FSM():
+            with m.State("Rest"):
+                m.d.comb += reset.eq(1)
+                m.d.sync += [halted.eq(0), testing.eq(0), region.eq(first_region)]
+                with m.If(begin & self.ready & ~self.busy):
+                    m.d.sync += [
+                        begin.eq(0),
+                        epoch.eq(0),
+                        row.eq(0),
+                        phase.eq(AloneState.PREPARING),
+                    ]
+                    m.next = "Prepare"
+                    with m.If(~self.found):
+                        m.d.sync += phase.eq(AloneState.NO_IMAGE)
+                        m.next = "Rest"
+
+            with m.State("Prepare"):
+                m.d.comb += preparing.eq(1)
+                give(OrderKind.WRITE, 0, words)
+                m.d.sync += [index.eq(0), place.eq(0)]
+                with m.If(orders.done):
+                    m.d.sync += region.eq(region + 1)
+                    then("Prepare")
+                    with m.If(~halted & (region == last_region)):
+                        m.next = "Set"
+
+            with m.State("Set"):
+                # Of the settings, only thresholds change from epoch to epoch; `clear` stands
+                # between the two kinds.
+                whole = epoch == 0
+                give(
+                    OrderKind.WRITE,
+                    Mux(whole, 0, clear),
+                    Mux(whole, tau + 1, tau + 1 - clear),
+                )
+                with m.If(orders.done):
+                    m.d.sync += phase.eq(AloneState.TRAINING)
+                    then("Draw key")
+
+            with m.State("Draw key"):
+                with m.If(still):
+                    m.d.comb += begin_epoch.eq(1)
+                    m.d.sync += count.eq(0)
+                    m.next = "Run"
+
+            with m.State("Run"):
+                m.d.comb += shuffling.eq(~testing)
+                give(OrderKind.RUN)
+                with m.If(orders.done):
+                    m.next = "Running"
+
+            with m.State("Running"):
+                m.d.comb += shuffling.eq(~testing)
+                m.d.sync += [index.eq(clear), place.eq(0)]
+                with m.If(requested):
+                    m.d.sync += count.eq(count + 1)
+                with m.If(~self.busy):
+                    then("Report")
+
+            with m.State("Report"):
+                give(OrderKind.REPORT, 0, len(registers))
+                with m.If(orders.done):
+                    m.d.sync += testing.eq(~testing)
+                    then("Clear")
+                    with m.If(~halted & testing):
+                        m.d.sync += epoch.eq(epoch + 1)
+                        with m.If(row != len(taus) - 1):
+                            m.d.sync += row.eq(row + 1)
+                        m.next = "Set"
+                        with m.If(epoch == alone.epochs - 1):
+                            m.d.sync += phase.eq(AloneState.DONE)
+                            m.next = "Rest"
+
+            with m.State("Clear"):
+                give(OrderKind.WRITE, clear, 1)
+                with m.If(orders.done):
+                    m.d.sync += phase.eq(AloneState.TESTING)
+                    then("Run")
+
+        m.d.comb += [
+            self.note.eq(Cat(phase, Const(0, _EPOCH_AT - len(phase)), epoch)),
+            self.running.eq((phase == AloneState.TRAINING) | (phase == AloneState.TESTING)),
+            self.heartbeat.eq(count[10]),
+            self.progress.eq(count[-3:]),
+        ]
+        return m
+
+
+def _tau_table(params: Params) -> list[tuple[int, ...]]:
+    """Flip thresholds of each epoch, up to the last in which they differ from the one before."""
+    learning = params.learning
+    table = [learning.tau_in_epoch(epoch) for epoch in range(params.alone.epochs)]
+    while len(table) > 1 and table[-1] == table[-2]:
+        table.pop()
+    return table
