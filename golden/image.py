@@ -98,10 +98,11 @@ def most_samples(params: Params, test: int, flash_bytes: int = FLASH_BYTES) -> i
     Returns
     -------
     int
-        At most ``2 ** alone.order_bits``; 0 or less if nothing fits.
+        At most ``2 ** alone.order_bits``, as are test samples; 0 or less if nothing fits.
     """
     room = min(flash_bytes, FLASH_BYTES) - params.alone.flash_base - SECTOR
-    return min(room // params.sample_bytes - test, 1 << params.alone.order_bits)
+    most = 1 << params.alone.order_bits
+    return min(room // params.sample_bytes - test, most) if test <= most else 0
 
 
 def write_image(params: Params, train, test) -> bytes:

@@ -303,9 +303,10 @@ class Alone(_Section):
         Registers on the way from the machine to the flash and back, 0 to 3; at least 1 with a
         divider of 1.
     flash_base : int
-        Byte address at which the image of the data set begins, a multiple of 4,096.
+        Byte address at which the image of the data set begins, a multiple of 8,192.
     order_bits : int
-        The image may hold up to ``2 ** order_bits`` training samples, 2 to 20.
+        The image may hold up to ``2 ** order_bits`` training samples, 3 to 20, and as many to test
+        with.
     epochs : int
         How often the machine goes through them.
     seed : int
@@ -318,8 +319,8 @@ class Alone(_Section):
     flash: Literal["none", "single", "quad"] = "none"
     flash_divider: Annotated[int, Field(ge=1, le=64)] = 2
     flash_delay: Annotated[int, Field(ge=0, le=3)] = 0
-    flash_base: Annotated[int, Field(ge=0, lt=1 << 24, multiple_of=SECTOR)] = 1 << 20
-    order_bits: Annotated[int, Field(ge=2, le=20)] = 16
+    flash_base: Annotated[int, Field(ge=0, lt=1 << 24, multiple_of=2 * SECTOR)] = 1 << 20
+    order_bits: Annotated[int, Field(ge=3, le=20)] = 16
     epochs: Annotated[int, Field(ge=1, le=65535)] = 20
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 1
     autostart: bool = True

@@ -12,9 +12,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from popflip.golden import lfsr, order
-from popflip.golden.image import COUNT_BYTES
 from popflip.golden.packing import memory_map
-from popflip.golden.params import Params
+from popflip.golden.params import Params, ceil_div
 from popflip.golden.registers import AloneState, register_map
 from popflip.rtl.interface import OrderKind, OrderSignature, StoreSignature
 from popflip.rtl.shift import ImageShifter
@@ -60,10 +59,6 @@ class Conductor(wiring.Component):
         Register ``alone``.
     running : ``Out(1)``
         It trains or tests.
-    heartbeat : ``Out(1)``
-        Changes with every 1,024 samples.
-    progress : ``Out(3)``
-        How much of the epoch has been trained on, in eighths of ``2 ** order_bits`` samples.
     """
 
     def __init__(self, params: Params):
@@ -80,11 +75,9 @@ class Conductor(wiring.Component):
             "ready": In(1),
             "found": In(1),
             "train": In(params.alone.order_bits + 1),
-            "test": In(8 * COUNT_BYTES),
+            "test": In(params.alone.order_bits + 1),
             "note": Out(32),
             "running": Out(1),
-            "heartbeat": Out(1),
-            "progress": Out(3),
         })
 
     def elaborate(self, platform):
@@ -107,9 +100,7 @@ class Conductor(wiring.Component):
         bits = alone.order_bits
         key, state = Signal(bits), Signal(bits)
         shuffling, begin_epoch = Signal(), Signal()
-        number, in_range = Signal(bits), Signal()
-        requested = Signal()
-        m.d.comb += [number.eq(state ^ key), in_range.eq(number < self.train)]
+        in_range, requested = Signal(), Signal()
         with m.If(begin_epoch):
             m.d.sync += [key.eq(random), state.eq(0), steps.eq(bits)]
         with m.Elif(shuffling & (requested | ~in_range)):
@@ -118,9 +109,12 @@ class Conductor(wiring.Component):
 
         # Samples.
         reach = p.learning.shift
+        number = Signal(24)  # as far as an address reaches
         offered = Mux(shuffling, in_range & still, 1)
         m.d.comb += [
-            self.flash.request.payload.eq(Mux(shuffling, number, self.core.request.payload)),
+            number.eq(Mux(shuffling, state ^ key, self.core.request.payload)),
+            in_range.eq(number[:bits] < self.train),
+            self.flash.request.payload.eq(number),
             self.flash.request.valid.eq(self.core.request.valid & offered),
             self.core.request.ready.eq(self.flash.request.ready & offered),
             requested.eq(self.flash.request.valid & self.flash.request.ready),
@@ -131,36 +125,43 @@ class Conductor(wiring.Component):
             connect(m, shifter.o, flipped(self.core.data))
             m.d.comb += shifter.begin.eq(requested)
             with m.If(shuffling):
+                # Draws from `(256 * k) / (2 * reach + 1)` on are at least `k - reach`.
+                least = [ceil_div(256 * k, 2 * reach + 1) for k in range(1, 2 * reach + 1)]
                 for at, distance in ((0, shifter.dx), (8, shifter.dy)):
                     draw = random[at : at + 8]
-                    m.d.comb += distance.eq((draw * (2 * reach + 1))[8:] - reach)
+                    m.d.comb += distance.eq(sum(draw >= value for value in least) - reach)
                 with m.If(requested):
                     m.d.sync += steps.eq(16)
         else:
             connect(m, flipped(self.flash.data), flipped(self.core.data))
 
         # What to write: random weights and latents of 0, or settings.
-        count = Signal(max(bits, 11))
-        epoch, phase = Signal(16), Signal(AloneState)
+        epoch, phase = Signal(range(alone.epochs + 1)), Signal(AloneState)
         regions = {region.name: region for region in memory_map(p)}
         registers = {register.name: register.index for register in register_map(p)}
         first_region, last_region = regions["weights0"].index, regions[f"latents{p.depth - 1}"].index
         region = Signal(4)
-        settings = {"batch": p.learning.batch, "options": p.learning.reset_on_flip,
-                    "seed": alone.state, "clear": 1}  # fmt: skip
+        settings = {
+            "batch": p.learning.batch,
+            "options": int(p.learning.reset_on_flip),
+            "seed": alone.state,
+            "clear": 1,
+        }
         taus = _tau_table(p)
         row = Signal(range(len(taus)))
-        index, place = Signal(range(len(registers))), Signal(2)
-        setting = Signal(32)
-        with m.Switch(index):
+        index, place = Signal(range(len(settings) + p.depth)), Signal(2)
+        setting = Signal(8)
+        with m.Switch(Cat(place, index)):
             for name, value in settings.items():
-                with m.Case(registers[name]):
-                    m.d.comb += setting.eq(value)
+                for i in range(4):
+                    with m.Case(4 * registers[name] + i):
+                        m.d.comb += setting.eq(value >> 8 * i & 0xFF)
             for layer in range(p.depth):
-                with m.Case(registers[f"tau{layer}"]), m.Switch(row):
-                    for i, values in enumerate(taus):
-                        with m.Case(i):
-                            m.d.comb += setting.eq(values[layer])
+                for i in range(ceil_div(p.learning.latent_bits - 1, 8)):
+                    with m.Case(4 * registers[f"tau{layer}"] + i), m.Switch(row):
+                        for epoch_of_row, values in enumerate(taus):
+                            with m.Case(epoch_of_row):
+                                m.d.comb += setting.eq(values[layer] >> 8 * i & 0xFF)
 
         preparing, latents = Signal(), Signal()
         words = Signal(24)
@@ -179,9 +180,7 @@ class Conductor(wiring.Component):
                     m.d.sync += index.eq(index + 1)
         m.d.comb += [
             orders.has_byte.eq(still),
-            orders.byte.eq(
-                Mux(preparing, Mux(latents, 0, random[:8]), setting.word_select(place, 8))
-            ),
+            orders.byte.eq(Mux(preparing, Mux(latents, 0, random[:8]), setting)),
             orders.region.eq(Mux(preparing, region, regions["registers"].index)),
         ]
 
@@ -258,7 +257,6 @@ class Conductor(wiring.Component):
             with m.State("Draw key"):
                 with m.If(still):
                     m.d.comb += begin_epoch.eq(1)
-                    m.d.sync += count.eq(0)
                     m.next = "Run"
 
             with m.State("Run"):
@@ -270,8 +268,6 @@ class Conductor(wiring.Component):
             with m.State("Running"):
                 m.d.comb += shuffling.eq(~testing)
                 m.d.sync += [index.eq(clear), place.eq(0)]
-                with m.If(requested):
-                    m.d.sync += count.eq(count + 1)
                 with m.If(~self.busy):
                     then("Report")
 
@@ -298,8 +294,6 @@ class Conductor(wiring.Component):
         m.d.comb += [
             self.note.eq(Cat(phase, Const(0, _EPOCH_AT - len(phase)), epoch)),
             self.running.eq((phase == AloneState.TRAINING) | (phase == AloneState.TESTING)),
-            self.heartbeat.eq(count[10]),
-            self.progress.eq(count[-3:]),
         ]
         return m
 

@@ -61,6 +61,8 @@ class TrainerCore(wiring.Component):
         The sample store.
     note : ``In(32)``
         Only in a machine that trains alone: what register ``alone`` reads as.
+    finished : ``Out(32)``
+        Likewise: register ``samples``.
 
     Raises
     ------
@@ -72,7 +74,7 @@ class TrainerCore(wiring.Component):
         self._params = params
         members = {"host": In(HostSignature(params)), "store": Out(StoreSignature())}
         if params.alone.lines:
-            members["note"] = In(32)
+            members |= {"note": In(32), "finished": Out(32)}
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -552,6 +554,7 @@ class TrainerCore(wiring.Component):
         }
         if p.alone.lines:
             values["alone"] = self.note
+            m.d.comb += self.finished.eq(counters["samples"])
         register = Signal(32)
         table = register_map(p)
         first_counter = next(entry.index for entry in table if entry.name.endswith("_lo"))

@@ -14,7 +14,7 @@ __all__ = ["FlashReader", "FlashSignature"]
 WAKE, READ, READ_QUAD = 0xAB, 0x0B, 0x6B
 
 #: Clock cycles after waking until the flash is read: 41 us at 100 MHz, of which the slowest parts
-#: want 35.
+#: want 35. Counted by the two counters of a command, 64 cycles for each step of the second.
 WAKE_CYCLES = 4096
 
 #: Bits of the address, and of waiting behind it.
@@ -79,9 +79,8 @@ class FlashReader(wiring.Component):
     found : ``Out(1)``
         It is one, for such samples. Else ``train`` and ``test`` mean nothing, but requests are
         answered, with whatever is there.
-    train, test : ``Out``
-        Samples of either kind; ``train`` modulo ``2 ** (order_bits + 1)``, ``test`` modulo
-        ``2 ** 24``.
+    train, test : ``Out(order_bits + 1)``
+        Samples of either kind.
     """
 
     def __init__(self, params: Params):
@@ -94,7 +93,7 @@ class FlashReader(wiring.Component):
             "ready": Out(1),
             "found": Out(1),
             "train": Out(params.alone.order_bits + 1),
-            "test": Out(8 * COUNT_BYTES),
+            "test": Out(params.alone.order_bits + 1),
         })
 
     def elaborate(self, platform):
@@ -125,24 +124,27 @@ class FlashReader(wiring.Component):
         ]
 
         # An address is found bit by bit of the constant factor, the highest first. The sum starts
-        # from what becomes the address of sample 0 when it has been doubled as often.
+        # from what becomes the address of sample 0 when it has been doubled as often; that of the
+        # head of the image is one sector, one bit, before it.
         factor, start = p.sample_bytes, alone.flash_base + SECTOR
         steps = factor.bit_length()
-        assert start % (1 << steps) == 0
         step = Signal(range(steps))
-        add = Signal()
+        summing, add = Signal(), Signal()
         with m.Switch(step):
             for i in range(steps):
                 with m.Case(i):
-                    m.d.comb += add.eq(factor >> (steps - 1 - i) & 1)
+                    m.d.comb += add.eq(summing & self.ready & (factor >> (steps - 1 - i) & 1))
         number = self.store.request.payload[:_ADDRESS]
         doubled = Cat(0, word)
-        address = (doubled[:_ADDRESS] + Mux(add, number, 0))[:_ADDRESS]
+        advance = Signal()
+        with m.If(advance):
+            m.d.sync += word.eq(doubled)
+            with m.If(add):
+                m.d.sync += word[:_ADDRESS].eq(doubled[:_ADDRESS] + number)
 
-        clocks = Signal(range(8 + _ADDRESS + _DUMMY))
-        rest = Signal(range(WAKE_CYCLES))
-        left = Signal(range(max(factor, head_bytes)))
-        begin = Signal()
+        clocks = Signal(6)
+        left = Signal(range(max(factor, head_bytes, WAKE_CYCLES >> 6)), init=(WAKE_CYCLES >> 6) - 1)
+        falling = Signal(init=1)
         taken = Signal()
         credit = Signal(2, init=2)  # Bytes that there is still room for behind the lines.
         started = Signal()
@@ -153,37 +155,38 @@ class FlashReader(wiring.Component):
             with m.State("Wake"):
                 m.d.comb += [selected.eq(1), active.eq(1)]
                 with m.If(last):
-                    m.d.sync += [clocks.eq(clocks + 1), word.eq(doubled)]
+                    m.d.comb += advance.eq(1)
+                    m.d.sync += clocks.eq(clocks + 1)
                     with m.If(clocks == 7):
+                        m.d.sync += clocks.eq(0)
                         m.next = "Rest"
             with m.State("Rest"):
-                m.d.comb += selected.eq(rest == 0)  # The clock falls before the flash is let go.
-                m.d.sync += [
-                    rest.eq(rest + 1),
-                    clocks.eq(0),
-                    word.eq(Cat(Const(alone.flash_base, _ADDRESS), opcode)),
-                    left.eq(head_bytes - 1),
-                ]
-                with m.If(rest == WAKE_CYCLES - 1):
-                    m.next = "Command"
+                m.d.comb += selected.eq(falling)  # The clock falls before the flash is let go.
+                m.d.sync += [clocks.eq(clocks + 1), falling.eq(0)]
+                with m.If(clocks.all()):
+                    m.d.sync += left.eq(left - 1)
+                    with m.If(left == 0):
+                        m.next = "Idle"
             with m.State("Idle"):
-                m.d.sync += [clocks.eq(0), left.eq(factor - 1), step.eq(0)]
-                with m.If(~begin):
-                    m.d.sync += word[:_ADDRESS].eq(start >> steps)
-                    m.d.sync += begin.eq(self.store.request.valid & self.ready)
-                with m.Else():
-                    m.d.sync += [
-                        step.eq(step + 1),
-                        word.eq(Cat(address, opcode)),
-                    ]
-                    with m.If(step == steps - 1):
-                        m.d.comb += self.store.request.ready.eq(1)
-                        m.d.sync += begin.eq(0)
-                        m.next = "Command"
+                m.d.sync += [
+                    word.eq(Cat(Const(start >> steps, _ADDRESS), opcode)),
+                    word[SECTOR.bit_length() - 1 - steps].eq(self.ready),
+                    left.eq(Mux(self.ready, factor - 1, head_bytes - 1)),
+                ]
+                with m.If(self.store.request.valid | ~self.ready):
+                    m.next = "Address"
+            with m.State("Address"):
+                m.d.comb += [summing.eq(1), advance.eq(1)]
+                m.d.sync += [step.eq(step + 1), word[_ADDRESS:].eq(opcode)]
+                with m.If(step == steps - 1):
+                    m.d.comb += self.store.request.ready.eq(self.ready)
+                    m.d.sync += step.eq(0)
+                    m.next = "Command"
             with m.State("Command"):
                 m.d.comb += [selected.eq(1), active.eq(1), reading.eq(clocks >= 8 + _ADDRESS)]
                 with m.If(last):
-                    m.d.sync += [clocks.eq(clocks + 1), word.eq(doubled)]
+                    m.d.comb += advance.eq(1)
+                    m.d.sync += clocks.eq(clocks + 1)
                     with m.If(clocks == 8 + _ADDRESS + _DUMMY - 1):
                         m.d.sync += clocks.eq(0)
                         m.next = "Data"
@@ -205,8 +208,14 @@ class FlashReader(wiring.Component):
                         with m.If(left == 0):
                             m.next = "End"
             with m.State("End"):
+                # The clock falls before the flash is let go.
                 m.d.comb += [selected.eq(1), reading.eq(1)]
                 m.next = "Idle"
+                with m.If(~self.ready):
+                    m.next = "Head"
+            with m.State("Head"):
+                with m.If(self.ready):
+                    m.next = "Idle"
 
         # Bits come back: behind the register of the pins, and those on the way. A byte may wait
         # in the shift register for the one before it; there is no third, for want of credit.

@@ -70,9 +70,13 @@ class Top(wiring.Component):
     start : ``In(1)``
         While high, the machine begins to train alone whenever it is at rest: a button,
         synchronised.
-    alone, heartbeat : ``Out(1)``, progress : ``Out(3)``
-        For lights: ``running``, ``heartbeat`` and ``progress`` of
-        :class:`popflip.rtl.alone.Conductor`.
+    alone : ``Out(1)``
+        For a light: the machine trains or tests by itself.
+    heartbeat : ``Out(1)``
+        Likewise: changes with every 1,024 samples.
+    progress : ``Out(3)``
+        Likewise: samples of the epoch, or of the test, that are behind it, in eighths of
+        ``2 ** order_bits``.
     """
 
     def __init__(self, params: Params):
@@ -134,6 +138,6 @@ class Top(wiring.Component):
             conductor.test.eq(flash.test),
             core.note.eq(conductor.note),
             self.alone.eq(conductor.running),
-            self.heartbeat.eq(conductor.heartbeat),
-            self.progress.eq(conductor.progress),
+            self.heartbeat.eq(core.finished[10]),
+            self.progress.eq(core.finished[p.alone.order_bits - 3 : p.alone.order_bits]),
         ]

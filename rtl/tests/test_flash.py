@@ -15,7 +15,7 @@ def build(flash="quad", **alone):
         "dynamics": {"gains": [1, 1]},
         "learning": {"tau": [1, 1]},
         "machine": {"row_lanes": 9, "relax_lanes": 2, "latent_lanes": [1, 1]},
-        "alone": {"flash": flash, "flash_base": SECTOR, "order_bits": 5, **alone},
+        "alone": {"flash": flash, "flash_base": 2 * SECTOR, "order_bits": 5, **alone},
     })
 
 
@@ -77,9 +77,9 @@ def test_samples_arrive(flash, divider, delay, handshake):
     simulate(dut, ask, take, background=[model.process], deadline=60_000)
     np.testing.assert_array_equal(np.reshape(got, (len(numbers), -1)), samples[numbers])
     head, *reads = model.reads
-    assert head[0] == SECTOR
+    assert head[0] == 2 * SECTOR
     clocks = params.sample_bytes * 8 // params.alone.lines
-    assert reads == [(2 * SECTOR + n * params.sample_bytes, clocks) for n in numbers]
+    assert reads == [(3 * SECTOR + n * params.sample_bytes, clocks) for n in numbers]
 
 
 @pytest.mark.parametrize(("flash", "divider", "delay"), WIRES)
@@ -118,7 +118,7 @@ def test_the_head_of_the_image_is_checked(damage):
     params = build("single", flash_divider=1, flash_delay=1)
     content = bytearray(content_of(params, packed(params, 32), packed(params, 5)))
     if damage:
-        content[SECTOR + damage[1]] ^= 0x10
+        content[2 * SECTOR + damage[1]] ^= 0x10
     dut = FlashReader(params)
     seen = []
 
