@@ -95,6 +95,7 @@ def test_a_sample_takes_as_long_as_predicted(flash, divider, delay):
         ctx.set(store.data.ready, 1)
         while not ctx.get(dut.ready):
             await ctx.tick()
+        await ctx.tick().repeat(3)
         for number in range(3):
             ctx.set(store.request.payload, number)
             ctx.set(store.request.valid, 1)

@@ -1,0 +1,170 @@
+"""Boards that train by themselves, on the virtual board: every draw and every bit as golden's."""
+
+import numpy as np
+import pytest
+
+from popflip.boards.alone import watch
+from popflip.boards.link import Link, LinkError
+from popflip.boards.machine import BoardMachine, stop_alone, virtual_board
+from popflip.golden.alone import AloneTrainer, image_of
+from popflip.golden.data import Dataset
+from popflip.golden.image import write_image
+from popflip.golden.params import Params
+from popflip.golden.registers import AloneState, register_map
+from popflip.golden.trainer import GoldenMachine, differences
+
+LOCAL = {"first": "local", "window": 3, "stride": 1, "features": 3}
+
+
+def build(network, dynamics=None, learning=None, machine=None, alone=None):
+    return Params.build({
+        "network": {"image": [6, 6], "classes": 3, "copies": 2, **network},
+        "dynamics": {"gains": [90, 40], **(dynamics or {})},
+        "learning": {"tau": [3, 2], "beta": 3, **(learning or {})},
+        "machine": {"row_lanes": 9, "relax_lanes": 6, "latent_lanes": [3, 6], **(machine or {})},
+        "alone": {
+            "flash": "quad", "order_bits": 6, "epochs": 2, "flash_base": 8192, **(alone or {}),
+        },
+    })  # fmt: skip
+
+
+CONFIGS = {
+    "quad": build(LOCAL, None, {"batch": 4, "shift": 1, "tau_growth": 40}, None, {"epochs": 3}),
+    "single, no divider": build(
+        LOCAL, None, {"nudging": "random-sign", "shift": 1}, None,
+        {"flash": "single", "flash_divider": 1, "flash_delay": 2, "seed": 7},
+    ),
+    "dense": build(
+        {"hidden": [11]}, {"gains": [50, 80]}, {"batch": 3, "reset_on_flip": True},
+        {"row_lanes": 36, "neuron_lanes": 3, "relax_lanes": 5, "latent_lanes": [7, 5]},
+        {"flash_divider": 4, "flash_delay": 3},
+    ),
+    # Words and rows with bits beyond the network's, which the draws fill too.
+    "padded": build(
+        LOCAL | {"features": 5, "stride": 2}, {"code": "sign", "gains": [20, 10]},
+        {"shift": 2, "batch": 2, "latent_bits": 10, "tau": [9, 6]},
+        {"row_lanes": 4, "neuron_lanes": 2, "relax_lanes": 4, "latent_lanes": [3, 3]},
+        {"order_bits": 7},
+    ),
+}  # fmt: skip
+
+
+def draw_data(seed=1, n=45, n_test=13, image=(6, 6)):
+    rng = np.random.default_rng(seed)
+    parts = []
+    for count in (n, n_test):
+        parts += [rng.integers(0, 256, (count, *image), np.uint8), rng.integers(0, 3, count)]
+    return Dataset("drawn", *parts)
+
+
+DATA = draw_data()
+
+
+def board_of(params, data=DATA):
+    return virtual_board(params, write_image(params, *image_of(params, data)))
+
+
+def compare(params, board, data=DATA):
+    """Watch a board to its end, and see that all it says and holds is what golden comes to."""
+    golden = GoldenMachine(params)
+    trainer = AloneTrainer(params, data, golden)
+    trainer.run(params.alone.epochs)
+    seen = list(watch(params, board))
+    assert [epoch.number for epoch in seen] == [log.epoch for log in trainer.history]
+    for epoch, log in zip(seen, trainer.history, strict=True):
+        trained, tested = epoch.trained, epoch.tested
+        assert round(trained.report.error, 4) == log.train_error
+        assert round(tested.report.error, 4) == log.test_error
+        assert trained.report.samples == log.samples
+        assert tested.report.samples == len(data.test_labels)
+        assert trained.report.flips == log.flips
+        assert trained.report.changed / log.samples == log.changed_per_sample
+        assert trained.tau == tuple(log.tau)
+    assert sum(sum(log.flips) for log in trainer.history) > 0
+    assert board.flash_errors == 0
+    machine = BoardMachine(params, board)
+    assert differences(machine.read_state(), golden.read_state()) == []
+    return seen
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_board_trains_as_golden_does(name):
+    with board_of(CONFIGS[name]) as board:
+        compare(CONFIGS[name], board)
+
+
+@pytest.fixture
+def board():
+    with board_of(CONFIGS["quad"]) as board:
+        yield board
+
+
+def register(link, params, name="alone", value=None):
+    index = next(r.index for r in register_map(params) if r.name == name)
+    if value is not None:
+        link.write("registers", index, np.array([[value]], "<u4").view(np.uint8))
+    return int(link.read("registers", index, 1).view("<u4")[0, 0])
+
+
+def test_a_host_that_talks_meanwhile_changes_nothing(board):
+    params = CONFIGS["quad"]
+    link, statuses = Link(board, params), set()
+    for _ in range(40):
+        statuses.add(link.status().busy)
+        link.read("results", 0, 3)
+        link.write("samples", 0, bytes(17))
+    assert statuses == {False, True}
+    compare(params, board)
+
+
+def test_noise_on_the_line_changes_nothing(board):
+    board.write(b"\x05\x01\x02")  # a frame that is never closed
+    compare(CONFIGS["quad"], board)
+
+
+def test_a_board_can_be_stopped_and_begun_anew(board):
+    params = CONFIGS["quad"]
+    board.idle(0.0004)
+    link = Link(board, params)
+    stop_alone(link, params, board)
+    assert register(link, params) & 7 == AloneState.IDLE
+    with pytest.raises(LinkError, match=r"^the board does not train by itself"):
+        list(watch(params, board))
+    register(link, params, "tau0", 1)  # whatever a host left behind
+    register(link, params, "batch", 9)
+    register(link, params, value=1)
+    compare(params, board)
+
+
+def test_a_host_can_train_a_board_that_trained(board):
+    params = CONFIGS["quad"]
+    compare(params, board)
+    machine, golden = BoardMachine(params, board), GoldenMachine(params)
+    state = golden.read_state()
+    x = np.random.default_rng(2).random((20, params.n_in)) < 0.4
+    for each in (machine, golden):
+        each.write_state(state)
+        each.set_tau((2, 1))
+        each.load(x, np.arange(20) % 3)
+        each.train(0, 20, flush=True)
+    assert differences(machine.read_state(), golden.read_state()) == []
+
+
+def test_a_flash_without_an_image_is_refused():
+    params = CONFIGS["quad"]
+    other = params.replace(network={"thresholds": [50]})
+    image = write_image(other, *image_of(other, DATA))
+    for content in (b"", image):
+        with virtual_board(params, content) as board:
+            with pytest.raises(LinkError, match=r"^the board finds no data set for this network"):
+                list(watch(params, board))
+
+
+def test_without_autostart_it_waits():
+    params = CONFIGS["quad"].replace(alone={"autostart": False})
+    with board_of(params) as board:
+        board.idle(0.001)
+        link = Link(board, params)
+        assert register(link, params) == AloneState.IDLE
+        register(link, params, value=1)
+        compare(params, board)
