@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from popflip.boards.link import Link, LinkError
-from popflip.boards.transport import Transport
 from popflip.golden.cycles import StageCycles
 from popflip.golden.model import Report
 from popflip.golden.params import Params
@@ -88,20 +87,19 @@ def decode(params: Params, payload: bytes) -> Sighting:
 
 def watch(
     params: Params,
-    transport: Transport,
+    link: Link,
     on_sighting: Callable[[Sighting], None] | None = None,
     pause: float = 0.01,
 ) -> Iterator[Epoch]:
     """Watch a board train by itself until it has come to its end.
 
-    Epochs that ended before are not told; one that is half over is told with its test alone
-    missing from what was seen, which is not at all.
+    Epochs whose training ended before are not told.
 
     Parameters
     ----------
     params : Params
         Of the design that the board runs.
-    transport : Transport
+    link : Link
     on_sighting : callable, optional
         Called each time that the board was looked at.
     pause : float
@@ -117,7 +115,6 @@ def watch(
     LinkError
         If there is no answer, or the board does not train.
     """
-    link = Link(transport, params)
     trained = None
     while True:
         now = decode(params, link.read("registers").tobytes())

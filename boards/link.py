@@ -445,7 +445,6 @@ class Link:
                 raise LinkTimeout(f"no answer to {verb.name} {what}{damage}{hint}")
             self._received += chunk
 
-
     def _frames(self) -> Iterator[Frame | FrameError]:
         """Take the frames that have arrived whole; keep reports for whoever wants them."""
         while (end := self._received.find(0)) >= 0:

@@ -68,7 +68,7 @@ endmodule
 """
 
 # A machine that reads a flash has its pins instead of a store. Their registers are those that
-# ``alone.flash_delay`` counts; where there are none, one does no harm: a divider is at least 2 then.
+# ``alone.flash_delay`` counts; where that is 0, one does no harm: the divider is at least 2 then.
 _FLASH_WRAPPER = """\
 module popflip_bench (
   input clk, input rx, output tx,

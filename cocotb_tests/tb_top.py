@@ -3,6 +3,8 @@
 Steps are tuples that begin with
 
 - ``"params"``, Params: always first;
+- ``"flash"``, bytes: the content of the flash of a machine that has one, second;
+- ``"hear"``: the bytes up to the next zero are a result;
 - ``"send"``, bytes;
 - ``"ask"``, bytes: sends them; the bytes up to the next zero are a result;
 - ``"silence"``, bit times: waits; the bytes that came meanwhile are a result;
@@ -11,16 +13,21 @@ Steps are tuples that begin with
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import Timer, with_timeout
+from cocotb.triggers import RisingEdge, Timer, with_timeout
 from cocotbext.uart import UartSink, UartSource
 
 from popflip.boards.link import decode_frame
 from popflip.cocotb_tests.bus import PERIOD
 from popflip.cocotb_tests.simulators import exchange
 from popflip.golden.protocol import STATUS_ANSWER
+from popflip.rtl.testing import FlashModel
 
 # The UART model takes a rate. The rate of this clock period makes its bits whole cycles long.
 _HERTZ = 10**9 // PERIOD
+
+
+# A machine that trains alone needs longer for its first words.
+_PATIENCE = 500_000
 
 
 class Line:
@@ -36,9 +43,12 @@ class Line:
 
     async def ask(self, data):
         await self.send(data)
+        return await self.hear()
+
+    async def hear(self):
         while 0 not in self.received:
             # As long as the machine takes for the longest request, and a byte's time to spare.
-            self.received += await with_timeout(self.sink.read(1), 200_000, "ns")
+            self.received += await with_timeout(self.sink.read(1), _PATIENCE, "ns")
         answer, _, rest = self.received.partition(b"\0")
         self.received = bytearray(rest)
         return bytes(answer)
@@ -59,14 +69,29 @@ class Line:
         return asked
 
 
+async def flash(dut, content):
+    """An SPI flash, with a register on the way back."""
+    model = FlashModel(content)
+    while True:
+        await RisingEdge(dut.clk)
+        pins = (dut.flash__cs_n, dut.flash__sck, dut.flash__o, dut.flash__oe)
+        dut.flash__i.value = model.step(*(int(pin.value) for pin in pins))
+
+
 @cocotb.test(timeout_time=100, timeout_unit="ms")  # 10 million cycles
 async def bench(dut):
     with exchange() as (steps, results):
         [(_, params), *steps] = steps
         dut.rst.value = 1
-        dut.store__request__ready.value = 0
-        dut.store__data__valid.value = 0
-        dut.store__data__payload.value = 0
+        if params.alone.lines:
+            [(_, content), *steps] = steps
+            dut.start.value = 0
+            dut.flash__i.value = 0
+            cocotb.start_soon(flash(dut, content))
+        else:
+            dut.store__request__ready.value = 0
+            dut.store__data__valid.value = 0
+            dut.store__data__payload.value = 0
         line = Line(dut, params.machine.uart_divisor)
         Clock(dut.clk, PERIOD, unit="ns", impl="gpi").start()
         await Timer(5 * PERIOD, "ns")

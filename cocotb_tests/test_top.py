@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from cobs import cobs
 
+from popflip.boards.alone import decode
 from popflip.boards.link import decode_frame, encode_frame
 from popflip.cocotb_tests.cosim import (
     build_design,
@@ -13,7 +14,10 @@ from popflip.cocotb_tests.cosim import (
     train_steps,
 )
 from popflip.cocotb_tests.simulators import SIMULATORS, play
-from popflip.golden.packing import memory_map
+from popflip.golden.alone import AloneTrainer, image_of
+from popflip.golden.data import Dataset
+from popflip.golden.image import write_image
+from popflip.golden.packing import latents_to_bytes, memory_map, weights_to_bytes
 from popflip.golden.params import Params
 from popflip.golden.protocol import (
     CRC,
@@ -31,6 +35,8 @@ from popflip.golden.protocol import (
     Status,
     Verb,
 )
+from popflip.golden.registers import AloneState
+from popflip.golden.trainer import GoldenMachine
 from popflip.rtl.top import identity
 
 # As small as can be: a byte takes 40 cycles.
@@ -51,8 +57,9 @@ pytestmark = pytest.mark.parametrize("simulator", SIMULATORS)
 class Talk:
     """Requests in the order in which they are sent, and what becomes of them."""
 
-    def __init__(self):
-        self.steps, self.expected, self.sequence = [("params", PARAMS)], [], 0
+    def __init__(self, params=PARAMS):
+        self.params, self.expected, self.sequence = params, [], 0
+        self.steps = [("params", params)]
 
     def frame(self, verb, payload=b""):
         self.sequence = self.sequence % 255 + 1
@@ -93,7 +100,7 @@ class Talk:
 
     def play(self, simulator):
         """Return the payloads of all answers; those that are not expected fail."""
-        results = play(build_design(PARAMS, simulator, "top"), "tb_top", self.steps)
+        results = play(build_design(self.params, simulator, "top"), "tb_top", self.steps)
         payloads = []
         for number, (result, expected) in enumerate(zip(results, self.expected, strict=True)):
             if expected is None:
@@ -142,6 +149,52 @@ def test_trains_over_its_pins(simulator):
     assert expected["changed"] > 0
     assert expected["flips0"] > 0
     assert expected["flips1"] > 0
+
+
+def test_trains_alone_from_its_flash(simulator):
+    params = PARAMS.replace(
+        network={"first": "local", "window": 3, "stride": 1, "features": 2, "hidden": []},
+        learning={"shift": 1, "batch": 2},
+        machine={"row_lanes": 9, "relax_lanes": 3, "latent_lanes": [3, 3]},
+        alone={"flash": "quad", "order_bits": 4, "epochs": 2, "flash_base": 8192},
+    )
+    rng = np.random.default_rng(4)
+    parts = []
+    for n in (13, 5):
+        parts += [rng.integers(0, 256, (n, 4, 4), np.uint8), rng.integers(0, 3, n)]
+    data = Dataset("drawn", *parts)
+    golden = GoldenMachine(params)
+    trainer = AloneTrainer(params, data, golden)
+    trainer.run(2)
+
+    talk = Talk(params)
+    image = write_image(params, *image_of(params, data))
+    talk.steps.append(("flash", b"\xff" * params.alone.flash_base + image))
+    for _ in range(4):
+        talk.steps.append(("hear",))
+        talk.expected.append((Status.REPORT, 0))
+    regions = {region.name: region for region in memory_map(params)}
+    state = golden.read_state()
+    wanted = {}
+    for layer in range(params.depth):
+        shape = params.synapses(layer)
+        for name, to_bytes, values in (
+            ("weights", weights_to_bytes, state.weights),
+            ("latents", latents_to_bytes, state.latents),
+        ):
+            region = regions[f"{name}{layer}"]
+            number = talk.request(Verb.READ, READ.pack(region.index, 0, region.depth))
+            wanted[number] = to_bytes(shape, values[layer]).tobytes()
+    answers = talk.play(simulator)
+    for number, payload in wanted.items():
+        assert answers[number] == payload
+    reports = [decode(params, payload) for payload in answers[:4]]
+    for trained, tested, log in zip(reports[::2], reports[1::2], trainer.history, strict=True):
+        assert (trained.state, tested.state) == (AloneState.TRAINING, AloneState.TESTING)
+        assert round(trained.report.error, 4) == log.train_error
+        assert round(tested.report.error, 4) == log.test_error
+        assert trained.report.flips == log.flips
+    assert sum(trainer.history[0].flips) > 0
 
 
 def test_bad_frames_change_nothing(simulator):

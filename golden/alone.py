@@ -87,7 +87,7 @@ class AloneTrainer(Trainer):
         """Order and shifts of an epoch."""
         while len(self._starts) <= epoch + 1:
             lfsr = Lfsr(self._starts[-1])
-            key, shifts = self._draw_from(lfsr)
+            self._draw_from(lfsr)
             self._starts.append(lfsr.state)
         return self._draw_from(Lfsr(self._starts[epoch]))
 

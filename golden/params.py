@@ -19,6 +19,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 __all__ = [
+    "SECTOR",
     "Alone",
     "Dynamics",
     "Learning",
@@ -26,7 +27,6 @@ __all__ = [
     "Network",
     "Params",
     "ParamsError",
-    "SECTOR",
     "Synapses",
     "ceil_div",
     "preset_names",
@@ -328,9 +328,7 @@ class Alone(_Section):
     @model_validator(mode="after")
     def _consistent(self) -> "Alone":
         if self.flash_divider > 1 and self.flash_divider % 2:
-            raise ValueError(
-                f"flash_divider must be 1 or an even number, not {self.flash_divider}"
-            )
+            raise ValueError(f"flash_divider must be 1 or an even number, not {self.flash_divider}")
         if self.flash_divider == 1 and not self.flash_delay:
             raise ValueError("flash_delay must be at least 1 for a flash_divider of 1, not 0")
         return self

@@ -139,7 +139,10 @@ class Conductor(wiring.Component):
         epoch, phase = Signal(range(alone.epochs + 1)), Signal(AloneState)
         regions = {region.name: region for region in memory_map(p)}
         registers = {register.name: register.index for register in register_map(p)}
-        first_region, last_region = regions["weights0"].index, regions[f"latents{p.depth - 1}"].index
+        first_region, last_region = (
+            regions["weights0"].index,
+            regions[f"latents{p.depth - 1}"].index,
+        )
         region = Signal(4)
         settings = {
             "batch": p.learning.batch,

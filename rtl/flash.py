@@ -60,8 +60,8 @@ class FlashReader(wiring.Component):
 
     A request is taken ``sample_bytes.bit_length()`` cycles after it was offered, with the
     address. The command takes ``40 * divider`` cycles, each byte ``8 / lines * divider`` while
-    ``store.data`` is not stalled; else the clock stands still. :func:`popflip.golden.image.flash_cycles`
-    says what a sample takes in all.
+    ``store.data`` is not stalled; else the clock stands still. What a sample takes in all is
+    :func:`popflip.golden.image.flash_cycles`.
 
     Parameters
     ----------
@@ -227,9 +227,7 @@ class FlashReader(wiring.Component):
         arriving, whole = taps[-1]
         shift, complete = Signal(8), Signal()
         with m.If(arriving):
-            m.d.sync += shift.eq(
-                Cat(pins.i, shift[:4]) if quad else Cat(pins.i[1], shift[:7])
-            )
+            m.d.sync += shift.eq(Cat(pins.i, shift[:4]) if quad else Cat(pins.i[1], shift[:7]))
         byte, held = Signal(8), Signal()
         with m.If(~held | taken):
             m.d.sync += [byte.eq(shift), held.eq(complete)]

@@ -58,7 +58,7 @@ def _wave_file() -> str:
 
 
 class FlashModel:
-    """An SPI flash at the pins of :class:`popflip.rtl.flash.FlashSignature`, in the simulator.
+    """An SPI flash at the pins of :class:`popflip.rtl.flash.FlashSignature`, cycle by cycle.
 
     It sleeps until it is woken, knows the instructions ABh, 0Bh and 6Bh, and holds whoever drives
     it to the protocol: clock mode 0, the clock low whenever it is selected or let go, whole
@@ -66,8 +66,6 @@ class FlashModel:
 
     Parameters
     ----------
-    pins : object
-        With the members of the signature.
     content : bytes
         From address 0 on; ones behind it.
     delay : int
@@ -81,62 +79,79 @@ class FlashModel:
         Address of each read, and clocks of its data.
     """
 
-    def __init__(self, pins, content: bytes, *, delay: int = 0, rest: int = 0):
-        self.pins, self.content, self.delay, self.rest = pins, content, delay, rest
-        self.asleep = True
+    def __init__(self, content: bytes, *, delay: int = 0, rest: int = 0):
+        self.content, self.rest = content, rest
         self.reads: list[tuple[int, int]] = []
+        self._lines = [0b1111] * delay
+        self._asleep, self._selected = True, False
+        self._cycle = self._woken = 0
+        self._clock = self._bits = self._instruction = self._address = 0
+        self._driven: int | None = None
 
-    async def process(self, ctx):
-        """Answer for ever."""
-        pins = self.pins
-        lines = [0b1111] * self.delay
-        clock, selected, cycle, woken = 0, False, 0, 0
-        bits = instruction = address = nibbles = 0
-        driven = None
-        while True:
-            deselected = ctx.get(pins.cs_n)
-            halves = ctx.get(pins.sck)
-            o, oe = ctx.get(pins.o), ctx.get(pins.oe)
-            if deselected:
-                assert halves == 0 or not selected, "clocked while let go"
-                assert clock == 0, "let go while the clock is high"
-                if selected and instruction == 0xAB and bits == 8:
-                    self.asleep, woken = False, cycle
-                elif selected:
-                    assert bits > 40, f"let go in the midst of a command, after {bits} bits"
-                    self.reads.append((address, bits - 40))
-                selected, driven = False, None
-            else:
-                if not selected:
-                    assert clock == 0, "selected while the clock is high"
-                    selected, bits, instruction, address = True, 0, 0, 0
-                for level in (halves & 1, halves >> 1):
-                    if level and not clock:
-                        if bits < 32:
-                            assert oe == 0b1101, "the input is not driven, or the output is"
-                            assert o >> 2 == 0b11, "write protection or hold"
-                        if bits < 8:
-                            instruction = instruction << 1 | o & 1
-                        elif bits < 32:
-                            address = address << 1 | o & 1
-                        bits += 1
-                        if bits == 8:
-                            assert instruction in ((0xAB,) if self.asleep else (0x0B, 0x6B))
-                            assert instruction == 0xAB or cycle - woken > self.rest, "too early"
-                        assert bits <= 8 or instruction != 0xAB
-                    elif clock and not level and bits >= 40:
-                        quad = instruction == 0x6B
-                        nibbles = bits - 40
-                        at = address + nibbles // (2 if quad else 8)
-                        byte = self.content[at] if at < len(self.content) else 0xFF
-                        if quad:
-                            assert oe == 0, "both sides drive the lines"
-                            driven = byte >> 4 if nibbles % 2 == 0 else byte & 0xF
-                        else:
-                            assert oe & 0b10 == 0, "both sides drive the output"
-                            driven = 0b1101 | (byte >> 7 - nibbles % 8 & 1) << 1
-                    clock = level
-            lines.append(0b1111 if driven is None else driven)
-            ctx.set(pins.i, lines.pop(0))
-            cycle += 1
-            await ctx.tick()
+    def step(self, cs_n: int, sck: int, o: int, oe: int) -> int:
+        """Take the outputs of a cycle; return what is on the lines in it, or ``delay`` later."""
+        if cs_n:
+            assert sck == 0, "clocked while let go"
+            assert self._clock == 0, "let go while the clock is high"
+            if self._selected:
+                self._let_go()
+        else:
+            if not self._selected:
+                self._selected = True
+                self._bits = self._instruction = self._address = 0
+            for level in (sck & 1, sck >> 1):
+                if level and not self._clock:
+                    self._rise(o, oe)
+                elif self._clock and not level:
+                    self._fall(oe)
+                self._clock = level
+        self._cycle += 1
+        self._lines.append(0b1111 if self._driven is None else self._driven)
+        return self._lines.pop(0)
+
+    def _let_go(self):
+        if self._instruction == 0xAB and self._bits == 8:
+            self._asleep, self._woken = False, self._cycle
+        else:
+            assert self._bits > 40, f"let go in the midst of a command, after {self._bits} bits"
+            self.reads.append((self._address, self._bits - 40))
+        self._selected, self._driven = False, None
+
+    def _rise(self, o, oe):
+        if self._bits < 32:
+            assert oe == 0b1101, "the input is not driven, or the output is"
+            assert o >> 2 == 0b11, "write protection or hold"
+        if self._bits < 8:
+            self._instruction = self._instruction << 1 | o & 1
+        elif self._bits < 32:
+            self._address = self._address << 1 | o & 1
+        self._bits += 1
+        assert self._bits <= 8 or self._instruction != 0xAB
+        if self._bits == 8:
+            assert self._instruction in ((0xAB,) if self._asleep else (0x0B, 0x6B))
+            early = self._cycle - self._woken <= self.rest
+            assert self._instruction == 0xAB or not early, "too early"
+
+    def _fall(self, oe):
+        n = self._bits - 40
+        if n < 0:
+            return
+        quad = self._instruction == 0x6B
+        at = self._address + n // (2 if quad else 8)
+        byte = self.content[at] if at < len(self.content) else 0xFF
+        assert oe & (0b1111 if quad else 0b10) == 0, "both sides drive the lines"
+        if quad:
+            self._driven = byte & 0xF if n % 2 else byte >> 4
+        else:
+            self._driven = 0b1101 | (byte >> 7 - n % 8 & 1) << 1
+
+    def process(self, pins):
+        """Return a process that answers for ever at some pins in Amaranth's simulator."""
+
+        async def answer(ctx):
+            while True:
+                outputs = (ctx.get(port) for port in (pins.cs_n, pins.sck, pins.o, pins.oe))
+                ctx.set(pins.i, self.step(*outputs))
+                await ctx.tick()
+
+        return answer

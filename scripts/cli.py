@@ -261,6 +261,65 @@ def demo(
 
 
 @_verb(
+    "popflip watch",
+    "popflip watch --preset ice40up5k --epochs 2 --samples 5000",
+    "popflip watch --preset ecp5-85f --engine fast --epochs 20",
+    "popflip watch --preset ice40up5k --board /dev/ttyUSB0 --start",
+)
+def watch(
+    preset: Preset = None,
+    config: Config = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Of the virtual board or an engine, instead of the network's.", min=1),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Training images in its flash; as many as fit.", min=1)
+    ] = None,
+    test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.", min=1)] = None,
+    data: Data = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="Content of the virtual board's flash, as data --image writes it."),
+    ] = None,
+    board: Board = None,
+    baud: Baud = None,
+    engine: Engine = None,
+    threads: Threads = None,
+    start: Annotated[
+        bool, typer.Option("--start", help="Have the board begin anew, and watch it.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option(help="Have the fast engine train the same beside the virtual board.")
+    ] = True,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the results. runs/watch-PRESET if left out.", metavar="DIR"),
+    ] = None,
+    as_json: Json = False,
+):
+    """Watch a board train by itself, from the data set in its own flash; no host takes part.
+
+    The virtual board is made with that data set in its flash, and what it has learned is compared
+    with the software engine, bit for bit. A board at a serial port is only listened to.
+    """
+    from popflip.scripts.alone import Vigil, watch_board
+    from popflip.scripts.session import DEFAULT_PRESET, Target, choose_params
+    from popflip.scripts.show import show_watch
+
+    params = choose_params(preset, config) or choose_params(DEFAULT_PRESET, None)
+    assert params is not None
+    vigil = Vigil(
+        params, out or Path("runs") / f"watch-{params.name}",
+        target=Target(board, baud, engine, threads), epochs=epochs, samples=samples,
+        test_samples=test_samples, data=data, image=image, start=start, verify=verify,
+    )  # fmt: skip
+    report = watch_board(vigil)
+    _print_json(report) if as_json else show_watch(report)
+    _judge(report)
+
+
+@_verb(
     "popflip infer --checkpoint runs/demo/checkpoint.npz",
     "popflip infer --checkpoint runs/demo/checkpoint.npz --samples 1000 --json",
     "popflip infer --checkpoint runs/demo/checkpoint.npz --predictions all.csv",
@@ -450,23 +509,52 @@ def info(preset: Preset = None, config: Config = None, as_json: Json = False):
     _print_json(report) if as_json else show_network(report)
 
 
-@_verb("popflip data", "popflip data --folder ~/fashion-mnist --json")
+@_verb(
+    "popflip data",
+    "popflip data --folder ~/fashion-mnist --json",
+    "popflip data --image mnist.img --preset ice40up5k",
+)
 def data(
     folder: Annotated[
         Path | None,
         typer.Option(help="With four IDX files, instead of MNIST.", metavar="DIR"),
     ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="Write it for a board's flash, as a network takes it.", metavar="FILE"),
+    ] = None,
+    preset: Preset = None,
+    config: Config = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(help="Training images in the file; as many as fit if left out.", min=1),
+    ] = None,
+    test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.", min=1)] = None,
+    flash_bytes: Annotated[
+        int, typer.Option(help="Size of the flash, the bitstream's part included.", min=1)
+    ] = 1 << 24,
     as_json: Json = False,
 ):
-    """Fetch MNIST, unless it is there, and check it; or check a folder of IDX files."""
+    """Fetch MNIST, unless it is there, and check it; or check a folder of IDX files.
+
+    With --image it is also packed for the flash of a board that trains by itself: pixels become
+    bits, so that the file is for networks of one kind.
+    """
+    from popflip.scripts.alone import write_flash_image
     from popflip.scripts.facts import data_facts
-    from popflip.scripts.session import choose_data
+    from popflip.scripts.session import DEFAULT_PRESET, choose_data, choose_params
     from popflip.scripts.show import show_data
 
     # Here even a folder that is called mnist is meant.
     named = None if folder is None else "./mnist" if str(folder) == "mnist" else str(folder)
     dataset, source = choose_data(named)
     report = data_facts(dataset, source)
+    if image is not None:
+        params = choose_params(preset, config) or choose_params(DEFAULT_PRESET, None)
+        assert params is not None
+        report["image_file"] = write_flash_image(
+            params, dataset, image, samples, test_samples, flash_bytes
+        )
     _print_json(report) if as_json else show_data(report)
 
 

@@ -3,12 +3,13 @@
 import numpy as np
 
 from popflip.golden.data import Dataset, cache_folder, encode
+from popflip.golden.image import TURN_CYCLES, flash_cycles
 from popflip.golden.packing import memory_map
 from popflip.golden.params import Params, preset_names
 from popflip.golden.registers import register_map
 from popflip.rtl.top import identity
 
-__all__ = ["data_facts", "network_facts"]
+__all__ = ["data_facts", "flash_facts", "network_facts"]
 
 
 def network_facts(params: Params) -> dict:
@@ -50,6 +51,7 @@ def network_facts(params: Params) -> dict:
         "sample_bytes": params.sample_bytes,
         "latent_bits": params.learning.latent_bits,
         "training": params.machine.training,
+        "flash": flash_facts(params),
         "memory_bits": memory,
         "layers": layers,
         "memory_map": regions,
@@ -63,6 +65,18 @@ def network_facts(params: Params) -> dict:
             for p in map(Params.load, preset_names())
         ],
     }
+
+
+def flash_facts(params: Params) -> list[dict]:
+    """Say how many clock cycles each way of reading a flash takes over a sample."""
+    rows = []
+    for flash, divider, delay in (
+        ("quad", 1, 1), ("quad", 2, 0), ("single", 1, 1), ("single", 2, 0),
+    ):  # fmt: skip
+        alone = {"flash": flash, "flash_divider": divider, "flash_delay": delay}
+        cycles = flash_cycles(params.replace(alone=alone)) + TURN_CYCLES
+        rows.append({"flash": flash, "divider": divider, "cycles_per_sample": cycles})
+    return rows
 
 
 def data_facts(dataset: Dataset, source: str) -> dict:

@@ -16,6 +16,7 @@ from popflip.golden.trainer import write_atomically
 __all__ = [
     "build_resources",
     "engine_speed",
+    "epoch_errors",
     "hidden_weights",
     "learning_curves",
     "save",
@@ -120,6 +121,28 @@ def learning_curves(params: Params, points: list, history: list) -> Figure:
     for axis in axes:
         axis.set_xlim(0, seen[-1])
         axis.set_ylim(bottom=0)
+    return figure
+
+
+def epoch_errors(name: str, history: list[dict]) -> Figure:
+    """Draw the errors of each epoch of a board that trained by itself.
+
+    Parameters
+    ----------
+    name : str
+        Of the network.
+    history : list of dict
+        With ``epoch``, ``train_error`` and ``test_error``, at least one.
+    """
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    figure.suptitle(f"{name}, trained by itself", color=INK, fontsize=13, fontweight="bold")
+    axis = figure.subplots()
+    _dress(axis, "Error after each epoch", "percent of the images")
+    epochs = [log["epoch"] for log in history]
+    for key, color, label in (("train_error", BLUE, "training"), ("test_error", ORANGE, "test")):
+        axis.plot(epochs, [log[key] for log in history], "o-", color=color, lw=1.4, label=label)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.legend(frameon=False, fontsize=9, labelcolor=INK)
     return figure
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "show_network",
     "show_training",
     "show_verification",
+    "show_watch",
     "tell_story",
 ]
 
@@ -212,6 +213,8 @@ def show_network(report: dict) -> None:
     table.add_row("sample", f"{report['input_bits']:,} bits, {report['sample_bytes']} bytes stored")
     bits = ", ".join(f"{kind} {n:,}" for kind, n in report["memory_bits"].items())
     table.add_row("memory bits", bits)
+    ways = (f"{w['flash']}/{w['divider']} {w['cycles_per_sample']:,}" for w in report["flash"])
+    table.add_row("flash cycles", ", ".join(ways) + " per sample (lines/divider)")
     table.add_row("digest", f"{report['digest'][:16]}..., of the parameters")
     table.add_row("identity", f"{report['identity']}, of the design that they give")
     put(table)
@@ -268,6 +271,41 @@ def show_data(report: dict) -> None:
         range(report["classes"]), report["train"]["labels"], report["test"]["labels"], strict=True
     )
     put(_grid("Images of each class", columns, rows))
+    if image := report.get("image_file"):
+        table = pairs(f"{image['file']}: {image['bytes']:,} bytes for a flash")
+        table.add_row("network", f"{image['preset']}, {image['sample_bytes']} bytes per sample")
+        left_out = report["train"]["images"] - image["train"]
+        note = f"; {left_out:,} do not fit, or were not wanted" if left_out else ""
+        table.add_row("train", f"{image['train']:,} images{note}")
+        table.add_row("test", f"{image['test']:,} images")
+        table.add_row("goes to", f"byte {image['base']:,} of the flash (alone.flash_base)")
+        put(table)
+
+
+def show_watch(report: dict) -> None:
+    """Print what a board came to by itself."""
+    columns = ("epoch", "test error %", "training error %", "flips", "cycles each", "waited each")
+    rows = [
+        (
+            log["epoch"], f"{log['test_error']:.2f}", f"{log['train_error']:.2f}",
+            sum(log["flips"]), _cycles(log["cycles_per_sample"]), _cycles(log["wait_per_sample"]),
+        )
+        for log in report["history"]
+    ]  # fmt: skip
+    put(_grid(f"{report['preset']} alone, on {_target(report)}", columns, rows))
+    table = pairs("In all")
+    if report["verified"] is not None:
+        bits = f"{report['compared_bits']:,} bits of weights and latents, and all counters"
+        table.add_row("verified", f"{bits}, are the software engine's" if report["verified"] else
+                      "; ".join(report["differences"]))  # fmt: skip
+    for name in ("log_csv", "curves_png"):
+        if name in report["files"]:
+            table.add_row(name.replace("_", "."), report["files"][name])
+    put(table)
+
+
+def _cycles(value: float | None) -> str:
+    return "" if value is None else f"{value:,.1f}"
 
 
 def tell_story(order) -> None:

@@ -64,12 +64,12 @@ def board_of(params, data=DATA):
     return virtual_board(params, write_image(params, *image_of(params, data)))
 
 
-def compare(params, board, data=DATA):
+def compare(params, board, data=DATA, link=None):
     """Watch a board to its end, and see that all it says and holds is what golden comes to."""
     golden = GoldenMachine(params)
     trainer = AloneTrainer(params, data, golden)
     trainer.run(params.alone.epochs)
-    seen = list(watch(params, board))
+    seen = list(watch(params, link or Link(board, params)))
     assert [epoch.number for epoch in seen] == [log.epoch for log in trainer.history]
     for epoch, log in zip(seen, trainer.history, strict=True):
         trained, tested = epoch.trained, epoch.tested
@@ -114,7 +114,7 @@ def test_a_host_that_talks_meanwhile_changes_nothing(board):
         link.read("results", 0, 3)
         link.write("samples", 0, bytes(17))
     assert statuses == {False, True}
-    compare(params, board)
+    compare(params, board, link=link)
 
 
 def test_noise_on_the_line_changes_nothing(board):
@@ -129,7 +129,7 @@ def test_a_board_can_be_stopped_and_begun_anew(board):
     stop_alone(link, params, board)
     assert register(link, params) & 7 == AloneState.IDLE
     with pytest.raises(LinkError, match=r"^the board does not train by itself"):
-        list(watch(params, board))
+        list(watch(params, Link(board, params)))
     register(link, params, "tau0", 1)  # whatever a host left behind
     register(link, params, "batch", 9)
     register(link, params, value=1)
@@ -157,7 +157,7 @@ def test_a_flash_without_an_image_is_refused():
     for content in (b"", image):
         with virtual_board(params, content) as board:
             with pytest.raises(LinkError, match=r"^the board finds no data set for this network"):
-                list(watch(params, board))
+                list(watch(params, Link(board, params)))
 
 
 def test_without_autostart_it_waits():

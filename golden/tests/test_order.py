@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ def test_keys_give_other_orders():
 
 def test_steps_are_those_of_a_shift_register():
     order = shuffled(16, 4, 0)
-    for state, following in zip(order, order[1:], strict=False):
+    for state, following in pairwise(order):
         assert following & 0b111 == state >> 1
 
 

@@ -29,7 +29,8 @@ def content_of(params, train, test):
 
 WIRES = [
     ("single", 1, 1), ("single", 1, 2), ("single", 2, 0), ("single", 4, 3),
-    ("quad", 1, 1), ("quad", 1, 2), ("quad", 1, 3), ("quad", 2, 0), ("quad", 2, 1), ("quad", 2, 3), ("quad", 6, 2),
+    ("quad", 1, 1), ("quad", 1, 2), ("quad", 1, 3), ("quad", 2, 0), ("quad", 2, 1), ("quad", 2, 3),
+    ("quad", 6, 2),
 ]  # fmt: skip
 
 
@@ -39,9 +40,7 @@ def test_samples_arrive(flash, divider, delay, handshake):
     params = build(flash, flash_divider=divider, flash_delay=delay)
     train, test = packed(params, 20), packed(params, 6, 2)
     dut = FlashReader(params)
-    model = FlashModel(
-        dut.flash, content_of(params, train, test), delay=delay, rest=WAKE_CYCLES
-    )
+    model = FlashModel(content_of(params, train, test), delay=delay, rest=WAKE_CYCLES)
     rng = random.Random(3)
     samples = np.concatenate([train, test])
     numbers = [0, 25, *rng.sample(range(26), 6)]
@@ -74,7 +73,7 @@ def test_samples_arrive(flash, divider, delay, handshake):
             elif handshake == "backpressure":
                 ready = rng.random() < 0.1
 
-    simulate(dut, ask, take, background=[model.process], deadline=60_000)
+    simulate(dut, ask, take, background=[model.process(dut.flash)], deadline=60_000)
     np.testing.assert_array_equal(np.reshape(got, (len(numbers), -1)), samples[numbers])
     head, *reads = model.reads
     assert head[0] == 2 * SECTOR
@@ -87,7 +86,7 @@ def test_a_sample_takes_as_long_as_predicted(flash, divider, delay):
     params = build(flash, flash_divider=divider, flash_delay=delay)
     dut = FlashReader(params)
     train = packed(params, 20)
-    model = FlashModel(dut.flash, content_of(params, train, train), delay=delay)
+    model = FlashModel(content_of(params, train, train), delay=delay)
     times = []
 
     async def bench(ctx):
@@ -108,7 +107,7 @@ def test_a_sample_takes_as_long_as_predicted(flash, divider, delay):
                     ctx.set(store.request.valid, 0)
             times.append(now - start)
 
-    simulate(dut, bench, background=[model.process], deadline=20_000)
+    simulate(dut, bench, background=[model.process(dut.flash)], deadline=20_000)
     assert times == [flash_cycles(params)] * 3
 
 
@@ -129,8 +128,8 @@ def test_the_head_of_the_image_is_checked(damage):
             await ctx.tick()
         seen.extend(ctx.get(port) for port in (dut.found, dut.train, dut.test))
 
-    model = FlashModel(dut.flash, bytes(content), delay=1)
-    simulate(dut, bench, background=[model.process])
+    model = FlashModel(bytes(content), delay=1)
+    simulate(dut, bench, background=[model.process(dut.flash)])
     assert seen == [damage is None, 32, 5]
 
 

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from popflip.golden.alone import image_of
+from popflip.golden.data import Dataset
+from popflip.golden.image import (
+    ImageError,
+    flash_cycles,
+    kind_of,
+    most_samples,
+    read_image,
+    write_image,
+)
+from popflip.golden.params import SECTOR, Params, ParamsError
+
+PARAMS = Params.load("local-small").replace(alone={"flash": "quad", "order_bits": 5})
+
+
+def packed(n, seed):
+    return np.random.default_rng(seed).integers(0, 256, (n, PARAMS.sample_bytes), np.uint8)
+
+
+TRAIN, TEST = packed(32, 1), packed(7, 2)
+IMAGE = write_image(PARAMS, TRAIN, TEST)
+
+
+def test_an_image_is_read_as_it_was_written():
+    train, test = read_image(PARAMS, IMAGE)
+    np.testing.assert_array_equal(train, TRAIN)
+    np.testing.assert_array_equal(test, TEST)
+    assert len(IMAGE) % SECTOR == 0
+
+
+def test_samples_lie_where_the_hardware_looks():
+    assert IMAGE[:12] == b"pop\x01" + kind_of(PARAMS)
+    assert IMAGE[12:18] == bytes([32, 0, 0, 7, 0, 0])
+    at = SECTOR + 33 * PARAMS.sample_bytes
+    assert IMAGE[at : at + PARAMS.sample_bytes] == TEST[1].tobytes()
+    assert set(IMAGE[24:SECTOR]) == {0xFF}
+
+
+@pytest.mark.parametrize(
+    ("at", "message"),
+    [
+        (0, "^this is no image of a data set"),
+        (5, "^the image is damaged: the checksum of its header"),
+        (13, "^the image is damaged: the checksum of its header"),
+        (SECTOR, "^the image is damaged: the checksum of its samples"),
+        (SECTOR + 39 * PARAMS.sample_bytes - 1, "^the image is damaged: the checksum of its sa"),
+    ],
+)
+def test_damage_is_found(at, message):
+    damaged = bytearray(IMAGE)
+    damaged[at] ^= 1
+    with pytest.raises(ImageError, match=message):
+        read_image(PARAMS, bytes(damaged))
+
+
+def test_what_is_cut_off_is_missed():
+    for length in (0, 11, SECTOR - 1, SECTOR, len(IMAGE) - SECTOR):
+        with pytest.raises(ImageError):
+            read_image(PARAMS, IMAGE[:length])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"thresholds": [90]}, {"thresholds": [90, 120]}, {"classes": 11}]
+)
+def test_images_of_other_samples_are_refused(changes):
+    # Windows and lanes may change, as long as samples are packed alike.
+    other = PARAMS.replace(network=changes, machine={"row_lanes": 50})
+    with pytest.raises(ImageError, match="^the image was made for other samples than"):
+        read_image(other, IMAGE)
+    same = PARAMS.replace(network={"window": 8, "features": 3}, machine={"row_lanes": 50})
+    assert len(read_image(same, IMAGE).train) == 32
+
+
+def test_no_more_than_fits():
+    with pytest.raises(ImageError, match=r"^at most 32 training samples fit the flash beside 7 te"):
+        write_image(PARAMS, packed(33, 1), TEST)
+    wide = PARAMS.replace(alone={"order_bits": 16})
+    room = 4 << 20
+    assert most_samples(wide, 10_000, room) == (room - (1 << 20) - SECTOR) // 113 - 10_000
+    assert most_samples(wide, 10_000) == 65536
+    assert most_samples(PARAMS, 33) == 0
+    data = Dataset("d", *[np.zeros((50, 28, 28), np.uint8), np.zeros(50, int)] * 2)
+    assert len(image_of(PARAMS, data, None, 5).train) == 32
+    with pytest.raises(ValueError, match=r"^samples must be 1 to 32, which fit beside 5 test "):
+        image_of(PARAMS, data, 33, 5)
+    with pytest.raises(ValueError, match=r"^50 test images of 113 bytes leave no room"):
+        image_of(PARAMS, data)
+
+
+def test_what_a_sample_takes_to_read():
+    # 40 bits of a command and 113 bytes; the address of 7 bits, and 4 turns.
+    for flash, divider, wanted in (("quad", 2, 2 * (40 + 226)), ("single", 2, 2 * (40 + 904))):
+        params = PARAMS.replace(alone={"flash": flash, "flash_divider": divider})
+        assert flash_cycles(params) == wanted + 7 + 4
+    with pytest.raises(ValueError, match=r"^alone\.flash must be single or quad, not none$"):
+        flash_cycles(PARAMS.replace(alone={"flash": "none"}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"flash_divider": 3}, r"^alone: flash_divider must be 1 or an even number, not 3$"),
+        ({"flash_divider": 1}, r"^alone: flash_delay must be at least 1 for a flash_divider of 1"),
+        ({"flash_base": 4096}, r"^alone\.flash_base must be a multiple of 8192, not 4096$"),
+        ({"flash": "dual"}, r"^alone\.flash must be 'none', 'single' or 'quad', not 'dual'$"),
+    ],
+)
+def test_parameters_that_cannot_be(changes, message):
+    with pytest.raises(ParamsError, match=message):
+        PARAMS.replace(alone=changes)
