@@ -68,7 +68,7 @@ def test_what_is_cut_off_is_missed():
 def test_images_of_other_samples_are_refused(changes):
     # Windows and lanes may change, as long as samples are packed alike.
     other = PARAMS.replace(network=changes, machine={"row_lanes": 50})
-    with pytest.raises(ImageError, match="^the image was made for other samples than"):
+    with pytest.raises(ImageError, match=r"^the image was made for other samples than"):
         read_image(other, IMAGE)
     same = PARAMS.replace(network={"window": 8, "features": 3}, machine={"row_lanes": 50})
     assert len(read_image(same, IMAGE).train) == 32
