@@ -58,8 +58,9 @@ class BoardMachine:
                 "design, or name the preset that the board was built with"
             )
         self._index = {register.name: register.index for register in register_map(params)}
-        stored = isinstance(transport, VirtualBoard) and transport.has_store
-        self._store = transport.store if stored else None
+        self._store = None
+        if isinstance(transport, VirtualBoard) and transport.has_store:
+            self._store = transport.store
         self._samples = np.zeros((0, params.sample_bytes), np.uint8)
         if params.alone.lines:
             stop_alone(self.link, params, transport)

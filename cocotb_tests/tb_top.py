@@ -87,7 +87,6 @@ async def bench(dut):
             [(_, content), *steps] = steps
             dut.start.value = 0
             dut.flash__i.value = 0
-            cocotb.start_soon(flash(dut, content))
         else:
             dut.store__request__ready.value = 0
             dut.store__data__valid.value = 0
@@ -96,6 +95,8 @@ async def bench(dut):
         Clock(dut.clk, PERIOD, unit="ns", impl="gpi").start()
         await Timer(5 * PERIOD, "ns")
         dut.rst.value = 0
+        if params.alone.lines:
+            cocotb.start_soon(flash(dut, content))
         await Timer(5 * PERIOD, "ns")
         for what, *arguments in steps:
             result = await getattr(line, what)(*arguments)
