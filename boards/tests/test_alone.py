@@ -7,8 +7,9 @@ from popflip.boards.alone import watch
 from popflip.boards.link import Link, LinkError
 from popflip.boards.machine import BoardMachine, stop_alone, virtual_board
 from popflip.golden.alone import AloneTrainer, image_of
-from popflip.golden.data import Dataset
-from popflip.golden.image import write_image
+from popflip.golden.data import Dataset, load
+from popflip.golden.engine import FastMachine
+from popflip.golden.image import TURN_CYCLES, flash_cycles, write_image
 from popflip.golden.params import Params
 from popflip.golden.registers import AloneState, register_map
 from popflip.golden.trainer import GoldenMachine, differences
@@ -168,3 +169,32 @@ def test_without_autostart_it_waits():
         assert register(link, params) == AloneState.IDLE
         register(link, params, value=1)
         compare(params, board)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("flash", "divider", "delay"), [("quad", 2, 0), ("single", 1, 1), ("single", 2, 0)]
+)
+def test_thousands_of_images_and_what_the_flash_costs(flash, divider, delay):
+    alone = {"flash": flash, "flash_divider": divider, "flash_delay": delay, "epochs": 2}
+    params = Params.load("local-small").replace(learning={"shift": 1}, alone=alone)
+    data = load("mnist")
+    train, test = 3000, 500
+    engine = FastMachine(params)
+    trainer = AloneTrainer(params, data, engine, samples=train, test_samples=test)
+    trainer.run(2)
+    image = write_image(params, *image_of(params, data, train, test))
+    with virtual_board(params, image) as board:
+        seen = list(watch(params, Link(board, params)))
+        assert board.flash_errors == 0
+        state = BoardMachine(params, board).read_state()
+    assert differences(state, engine.read_state()) == []
+    for epoch, log in zip(seen, trainer.history, strict=True):
+        report = epoch.trained.report
+        assert round(report.error, 4) == log.train_error
+        assert round(epoch.tested.report.error, 4) == log.test_error
+        # Only a flash that takes longer over a sample than the core makes the core wait.
+        takes, needs = flash_cycles(params) + TURN_CYCLES, report.cycles["total"] / train
+        waits = epoch.trained.wait_cycles / train
+        assert abs(waits - max(0, takes - needs)) < 0.01 * needs
