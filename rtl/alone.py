@@ -46,7 +46,7 @@ class Conductor(wiring.Component):
         While high, training begins anew whenever the machine is at rest. It begins by itself after
         the configuration if ``alone.autostart`` is set.
     stop : ``In(1)``
-        A pulse (a host's STOP) ends it, at the end of the order in hand.
+        A pulse (a host's STOP) ends it, as soon as the core is at rest.
     orders : ``Out(OrderSignature())``
         For the host link.
     busy : ``In(1)``
@@ -200,19 +200,16 @@ class Conductor(wiring.Component):
         with m.If(self.start):
             m.d.sync += begin.eq(1)
         with m.If(self.stop):
-            m.d.sync += halted.eq(1)
+            m.d.sync += [begin.eq(0), halted.eq(1)]
 
+        # A host's STOP cannot come while an order is executed: what is offered can be taken back.
         def give(kind, address=0, words=0):
             m.d.comb += [
-                orders.valid.eq(1),
+                orders.valid.eq(~halted),
                 orders.kind.eq(kind),
                 orders.address.eq(address),
                 orders.count.eq(words),
             ]
-
-        def then(state):
-            """Go on behind an order, unless a host wants an end."""
-            m.next = state
             with m.If(halted):
                 m.d.sync += phase.eq(AloneState.IDLE)
                 m.next = "Rest"
@@ -240,8 +237,7 @@ class Conductor(wiring.Component):
                 m.d.sync += [index.eq(0), place.eq(0)]
                 with m.If(orders.done):
                     m.d.sync += region.eq(region + 1)
-                    then("Prepare")
-                    with m.If(~halted & (region == last_region)):
+                    with m.If(region == last_region):
                         m.next = "Set"
 
             with m.State("Set"):
@@ -255,7 +251,7 @@ class Conductor(wiring.Component):
                 )
                 with m.If(orders.done):
                     m.d.sync += phase.eq(AloneState.TRAINING)
-                    then("Draw key")
+                    m.next = "Draw key"
 
             with m.State("Draw key"):
                 with m.If(still):
@@ -272,14 +268,14 @@ class Conductor(wiring.Component):
                 m.d.comb += shuffling.eq(~testing)
                 m.d.sync += [index.eq(clear), place.eq(0)]
                 with m.If(~self.busy):
-                    then("Report")
+                    m.next = "Report"
 
             with m.State("Report"):
                 give(OrderKind.REPORT, 0, len(registers))
                 with m.If(orders.done):
                     m.d.sync += testing.eq(~testing)
-                    then("Clear")
-                    with m.If(~halted & testing):
+                    m.next = "Clear"
+                    with m.If(testing):
                         m.d.sync += epoch.eq(epoch + 1)
                         with m.If(row != len(taus) - 1):
                             m.d.sync += row.eq(row + 1)
@@ -292,7 +288,7 @@ class Conductor(wiring.Component):
                 give(OrderKind.WRITE, clear, 1)
                 with m.If(orders.done):
                     m.d.sync += phase.eq(AloneState.TESTING)
-                    then("Run")
+                    m.next = "Run"
 
         m.d.comb += [
             self.note.eq(Cat(phase, Const(0, _EPOCH_AT - len(phase)), epoch)),

@@ -123,12 +123,14 @@ def test_noise_on_the_line_changes_nothing(board):
     compare(CONFIGS["quad"], board)
 
 
-def test_a_board_can_be_stopped_and_begun_anew(board):
+@pytest.mark.parametrize("after", [0, 0.00005, 0.0002, 0.0004, 0.0008])
+def test_a_board_can_be_stopped_and_begun_anew(board, after):
     params = CONFIGS["quad"]
-    board.idle(0.0004)
+    board.idle(after)
     link = Link(board, params)
     stop_alone(link, params, board)
     assert register(link, params) & 7 == AloneState.IDLE
+    board.idle(0.001)
     with pytest.raises(LinkError, match=r"^the board does not train by itself"):
         list(watch(params, Link(board, params)))
     register(link, params, "tau0", 1)  # whatever a host left behind
