@@ -5,6 +5,7 @@ from amaranth.lib import io, wiring
 
 from popflip.boards.board import Board
 from popflip.boards.clocking import Clocking
+from popflip.boards.spi import FlashPins
 from popflip.golden.params import Params
 from popflip.rtl.top import Top
 
@@ -14,8 +15,10 @@ __all__ = ["BoardTop"]
 class BoardTop(wiring.Component):
     """Everything inside the FPGA, for the platform of one board.
 
-    There is no sample store: the host loads all samples. A run from the store all the same sees
-    black images at once, and ends, where a store that never answers would hang it.
+    With a flash (``alone.flash``) the machine trains by itself; lights show that it does, that it
+    lives, and how far the epoch is. Without one there is no sample store: the host loads all
+    samples. A run from the store all the same sees black images at once, and ends, where a store
+    that never answers would hang it.
 
     Parameters
     ----------
@@ -44,13 +47,19 @@ class BoardTop(wiring.Component):
         m.submodules.tx = tx = io.Buffer("o", uart.tx)
         m.d.comb += [machine.rx.eq(rx.i), tx.o.eq(machine.tx)]
 
-        m.d.comb += [
-            machine.store.request.ready.eq(1),
-            machine.store.data.valid.eq(1),
-            machine.store.data.payload.eq(0),
-        ]
-
         shown = [machine.busy]
+        if self._params.alone.lines:
+            port = platform.request(board.flash.resource, 0, dir="-")
+            m.submodules.flash = flash = FlashPins(port, self._params.alone)
+            wiring.connect(m, machine.flash, flash.flash)
+            shown = [machine.alone, machine.heartbeat, *reversed(machine.progress)]
+        else:
+            m.d.comb += [
+                machine.store.request.ready.eq(1),
+                machine.store.data.valid.eq(1),
+                machine.store.data.payload.eq(0),
+            ]
+
         for number, name in enumerate(board.leds):
             m.submodules[f"led{number}"] = led = io.Buffer("o", _port(platform, name))
             m.d.comb += led.o.eq(shown[number] if number < len(shown) else 0)
