@@ -49,6 +49,8 @@ class BoardTop(wiring.Component):
 
         shown = [machine.busy]
         if self._params.alone.lines:
+            if board.flash is None or not board.flash.resource:
+                raise ValueError(f"alone.flash must be none for {board.name}: it is not wired")
             port = platform.request(board.flash.resource, 0, dir="-")
             m.submodules.flash = flash = FlashPins(port, self._params.alone)
             wiring.connect(m, machine.flash, flash.flash)
