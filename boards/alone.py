@@ -78,7 +78,7 @@ def decode(params: Params, payload: bytes) -> Sighting:
             values["correct"],
             values["changed"],
             [values[f"flips{layer}"] for layer in layers],
-            cycles | {"total": values["cycles"]},
+            cycles | {"total": sum(cycles.values())},
         ),
         values["cycles_wait"],
         tuple(values[f"tau{layer}"] for layer in layers),

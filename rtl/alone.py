@@ -290,8 +290,13 @@ class Conductor(wiring.Component):
                     m.d.sync += phase.eq(AloneState.TESTING)
                     m.next = "Run"
 
+        # Who is about to begin, once the flash is awake, is not idle.
+        shown = Signal.like(phase)
+        m.d.comb += shown.eq(phase)
+        with m.If(begin):
+            m.d.comb += shown.eq(AloneState.PREPARING)
         m.d.comb += [
-            self.note.eq(Cat(phase, Const(0, _EPOCH_AT - len(phase)), epoch)),
+            self.note.eq(Cat(shown, Const(0, _EPOCH_AT - len(shown)), epoch)),
             self.running.eq((phase == AloneState.TRAINING) | (phase == AloneState.TESTING)),
         ]
         return m

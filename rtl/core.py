@@ -61,7 +61,7 @@ class TrainerCore(wiring.Component):
         The sample store.
     note : ``In(32)``
         Only in a machine that trains alone: what register ``alone`` reads as.
-    finished : ``Out(32)``
+    finished : ``Out``
         Likewise: register ``samples``.
 
     Raises
@@ -74,7 +74,7 @@ class TrainerCore(wiring.Component):
         self._params = params
         members = {"host": In(HostSignature(params)), "store": Out(StoreSignature())}
         if params.alone.lines:
-            members |= {"note": In(32), "finished": Out(32)}
+            members |= {"note": In(32), "finished": Out(max(11, params.alone.order_bits))}
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -554,7 +554,11 @@ class TrainerCore(wiring.Component):
         }
         if p.alone.lines:
             values["alone"] = self.note
-            m.d.comb += self.finished.eq(counters["samples"])
+            # Of its own: the bank's sums are not at hand.
+            with m.If(counters.clear):
+                m.d.sync += self.finished.eq(0)
+            with m.Elif(finish):
+                m.d.sync += self.finished.eq(self.finished + 1)
         register = Signal(32)
         table = register_map(p)
         first_counter = next(entry.index for entry in table if entry.name.endswith("_lo"))

@@ -124,6 +124,7 @@ class Top(wiring.Component):
         command = link.host.command
         written = (
             command.valid
+            & command.ready
             & command.payload.write
             & (command.payload.region == registers.index)
             & (command.payload.address == start)

@@ -199,4 +199,8 @@ def test_thousands_of_images_and_what_the_flash_costs(flash, divider, delay):
         # Only a flash that takes longer over a sample than the core makes the core wait.
         takes, needs = flash_cycles(params) + TURN_CYCLES, report.cycles["total"] / train
         waits = epoch.trained.wait_cycles / train
-        assert abs(waits - max(0, takes - needs)) < 0.01 * needs
+        shortfall = max(0, takes - needs)
+        # One sample is fetched ahead: where the two are close, that does not even out that some
+        # samples take fewer cycles than others.
+        close = 1 / 1.5 < takes / needs < 1.5
+        assert -0.01 * needs < waits - shortfall < (0.1 if close else 0.01) * needs
