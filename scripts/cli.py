@@ -31,6 +31,7 @@ _EXTRAS = {
     "cocotb_tools": "sim",
     "distributed": "sweep",
     "optuna": "sweep",
+    "torch": "paper",
 }
 
 #: Whether an expected error shows where it came from.
@@ -654,6 +655,95 @@ def ablate(
         prepare_folder(folder)
     report = run_ablations(source, out, page, epochs, seeds, workers)
     _print_json(report) if as_json else typer.echo(f"written: {report['page']}")
+
+
+@_verb(
+    "popflip reproduce --list",
+    "popflip reproduce full-fc1-integer",
+    "popflip reproduce fc1-binary --epochs 10 --threads 1",
+    "popflip reproduce fc1-binary --epochs 50 --resume",
+    "popflip reproduce cifar-binary --data ~/cifar-10-batches-bin",
+    "popflip reproduce --table",
+)
+def reproduce(
+    row: Annotated[
+        str | None, typer.Argument(help="System of the paper; --list shows them.", metavar="ROW")
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="In all, with those before a resumption. The paper's if left out.", min=1
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Training images per epoch, the first so many.")
+    ] = None,
+    test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder with four IDX files, or with the binary version of CIFAR-10, which its "
+            "rows need. MNIST if left out.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    seed: Seed = 1,
+    threads: Annotated[
+        int | None, typer.Option(help="All there are if left out.", metavar="N")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="What PyTorch computes on, such as cuda.", metavar="NAME")
+    ] = "cpu",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the results, runs/reproduce/ROW-seedN if left out; for --table, the "
+            "folder above those.",
+            metavar="DIR",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in the folder of results.")
+    ] = False,
+    table: Annotated[
+        bool, typer.Option("--table", help="Print every row with what came of it.")
+    ] = False,
+    as_list: Annotated[bool, typer.Option("--list", help="Print the rows.")] = False,
+    as_json: Json = False,
+):
+    """Train a system of the paper, by the paper's equations and with its parameters.
+
+    Ctrl-C saves a checkpoint and ends; --resume goes on, to the same bits on the same computer with
+    as many threads. Rows need PyTorch, but for full-fc1-integer. --json prints a list for --table
+    and --list.
+    """
+    from popflip.golden.paper.systems import find_row
+    from popflip.scripts import reproduce as paper
+    from popflip.scripts.show import show_reproduction, show_results, show_rows
+
+    if (row is not None) + table + as_list != 1:
+        raise ValueError("name one of a row, --table and --list")
+    if row is None:
+        rows = paper.results(out or paper.RESULTS) if table else paper.list_rows()
+        if as_json:
+            print(json.dumps(rows, indent=1), flush=True)
+        else:
+            (show_results if table else show_rows)(rows)
+        return
+    found = find_row(row)
+    order = paper.Order(
+        found, data, out or paper.RESULTS / f"{row}-seed{seed}",
+        epochs=found.epochs if epochs is None else epochs, seed=seed, samples=samples,
+        test_samples=test_samples, threads=threads, device=device, resume=resume,
+    )  # fmt: skip
+    report = paper.reproduce(order)
+    _print_json(report) if as_json else show_reproduction(report)
+    if not report["finished"]:
+        say(
+            f"popflip: interrupted in epoch {report['epochs'] + 1} after {report['position']:,} of "
+            f"{report['samples']:,} samples; go on with: {report['go_on']}"
+        )
+        raise typer.Exit(2)
 
 
 @_verb("popflip bench engine", "popflip bench engine --samples 60000 --json > engine.json")

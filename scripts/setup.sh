@@ -4,6 +4,10 @@
 # pip brings most of it. What pip cannot bring is installed with apt-get on Debian and Ubuntu if
 # this runs as root or sudo asks for no password; elsewhere the command to type is printed, and
 # the exit status is 2. PYTHON names the Python to use, if the first one found is not wanted.
+#
+# PyTorch, for the paper's own systems (the extra `paper`), is not among it: on many machines pip
+# would fetch several GB. Tests without it say so. POPFLIP_TORCH is a requirement that pip gets
+# beside the others, such as `torch==2.13.0`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -131,7 +135,7 @@ if ! "$env/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))
 fi
 say "installing Python packages into $env, which takes a minute or two"
 if ! "$env/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
-    --editable '.[dev]' >"$log" 2>&1 </dev/null; then
+    --editable '.[dev]' ${POPFLIP_TORCH:+"$POPFLIP_TORCH"} >"$log" 2>&1 </dev/null; then
     tail -n 15 "$log" >&2
     fail "pip failed; all it said is in $log"
 fi

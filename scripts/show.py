@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from popflip.scripts.console import out, say
+from popflip.scripts.reproduce import duration
 from popflip.scripts.session import CLOCKS_MHZ
 
 __all__ = [
@@ -13,6 +14,9 @@ __all__ = [
     "show_files",
     "show_inference",
     "show_network",
+    "show_reproduction",
+    "show_results",
+    "show_rows",
     "show_training",
     "show_verification",
     "show_watch",
@@ -175,6 +179,60 @@ def show_bench(rows: list[dict], picture) -> None:
             f"{row['ms_per_batch']:.3f}", f"{row['bytes_per_synapse']:.2f}",
         )  # fmt: skip
     table.caption = f"drawn in {picture}"
+    put(table)
+
+
+def show_rows(rows: list[dict]) -> None:
+    """Print the systems of the paper's tables."""
+    table = Table(title="Systems of the paper", box=box.SIMPLE, pad_edge=False)
+    for name in ("row", "network", "what is binary, and how it learns", "data"):
+        table.add_column(name, no_wrap=name == "row")
+    table.add_column("epochs", justify="right")
+    table.add_column("the paper says")
+    for r in rows:
+        table.add_row(
+            r["row"], r["network"], r["method"], r["data"], str(r["epochs"]), r["claim"]
+        )  # fmt: skip
+    put(table)
+
+
+def show_reproduction(report: dict) -> None:
+    """Print the report of a row's training."""
+    table = pairs(f"{report['row']}: {report['network']}, {report['method']}")
+    table.add_row(
+        "trained", f"{report['epochs']} x {report['samples']:,} images of {report['data']}"
+    )
+    if report["test_error"] is not None:
+        table.add_row(
+            "test error", f"{report['test_error']:.2f} % of {report['test_samples']:,} images"
+        )
+        table.add_row("training error", f"{report['train_error']:.2f} %, while learning")
+    if report["claim"]:
+        table.add_row("the paper says", report["claim"])
+    table.add_row("all files", report["out"])
+    put(table)
+
+
+def show_results(rows: list[dict]) -> None:
+    """Print every row of the paper with what came of it."""
+    table = Table(title="The paper's systems, and ours", box=box.SIMPLE, pad_edge=False)
+    for name in ("row", "network", "the paper says"):
+        table.add_column(name, no_wrap=name == "row")
+    for name in ("test error", "difference", "epochs", "time"):
+        table.add_column(name, justify="right", no_wrap=name != "difference")
+    table.add_column("command", overflow="fold")
+    for r in rows:
+        ours = [""] * 2
+        if r["epochs"]:
+            ours[0] = f"{r['test_error']:.2f} %"
+            if r["difference"] is not None:
+                ours[1] = (
+                    f"{r['difference']:+.2f} to {r['reference']} after {r['difference_epoch']}"
+                )
+        table.add_row(
+            r["row"], r["network"], r["claim"], *ours, f"{r['epochs']} of {r['paper_epochs']}",
+            duration(r["seconds"]) if r["epochs"] else "not run", r.get("command", ""),
+        )  # fmt: skip
     put(table)
 
 

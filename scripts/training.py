@@ -84,8 +84,14 @@ class Order:
 
 
 @contextmanager
-def interruptible(trainer: Trainer):
-    """Have Ctrl-C, or a request to terminate, end the loop in order; a second Ctrl-C aborts."""
+def interruptible(trainer):
+    """Have Ctrl-C, or a request to terminate, end the loop in order; a second Ctrl-C aborts.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Or any loop that heeds ``stop_requested``.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,0 +1,80 @@
+"""The learning rules: how gradients become flips, scaling factors, biases and real weights."""
+
+import numpy as np
+import torch
+
+from popflip.golden.paper.network import Gradient, Network
+
+__all__ = ["Learner"]
+
+
+class Learner:
+    """Changes a network by gradients, as its row says.
+
+    Parameters
+    ----------
+    network : Network
+    rng : Generator
+        Draws what averages start from, where that is noise.
+
+    Attributes
+    ----------
+    averages : list of Tensor
+        m of each link, in the shape of its weights; empty if they are real.
+    """
+
+    def __init__(self, network: Network, rng: np.random.Generator):
+        self.network = network
+        self.averages: list[torch.Tensor] = []
+        row = network.row
+        if row.weights == "real":
+            return
+        for link, gamma in zip(network.links, row.gamma, strict=True):
+            m = torch.zeros_like(link.weight)
+            if row.noisy_average:
+                noise = torch.from_numpy(rng.standard_normal(m.shape)).to(m)
+                m += 2 * gamma * noise
+            self.averages.append(m)
+
+    def learn(self, gradients: list[Gradient], epoch: int = 0) -> list[int]:
+        """Take in the gradients of a batch; return how many weights flipped in each link.
+
+        Parameters
+        ----------
+        gradients : list of Gradient
+            One per link.
+        epoch : int
+            From 0.
+        """
+        row = self.network.row
+        flips = []
+        for l, (link, g) in enumerate(zip(self.network.links, gradients, strict=True)):
+            link.bias += row.bias_lr[l] * g.bias
+            if row.weights == "real":
+                link.weight += row.weight_lr[l] * g.weight
+                flips.append(0)
+                continue
+            if row.alpha_lr:
+                # post^T W pre, nudged minus free: the sum of W times W's own gradient.
+                seen = link.alpha_share * link.by_scale((link.weight * g.weight).sum)
+                link.alpha = link.alpha + self._alpha_lr(l, epoch) * seen
+            flips.append(self._flip(l, link, g.weight))
+            if flips[-1] or row.alpha_lr:
+                link.rescale()
+        return flips
+
+    def _alpha_lr(self, l, epoch):
+        row = self.network.row
+        decayed = row.alpha_decay and epoch >= row.alpha_decay
+        return row.alpha_lr[l] / 10 if decayed else row.alpha_lr[l]
+
+    def _flip(self, l, link, g) -> int:
+        """Average, ``m <- (1 - gamma) m + gamma g``; flip where -w m > tau, and keep m."""
+        row, m = self.network.row, self.averages[l]
+        m.mul_(1 - row.gamma[l]).add_(g, alpha=row.gamma[l])
+        loyal = link.spins * m
+        flip = loyal <= -row.tau[l] if row.flips_at_tau else loyal < -row.tau[l]
+        count = int(torch.count_nonzero(flip))
+        if count:
+            link.spins[flip.nonzero(as_tuple=True)] *= -1
+        return count

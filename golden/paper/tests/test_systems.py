@@ -1,0 +1,93 @@
+"""The rows: complete, and with the paper's numbers. None of it needs PyTorch."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from popflip.golden.paper.integer import integer_params
+from popflip.golden.paper.systems import ROWS, Conv, Dense, find_row
+
+
+def test_every_system_of_the_paper_is_there():
+    real = {
+        f"{net}-{how}"
+        for net in ("fc1", "fc2", "conv", "cifar")
+        for how in ("float", "binary", "learned", "bptt", "bptt-learned")
+    }
+    binary = {f"full-{net}{how}" for net in ("fc1", "fc2", "conv") for how in ("", "-learned")}
+    assert set(ROWS) == real | binary | {"full-fc1-integer"}
+    assert all(name == row.name for name, row in ROWS.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "pooled"),
+    [
+        ("fc1-binary", "784-4096-10", []),
+        ("fc2-binary", "784-4096-4096-10", []),
+        ("conv-binary", "conv 1-32-64-10", [14, 7]),
+        ("cifar-binary", "conv 3-64-128-256-256-10", [16, 8, 4, 2]),
+        ("full-fc1", "784-8192-100", []),
+        ("full-fc2", "784-8192-8192-6000", []),
+        ("full-conv", "conv 1-256-512-700", [8, 2]),
+    ],
+)
+def test_shapes(name, network, pooled):
+    row = ROWS[name]
+    assert row.network == network
+    assert [shape[1] for shape in row.shapes[1:] if len(shape) == 3] == pooled
+    assert row.shapes[-1] == (10 * row.copies,)
+
+
+def test_tables_that_go_from_output_to_input_are_turned_round():
+    assert ROWS["fc1-binary"].gamma == (1e-4, 1e-5)
+    assert ROWS["fc2-binary"].bias_lr == (0.1, 0.05, 0.025)
+    assert ROWS["cifar-learned"].alpha_lr == (1e-2, 1e-2, 1e-2, 1e-2, 1e-4)
+    assert ROWS["full-fc1"].tau == (2e-7, 2.5e-7)
+    assert ROWS["full-conv"].tau == (2e-7, 8e-8, 8e-8)
+    assert ROWS["full-conv-learned"].alpha_lr == (1e-3, 1e-3, 1e-5)
+
+
+def test_references_are_the_same_kind_of_network_with_real_weights():
+    for row in ROWS.values():
+        if row.reference:
+            reference = ROWS[row.reference]
+            assert reference.weights == "real"
+            assert (reference.data, reference.convolutional) == (row.data, row.convolutional)
+            assert len(reference.layers) == len(row.layers)
+        assert bool(row.claim) == bool(row.reference)
+
+
+def test_a_value_for_each_layer():
+    message = "tau must have 2 entries, not 3"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        replace(ROWS["fc1-binary"], tau=(1.0, 2.0, 3.0))
+
+
+def test_unknown_rows_are_refused():
+    with pytest.raises(ValueError, match=r"^row must be one of fc1-float, .*, not 'fc3'$"):
+        find_row("fc3")
+    assert find_row("conv-bptt") is ROWS["conv-bptt"]
+
+
+def test_the_integer_row_has_the_thresholds_and_scales_of_the_paper():
+    params = integer_params(ROWS["full-fc1-integer"])
+    assert params.sizes == (784, 8192, 100)
+    assert params.dynamics.kind == "leaky"
+    # 16 and 12.8 contrasts; the latter of pixels, white being 255.
+    assert params.learning.tau == (round(12.8 * 255), 16)
+    v_max = params.dynamics.v_max
+    below, above = params.dynamics.gains
+    assert below / 256 / v_max == pytest.approx(0.0179 / 255, rel=2e-3)
+    assert above / v_max == pytest.approx(0.0055, rel=2e-3)
+
+
+def test_a_row_says_what_decides_its_results():
+    told = ROWS["fc1-binary"].describe()
+    assert told["tau"] == (5e-7, 5e-7)
+    assert not {"name", "claim", "reference"} & set(told)
+    assert re.fullmatch(
+        r"binary weights, learned scaling, BPTT", ROWS["fc1-bptt-learned"].method_name
+    )
+    assert isinstance(ROWS["conv-binary"].layers[0], Conv)
+    assert isinstance(ROWS["conv-binary"].layers[-1], Dense)

@@ -1,0 +1,316 @@
+"""The training loop of the paper's systems: epochs, test error, checkpoints and logs.
+
+Every random choice follows from the seed, the epoch and the batch, so a training that goes on from
+a checkpoint, on the same machine and with as many threads, comes to the same bits.
+"""
+
+import csv
+import io
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from popflip.golden.model import Report
+from popflip.golden.paper.images import Images, pixels
+from popflip.golden.paper.learning import Learner
+from popflip.golden.paper.network import Network
+from popflip.golden.paper.systems import Row
+from popflip.golden.trainer import CheckpointError, Progress, write_atomically
+
+__all__ = ["EpochLog", "Trainer"]
+
+#: Of checkpoints; another number is another layout.
+FORMAT = 1
+
+#: What a seed's streams of random numbers are for.
+_INITIAL, _ORDER, _BATCH = range(3)
+
+
+@dataclass
+class EpochLog:
+    """What one epoch came to: errors in percent, flips and mean scaling factors by link."""
+
+    epoch: int
+    samples: int
+    train_error: float
+    test_error: float
+    flips: list[int]
+    alpha: list[float]
+    seconds: float
+    samples_per_s: float
+
+
+class Trainer:
+    """Train a row's network, epoch by epoch.
+
+    Parameters
+    ----------
+    row : Row
+    images : Images
+    seed : int
+    samples, test_samples : int, optional
+        The first so many training and test images; all if left out.
+    device : str
+        As PyTorch names it.
+
+    Attributes
+    ----------
+    network : Network
+    learner : Learner
+    epoch, position : int
+        Complete epochs, and samples done of the next one.
+    history : list of EpochLog
+    stop_requested : bool
+        Set it from anywhere (a signal handler) to end :meth:`run` after the batch in hand.
+    """
+
+    def __init__(
+        self,
+        row: Row,
+        images: Images,
+        *,
+        seed: int = 1,
+        samples: int | None = None,
+        test_samples: int | None = None,
+        device: str = "cpu",
+    ):
+        if seed < 0:
+            raise ValueError(f"seed must be at least 0, not {seed}")
+        limits = {
+            "samples": (samples, len(images.train)),
+            "test_samples": (test_samples, len(images.test)),
+        }
+        for name, (value, most) in limits.items():
+            if value is not None and not 1 <= value <= most:
+                raise ValueError(f"{name} must be 1 to {most}, not {value}")
+        self.row, self.images, self.seed, self.device = row, images, seed, device
+        self.samples = samples or len(images.train)
+        self.test_samples = test_samples or len(images.test)
+        rng = np.random.default_rng([seed, _INITIAL])
+        self.network = Network(row, rng, device=device)
+        self.learner = Learner(self.network, rng)
+        self.epoch = self.position = 0
+        self.history: list[EpochLog] = []
+        self.stop_requested = False
+        self._begin_epoch(0)
+
+    def _begin_epoch(self, epoch):
+        self.epoch, self.position, self._seconds = epoch, 0, 0.0
+        self._so_far = Report(flips=[0] * len(self.row.layers))
+
+    # The loop -------------------------------------------------------------------------------
+
+    def run(
+        self,
+        epochs: int,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_epoch: Callable[[EpochLog], None] | None = None,
+    ) -> bool:
+        """Train until ``epochs`` epochs are complete, and test after each.
+
+        Returns
+        -------
+        bool
+            False if it was stopped before.
+        """
+        while self.epoch < epochs:
+            if not self._train(epochs, on_progress):
+                return False
+            tested = self._test(epochs, on_progress)
+            if tested is None:
+                return False
+            self._finish_epoch(tested)
+            if on_epoch:
+                on_epoch(self.history[-1])
+        return True
+
+    def _train(self, epochs, on_progress) -> bool:
+        order = np.random.default_rng([self.seed, _ORDER, self.epoch]).permutation(self.samples)
+        while self.position < self.samples:
+            if self.stop_requested:
+                return False
+            started = time.perf_counter()
+            chosen = order[self.position : self.position + self.row.batch]
+            self._so_far += self._learn(chosen)
+            self.position += len(chosen)
+            self._seconds += time.perf_counter() - started
+            if on_progress:
+                on_progress(
+                    Progress(
+                        self.epoch + 1, epochs, "train", self.position, self.samples,
+                        self._seconds, self._so_far,
+                    )
+                )  # fmt: skip
+        return True
+
+    def _learn(self, chosen) -> Report:
+        """Learn from a batch."""
+        rng = np.random.default_rng([self.seed, _BATCH, self.epoch, self.position])
+        sign = rng.choice([-1, 1]) if self.row.random_sign else 1
+        x = self._tensor(pixels(self.row, self.images.train[chosen], rng))
+        labels = self._tensor(self.images.train_labels[chosen].astype(np.int64))
+        if self.row.method == "ep":
+            gradients, outputs = self.network.ep(x, labels, int(sign))
+        else:
+            gradients, outputs = self.network.bptt(x, labels)
+        flips = self.learner.learn(gradients, self.epoch)
+        correct = int((self.network.predict(outputs) == labels).sum())
+        return Report(len(chosen), correct, 0, flips)
+
+    def _test(self, epochs, on_progress) -> Report | None:
+        total, started = Report(flips=[0] * len(self.row.layers)), time.perf_counter()
+        for first in range(0, self.test_samples, self.row.batch):
+            if self.stop_requested:
+                return None
+            end = min(first + self.row.batch, self.test_samples)
+            x = self._tensor(pixels(self.row, self.images.test[first:end]))
+            predicted = self.network.infer(x).cpu().numpy()
+            correct = int((predicted == self.images.test_labels[first:end]).sum())
+            total += Report(end - first, correct, 0, [0] * len(self.row.layers))
+            if on_progress:
+                on_progress(
+                    Progress(
+                        self.epoch + 1, epochs, "test", end, self.test_samples,
+                        time.perf_counter() - started, total,
+                    )
+                )  # fmt: skip
+        return total
+
+    def _tensor(self, array):
+        return torch.from_numpy(array).to(self.device)
+
+    def _finish_epoch(self, tested: Report):
+        done = self._so_far
+        scales = [link.alpha for link in self.network.links]
+        self.history.append(
+            EpochLog(
+                epoch=self.epoch + 1,
+                samples=done.samples,
+                train_error=round(done.error, 4),
+                test_error=round(tested.error, 4),
+                flips=list(done.flips),
+                alpha=[round(float(a.mean()), 8) for a in scales if a is not None],
+                seconds=self._seconds,
+                samples_per_s=done.samples / max(self._seconds, 1e-9),
+            )
+        )
+        self._begin_epoch(self.epoch + 1)
+
+    # Checkpoints ----------------------------------------------------------------------------
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        """All that has been learned, by name."""
+        found = {}
+        for l, link in enumerate(self.network.links):
+            found[f"bias{l}"] = link.bias
+            if link.spins is None:
+                found[f"weight{l}"] = link.weight
+            else:
+                found |= {f"spins{l}": link.spins, f"alpha{l}": link.alpha}
+                found[f"average{l}"] = self.learner.averages[l]
+        return found
+
+    def _description(self) -> dict:
+        """What a checkpoint must agree in to be gone on with."""
+        return {
+            "format": FORMAT,
+            "row": self.row.name,
+            # As JSON knows it, which has no tuples.
+            "parameters": json.loads(json.dumps(self.row.describe())),
+            "seed": self.seed,
+            "samples": self.samples,
+            "test_samples": self.test_samples,
+            "data_digest": self.images.digest,
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Save everything that a resumption needs; the file appears whole or not at all."""
+        meta = {
+            **self._description(),
+            "epoch": self.epoch,
+            "position": self.position,
+            "seconds": self._seconds,
+            "so_far": asdict(self._so_far),
+            "history": [asdict(log) for log in self.history],
+        }
+        arrays: dict = {name: tensor.cpu().numpy() for name, tensor in self._tensors().items()}
+        for name in arrays:
+            if name.startswith("spins"):
+                arrays[name] = arrays[name].astype(np.int8)
+        buffer = io.BytesIO()
+        np.savez(buffer, meta=np.array(json.dumps(meta)), **arrays)
+        write_atomically(path, buffer.getvalue())
+
+    def resume(self, path: str | Path) -> None:
+        """Go on from a checkpoint, bit for bit as if there had been no break.
+
+        Raises
+        ------
+        CheckpointError
+            If it is of another row, seed or data set, or damaged.
+        """
+        try:
+            content = Path(path).read_bytes()
+        except FileNotFoundError:
+            raise CheckpointError(f"{path} does not exist") from None
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                meta = json.loads(str(file["meta"]))
+                self._check(path, meta)
+                tensors = self._tensors()
+                arrays = {name: file[name] for name in tensors}
+                if any(arrays[name].shape != tensor.shape for name, tensor in tensors.items()):
+                    raise ValueError("arrays of other shapes")
+                history = [EpochLog(**log) for log in meta["history"]]
+                so_far = Report(**meta["so_far"])
+                epoch, position, seconds = meta["epoch"], meta["position"], meta["seconds"]
+        except CheckpointError:
+            raise
+        except Exception:  # of zipfile, zlib, NumPy's headers: damage has half a dozen kinds
+            raise CheckpointError(
+                f"{path} is not a checkpoint of a row of the paper, or is damaged"
+            ) from None
+        for name, tensor in tensors.items():
+            tensor.copy_(torch.from_numpy(arrays[name]))
+        for link in self.network.links:
+            if link.spins is not None:
+                link.rescale()
+        self.epoch, self.position, self._seconds = epoch, position, seconds
+        self._so_far, self.history = so_far, history
+
+    def _check(self, path, meta):
+        mine = self._description()
+        if meta["format"] != FORMAT:
+            raise CheckpointError(
+                f"{path} is a checkpoint of format {meta['format']}; this popflip reads "
+                f"format {FORMAT}"
+            )
+        if meta["row"] != self.row.name:
+            raise CheckpointError(f"{path} is of row {meta['row']}, not {self.row.name}")
+        for name in ("seed", "samples", "test_samples"):
+            if meta[name] != mine[name]:
+                raise CheckpointError(f"{path} was made with {name} {meta[name]}, not {mine[name]}")
+        if meta["data_digest"] != mine["data_digest"]:
+            raise CheckpointError(f"{path} was trained on other data than {self.images.name}")
+        if meta["parameters"] != mine["parameters"]:
+            raise CheckpointError(f"{path} was made with other parameters of {self.row.name}")
+
+    # Logs -----------------------------------------------------------------------------------
+
+    def write_logs(self, folder: str | Path) -> None:
+        """Write the history as ``log.csv`` and ``log.json`` in a folder."""
+        rows = [asdict(log) for log in self.history]
+        write_atomically(Path(folder) / "log.json", json.dumps(rows, indent=1).encode())
+        for row in rows:
+            row |= {f"flips{l}": n for l, n in enumerate(row.pop("flips"))}
+            row |= {f"alpha{l}": a for l, a in enumerate(row.pop("alpha"))}
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["epoch"])
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomically(Path(folder) / "log.csv", text.getvalue().encode())
