@@ -27,8 +27,8 @@ def integer_params(row: Row) -> Params:
     """Translate a fully binary, fully connected row with a single hidden layer.
 
     A scaling factor alpha becomes a gain of ``alpha V``. A threshold tau of the average of
-    gradients becomes ``tau beta B / gamma`` contrasts. In the first layer a contrast counts as
-    many units as its pixel has.
+    gradients becomes ``tau beta B / gamma`` contrasts, twice as many between two nudged phases. In
+    the first layer a contrast counts as many units as its pixel has.
     """
     hidden, output = row.layers
     assert isinstance(hidden, Dense)
@@ -37,8 +37,10 @@ def integer_params(row: Row) -> Params:
     v_max = 1 << POTENTIAL_BITS
     # The mean of |w| where w is uniform within 1/sqrt(fan_in); in the paper to 4 decimals.
     gains = [round(1 / (2 * math.sqrt(fan)), 4) * v_max for fan in fans]
+    ends = 2 if row.nudging == "centered" else 1
     counts = [
-        tau * row.beta * row.batch / gamma for tau, gamma in zip(row.tau, row.gamma, strict=True)
+        ends * tau * row.beta * row.batch / gamma
+        for tau, gamma in zip(row.tau, row.gamma, strict=True)
     ]
     return Params.build({
         "name": row.name,
@@ -52,7 +54,7 @@ def integer_params(row: Row) -> Params:
             "gains": [round(gains[0] * 256 / WHITE), round(gains[1])],
         },
         "learning": {
-            "nudging": "random-sign",
+            "nudging": row.nudging,
             "nudged_sweeps": row.nudged_steps,
             "beta": round(row.beta),
             "batch": row.batch,

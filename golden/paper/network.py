@@ -150,7 +150,8 @@ class Network:
     def ep(self, x, labels, sign: int = 1) -> tuple[list[Gradient], torch.Tensor]:
         """Estimate gradients by Equilibrium Propagation.
 
-        ``g = (1 / (beta B)) sum (post_nudged pre_nudged^T - post_free pre_free^T)``.
+        ``g = (1 / (beta B)) sum (post_nudged pre_nudged^T - post_free pre_free^T)``. With centered
+        nudging the phase nudged by -beta takes the place of the free one, and 2 beta that of beta.
 
         Parameters
         ----------
@@ -168,16 +169,21 @@ class Network:
         """
         drive = self.links[0].up(x)
         free = self.relax(drive, self.start(len(x)), self.row.free_steps)
-        beta = sign * self.row.beta
-        nudge = self.nudge(self.targets(labels), beta, free)
-        nudged = self.relax(drive, free, self.row.nudged_steps, nudge)
-        scale = 1 / (beta * len(x))
-        a, b = ([self.send(s) for s in state.s] for state in (free, nudged))
+        target, beta = self.targets(labels), sign * self.row.beta
+
+        def nudged(beta):
+            pull = self.nudge(target, beta, free)
+            return self.relax(drive, free, self.row.nudged_steps, pull)
+
+        centered = self.row.nudging == "centered"
+        before, after = nudged(-beta) if centered else free, nudged(beta)
+        scale = 1 / ((2 if centered else 1) * beta * len(x))
+        a, b = ([self.send(s) for s in state.s] for state in (before, after))
         gradients = []
         for l, link in enumerate(self.links):
             if l:
-                pairs = link.pair(b[l - 1], b[l], nudged.indices[l])
-                pairs -= link.pair(a[l - 1], a[l], free.indices[l])
+                pairs = link.pair(b[l - 1], b[l], after.indices[l])
+                pairs -= link.pair(a[l - 1], a[l], before.indices[l])
             else:  # The input is the same in both phases: one product does.
                 pairs = link.pair(x, b[0] - a[0], drive[1])
             gradients.append(Gradient(scale * pairs, scale * link.pair_bias(b[l] - a[l])))

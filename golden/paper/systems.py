@@ -67,8 +67,9 @@ class Row:
         T and K.
     beta : float
         Strength of the nudge.
-    random_sign : bool
-        Whether a sign of beta is drawn for each batch; else it is positive.
+    nudging : {"random-sign", "positive", "centered"}
+        One nudged phase with a sign of beta that is drawn for each batch, or with plus; or, which
+        no system of the paper does, one of either sign, both from the free state.
     frozen_nudge : bool
         Whether the nudge is that of the free phase's end throughout.
     method : {"ep", "bptt"}
@@ -108,7 +109,7 @@ class Row:
     free_steps: int
     nudged_steps: int = 10
     beta: float
-    random_sign: bool = True
+    nudging: Literal["random-sign", "positive", "centered"] = "random-sign"
     frozen_nudge: bool = False
     method: Literal["ep", "bptt"] = "ep"
     weights: Literal["binary", "real"] = "binary"
@@ -179,6 +180,8 @@ class Row:
         what = "weights and activations" if self.dynamics == "leaky" else "weights"
         scaling = "learned" if self.alpha_lr else "fixed"
         how = "EP in integers" if self.integer else self.method.upper()
+        if self.nudging == "centered":
+            how += ", nudged both ways"
         return f"binary {what}, {scaling} scaling, {how}"
 
     def describe(self) -> dict:
@@ -229,7 +232,7 @@ _FULL_FC1 = Row(
 
 _FULL_FC2 = Row(
     name="full-fc2", layers=(Dense(neurons=8192), Dense(neurons=8192), Dense(neurons=6000)),
-    copies=600, dynamics="leaky", start=1.0, free_steps=30, beta=2.0, random_sign=False,
+    copies=600, dynamics="leaky", start=1.0, free_steps=30, beta=2.0, nudging="positive",
     gamma=(1e-6,) * 3, tau=_downward(2e-8, 1e-8, 5e-8), bias_lr=(1e-6,) * 3, epochs=100,
 )  # fmt: skip
 
@@ -281,7 +284,9 @@ def _variants():
         yield row
         yield replace(row, name=f"{row.name}-learned", **learned[row.name])
         if row.name == "full-fc1":
-            yield replace(row, name=f"{row.name}-integer", integer=True)
+            integer = replace(row, name=f"{row.name}-integer", integer=True)
+            yield integer
+            yield replace(integer, name=f"{integer.name}-centered", nudging="centered")
 
 
 #: All rows by their names.

@@ -151,7 +151,7 @@ class Trainer:
     def _learn(self, chosen) -> Report:
         """Learn from a batch."""
         rng = np.random.default_rng([self.seed, _BATCH, self.epoch, self.position])
-        sign = rng.choice([-1, 1]) if self.row.random_sign else 1
+        sign = rng.choice([-1, 1]) if self.row.nudging == "random-sign" else 1
         x = self._tensor(pixels(self.row, self.images.train[chosen], rng))
         labels = self._tensor(self.images.train_labels[chosen].astype(np.int64))
         if self.row.method == "ep":

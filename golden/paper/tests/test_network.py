@@ -105,6 +105,18 @@ def test_phases_and_gradients_are_those_of_the_equations(small, name, sign):
     assert moved > 0
 
 
+@pytest.mark.parametrize("name", ["fc2-binary", "conv-binary", "full-fc1"])
+def test_nudging_both_ways_is_the_mean_of_either(small, name):
+    row = small(name, free_steps=8, nudged_steps=4)
+    x, labels = samples(row, 6)
+    plus, _ = network(row).ep(x, labels, 1)
+    minus, _ = network(row).ep(x, labels, -1)
+    both, _ = network(replace(row, nudging="centered")).ep(x, labels)
+    for p, m, b in zip(plus, minus, both, strict=True):
+        torch.testing.assert_close(b.weight, (p.weight + m.weight) / 2)
+        torch.testing.assert_close(b.bias, (p.bias + m.bias) / 2)
+
+
 def test_targets_and_predictions_with_copies(small):
     net = network(small("full-fc1", copies=3))
     target = net.targets(torch.tensor([2, 9]))

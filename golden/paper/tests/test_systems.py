@@ -16,7 +16,7 @@ def test_every_system_of_the_paper_is_there():
         for how in ("float", "binary", "learned", "bptt", "bptt-learned")
     }
     binary = {f"full-{net}{how}" for net in ("fc1", "fc2", "conv") for how in ("", "-learned")}
-    assert set(ROWS) == real | binary | {"full-fc1-integer"}
+    assert set(ROWS) == real | binary | {"full-fc1-integer", "full-fc1-integer-centered"}
     assert all(name == row.name for name, row in ROWS.items())
 
 
@@ -77,6 +77,9 @@ def test_the_integer_row_has_the_thresholds_and_scales_of_the_paper():
     # 16 and 12.8 contrasts; the latter of pixels, white being 255.
     assert params.learning.tau == (round(12.8 * 255), 16)
     v_max = params.dynamics.v_max
+    both = integer_params(ROWS["full-fc1-integer-centered"])
+    assert both.learning.tau == (2 * params.learning.tau[0], 32)
+    assert both.learning.nudging == "centered"
     below, above = params.dynamics.gains
     assert below / 256 / v_max == pytest.approx(0.0179 / 255, rel=2e-3)
     assert above / v_max == pytest.approx(0.0055, rel=2e-3)
