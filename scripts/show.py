@@ -185,14 +185,12 @@ def show_bench(rows: list[dict], picture) -> None:
 def show_rows(rows: list[dict]) -> None:
     """Print the systems of the paper's tables."""
     table = Table(title="Systems of the paper", box=box.SIMPLE, pad_edge=False)
-    for name in ("row", "network", "what is binary, and how it learns", "data"):
-        table.add_column(name, no_wrap=name == "row")
+    for name in ("row", "network"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("what is binary, and how it learns")
     table.add_column("epochs", justify="right")
-    table.add_column("the paper says")
     for r in rows:
-        table.add_row(
-            r["row"], r["network"], r["method"], r["data"], str(r["epochs"]), r["claim"]
-        )  # fmt: skip
+        table.add_row(r["row"], r["network"], r["method"], str(r["epochs"]))
     put(table)
 
 
@@ -216,23 +214,24 @@ def show_reproduction(report: dict) -> None:
 def show_results(rows: list[dict]) -> None:
     """Print every row of the paper with what came of it."""
     table = Table(title="The paper's systems, and ours", box=box.SIMPLE, pad_edge=False)
-    for name in ("row", "network", "the paper says"):
-        table.add_column(name, no_wrap=name == "row")
-    for name in ("test error", "difference", "epochs", "time"):
-        table.add_column(name, justify="right", no_wrap=name != "difference")
-    table.add_column("command", overflow="fold")
+    for name in ("row", "the paper says"):
+        table.add_column(name, no_wrap=True)
+    for name in ("test error", "difference to its reference", "epochs", "time"):
+        table.add_column(name, justify="right")
     for r in rows:
-        ours = [""] * 2
+        cells = ["", "", f"{r['epochs']} of {r['paper_epochs']}", "not run"]
         if r["epochs"]:
-            ours[0] = f"{r['test_error']:.2f} %"
+            cells[0] = f"{r['test_error']:.2f} %"
+            cells[3] = duration(r["seconds"])
             if r["difference"] is not None:
-                ours[1] = (
-                    f"{r['difference']:+.2f} to {r['reference']} after {r['difference_epoch']}"
-                )
-        table.add_row(
-            r["row"], r["network"], r["claim"], *ours, f"{r['epochs']} of {r['paper_epochs']}",
-            duration(r["seconds"]) if r["epochs"] else "not run", r.get("command", ""),
-        )  # fmt: skip
+                cells[1] = f"{r['difference']:+.2f} after {r['difference_epoch']} epochs"
+        table.add_row(r["row"], r["claim"], *cells)
+    put(table)
+    table = pairs("Commands of what was run")
+    for r in rows:
+        if r["epochs"]:
+            images = f"{r['samples']:,} images of {r['data']}, {r['test_samples']:,} to test"
+            table.add_row(r["command"], images)
     put(table)
 
 
