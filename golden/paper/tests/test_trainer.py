@@ -75,7 +75,7 @@ def cut(images, n):
 
 
 @pytest.mark.parametrize(
-    "name", ["fc1-float", "fc2-learned", "full-fc1", "conv-binary", "full-conv"]
+    "name", ["fc1-float", "fc1-bptt", "fc2-learned", "full-fc1", "conv-binary", "full-conv"]
 )
 def test_an_interrupted_training_comes_to_the_same_bits(small, blobs, tmp_path, name):
     row = small(name, free_steps=8, nudged_steps=4)
