@@ -1,7 +1,6 @@
 """The paper's systems, trained as the command does it, and the table of what came of them."""
 
 import json
-import math
 import shlex
 import time
 from dataclasses import asdict, dataclass
@@ -19,7 +18,6 @@ from popflip.scripts.session import Target
 __all__ = [
     "RESULTS",
     "Order",
-    "duration",
     "list_rows",
     "reproduce",
     "results",
@@ -336,11 +334,3 @@ def _read_json(path: Path):
         return json.loads(path.read_text("utf-8"))
     except (ValueError, UnicodeDecodeError):
         raise CheckpointError(f"{path} is damaged; remove its folder to go on without it") from None
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    minutes = seconds / 60
-    if minutes < 1:
-        return f"{math.ceil(seconds)} s"
-    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"

@@ -1,14 +1,16 @@
 """Reports as a person reads them."""
 
+import math
+
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from popflip.scripts.console import out, say
-from popflip.scripts.reproduce import duration
 from popflip.scripts.session import CLOCKS_MHZ
 
 __all__ = [
+    "duration",
     "show_cosim",
     "show_data",
     "show_files",
@@ -209,6 +211,14 @@ def show_reproduction(report: dict) -> None:
         table.add_row("the paper says", report["claim"])
     table.add_row("all files", report["out"])
     put(table)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    minutes = seconds / 60
+    if minutes < 1:
+        return f"{math.ceil(seconds)} s"
+    return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
 
 
 def show_results(rows: list[dict]) -> None:

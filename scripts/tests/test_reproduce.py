@@ -17,6 +17,7 @@ from popflip.golden.paper.images import CIFAR_RECORD
 from popflip.golden.paper.systems import ROWS
 from popflip.scripts import reproduce as paper
 from popflip.scripts.cli import run
+from popflip.scripts.show import duration
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 
@@ -280,4 +281,4 @@ def test_the_table_compares_rows_after_as_many_epochs(popflip, tmp_path):
     [(0.2, "1 s"), (59, "59 s"), (90, "2 min"), (5000, "83 min"), (9000, "2.5 h")],
 )
 def test_durations(seconds, text):
-    assert paper.duration(seconds) == text
+    assert duration(seconds) == text
