@@ -190,7 +190,9 @@ def test_a_tool_that_fails_is_told_with_its_words(tools, tmp_path):
     assert left(tmp_path) == ["synthesis/whole"]
 
 
-def test_interruption_ends_all_placers_and_leaves_nothing_half_made(tools, tmp_path):
+def test_interruption_ends_all_placers_and_leaves_nothing_half_made(
+    tools, tmp_path, default_signals
+):
     tools(sleep=60, mhz=[30] * 4)
     program = textwrap.dedent("""
         from popflip.boards.registry import BOARDS
