@@ -25,8 +25,11 @@ Where work is saved, exactly:
   through for flips.
 """
 
+import fcntl
 import logging
 import threading
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +60,7 @@ from popflip.golden.model import Report
 from popflip.golden.params import Params, ceil_div
 from popflip.golden.trainer import NetworkState, initial_state
 
-__all__ = ["FastMachine", "check_threads", "most_threads"]
+__all__ = ["FastMachine", "check_threads", "compiling", "most_threads"]
 
 #: Samples that are relaxed before the latents take their contrasts.
 _BLOCK = 256
@@ -98,6 +101,20 @@ def check_threads(threads: int | None) -> None:
     most = most_threads()
     if threads is not None and not 1 <= threads <= most:
         raise ValueError(f"threads must be 1 to {most}, as many as there are, not {threads}")
+
+
+@contextmanager
+def compiling():
+    """Keep other processes from compiling meanwhile.
+
+    Of two processes that add to Numba's cache at once, for latents of 8 and of 16 bits, one may
+    find the other's code behind its own entry, and crash.
+    """
+    folder = Path(_train.stats.cache_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "engine.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class _Plan(NamedTuple):
@@ -990,8 +1007,9 @@ class FastMachine:
         self.params, self.threads = params, threads or most_threads()
         self._plan = _plan(params)
         self._desk = _desk(params, self._plan, self.threads)
-        self.write_state(initial_state(params, 1))
-        self._compile()
+        with compiling():
+            self.write_state(initial_state(params, 1))
+            self._compile()
 
     def _compile(self):
         """Have everything compiled, or fetched if it has been: no samples do it."""

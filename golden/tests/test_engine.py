@@ -1,12 +1,14 @@
 """The fast engine against the golden model: every bit."""
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from popflip.golden import data
-from popflip.golden.engine import FastMachine, most_threads
+from popflip.golden.engine import FastMachine, compiling, most_threads
 from popflip.golden.params import Params, preset_names
 from popflip.golden.testing import random_params
 from popflip.golden.trainer import GoldenMachine, differences, initial_state
@@ -149,3 +151,13 @@ def test_real_pixels_of_8_bits(preset):
     machine = FastMachine(params)
     machine.load(x, labels)
     assert all(machine.train(0, 600, True).flips)
+
+
+def test_processes_compile_one_after_the_other():
+    """A lock is of an open file: what holds for a thread holds for a process."""
+    thread = threading.Thread(target=FastMachine, args=[Params.load("local-small")])
+    with compiling():
+        thread.start()
+        thread.join(1)
+        assert thread.is_alive()
+    thread.join()
