@@ -62,7 +62,7 @@ class TrainerCore(wiring.Component):
     note : ``In(32)``
         Only in a machine that trains alone: what register ``alone`` reads as.
     finished : ``Out``
-        Likewise: register ``samples``.
+        Likewise: the low bits of counter ``samples``.
 
     Raises
     ------
@@ -134,7 +134,7 @@ class TrainerCore(wiring.Component):
         # If the last hidden layer changed after the outputs heard it, the layer below it is stale.
         quiet = ~stale.any() & ~output.moved & ~output.toggled
         upper = {l: registers.get(l + 1, output) for l in hidden}
-        # A bound that is all of layer 2 cannot be exceeded: lint objects to a constant comparison.
+        # The last bound is all of layer 2, which nothing exceeds.
         exceeded = Signal()
         with m.Switch(attempt):
             for i, bound in enumerate(p.active_bounds[:-1]):
