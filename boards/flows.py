@@ -92,7 +92,8 @@ class Flow:
             *("--seed", str(seed), "--freq", f"{core_mhz:g}", "--timing-allow-fail"),
             *{
                 "ice40": ("--pcf", "top.pcf", "--asc", "top.routed"),
-                "ecp5": ("--lpf", "top.lpf", "--textcfg", "top.routed"),
+                # The default router does not come to an end on a device whose block RAMs are full.
+                "ecp5": ("--lpf", "top.lpf", "--textcfg", "top.routed", "--router", "router2"),
                 "gowin": ("--vopt", "cst=top.cst", "--write", "top.routed"),
             }[self.name],
         ]

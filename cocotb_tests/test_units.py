@@ -82,22 +82,22 @@ class Script:
         return len(self.cycles) - 1
 
     def write(self, port, words):
-        for address, word in enumerate(words):
+        banks = self.banks if port.startswith("weight") else 1
+        for place, word in enumerate(words):
+            bank, address = divmod(place, len(words) // banks)
             self.cycle(**{
-                f"{port}__en": self.enable(port),
+                f"{port}__en": 1 << bank,
                 f"{port}__address": address,
-                f"{port}__data": number(word),
+                f"{port}__data": number(word) << bank * self.params.machine.row_lanes,
             })
 
     def read(self, port, depth):
         """Read a memory; return the number of the cycle that its first word is there in."""
         first = len(self.cycles)
+        banks = self.banks if port.startswith("weight") else 1
         for address in range(depth):
-            self.cycle(**{f"{port}__en": self.enable(port), f"{port}__address": address})
+            self.cycle(**{f"{port}__en": (1 << banks) - 1, f"{port}__address": address})
         return first
-
-    def enable(self, port):
-        return (1 << self.banks) - 1 if port.startswith("weight") else 1
 
     def play(self, simulator):
         """Return each output's values, cycle by cycle."""
@@ -360,7 +360,13 @@ def test_update(simulator, params):
         values = got[f"{port}__data"][first[port] : first[port] + depth]
         return to_bytes(values, -(-width // 8))
 
-    read = words("weight_read", shape.weight_depth, shape.banks * shape.word_bits)
+    start = first["weight_read"]
+    read = [
+        word >> bank * shape.word_bits & (1 << shape.word_bits) - 1
+        for bank in range(shape.banks)
+        for word in got["weight_read__data"][start : start + shape.weight_depth]
+    ]
+    read = to_bytes(read, -(-shape.word_bits // 8))
     assert np.array_equal(weights_from_bytes(shape, read), weights)
     read = words("latent_read", shape.latent_depth, shape.latent_lanes * shape.latent_bits)
     assert np.array_equal(latents_from_bytes(shape, read), latents)

@@ -58,7 +58,8 @@ def memory_map(params: Params) -> list[Region]:
 
     ``registers`` (32-bit words, see :mod:`popflip.golden.registers`), ``samples`` (slots that the
     host loads), ``results`` (predictions of the last run), then ``weights<l>`` and, if the machine
-    trains, ``latents<l>`` of each weight layer.
+    trains, ``latents<l>`` of each weight layer. The banks of a layer's weights follow one another,
+    so that the link is no wider than one of them.
     """
     shapes = [
         ("registers", len(register_map(params)), 32),
@@ -67,7 +68,7 @@ def memory_map(params: Params) -> list[Region]:
     ]
     for layer in range(params.depth):
         s = params.synapses(layer)
-        shapes.append((f"weights{layer}", s.weight_depth, s.banks * s.word_bits))
+        shapes.append((f"weights{layer}", s.banks * s.weight_depth, s.word_bits))
         if params.machine.training:
             shapes.append((f"latents{layer}", s.latent_depth, s.latent_lanes * s.latent_bits))
     return [Region(name, i, depth, width) for i, (name, depth, width) in enumerate(shapes)]
@@ -136,6 +137,13 @@ def _rows_padded(values, shape: Synapses, dtype):
     return padded.reshape(shape.rows, shape.chunks, shape.word_bits)
 
 
+def _weight_addresses(shape: Synapses):
+    """Addresses of all chunks in region ``weights<l>``: (rows, chunks)."""
+    rows = np.arange(shape.rows)[:, None]
+    in_bank = shape.slot(rows) * shape.chunks + np.arange(shape.chunks)
+    return shape.bank(rows) * shape.weight_depth + in_bank
+
+
 def weights_to_bytes(shape: Synapses, weights):
     """Lay out one layer's weights as region ``weights<l>``.
 
@@ -146,27 +154,19 @@ def weights_to_bytes(shape: Synapses, weights):
 
     Returns
     -------
-    ndarray of uint8, shape (weight_depth, word_bytes)
-        A word holds the banks side by side, bank 0 in the low bits.
+    ndarray of uint8, shape (banks * weight_depth, word_bytes)
+        One bank after the other.
     """
-    rows = np.arange(shape.rows)
-    words = np.zeros((shape.weight_depth, shape.banks, shape.word_bits), bool)
-    chunks = np.arange(shape.chunks)
-    words[shape.slot(rows)[:, None] * shape.chunks + chunks, shape.bank(rows)[:, None]] = (
-        _rows_padded(weights, shape, bool)
-    )
-    return bits_to_bytes(words.reshape(shape.weight_depth, -1))
+    words = np.zeros((shape.banks * shape.weight_depth, shape.word_bits), bool)
+    words[_weight_addresses(shape)] = _rows_padded(weights, shape, bool)
+    return bits_to_bytes(words)
 
 
 def weights_from_bytes(shape: Synapses, data):
     """Undo :func:`weights_to_bytes`."""
-    width = shape.banks * shape.word_bits
-    words = bytes_to_bits(np.asarray(data).reshape(shape.weight_depth, -1), width)
-    words = words.reshape(shape.weight_depth, shape.banks, shape.word_bits)
-    rows = np.arange(shape.rows)
-    chunks = np.arange(shape.chunks)
-    picked = words[shape.slot(rows)[:, None] * shape.chunks + chunks, shape.bank(rows)[:, None]]
-    return picked.reshape(shape.rows, -1)[:, : shape.row_bits]
+    data = np.asarray(data).reshape(shape.banks * shape.weight_depth, -1)
+    words = bytes_to_bits(data, shape.word_bits)
+    return words[_weight_addresses(shape)].reshape(shape.rows, -1)[:, : shape.row_bits]
 
 
 def latents_to_bytes(shape: Synapses, latents):

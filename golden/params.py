@@ -270,6 +270,10 @@ class Machine(_Section):
     latent_lanes : tuple of int
         Accumulators per cycle of each weight layer's update engine, 1 to the lanes of that
         layer's weight word.
+    latent_slice : int, optional
+        The first layer's latents lie in memories of so many bits side by side; in one as wide as
+        a word if left out. With what a block RAM is wide at that depth, no multiplexer of whole
+        words stands behind the block RAMs.
     training : bool
         Whether the training logic is built; without it the machine only infers.
     uart_divisor : int
@@ -283,6 +287,7 @@ class Machine(_Section):
     relax_lanes: Positive
     output_lanes: Positive | None = None
     latent_lanes: Annotated[tuple[Positive, ...], Field(min_length=2)]
+    latent_slice: Positive | None = None
     training: bool = True
     uart_divisor: Annotated[int, Field(ge=4, le=65535)] = 8
     sample_slots: Annotated[int, Field(ge=1, le=256)] = 16
@@ -351,7 +356,8 @@ class Synapses(NamedTuple):
     A *row* is the set of synapses of one neuron: of the upper neuron in layer 0 (its window), of
     the lower neuron in every later layer (one word then serves both directions). A row is cut into
     ``chunks`` words of ``word_bits`` weights, bit 0 first; the last is padded with zeros. Latents
-    of a word are cut likewise into ``steps`` words of ``latent_lanes`` accumulators.
+    of a word are cut likewise into ``steps`` words of ``latent_lanes`` accumulators, which lie in
+    memories of ``latent_slice`` bits (of all bits if None) side by side.
 
     Row ``r`` lies in bank ``bank(r)``; its chunk ``c`` is at weight address ``slot(r) * chunks +
     c``, and step ``s`` of that chunk at latent address ``(r * chunks + c) * steps + s``.
@@ -365,6 +371,7 @@ class Synapses(NamedTuple):
     block: int
     latent_lanes: int
     latent_bits: int
+    latent_slice: int | None = None
 
     @property
     def chunks(self) -> int:
@@ -642,6 +649,7 @@ class Params(_Section):
             block=self.block if first else rows,
             latent_lanes=self.machine.latent_lanes[layer],
             latent_bits=self.learning.latent_bits,
+            latent_slice=self.machine.latent_slice if first else None,
         )
 
     @cached_property

@@ -90,6 +90,8 @@ def random_params(rng: np.random.Generator) -> Params:
         dynamics["feedback_gains"] = [max(1, round(g * rng.uniform(0.3, 3))) for g in gains[1:]]
     if rng.random() < 0.4:
         machine["output_lanes"] = pick(1, sizes[-1])
+    if rng.random() < 0.4:
+        machine["latent_slice"] = pick(1, latent_bits * machine["latent_lanes"][0])
     name = f"{first}-{code}-{'-'.join(map(str, sizes))}"
     return Params.build({
         "name": name,

@@ -449,22 +449,41 @@ class TrainerCore(wiring.Component):
                 ]
 
         # Memory ports: the engine whose turn it is, or the host while the core is idle. ------
-        # The host's commands wait a cycle in a register, lest the link and every memory port be
-        # parts of one long path.
+        # The host's commands wait a cycle in a register, and which memory they mean in others, lest
+        # the link and every memory port be parts of one long path: the way to block RAMs all over
+        # the device is long enough.
         regions = {region.name: region for region in memory_map(p)}
-        command = Signal.like(self.host.command.payload)
+        offered, command = self.host.command.p, Signal.like(self.host.command.payload)
         accepted = self.host.command.valid & self.host.command.ready
-        asking, at_rest = Signal(), Signal()
-        m.d.sync += [asking.eq(accepted), at_rest.eq(accepted & ~self.host.busy)]
+        asking = Signal()
+        m.d.sync += asking.eq(accepted)
         with m.If(accepted):
-            m.d.sync += command.eq(self.host.command.payload)
-        asked = {name: Signal(name=f"ask_{name}") for name in regions}
+            m.d.sync += command.eq(offered)
+        # The banks of the first weights follow one another in their region.
+        banks, bank_depth = p.synapses(0).banks, p.synapses(0).weight_depth
+        bank, answered_bank = Signal(range(banks)), Signal(range(banks))
+        in_bank = Signal(range(bank_depth))
+        with m.If(accepted):
+            m.d.sync += [bank.eq(0), in_bank.eq(offered.address)]
+            for each in range(1, banks):
+                with m.If(offered.address >= each * bank_depth):
+                    m.d.sync += [bank.eq(each), in_bank.eq(offered.address - each * bank_depth)]
+        # At any time, and at rest only.
+        asked, reads, writes = (
+            {name: Signal(name=f"{kind}_{name}") for name in regions}
+            for kind in ("ask", "read", "write")
+        )
         for name, region in regions.items():
-            m.d.comb += asked[name].eq(asking & (command.region == region.index))
+            chosen = accepted & (offered.region == region.index)
+            m.d.sync += [
+                asked[name].eq(chosen),
+                reads[name].eq(chosen & ~offered.write & ~self.host.busy),
+                writes[name].eq(chosen & offered.write & ~self.host.busy),
+            ]
         host_write = command.write
         replies = {}
         for layer, memory in enumerate(memories):
-            port, ask = memory.weight_read, asked[f"weights{layer}"]
+            port, weights, latents = memory.weight_read, f"weights{layer}", f"latents{layer}"
             user = drive if layer == 0 else relax[layer]
             m.d.comb += [
                 port.en.eq(Mux(user.w_en, ~0, 0)),
@@ -485,20 +504,28 @@ class TrainerCore(wiring.Component):
                     memory.latent_write.address.eq(update.latent_write.address),
                     memory.latent_write.data.eq(update.latent_write.data),
                 ]
-                with m.If(update.weight_read.en.any()):
+                # While it issues latents, nobody else reads weights.
+                with m.If(update.latent_read.en):
                     m.d.comb += [
                         port.en.eq(update.weight_read.en),
                         port.address.eq(update.weight_read.address),
                     ]
                 _host_port(
-                    m, asked[f"latents{layer}"] & at_rest, command,
+                    m, reads[latents], writes[latents], command.address, 1, command.data,
                     memory.latent_read, memory.latent_write,
                 )  # fmt: skip
-                replies[f"latents{layer}"] = memory.latent_read.data
-                with m.If((ask | asked[f"latents{layer}"]) & host_write & at_rest):
+                replies[latents] = memory.latent_read.data
+                with m.If(writes[weights] | writes[latents]):
                     m.d.comb += touch.eq(1)
-            _host_port(m, ask & at_rest, command, port, memory.weight_write)
-            replies[f"weights{layer}"] = port.data
+            place = (in_bank, 1 << bank) if layer == 0 else (command.address, 1)
+            _host_port(
+                m, reads[weights], writes[weights], *place, command.data, port, memory.weight_write
+            )
+            replies[weights] = (
+                port.data.word_select(answered_bank, p.synapses(0).word_bits)
+                if layer == 0
+                else port.data
+            )
 
         m.submodules.results = results = Memory(shape=8, depth=RESULTS, init=[])
         write, read = results.write_port(), results.read_port()
@@ -594,7 +621,7 @@ class TrainerCore(wiring.Component):
         with m.Elif(counters.valid):
             m.d.sync += looking.eq(0)
         with m.If(asking):
-            m.d.sync += answered_region.eq(command.region)
+            m.d.sync += [answered_region.eq(command.region), answered_bank.eq(bank)]
         m.d.sync += [
             answered.eq(asking & ~host_write & ~look),
             self.host.reply.valid.eq(answered | counters.valid),
@@ -618,14 +645,14 @@ def _relaxing(m, stage, phase):
     m.d.comb += stage.eq(Mux(phase == Phase.FREE, Stage.FREE, Stage.NUDGED))
 
 
-def _host_port(m, ask, command, read, write):
-    """Give the host a memory's ports for the cycle in which it asks."""
-    with m.If(ask):
-        with m.If(command.write):
-            m.d.comb += [
-                write.en.eq(~0),
-                write.address.eq(command.address),
-                write.data.eq(command.data),
-            ]
-        with m.Else():
-            m.d.comb += [read.en.eq(~0), read.address.eq(command.address)]
+def _host_port(m, reads, writes, address, banks, data, read, write):
+    """Give the host a memory's ports for the cycle in which it means a word of one bank."""
+    width = len(write.data) // len(write.en)
+    with m.If(reads):
+        m.d.comb += [read.en.eq(banks), read.address.eq(address)]
+    with m.If(writes):
+        m.d.comb += [
+            write.en.eq(banks),
+            write.address.eq(address),
+            write.data.eq(data[:width].replicate(len(write.en))),
+        ]

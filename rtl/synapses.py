@@ -106,10 +106,16 @@ class SynapseMemory(wiring.Component):
             Memory(shape=unsigned(shape.word_bits), depth=shape.weight_depth, init=[])
             for _ in range(shape.banks)
         )
-        self._latents = None
+        self._latents: tuple[Memory, ...] = ()
         if training:
             width = shape.latent_lanes * shape.latent_bits
-            self._latents = Memory(shape=unsigned(width), depth=shape.latent_depth, init=[])
+            slice_bits = shape.latent_slice or width
+            self._latents = tuple(
+                Memory(
+                    shape=unsigned(min(slice_bits, width - low)), depth=shape.latent_depth, init=[]
+                )
+                for low in range(0, width, slice_bits)
+            )
         super().__init__({name: In(port) for name, port in synapse_ports(shape, training).items()})
 
     @property
@@ -118,8 +124,8 @@ class SynapseMemory(wiring.Component):
         return self._weights
 
     @property
-    def latents(self) -> Memory | None:
-        """The latent memory, if there is one."""
+    def latents(self) -> tuple[Memory, ...]:
+        """The latent memories, from the low bits up; none if it does not train."""
         return self._latents
 
     def elaborate(self, platform):
@@ -137,15 +143,17 @@ class SynapseMemory(wiring.Component):
             ]
             words.append(read.data)
         m.d.comb += self.weight_read.data.eq(Cat(words))
-        if self._latents is not None:
-            m.submodules.latents = self._latents
-            read, write = self._latents.read_port(), self._latents.write_port()
+        low = 0
+        for number, memory in enumerate(self._latents):
+            m.submodules[f"latents{number}"] = memory
+            read, write = memory.read_port(), memory.write_port()
+            part = slice(low, low := low + len(read.data))
             m.d.comb += [
                 read.en.eq(self.latent_read.en),
                 read.addr.eq(self.latent_read.address),
-                self.latent_read.data.eq(read.data),
+                self.latent_read.data[part].eq(read.data),
                 write.en.eq(self.latent_write.en),
                 write.addr.eq(self.latent_write.address),
-                write.data.eq(self.latent_write.data),
+                write.data.eq(self.latent_write.data[part]),
             ]
         return m

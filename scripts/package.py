@@ -114,8 +114,8 @@ def manifest(params: Params) -> dict:
             "addresses": _paragraph(Synapses, 2),
             "bank": "row % block % banks",
             "slot": "row // block * groups + row % block // banks",
-            "weights": "Region weights<l> holds the banks side by side, bank 0 in the low bits of "
-            "a word.",
+            "weights": "Region weights<l> holds one bank after the other, bank 0 first, of "
+            "weight_depth words each.",
             "latents": "Region latents<l> holds the accumulators of a word side by side, the first "
             "in the low bits; those beyond the end of a row are 0.",
         },

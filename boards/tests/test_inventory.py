@@ -52,7 +52,7 @@ def test_weights_and_latents_are_as_the_memory_map_says():
     found = {memory.name: memory for memory in inventory(MICRO).memories}
     for region in memory_map(MICRO):
         if region.name.startswith("latents"):
-            memory = found[f"core.memory{region.name[-1]}.latents"]
+            memory = found[f"core.memory{region.name[-1]}.latents0"]
             assert (memory.depth, memory.width) == (region.depth, region.width)
             assert not memory.shared
     for layer in range(MICRO.depth):

@@ -154,26 +154,19 @@ def test_weight_words_by_hand():
 
 
 def test_banked_weight_words_by_hand():
-    # Two positions with three neurons each, two banks: rows 0 and 1 share words, row 2 has the
-    # second word of its position to itself.
+    # Two positions with three neurons each, two banks: of each position rows 0 and 2 are in bank
+    # 0, row 1 is in bank 1, the second word of which is empty.
     shape = synapses(row_bits=2, banks=2)
     weights = np.array([[1, 0], [1, 1], [0, 1], [0, 0], [0, 1], [1, 0]], bool)
-    expected = [[0b11_01], [0b00_10], [0b10_00], [0b00_01]]
+    expected = [[0b01], [0b10], [0b00], [0b01], [0b11], [0b00], [0b10], [0b00]]
     assert weights_to_bytes(shape, weights).tolist() == expected
-
-
-def test_words_of_several_banks_are_padded_once():
-    # Three banks of 3 bits: 9 bits, so 2 bytes a word.
-    shape = synapses(rows=3, row_bits=3, word_bits=3, banks=3)
-    weights = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], bool)
-    assert weights_to_bytes(shape, weights).tolist() == [[0b00_010_001, 0b1]]
 
 
 def test_weights_come_back(shape):
     weights = np.random.default_rng(5).random((shape.rows, shape.row_bits)) < 0.5
     data = weights_to_bytes(shape, weights)
     assert data.dtype == np.uint8
-    assert data.shape == (shape.weight_depth, (shape.banks * shape.word_bits + 7) // 8)
+    assert data.shape == (shape.banks * shape.weight_depth, (shape.word_bits + 7) // 8)
     assert np.unpackbits(data).sum() == weights.sum(), "padding is not zero"
     np.testing.assert_array_equal(weights_from_bytes(shape, data), weights)
 
@@ -183,12 +176,13 @@ def test_each_weight_has_its_own_bit(shape):
     for row, i in np.ndindex(shape.rows, shape.row_bits):
         weights = np.zeros((shape.rows, shape.row_bits), bool)
         weights[row, i] = True
-        bits = bytes_to_bits(weights_to_bytes(shape, weights), shape.banks * shape.word_bits)
+        bits = bytes_to_bits(weights_to_bytes(shape, weights), shape.word_bits)
         (word,), (bit,) = np.nonzero(bits)
-        # The address that Synapses documents.
+        # The bank and the address in it that Synapses documents.
         chunk, lane = divmod(i, shape.word_bits)
-        assert word == shape.slot(row) * shape.chunks + chunk
-        assert bit == shape.bank(row) * shape.word_bits + lane
+        bank, address = divmod(word, shape.weight_depth)
+        assert (bank, address) == (shape.bank(row), shape.slot(row) * shape.chunks + chunk)
+        assert bit == lane
         seen.add((word, bit))
     assert len(seen) == shape.rows * shape.row_bits
 
@@ -254,10 +248,10 @@ def test_regions_of_the_small_local_preset_by_hand():
     ]
 
 
-def test_banks_of_the_large_local_preset_lie_side_by_side():
+def test_banks_of_the_large_local_preset_follow_one_another():
     region = memory_map(Params.load("local-large-wide"))[3]
-    assert (region.name, region.depth, region.width) == ("weights0", 200, 1000)
-    assert (region.word_bytes, region.n_bytes) == (125, 25_000)
+    assert (region.name, region.depth, region.width) == ("weights0", 10 * 200, 100)
+    assert (region.word_bytes, region.n_bytes) == (13, 26_000)
 
 
 def test_a_machine_that_only_infers_has_no_latents():

@@ -107,7 +107,10 @@ CONFIGS = {
         LOCAL | {"features": 5, "stride": 2},
         {"active_bound": 1},
         {"latent_bits": 4},
-        {"row_lanes": 4, "neuron_lanes": 2, "relax_lanes": 4, "latent_lanes": [3, 3]},
+        {
+            "row_lanes": 4, "neuron_lanes": 2, "relax_lanes": 4, "latent_lanes": [3, 3],
+            "latent_slice": 5,
+        },
     ),
     "dense": build(
         {"hidden": [11]}, {"active_bound": 2, "gains": [50, 80]}, None,

@@ -11,14 +11,17 @@ from popflip.rtl.synapses import SynapseMemory
 from popflip.rtl.testing import simulate
 
 
-def synapses(rows, row_bits, word_bits, banks, block, latent_lanes, latent_bits):
-    return Synapses(0, rows, row_bits, word_bits, banks, block, latent_lanes, latent_bits)
+def synapses(rows, row_bits, word_bits, banks, block, latent_lanes, latent_bits, latent_slice=None):
+    return Synapses(
+        0, rows, row_bits, word_bits, banks, block, latent_lanes, latent_bits, latent_slice
+    )
 
 
 SHAPES = {
     "odd": synapses(12, 13, 5, 3, 4, 2, 3),
     "one-bank": synapses(7, 9, 4, 1, 7, 4, 8),
     "one-word": synapses(6, 11, 11, 3, 6, 11, 2),
+    "sliced": synapses(6, 9, 5, 2, 3, 3, 4, 5),  # 12 bits: slices of 5, 5 and 2
     "smallest": synapses(1, 1, 1, 1, 1, 1, 2),
 }
 
@@ -26,7 +29,7 @@ SHAPES = {
 def check_collisions(ctx, memory):
     """Fail if a bank is being read and written at one address."""
     ports = [("weights", memory.weight_read, memory.weight_write)]
-    if memory.latents is not None:
+    if memory.latents:
         ports.append(("latents", memory.latent_read, memory.latent_write))
     for name, read, write in ports:
         both = ctx.get(read.en) & ctx.get(write.en)
@@ -41,6 +44,15 @@ def words_of(data):
     return [int.from_bytes(bytes(word), "little") for word in data]
 
 
+def weight_words(shape, weights):
+    """Words of the weight ports, banks side by side, as Python integers."""
+    banks = np.reshape(words_of(weights_to_bytes(shape, weights)), (shape.banks, -1))
+    return [
+        sum(int(word) << bank * shape.word_bits for bank, word in enumerate(words))
+        for words in banks.T
+    ]
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_starts_at_zero_and_holds_regions(name):
     """Words written as golden packs them come back, and only those that were written change."""
@@ -51,7 +63,7 @@ def test_starts_at_zero_and_holds_regions(name):
     top = (1 << (shape.latent_bits - 1)) - 1
     latents = rng.integers(-top, top + 1, (shape.rows, shape.row_bits), dtype=np.int16)
     regions = [
-        (dut.weight_read, dut.weight_write, words_of(weights_to_bytes(shape, weights))),
+        (dut.weight_read, dut.weight_write, weight_words(shape, weights)),
         (dut.latent_read, dut.latent_write, words_of(latents_to_bytes(shape, latents))),
     ]
 
@@ -135,9 +147,14 @@ def test_collisions_are_seen(memory):
     simulate(dut, bench)
 
 
+def test_a_word_of_latents_is_cut_into_slices():
+    memory = SynapseMemory(SHAPES["sliced"])
+    assert [part.shape.width for part in memory.latents] == [5, 5, 2]
+
+
 def test_inference_has_no_latents():
     dut = SynapseMemory(SHAPES["odd"], training=False)
-    assert dut.latents is None
+    assert dut.latents == ()
     assert set(dut.signature.members) == {"weight_read", "weight_write"}
     assert "latent" not in verilog.convert(dut)
 

@@ -3,14 +3,16 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 
-from popflip.golden.packing import (
-    latents_to_bytes,
-    weights_to_bytes,
-)
+from popflip.golden.packing import latents_to_bytes
 from popflip.golden.plasticity import accumulate, contrast, flip
 from popflip.rtl.synapses import SynapseMemory, synapse_ports
 from popflip.rtl.testing import simulate
-from popflip.rtl.tests.test_synapses import check_collisions, synapses, words_of
+from popflip.rtl.tests.test_synapses import (
+    check_collisions,
+    synapses,
+    weight_words,
+    words_of,
+)
 from popflip.rtl.update import UpdateEngine
 
 SHAPES = {
@@ -106,11 +108,11 @@ class Trial:
     def load(self, ctx):
         """Put golden's weights and latents into the memories, and apply the settings."""
         memory, width = self.dut.memory, self.shape.word_bits
-        for address, word in enumerate(words_of(weights_to_bytes(self.shape, self.weights))):
+        for address, word in enumerate(weight_words(self.shape, self.weights)):
             for bank, bank_memory in enumerate(memory.weights):
                 ctx.set(bank_memory.data[address], word >> bank * width & (1 << width) - 1)
         for address, word in enumerate(words_of(latents_to_bytes(self.shape, self.latents))):
-            ctx.set(memory.latents.data[address], word)
+            ctx.set(memory.latents[0].data[address], word)
         ctx.set(self.engine.tau, self.tau)
         ctx.set(self.engine.reset_on_flip, self.reset)
 
@@ -129,7 +131,7 @@ class Trial:
     def compare(self, ctx, when):
         """Compare every word of the memories, padding included, and what was flipped."""
         memory, shape = self.dut.memory, self.shape
-        expected = words_of(weights_to_bytes(shape, self.weights))
+        expected = weight_words(shape, self.weights)
         for address, word in enumerate(expected):
             got = sum(
                 ctx.get(bank_memory.data[address]) << bank * shape.word_bits
@@ -137,7 +139,7 @@ class Trial:
             )
             assert got == word, f"{when}: weight address {address}: {got:#x}, not {word:#x}"
         for address, word in enumerate(words_of(latents_to_bytes(shape, self.latents))):
-            got = ctx.get(memory.latents.data[address])
+            got = ctx.get(memory.latents[0].data[address])
             assert got == word, f"{when}: latent address {address}: {got:#x}, not {word:#x}"
         assert self.counted == self.flips, f"{when}: flips"
         assert len(self.weight_writes) == self.words, f"{when}: weight words written"
