@@ -172,7 +172,7 @@ class LinkStatus:
     busy : bool
         A run is on.
     good_frames, bad_frames : int
-        Frames that the board received whole, and others, modulo 2**32.
+        Frames that the board received whole, and others, modulo 2**16.
     """
 
     busy: bool

@@ -282,7 +282,7 @@ def test_output(simulator, params):
     model, depth, beta = Model.initial(params, 8), params.depth, params.learning.beta
     layout, n = dots_layout(params, depth), params.n_out
     width, v_max = params.dynamics.potential_bits + 1, params.dynamics.v_max
-    script = Script("output", params, "v_free", "last", "active", "idle", "prediction", "done")
+    script = Script("output", params, "v_class", "last", "active", "idle", "prediction", "done")
     script.cycle(clear=1)
     state, expected = model.start(1), []
     wait = params.synapses(depth - 1).chunks + 8
@@ -299,17 +299,19 @@ def test_output(simulator, params):
         payload = sum((int(dot) & (1 << size) - 1) << size * i for i, dot in enumerate(dots))
         script.set(dots=payload, nudge=kind.value, label=label)
         script.cycle(update=1, wait=wait)
-        script.cycle(save=1, wait=params.network.classes + 4)
+        shown = script.cycle(save=1, wait=params.network.classes + 4) + 1
         votes = v.reshape(params.network.classes, -1).sum(-1)
-        expected.append((script.hold(0), v[0].tolist(), state.a[-1][0], votes.argmax()))
+        expected.append((script.hold(0), shown, v[0].tolist(), state.a[-1][0], votes.argmax()))
     got = script.play(simulator)
-    for cycle, v, active, prediction in expected:
-        assert [got["v_free"][cycle] >> width * i & (1 << width) - 1 for i in range(n)] == v
+    for cycle, shown, v, active, prediction in expected:
+        classes = got["v_class"][shown : shown + params.network.classes]
+        each = range(params.network.copies)
+        assert [c >> width * i & (1 << width) - 1 for c in classes for i in each] == v
         assert got["last"][cycle] == number_of(active)
         assert got["active"][cycle] == active.sum()
         assert got["idle"][cycle] == got["done"][cycle] == 1
         assert got["prediction"][cycle] == prediction
-    assert len({str(v) for _, v, _, _ in expected}) > 20
+    assert len({str(v) for _, _, v, _, _ in expected}) > 20
 
 
 def test_update(simulator, params):

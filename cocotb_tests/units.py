@@ -187,7 +187,7 @@ class OutputUnit(wiring.Component):
             "label": In(8),
             "save": In(1),
             "dots": In(dots_layout(params, params.depth)),
-            "v_free": Out(n * (params.dynamics.potential_bits + 1)),
+            "v_class": Out(params.network.copies * (params.dynamics.potential_bits + 1)),
             "last": Out(n),
             "active": Out(range(n + 1)),
             "idle": Out(1),
@@ -206,10 +206,12 @@ class OutputUnit(wiring.Component):
             ),
             *(
                 getattr(self, name).eq(getattr(output, name))
-                for name in ("v_free", "last", "active", "idle")
+                for name in ("v_class", "last", "active", "idle")
             ),
             readout.start.eq(self.save),
-            readout.v.eq(output.v_free),
+            readout.v_class.eq(output.v_class),
+            output.scan.eq(readout.scan),
+            output.index.eq(readout.index),
             self.prediction.eq(readout.prediction),
             self.done.eq(readout.done),
         ]

@@ -19,7 +19,7 @@ READ     region u8, address u32, count u16                ``count`` words
 WRITE    region u8, address u32, words                    nothing
 FILL     region u8, address u32, count u32, word          nothing
 RUN      flags u8 (:class:`RunFlags`), first u32,         nothing, and at once: the run goes
-         count u32 (at least 1)                           on, STATUS tells when it is over
+         count u32, 1 at least, both below 2**24          on, STATUS tells when it is over
 STOP     nothing                                          nothing
 STATUS   nothing                                          busy u8, good u32, bad u32
 ======== ================================================ ==================================
@@ -30,7 +30,7 @@ payload is the whole region ``registers``. Hosts choose sequences from 1 on.
 
 A region's words are numbered from 0 and padded to whole bytes each, see
 :func:`popflip.golden.packing.memory_map`. ``good`` counts the frames that arrived whole, ``bad``
-all others, dropped ones included; both wrap.
+all others, dropped ones included; both count modulo 2**16.
 """
 
 import struct
@@ -103,7 +103,8 @@ class Status(IntEnum):
     UNKNOWN_VERB = 5
     #: The payload's length is not one that the verb takes.
     BAD_LENGTH = 6
-    #: No such region, words beyond its end, an answer longer than ``MAX_PAYLOAD``, or an empty run.
+    #: No such region, words beyond its end, an answer longer than ``MAX_PAYLOAD``, or a run of no
+    #: samples or of samples and flags that there are not.
     OUT_OF_RANGE = 7
     #: Not while the core runs: all but reads of registers and results, writes of samples, and the
     #: verbs that name no region and start nothing.

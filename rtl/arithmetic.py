@@ -1,8 +1,30 @@
-"""Arithmetic that needs no multiplier."""
+"""Arithmetic that needs no multiplier, and counters that need no more than one table a bit."""
 
-from amaranth.hdl import Const, Value
+from amaranth.hdl import Const, Mux, Value
 
-__all__ = ["times"]
+__all__ = ["next_count", "times"]
+
+
+def next_count(count: Value, load: Value, value, step=1) -> Value:
+    """``Mux(load, value, count + step)``, in a counter's own width.
+
+    Where a carry chain has fixed inputs of a look-up table, as in iCE40, a counter that can be
+    loaded takes two tables per bit: one adds, one selects. Here ``load`` is the second addend,
+    which makes nonsense of a sum that nobody takes then; so all that a bit depends on are four
+    inputs of one table. A counter that counts down is one that holds the complement.
+
+    Parameters
+    ----------
+    count : Value
+    load : Value
+        1 bit.
+    value : Value or int
+        Its low bits are loaded.
+    step : Value or int
+        1 bit: what to add.
+    """
+    total = count + load.replicate(len(count)) + step
+    return Mux(load, Value.cast(value), total)[: len(count)]
 
 
 def times(value: Value, constant: int) -> Value:

@@ -116,7 +116,7 @@ class TrainerCore(wiring.Component):
         immediate = batch <= 1
 
         # Sequencer --------------------------------------------------------------------------
-        run, left, number, stopping = Signal(RunLayout()), Signal(32), Signal(8), Signal()
+        run, number, stopping = Signal(RunLayout()), Signal(8), Signal()
         stage, phase, nudge = Signal(Stage), Signal(Phase), Signal(Nudge)
         first_end, learning, closing = Signal(), Signal(), Signal()
         attempt = Signal(range(len(p.active_bounds)))
@@ -143,6 +143,9 @@ class TrainerCore(wiring.Component):
         kept_layers = [l for l in hidden if l % 2 == 0]
         centered = p.learning.nudging == "centered"
 
+        # No sample is to come, and none waits.
+        over = feeder.over & ~sample.full
+
         m.d.comb += self.host.busy.eq(1)
         with m.FSM(name="sequencer"):
             with m.State("Idle"):
@@ -151,7 +154,6 @@ class TrainerCore(wiring.Component):
                     m.d.comb += feeder.start.eq(1)
                     m.d.sync += [
                         run.eq(self.host.run.payload),
-                        left.eq(self.host.run.payload["count"]),
                         number.eq(0),
                         stopping.eq(0),
                         closing.eq(0),
@@ -159,11 +161,11 @@ class TrainerCore(wiring.Component):
                     m.next = "Next sample"
 
             with m.State("Next sample"):
-                with m.If((left == 0) & run.flush & train & (pending != 0) & ~stopping):
+                with m.If(over & run.flush & train & (pending != 0) & ~stopping):
                     m.d.sync += closing.eq(1)
                     m.d.comb += stage.eq(Stage.UPDATE)
                     m.next = "Flush"
-                with m.Elif((left == 0) | stopping):
+                with m.Elif(over | stopping):
                     m.next = "Drain"
                 with m.Elif(sample.full):
                     m.d.comb += stage.eq(Stage.DRIVE)
@@ -302,7 +304,6 @@ class TrainerCore(wiring.Component):
                 with m.If(readout.done):
                     m.d.comb += finish.eq(1)
                     m.d.sync += [
-                        left.eq(left - 1),
                         number.eq(number + 1),
                         prediction.eq(readout.prediction),
                     ]
@@ -356,7 +357,9 @@ class TrainerCore(wiring.Component):
             output.restore.eq(restore),
             output.dots.eq(relax[depth - 1].dots),
             readout.start.eq(save),
-            readout.v.eq(output.v_free),
+            readout.v_class.eq(output.v_class),
+            output.scan.eq(readout.scan),
+            output.index.eq(readout.index),
         ]
         for layer, engine in relax.items():
             m.d.comb += [
@@ -403,6 +406,7 @@ class TrainerCore(wiring.Component):
         connect(m, flipped(self.store), feeder.store)
         m.d.comb += [
             feeder.run.eq(self.host.run.payload),
+            feeder.last.eq(sample.last),
             sample.en.eq(drive.en),
             sample.restart.eq(drive.restart),
             sample.next.eq(drive.next),

@@ -107,19 +107,19 @@ class CounterBank(wiring.Component):
         for i, step in enumerate(self._steps):
             count = Signal(range((self.round + 4) * step + 1), name=f"recent{i}")
             taken = fetched & (fetched_place == 2 * i)
-            m.d.sync += count.eq((Mux(taken, 0, count) + getattr(self, f"step{i}"))[: len(count)])
+            step = getattr(self, f"step{i}")
+            # (What is selected is an addend too: on iCE40 one look-up table per bit does both.)
+            m.d.sync += count.eq(Mux(taken, step, (count + step)[: len(count)]))
             with m.If(self.clear):
                 m.d.sync += count.eq(0)
             recent.append(count)
 
         # After a clear, one round takes what it finds for 0.
         carry, stale = Signal(), Signal(range(words + 1))
-        total = Signal(WORD + 1)
+        came, total = Signal(WORD), Signal(WORD + 1)
         m.d.comb += [
-            total.eq(
-                Mux(stale != 0, 0, read.data)
-                + Mux(fetched_place[0], carry, Array(recent)[fetched_place >> 1])
-            ),
+            came.eq(Mux(fetched_place[0], carry, Array(recent)[fetched_place >> 1])),
+            total.eq(Mux(stale != 0, came, read.data + came)),
             write.en.eq(fetched),
             write.addr.eq(fetched_place),
             write.data.eq(total),

@@ -1,11 +1,12 @@
 """Samples on their way to the core: from the store, or from the slots that the host loads."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from popflip.golden.params import Params
+from popflip.rtl.arithmetic import next_count
 from popflip.rtl.interface import RunLayout, StoreSignature
 from popflip.rtl.synapses import ReadSignature, WriteSignature
 
@@ -27,8 +28,12 @@ class SampleFeeder(wiring.Component):
         While high, no further sample is begun.
     idle : ``Out(1)``
         Every sample that was begun has left.
+    over : ``Out(1)``
+        All samples of the run have left.
     o : ``Out(stream.Signature(8))``
         Bytes of samples.
+    last : ``In(1)``
+        The byte that is next to leave is the last of its sample.
     store : ``Out(StoreSignature)``
         The sample store.
     slots_write, slots_read : ``In``
@@ -43,7 +48,9 @@ class SampleFeeder(wiring.Component):
             "run": In(RunLayout()),
             "stop": In(1),
             "idle": Out(1),
+            "over": Out(1),
             "o": Out(stream.Signature(8)),
+            "last": In(1),
             "store": Out(StoreSignature()),
             "slots_write": In(WriteSignature(self._depth, 8)),
             "slots_read": In(ReadSignature(self._depth, 8)),
@@ -62,15 +69,37 @@ class SampleFeeder(wiring.Component):
             read.en.eq(0),  # A read port is enabled if nobody says otherwise.
         ]
 
-        internal = Signal()
-        number, left = Signal(32), Signal(32)
-        byte = Signal(range(p.sample_bytes))
-        slot, slot_base = Signal(range(p.machine.sample_slots)), Signal(range(self._depth))
-        m.d.comb += self.store.request.payload.eq(number)
+        # How many samples are left is held as its complement, which counts up.
+        internal, missing = Signal(), Signal.like(self.run.count, init=~0)
+        number = Signal.like(self.run.first)
+        leave, seek = Signal(), Signal()
+        m.d.comb += [
+            self.store.request.payload.eq(number),
+            self.over.eq(missing.all()),
+        ]
+        with m.If(self.start | leave):
+            m.d.sync += missing.eq(next_count(missing, self.start, ~self.run.count))
+        # Slots are few: of the number of the first one, 8 bits count, and do so up to all ones.
+        low = self.run.first[:8] ^ self.run.internal.replicate(8)
+        first = Cat(low, self.run.first[8:])
+        with m.If(self.start | leave | seek):
+            m.d.sync += number.eq(next_count(number, self.start, first))
+
+        # The byte in the slots; the last slot is followed by the first.
+        at = Signal(range(self._depth))
+        stride, ahead = Signal(range(p.sample_bytes + 1)), Signal(range(self._depth + 1))
+        walk = Signal()
+        m.d.comb += [
+            stride.eq(Mux(seek, p.sample_bytes, 1)),
+            ahead.eq(at + stride),
+        ]
+        with m.If(walk):
+            m.d.sync += at.eq(Mux(ahead == self._depth, 0, ahead))
+        with m.If(self.start):
+            m.d.sync += at.eq(0)
 
         def begin_next():
-            m.d.sync += byte.eq(0)
-            with m.If((left == 0) | self.stop):
+            with m.If(self.over | self.stop):
                 m.next = "Idle"
             with m.Elif(internal):
                 m.next = "Fetch"
@@ -85,23 +114,14 @@ class SampleFeeder(wiring.Component):
                     read.addr.eq(self.slots_read.address),
                 ]
                 with m.If(self.start):
-                    m.d.sync += [
-                        internal.eq(self.run.internal),
-                        # Slots are few: of the number of the first one, 8 bits count.
-                        number.eq(Mux(self.run.internal, self.run.first[:8], self.run.first)),
-                        left.eq(self.run.count),
-                        slot.eq(0),
-                        slot_base.eq(0),
-                        byte.eq(0),
-                    ]
+                    m.d.sync += internal.eq(self.run.internal)
                     m.next = "Seek"
             with m.State("Seek"):
                 # Slot numbers are small: walk to the first one; numbers beyond the last wrap.
-                with m.If(~internal | (number == 0)):
+                with m.If(~internal | number[:8].all()):
                     begin_next()
                 with m.Else():
-                    m.d.sync += number.eq(number - 1)
-                    _advance(m, p, slot, slot_base)
+                    m.d.comb += [seek.eq(1), walk.eq(1)]
             with m.State("Request"):
                 m.d.comb += self.store.request.valid.eq(1)
                 with m.If(self.store.request.ready):
@@ -112,32 +132,20 @@ class SampleFeeder(wiring.Component):
                     self.o.valid.eq(self.store.data.valid),
                     self.store.data.ready.eq(self.o.ready),
                 ]
-                with m.If(self.o.valid & self.o.ready):
-                    m.d.sync += byte.eq(byte + 1)
-                    with m.If(byte == p.sample_bytes - 1):
-                        m.d.sync += [number.eq(number + 1), left.eq(left - 1)]
-                        m.next = "Next"
+                with m.If(self.o.valid & self.o.ready & self.last):
+                    m.d.comb += leave.eq(1)
+                    m.next = "Next"
             with m.State("Fetch"):
-                m.d.comb += [read.en.eq(1), read.addr.eq(slot_base + byte)]
+                m.d.comb += [read.en.eq(1), read.addr.eq(at)]
                 m.next = "Offer"
             with m.State("Offer"):
                 m.d.comb += [self.o.payload.eq(read.data), self.o.valid.eq(1)]
                 with m.If(self.o.ready):
-                    m.d.sync += byte.eq(byte + 1)
+                    m.d.comb += walk.eq(1)
                     m.next = "Fetch"
-                    with m.If(byte == p.sample_bytes - 1):
-                        m.d.sync += left.eq(left - 1)
-                        _advance(m, p, slot, slot_base)
+                    with m.If(self.last):
+                        m.d.comb += leave.eq(1)
                         m.next = "Next"
             with m.State("Next"):
                 begin_next()
         return m
-
-
-def _advance(m, params, slot, slot_base):
-    """Go to the next slot; the last is followed by the first."""
-    wrap = slot == params.machine.sample_slots - 1
-    m.d.sync += [
-        slot.eq(Mux(wrap, 0, slot + 1)),
-        slot_base.eq(Mux(wrap, 0, slot_base + params.sample_bytes)),
-    ]

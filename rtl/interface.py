@@ -92,7 +92,7 @@ class RunLayout(data.StructLayout):
     """
 
     def __init__(self):
-        super().__init__({"train": 1, "internal": 1, "flush": 1, "first": 32, "count": 32})
+        super().__init__({"train": 1, "internal": 1, "flush": 1, "first": 24, "count": 24})
 
 
 class HostSignature(wiring.Signature):

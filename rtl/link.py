@@ -6,8 +6,8 @@
 The protocol is in :mod:`popflip.golden.protocol`.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from popflip.golden.packing import Region, memory_map
@@ -27,6 +27,7 @@ from popflip.golden.protocol import (
     Status,
     Verb,
 )
+from popflip.rtl.arithmetic import next_count
 from popflip.rtl.cobs import CobsDecoder, CobsEncoder, FrameToken
 from popflip.rtl.interface import (
     HostSignature,
@@ -39,6 +40,10 @@ from popflip.rtl.uart import UartReceiver, UartTransmitter
 
 __all__ = ["FrameReceiver", "HostLink", "RequestServer"]
 
+_VERB_BITS = max(Verb).bit_length()
+#: How requests lay out their arguments; the others have none.
+_ARGUMENTS = {Verb.READ: READ, Verb.WRITE: WRITE, Verb.FILL: FILL, Verb.RUN: RUN}
+
 
 def _checked_identity(identity: bytes) -> bytes:
     if not isinstance(identity, bytes):
@@ -46,16 +51,6 @@ def _checked_identity(identity: bytes) -> bytes:
     if len(identity) != IDENTITY_BYTES:
         raise ValueError(f"identity must be {IDENTITY_BYTES} bytes, not {len(identity)}")
     return identity
-
-
-class ArgumentLayout(data.StructLayout):
-    """The first bytes of a request's payload, as READ, WRITE and FILL lay them out.
-
-    RUN has its flags in the place of the region, its first sample in that of the address.
-    """
-
-    def __init__(self):
-        super().__init__({"region": 8, "address": 32, "count": 32})
 
 
 class FrameReceiver(wiring.Component):
@@ -82,18 +77,16 @@ class FrameReceiver(wiring.Component):
         What is wrong with it.
     sequence : ``Out(8)``
         Of the request or the bad frame; 0 if it ended before.
-    verb : ``Out(8)``
-        What the request asks for.
+    verb : ``Out(3)``
+        What the request asks for; 0 for what no :class:`Verb` is.
     size : ``Out(range)``
         Bytes of its header and payload.
-    arguments : ``Out(ArgumentLayout())``
-        Its first bytes. Those beyond its size have no meaning.
     address : ``In(10)``
         A byte of header and payload to look up, modulo ``MAX_PAYLOAD``. The header itself can be
         gone.
     data : ``Out(8)``
         That byte, 1 cycle later.
-    good, bad : ``Out(32)``
+    good, bad : ``Out(16)``
         Frames that arrived whole; all others.
     """
 
@@ -106,13 +99,12 @@ class FrameReceiver(wiring.Component):
             "complaint": Out(1),
             "status": Out(Status),
             "sequence": Out(8),
-            "verb": Out(8),
+            "verb": Out(_VERB_BITS),
             "size": Out(range(self._oversize + 1)),
-            "arguments": Out(ArgumentLayout()),
             "address": In(range(MAX_PAYLOAD)),
             "data": Out(8),
-            "good": Out(32),
-            "bad": Out(32),
+            "good": Out(16),
+            "bad": Out(16),
         })
 
     def elaborate(self, platform):
@@ -124,7 +116,7 @@ class FrameReceiver(wiring.Component):
         newest = Signal(8 * CRC_BYTES)
         known = Signal(CRC_BYTES)  # Which of these bytes have come.
         leaving = newest[:8]
-        version = Signal(8)
+        version_known = Signal()
         dropping = Signal()
         restart = Signal()
 
@@ -145,7 +137,7 @@ class FrameReceiver(wiring.Component):
             m.d.comb += self.status.eq(Status.BAD_FRAME)
         with m.Elif(crc.crc != newest):
             m.d.comb += self.status.eq(Status.BAD_CRC)
-        with m.Elif(version != VERSION):
+        with m.Elif(~version_known):
             m.d.comb += self.status.eq(Status.BAD_VERSION)
 
         with m.If(self.i.valid):
@@ -165,13 +157,14 @@ class FrameReceiver(wiring.Component):
                 with m.If(known.all() & (self.size != self._oversize)):
                     m.d.comb += [crc.valid.eq(1), write.en.eq(1)]
                     m.d.sync += self.size.eq(self.size + 1)
-                    fields = [version, self.sequence, self.verb]
-                    arguments = self.arguments.as_value()
-                    fields += [arguments[at : at + 8] for at in range(0, len(arguments), 8)]
                     with m.Switch(self.size):
-                        for position, field in enumerate(fields):
-                            with m.Case(position):
-                                m.d.sync += field.eq(leaving)
+                        with m.Case(0):
+                            m.d.sync += version_known.eq(leaving == VERSION)
+                        with m.Case(1):
+                            m.d.sync += self.sequence.eq(leaving)
+                        with m.Case(2):
+                            known_verb = leaving[_VERB_BITS:] == 0
+                            m.d.sync += self.verb.eq(Mux(known_verb, leaving, 0))
         with m.If(self.release):
             m.d.comb += restart.eq(1)
             m.d.sync += self.held.eq(0)
@@ -183,10 +176,13 @@ class FrameReceiver(wiring.Component):
 class RequestServer(wiring.Component):
     """Execute framed requests on the core, one at a time.
 
-    A request is checked first, within 8 cycles, or for WRITE 8 and one per word. Then WRITE takes
-    two cycles per byte of its words and, like FILL, one per word that the core accepts at once. A
-    word of READ takes one cycle for the command, the core's time for the reply, and one per byte;
-    the answer leaves as fast as ``o`` and :class:`~popflip.rtl.cobs.CobsEncoder` take it.
+    A request that names words is gone through twice, first to see that all of them are there, then
+    to execute it. To look at its arguments takes two cycles per byte each time, to look for the
+    words one per byte, for FILL one per word. Then WRITE takes two cycles per byte of its words
+    and, like FILL, two per word that the core accepts at once. A word of READ takes one cycle for
+    the command, the core's time for the reply, and one per byte; the answer leaves as fast as ``o``
+    and :class:`~popflip.rtl.cobs.CobsEncoder` take it. An order of the machine's own is executed at
+    once.
 
     While a request is executed, and its answer sent, frames that begin are dropped and counted. An
     answer that is only an error does not block: the next good frame waits for it, and bad ones in
@@ -228,7 +224,7 @@ class RequestServer(wiring.Component):
         m.submodules.receiver = receiver = FrameReceiver()
         m.submodules.encoder = encoder = CobsEncoder()
         m.submodules.crc = crc = CRC.create()
-        host, arguments = self.host, receiver.arguments
+        host = self.host
         orders = self.orders if self._params.alone.lines else None
         own = Signal()  # The request is one of the machine's own.
 
@@ -240,69 +236,103 @@ class RequestServer(wiring.Component):
             decoder.o.ready.eq(1),
         ]
 
-        # What is known of the region that the request names.
-        asked = arguments.region if orders is None else Mux(own, orders.region, arguments.region)
-        region = _RegionFacts(m, asked, self._regions)
-        region_is = {
-            name: arguments.region == region.index
-            for region in self._regions
-            if (name := region.name) in ("registers", "samples", "results")
-        }
-
-        # The words of the request that are still to do start at `address`.
-        bits = max(r.depth for r in self._regions).bit_length()
-        address, count, end = Signal(bits), Signal(bits), Signal(bits + 1)
-        too_far = Signal()
         is_read, is_write, is_fill = (
             receiver.verb == v for v in (Verb.READ, Verb.WRITE, Verb.FILL)
         )
+        is_run = receiver.verb == Verb.RUN
         if orders is not None:
             is_read = Mux(own, orders.kind == OrderKind.REPORT, is_read)
-            is_write = is_write | own
+            is_write = Mux(own, orders.kind == OrderKind.WRITE, is_write)
+            is_fill = is_fill & ~own
+            is_run = Mux(own, orders.kind == OrderKind.RUN, is_run)
 
-        # The core must not be running: settings, and memories that it uses itself.
-        needs_rest = Mux(
-            is_read,
-            ~(region_is["registers"] | region_is["results"]),
-            ~region_is["samples"],
-        )
+        # The arguments, as FILL lays them out; RUN has its flags in the place of the region, and
+        # its first sample in that of the address. What no machine has is only remembered.
+        index, beyond = Signal(4), Signal()
+        address = Signal.like(host.command.p.address)
+        missing = Signal.like(address)  # Complement of the count, so that it counts up.
+        lanes = range(0, len(address), 8)
+        region = _RegionFacts(m, index, self._regions)
+        bits = region.depth.shape().width
+        too_far = beyond | address[bits:].any() | (address[:bits] > region.depth)
+        byte, taking, advance = Signal(8), Signal(), Signal()
+        position = Signal(range(max(IDENTIFY_ANSWER.size, FILL.size + 1)))
+        for at in lanes:
+            with m.If(taking & (position == 1 + at // 8) | advance):
+                m.d.sync += address[at : at + 8].eq(
+                    next_count(address, taking, byte << at)[at : at + 8]
+                )
+            with m.If(taking & (position == 5 + at // 8) | advance):
+                m.d.sync += missing[at : at + 8].eq(
+                    next_count(missing, taking, ~byte << at)[at : at + 8]
+                )
+        with m.If(taking):
+            with m.Switch(position):
+                with m.Case(0):
+                    m.d.sync += [index.eq(byte), beyond.eq(byte[len(index) :].any())]
+                with m.Case(4, 8):
+                    m.d.sync += beyond.eq(beyond | byte.any())
+        n_arguments = Signal.like(position)
+        with m.Switch(receiver.verb):
+            for verb, layout in _ARGUMENTS.items():
+                with m.Case(verb):
+                    m.d.comb += n_arguments.eq(layout.size)
+
+        # The bytes of the request that are taken, and whether words are left.
+        pointer = Signal.like(receiver.size)
+        ended, more = Signal(), Signal()
+        m.d.comb += [
+            receiver.address.eq(pointer),
+            ended.eq(pointer == receiver.size),
+            more.eq(Mux(is_write & ~own, ~ended, ~missing.all())),
+            byte.eq(receiver.data),
+        ]
+        if orders is not None:
+            with m.If(own):
+                m.d.comb += [n_arguments.eq(FILL.size), byte.eq(_argument(orders, position))]
 
         # One word on its way from the buffer to the core, or from the core to the answer. On its
         # way in, a byte enters at the top of the region's word, wherever that is, and the others
         # move down; what is above is not looked at.
         word = Signal(8 * ceil_div(host_word_bits(self._params), 8))
-        lanes = [word[at : at + 8] for at in range(0, len(word), 8)]
         tops = {r.word_bytes - 1 for r in self._regions}
-        position = Signal(range(max(len(lanes), IDENTIFY_ANSWER.size)))
-        last_of_word = position == region.word_bytes - 1
-        rest = Signal.like(receiver.size)  # Bytes of WRITE's words not yet counted.
-        pointer = Signal(range(MAX_PAYLOAD))
-        m.d.comb += receiver.address.eq(pointer)
+        last_of_word = position == region.last_byte
+        entering, shift, load = Signal(8), Signal(), Signal()
+        with m.If(shift | load):
+            for at in range(0, len(word), 8):
+                above = word[at + 8 : at + 16] if at + 8 < len(word) else entering
+                if at // 8 in tops:
+                    above = Mux(region.last_byte == at // 8, entering, above)
+                m.d.sync += word[at : at + 8].eq(
+                    Mux(load, host.reply.payload[at : at + 8], above)
+                )
 
+        checked = Signal()  # All words of the request are there.
         status, sequence = Signal(Status), Signal(8)
         out, send = encoder.i, Signal()  # `send` for a byte that the CRC covers
         m.d.comb += [crc.data.eq(out.p.data), crc.valid.eq(send & out.ready)]
 
         m.d.comb += [
             host.command.p.write.eq(~is_read),
-            host.command.p.region.eq(asked),
+            host.command.p.region.eq(index),
             host.command.p.address.eq(address),
             host.command.p.data.eq(word),
-            host.run.p.train.eq(arguments.region[0]),
-            host.run.p.internal.eq(arguments.region[1]),
-            host.run.p.flush.eq(arguments.region[2]),
-            host.run.p.first.eq(arguments.address),
-            host.run.p.count.eq(arguments.count),
+            host.run.p.train.eq(index[0]),
+            host.run.p.internal.eq(index[1]),
+            host.run.p.flush.eq(index[2]),
+            host.run.p.first.eq(address),
+            host.run.p.count.eq(~missing),
         ]
-        if orders is not None:
-            with m.If(own):
-                m.d.comb += host.run.p.eq(orders.run)
 
         def refuse(why):
             # Nothing of the request is needed any more: the next may come.
             m.d.comb += receiver.release.eq(1)
-            m.d.sync += status.eq(why)
+            m.d.sync += [status.eq(why), position.eq(0)]
             m.next = "Header"
+
+        def conclude():
+            m.next = "Header"
+            finish_own()
 
         def finish_own():
             # The machine wants no answer; it sees that it is over.
@@ -323,155 +353,132 @@ class RequestServer(wiring.Component):
                     status.eq(Status.OK),
                     sequence.eq(receiver.sequence),
                     position.eq(0),
-                    too_far.eq(0),
+                    pointer.eq(HEADER.size),
+                    missing.eq(~0),
+                    checked.eq(0),
                     own.eq(0),
                 ]
                 with m.If(receiver.held):
-                    m.next = "Check verb"
+                    m.next = "Fetch argument"
                 with m.Elif(receiver.complaint):
                     m.d.sync += status.eq(receiver.status)
                     m.next = "Header"
                 if orders is not None:
                     with m.Elif(orders.valid):
-                        m.d.sync += [
-                            own.eq(1),
-                            sequence.eq(0),
-                            address.eq(orders.address),
-                            count.eq(orders.count),
-                        ]
-                        with m.Switch(orders.kind):
-                            with m.Case(OrderKind.WRITE):
-                                m.next = "Fetch byte"
-                            with m.Case(OrderKind.RUN):
-                                m.next = "Run"
-                            with m.Default():
-                                m.d.sync += status.eq(Status.REPORT)
-                                m.next = "Header"
+                        m.d.sync += [own.eq(1), checked.eq(1), sequence.eq(0)]
+                        with m.If(orders.kind == OrderKind.REPORT):
+                            m.d.sync += status.eq(Status.REPORT)
+                        m.next = "Fetch argument"
 
-            with m.State("Check verb"):
-                size = receiver.size - HEADER.size
-                m.d.sync += [
-                    rest.eq(size - WRITE.size),
-                    pointer.eq(HEADER.size + Mux(is_write, WRITE.size, FILL.size)),
-                    address.eq(arguments.address),
-                    count.eq(arguments.count),
-                ]
-                with m.Switch(receiver.verb):
-                    with m.Case(Verb.IDENTIFY, Verb.STATUS, Verb.STOP):
-                        m.next = "Header"
-                        with m.If(size != 0):
+            with m.State("Fetch argument"):
+                m.d.sync += pointer.eq(pointer + 1)
+                m.next = "Take argument"
+                with m.If(position == n_arguments):
+                    m.d.sync += [position.eq(0), pointer.eq(pointer)]
+                    with m.If(is_read | is_write | is_fill):
+                        m.next = "Look for words"
+                        with m.If(is_fill | checked):
+                            m.next = "Fetch byte"
+                        with m.If(is_read & checked):
+                            m.next = "Header"
+                        with m.Elif(is_fill & checked):
+                            m.next = "Write word"
+                        with m.If(is_read & ~ended & ~own):
                             refuse(Status.BAD_LENGTH)
-                        with m.Elif(receiver.verb == Verb.STOP):
-                            m.d.comb += host.stop.eq(1)
-                    with m.Case(Verb.RUN):
+                        with m.Elif(~region.known):
+                            refuse(Status.OUT_OF_RANGE)
+                    with m.Elif(is_run):
                         m.next = "Run"
-                        with m.If(size != RUN.size):
+                        with m.If(~ended & ~own):
                             refuse(Status.BAD_LENGTH)
-                        with m.Elif(arguments.count == 0):
+                        with m.Elif(missing.all() | beyond):
                             refuse(Status.OUT_OF_RANGE)
                         with m.Elif(host.busy):
                             refuse(Status.BUSY)
-                    with m.Case(Verb.READ):
-                        m.d.sync += [
-                            count.eq(arguments.count[:16]),
-                            too_far.eq(
-                                arguments.address[bits:].any() | arguments.count[:16][bits:].any()
-                            ),
-                        ]
-                        m.next = "Check region"
-                        with m.If(size != READ.size):
+                    with m.Else():
+                        m.next = "Header"
+                        with m.If(receiver.verb == 0):
+                            refuse(Status.UNKNOWN_VERB)
+                        with m.Elif(~ended):
                             refuse(Status.BAD_LENGTH)
-                    with m.Case(Verb.WRITE):
-                        m.d.sync += [
-                            count.eq(0),
-                            too_far.eq(arguments.address[bits:].any()),
-                        ]
-                        m.next = "Check region"
-                        with m.If(size < WRITE.size):
-                            refuse(Status.BAD_LENGTH)
-                    with m.Case(Verb.FILL):
-                        m.d.sync += too_far.eq(
-                            arguments.address[bits:].any() | arguments.count[bits:].any()
-                        )
-                        m.next = "Check region"
-                        with m.If(size < FILL.size):
-                            refuse(Status.BAD_LENGTH)
-                    with m.Default():
-                        refuse(Status.UNKNOWN_VERB)
-
-            with m.State("Check region"):
-                m.next = "Add up"
-                with m.If(~region.known):
-                    refuse(Status.OUT_OF_RANGE)
-                with m.Elif(is_write):
-                    m.next = "Count words"
-                with m.Elif(
-                    is_fill & (receiver.size != HEADER.size + FILL.size + region.word_bytes)
-                ):
+                        with m.Elif(receiver.verb == Verb.STOP):
+                            m.d.comb += host.stop.eq(1)
+                with m.Elif(ended & ~own):
                     refuse(Status.BAD_LENGTH)
 
-            with m.State("Count words"):
-                m.d.sync += [rest.eq(rest - region.word_bytes), count.eq(count + 1)]
-                with m.If(rest == 0):
-                    m.d.sync += count.eq(count)
-                    m.next = "Add up"
-                with m.Elif(rest < region.word_bytes):
-                    refuse(Status.BAD_LENGTH)
+            with m.State("Take argument"):
+                m.d.comb += taking.eq(1)
+                m.d.sync += position.eq(position + 1)
+                m.next = "Fetch argument"
 
-            with m.State("Add up"):
-                m.d.sync += end.eq(address + count)
-                m.next = "Check range"
-
-            with m.State("Check range"):
-                m.next = "Header"
-                with m.If(
-                    too_far | (end > region.depth) | (is_read & (count > region.words_per_answer))
-                ):
+            # Go from word to word without doing anything. Of WRITE this goes through the bytes
+            # that are there, of READ through those that the answer would have.
+            with m.State("Look for words"):
+                m.d.sync += [pointer.eq(pointer + 1), position.eq(position + 1)]
+                with m.If(last_of_word | is_fill):
+                    m.d.sync += position.eq(0)
+                    m.d.comb += advance.eq(more)
+                with m.If(too_far):
                     refuse(Status.OUT_OF_RANGE)
-                with m.Elif(host.busy & needs_rest):
-                    refuse(Status.BUSY)
-                with m.Elif(~is_read & (count != 0)):
-                    m.next = "Fetch byte"
+                with m.Elif(~more):
+                    m.d.sync += [position.eq(0), pointer.eq(HEADER.size), checked.eq(1)]
+                    m.next = "Fetch argument"
+                    with m.If(position != 0):
+                        refuse(Status.BAD_LENGTH)
+                    with m.Elif(
+                        host.busy & ~Mux(is_read, region.read_in_run, region.written_in_run)
+                    ):
+                        # Settings, and memories that the core uses itself.
+                        refuse(Status.BUSY)
+                with m.Elif(is_read & (pointer == HEADER.size + READ.size + MAX_PAYLOAD)):
+                    refuse(Status.OUT_OF_RANGE)
 
             with m.State("Fetch byte"):
                 m.d.sync += pointer.eq(pointer + 1)
                 m.next = "Take byte"
+                with m.If(is_fill):
+                    with m.If(ended):
+                        refuse(Status.BAD_LENGTH)
+                with m.Elif(~more):
+                    conclude()
                 if orders is not None:
-                    with m.If(own & ~orders.has_byte):
+                    with m.Elif(own & ~orders.has_byte):
                         m.next = "Fetch byte"
 
             with m.State("Take byte"):
-                byte = receiver.data
+                m.d.comb += [shift.eq(1), entering.eq(receiver.data)]
                 if orders is not None:
-                    byte = Mux(own, orders.byte, byte)
-                    m.d.comb += orders.take.eq(own)
-                for lane, above in zip(lanes, [*lanes[1:], None], strict=True):
-                    if above is not None:
-                        m.d.sync += lane.eq(above)
-                for top in sorted(tops):
-                    with m.If(region.word_bytes == top + 1):
-                        m.d.sync += lanes[top].eq(byte)
+                    with m.If(own):
+                        m.d.comb += [entering.eq(orders.byte), orders.take.eq(1)]
                 m.d.sync += position.eq(position + 1)
                 m.next = "Fetch byte"
                 with m.If(last_of_word):
                     m.d.sync += position.eq(0)
                     m.next = "Write word"
+                    with m.If(is_fill):
+                        m.next = "Look for words"
+                        with m.If(~ended):
+                            refuse(Status.BAD_LENGTH)
 
             with m.State("Write word"):
-                m.d.comb += host.command.valid.eq(1)
-                with m.If(host.command.ready):
-                    m.d.sync += [address.eq(address + 1), count.eq(count - 1)]
-                    with m.If(count == 1):
-                        m.next = "Header"
-                        finish_own()
-                    with m.Elif(is_write):
-                        m.next = "Fetch byte"
+                with m.If(is_fill & ~more):
+                    conclude()
+                with m.Else():
+                    m.d.comb += host.command.valid.eq(1)
+                    with m.If(host.command.ready):
+                        m.next = "Written"
+
+            with m.State("Written"):
+                # Only now: the core looks at the word for one more cycle.
+                m.d.comb += advance.eq(1)
+                m.next = "Fetch byte"
+                with m.If(is_fill):
+                    m.next = "Write word"
 
             with m.State("Run"):
                 m.d.comb += host.run.valid.eq(1)
                 with m.If(host.run.ready):
-                    m.next = "Header"
-                    finish_own()
+                    conclude()
 
             with m.State("Header"):
                 # `position` is 0 here first, whatever came before.
@@ -481,18 +488,18 @@ class RequestServer(wiring.Component):
                     with m.If(position == HEADER.size - 1):
                         m.d.sync += position.eq(0)
                         m.next = "CRC"
-                        with m.If(status == Status.REPORT):
-                            m.next = "Next word"
-                        with m.Elif(status == Status.OK):
-                            with m.Switch(receiver.verb):
-                                with m.Case(Verb.IDENTIFY, Verb.STATUS):
-                                    m.next = "Facts"
-                                with m.Case(Verb.READ):
-                                    m.next = "Next word"
+                        with m.If((status == Status.OK) | (status == Status.REPORT)):
+                            with m.If(is_read):
+                                m.next = "Next word"
+                            with m.Elif(
+                                (receiver.verb == Verb.IDENTIFY) | (receiver.verb == Verb.STATUS)
+                            ):
+                                m.next = "Facts"
 
             with m.State("Facts"):
                 facts = [*self._identity, *MAX_PAYLOAD.to_bytes(2, "little")]
-                counts = Cat(host.busy, *[0] * 7, receiver.good, receiver.bad)
+                counts = [Const(0, 32 - len(receiver.good)), receiver.bad]
+                counts = Cat(host.busy, *[0] * 7, receiver.good, *counts, counts[0])
                 counts = [counts[at : at + 8] for at in range(0, len(counts), 8)]
                 identify = receiver.verb == Verb.IDENTIFY
                 fact = Signal(8)
@@ -511,22 +518,23 @@ class RequestServer(wiring.Component):
                         m.next = "CRC"
 
             with m.State("Next word"):
-                m.d.comb += host.command.valid.eq(count != 0)
-                with m.If(count == 0):
+                m.d.comb += host.command.valid.eq(more)
+                with m.If(~more):
                     m.next = "CRC"
                 with m.Elif(host.command.ready):
-                    m.d.sync += [address.eq(address + 1), count.eq(count - 1)]
                     m.next = "Await word"
 
             with m.State("Await word"):
-                m.d.sync += word.eq(host.reply.payload)
+                m.d.comb += load.eq(1)
                 with m.If(host.reply.valid):
+                    m.d.comb += advance.eq(1)
                     m.next = "Send word"
 
             with m.State("Send word"):
                 emit(word[:8])
                 with m.If(out.ready):
-                    m.d.sync += [word.eq(word >> 8), position.eq(position + 1)]
+                    m.d.comb += shift.eq(1)
+                    m.d.sync += position.eq(position + 1)
                     with m.If(last_of_word):
                         m.d.sync += position.eq(0)
                         m.next = "Next word"
@@ -554,17 +562,33 @@ class _RegionFacts:
     def __init__(self, m: Module, index, regions: list[Region]):
         self.known = Signal()
         self.depth = Signal(range(max(r.depth for r in regions) + 1))
-        self.word_bytes = Signal(range(max(r.word_bytes for r in regions) + 1))
-        self.words_per_answer = Signal(range(MAX_PAYLOAD + 1))
+        self.last_byte = Signal(range(max(r.word_bytes for r in regions)))
+        # Whether the host may read it, or write to it, while the core runs.
+        self.read_in_run, self.written_in_run = Signal(), Signal()
         with m.Switch(index):
             for region in regions:
                 with m.Case(region.index):
                     m.d.comb += [
                         self.known.eq(1),
                         self.depth.eq(region.depth),
-                        self.word_bytes.eq(region.word_bytes),
-                        self.words_per_answer.eq(MAX_PAYLOAD // region.word_bytes),
+                        self.last_byte.eq(region.word_bytes - 1),
+                        self.read_in_run.eq(region.name in ("registers", "results")),
+                        self.written_in_run.eq(region.name == "samples"),
                     ]
+
+
+def _argument(orders, position):
+    """Return the byte of an order that stands where FILL and RUN have it."""
+    run, is_run = orders.run, orders.kind == OrderKind.RUN
+    flags = Cat(run.train, run.internal, run.flush)
+    return Cat(
+        Mux(is_run, flags, orders.region)[:8],
+        Const(0, 8 - len(orders.region)),
+        Mux(is_run, run.first, orders.address),
+        Const(0, 32 - len(orders.address)),
+        Mux(is_run, run.count, orders.count),
+        Const(0, 32 - len(orders.count)),
+    ).word_select(position, 8)
 
 
 class HostLink(wiring.Component):

@@ -49,9 +49,12 @@ class OutputLayer(wiring.Component):
     active : ``Out``
         How many are 1 now.
     free : ``Out(n_out)``
-        Activation bits of the free state.
-    v_free : ``Out(n_out * potential width)``
-        Potentials of the free state, output 0 in the low bits.
+        Activation bits of the free state. It and ``last`` are valid while ``idle``, and ``free``
+        while ``scan`` is low.
+    scan, index : ``In``
+        For :class:`Readout`, ``classes`` cycles long: it wants the potentials of class ``index``.
+    v_class : ``Out(copies * potential width)``
+        Those of the free state, the first copy in the low bits.
     moved, toggled : ``Out(1)``
         A potential, or an activation, changed in the last update; valid while ``idle``.
     idle : ``Out(1)``
@@ -75,7 +78,9 @@ class OutputLayer(wiring.Component):
             "last": Out(n),
             "active": Out(range(n + 1)),
             "free": Out(n),
-            "v_free": Out(n * (params.dynamics.potential_bits + 1)),
+            "scan": In(1),
+            "index": In(range(params.network.classes)),
+            "v_class": Out(params.network.copies * (params.dynamics.potential_bits + 1)),
             "moved": Out(1),
             "toggled": Out(1),
             "idle": Out(1),
@@ -88,8 +93,16 @@ class OutputLayer(wiring.Component):
         chunks = p.output_chunks
         beta, gain = p.learning.beta, p.dynamics.gains[-1]
 
-        v = [Signal(v_bits, name=f"v{j}", init=p.dynamics.v0) for j in range(n)]
-        initial = (1 << n) - 1 if p.dynamics.v0 >= p.dynamics.output_threshold else 0
+        # The potentials move down while they are updated: old ones leave at the low end, new ones
+        # enter at the high end, so that nothing has to select one of them. An activation is 1 from
+        # V/2 up.
+        places = chunks * lanes  # the last few may be nobody's: they stay 0
+        threshold = p.dynamics.output_threshold
+        v = [
+            Signal(v_bits, name=f"v{j}", init=p.dynamics.v0 if j < n else 0) for j in range(places)
+        ]
+        initial = (1 << n) - 1 if p.dynamics.v0 >= threshold else 0
+        m.d.comb += self.last.eq(Cat(v[j] >= threshold for j in range(n)))
 
         # Chunk by chunk: select, scale and nudge, add and clip, count. Updates are rare, so between
         # them the registers hold still: that saves power, and simulators skip what stands below a
@@ -110,7 +123,7 @@ class OutputLayer(wiring.Component):
         m.d.comb += [on_class[c].eq(self.label == c) for c in range(p.network.classes)]
         scaled_shape = signed(ceil_log2(gain * p.sizes[-2] + 1) + 1)
         nudged_shape = signed(ceil_log2((beta + 1) * v_max + 1) + 1)
-        news, moves = [], []
+        news, olds = [], []
         for lane in range(lanes):
             members = range(lane, n, lanes)
             dot = Signal(self.dots[0].shape(), name=f"dot_{lane}")
@@ -120,7 +133,7 @@ class OutputLayer(wiring.Component):
                 targets = [on_class[j // p.network.copies] for j in members]
                 m.d.sync += [
                     dot.eq(_select([self.dots[j] for j in members], chunk)),
-                    potential.eq(_select([v[j] for j in members], chunk)),
+                    potential.eq(v[lane]),
                     on_target.eq(_select(targets, chunk)),
                 ]
             scaled = Signal(scaled_shape, name=f"scaled_{lane}")
@@ -154,29 +167,30 @@ class OutputLayer(wiring.Component):
                     m.d.comb += new.eq(v_max)
                 with m.Else():
                     m.d.comb += new.eq(total)
-            for c, j in enumerate(members):
-                with m.If(valid[1] & (chunk_2 == c)):
-                    m.d.sync += v[j].eq(new)
             news.append(new)
-            moves.append((new != old) & ~spare)
+            olds.append(old)
 
-        # What the chunk changes, as vectors. An activation is 1 from V/2 up.
+        # Of the first chunks in flight nothing enters yet; what does instead leaves again.
+        with m.If(issuing | valid[1]):
+            m.d.sync += [old.eq(new) for old, new in zip(v, [*v[lanes:], *news], strict=True)]
+
+        # What the chunk changes, as vectors.
         bits, was = Signal(lanes), Signal(lanes)
         rises, falls, moved = Signal(lanes), Signal(lanes), Signal()
+        first = Signal(places, init=initial)
+        m.d.comb += self.first.eq(first)
         with m.If(valid[1]):
-            m.d.comb += bits.eq(Cat(new >= p.dynamics.output_threshold for new in news))
+            m.d.comb += [
+                bits.eq(Cat(new >= threshold for new in news)),
+                was.eq(Cat(old >= threshold for old in olds)),
+            ]
             m.d.sync += [
                 rises.eq(bits & ~was),
                 falls.eq(~bits & was),
-                moved.eq(Cat(moves).any()),
+                moved.eq(Cat(new != old for new, old in zip(news, olds, strict=True)).any()),
             ]
-        for c in range(chunks):
-            part = slice(c * lanes, min((c + 1) * lanes, n))
-            with m.If(valid[1] & (chunk_2 == c)):
-                m.d.comb += was.eq(self.last[part])
-                m.d.sync += self.last[part].eq(bits)
-                with m.If(self.first_end):
-                    m.d.sync += self.first[part].eq(bits)
+            with m.If(self.first_end):
+                m.d.sync += first.eq(Cat(first[lanes:], bits))
         with m.If(valid[2]):
             m.d.sync += [
                 self.active.eq(self.active + sum(rises) - sum(falls)),
@@ -187,18 +201,29 @@ class OutputLayer(wiring.Component):
 
         free_active = Signal.like(self.active)
         frozen = [Signal(v_bits, name=f"v_free{j}") for j in range(n)]
-        m.d.comb += self.v_free.eq(Cat(frozen))
+        m.d.comb += self.free.eq(Cat(each >= threshold for each in frozen))
         with m.If(self.save):
+            m.d.sync += [free_active.eq(self.active)]
             m.d.sync += [frozen[j].eq(v[j]) for j in range(n)]
-            m.d.sync += [self.free.eq(self.last), free_active.eq(self.active)]
+        # A phase lasts longer than an update of the outputs. If that is long enough, the free state
+        # goes round for the readout, and is in place again when it is restored.
+        copies = p.network.copies
+        if p.network.classes <= chunks + self.latency:
+            with m.Elif(self.scan):
+                m.d.sync += [
+                    each.eq(above)
+                    for each, above in zip(frozen, frozen[copies:] + frozen[:copies], strict=True)
+                ]
+            m.d.comb += self.v_class.eq(Cat(frozen[:copies]))
+        else:
+            groups = [Cat(frozen[j : j + copies]) for j in range(0, n, copies)]
+            m.d.comb += self.v_class.eq(Array(groups)[self.index])
         with m.If(self.restore):
             m.d.sync += [v[j].eq(frozen[j]) for j in range(n)]
-            m.d.sync += [self.last.eq(self.free), self.active.eq(free_active)]
+            m.d.sync += self.active.eq(free_active)
         with m.If(self.clear):
             m.d.sync += [v[j].eq(p.dynamics.v0) for j in range(n)]
-            m.d.sync += [
-                self.last.eq(initial), self.first.eq(initial), self.active.eq(n if initial else 0),
-            ]  # fmt: skip
+            m.d.sync += [first.eq(initial), self.active.eq(n if initial else 0)]
         return m
 
 
@@ -214,8 +239,8 @@ class Readout(wiring.Component):
     Members
     -------
     start : ``In(1)``
-    v : ``In(n_out * potential width)``
-        Potentials, output 0 in the low bits; stable until ``done``.
+    scan, index : ``Out``; v_class : ``In``
+        Of :class:`OutputLayer`.
     prediction : ``Out(8)``
         Valid while ``done``.
     done : ``Out(1)``
@@ -227,7 +252,9 @@ class Readout(wiring.Component):
         self._params = params
         super().__init__({
             "start": In(1),
-            "v": In(params.n_out * (params.dynamics.potential_bits + 1)),
+            "scan": Out(1),
+            "index": Out(range(params.network.classes)),
+            "v_class": In(params.network.copies * (params.dynamics.potential_bits + 1)),
             "prediction": Out(8),
             "done": Out(1, init=1),
         })
@@ -237,7 +264,7 @@ class Readout(wiring.Component):
         p = self._params
         classes, copies, width = p.network.classes, p.network.copies, p.dynamics.potential_bits + 1
         running, index = Signal(), Signal(range(classes))
-        groups = Array(self.v.word_select(c, copies * width) for c in range(classes))
+        m.d.comb += [self.scan.eq(running), self.index.eq(index)]
         group = Signal(copies * width)
         votes = Signal(range(copies * p.dynamics.v_max + 1))
         best = Signal.like(votes)
@@ -247,7 +274,7 @@ class Readout(wiring.Component):
             valid.eq(Cat(running, valid)),
             index_1.eq(index),
             index_2.eq(index_1),
-            group.eq(groups[index]),
+            group.eq(self.v_class),
             votes.eq(sum(group.word_select(i, width) for i in range(copies))),
         ]
         with m.If(self.start):

@@ -49,6 +49,8 @@ class SampleBuffer(wiring.Component):
     -------
     i : ``In(stream.Signature(8))``
         Bytes of samples.
+    last : ``Out(1)``
+        The next byte is the label, the last of its sample.
     en : ``In(1)``
         Advances the read side; while it is low ``ready``, ``x`` and the position hold.
     full : ``Out(1)``
@@ -77,6 +79,7 @@ class SampleBuffer(wiring.Component):
         self._params = params
         super().__init__({
             "i": In(stream.Signature(8)),
+            "last": Out(1),
             "en": In(1),
             "full": Out(1),
             "label": Out(8),
@@ -117,8 +120,11 @@ class SampleBuffer(wiring.Component):
         write_bank = Signal()
         read_bank = Signal()
         stored = Signal(2)
+        word = Signal(range(words + 1))
+        at_label = word == words
         labels = Array(Signal(8, name=f"label{bank}") for bank in range(2))
         m.d.comb += [
+            self.last.eq(at_label),
             self.i.ready.eq(~stored.bit_select(write_bank, 1)),
             self.full.eq(stored.bit_select(read_bank, 1)),
             self.label.eq(labels[read_bank]),
@@ -128,8 +134,6 @@ class SampleBuffer(wiring.Component):
         word_bytes = ceil_div(params.sample_word_bits, 8)
         earlier = Signal(8 * (word_bytes - 1))
         byte = Signal(range(word_bytes))
-        word = Signal(range(words + 1))
-        at_label = word == words
         m.d.comb += [
             write_port.addr.eq(Cat(word[:index_bits], write_bank)),
             write_port.data.eq(Cat(earlier, self.i.payload)),

@@ -278,13 +278,13 @@ def test_fills_words_and_nothing_else(name):
 def test_runs_and_stops():
     async def script(ctx, line, core):
         for flags in range(8):
-            payload = request(Verb.RUN, flags, 0x01020304 + flags, 60_000 + flags)
+            payload = request(Verb.RUN, flags, 0x010203 + flags, 60_000 + flags)
             assert await line.ask(ctx, flags, *payload) == (flags, Status.OK, b"")
             assert core.runs.pop() == (
                 bool(flags & RunFlags.TRAIN),
                 bool(flags & RunFlags.INTERNAL),
                 bool(flags & RunFlags.FLUSH),
-                0x01020304 + flags,
+                0x010203 + flags,
                 60_000 + flags,
             )
         assert core.stops == 0
@@ -322,6 +322,9 @@ REFUSED = {
     "run-short": (Verb.RUN, b"\1" * 8, Status.BAD_LENGTH),
     "run-long": (Verb.RUN, b"\1" * 10, Status.BAD_LENGTH),
     "run-of-nothing": (*request(Verb.RUN, 7, 0, 0), Status.OUT_OF_RANGE),
+    "run-of-too-many": (*request(Verb.RUN, 7, 0, 1 << 24), Status.OUT_OF_RANGE),
+    "run-too-far": (*request(Verb.RUN, 7, 1 << 24, 1), Status.OUT_OF_RANGE),
+    "run-unknown-flag": (*request(Verb.RUN, 16, 0, 1), Status.OUT_OF_RANGE),
     "read-short": (Verb.READ, b"\0" * 6, Status.BAD_LENGTH),
     "read-long": (Verb.READ, b"\0" * 8, Status.BAD_LENGTH),
     "read-nothing": (Verb.READ, b"", Status.BAD_LENGTH),
