@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from popflip.boards.board import Board, Device
 from popflip.boards.inventory import Inventory, inventory
-from popflip.golden.params import Params
+from popflip.golden.params import Params, ceil_div
 
 __all__ = ["WEIGHTS", "Estimate", "Weights", "estimate", "largest", "resized"]
 
@@ -58,7 +58,8 @@ _SHARED_LUTS, _SHARED_FFS = 2.0, 2.2
 #: Tables of 16 words of 4 bits, with the multiplexer behind them.
 _PIECE_LUTS = 6
 
-_SPRAM_BITS = 16384 * 16
+#: Words of a single-port RAM, and their bits.
+_SPRAM_WORDS, _SPRAM_WIDTH = 16384, 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,15 +101,12 @@ def estimate(device: Device, found: Inventory) -> Estimate:
     device : Device
     found : Inventory
         Of the design.
-
-    Raises
-    ------
-    ValueError
-        If the design names memories that the device does not have.
     """
     w = WEIGHTS[device.flow]
-    small = [m for m in found.memories if device.is_small(m.depth, m.width)]
-    blocks = [m for m in found.memories if not device.is_small(m.depth, m.width)]
+    single = [m for m in found.memories if m.single_port and device.spram]
+    others = [m for m in found.memories if m not in single]
+    small = [m for m in others if device.is_small(m.depth, m.width)]
+    blocks = [m for m in others if not device.is_small(m.depth, m.width)]
     shared = sum(m.width for m in blocks if m.shared)
     luts = (
         w.base
@@ -121,17 +119,13 @@ def estimate(device: Device, found: Inventory) -> Estimate:
         + _SHARED_LUTS * shared
         + sum(_PIECE_LUTS * device.pieces_for(m.depth, m.width) for m in small)
     )
-    spram = found.primitives.get("SB_SPRAM256KA", 0)
-    if spram and not device.spram:
-        raise ValueError(
-            f"the machine of this network is made for single-port memories, which {device.part} "
-            "does not have"
-        )
     used = {
         "lut": round(luts),
         "ff": round(found.ffs + _SHARED_FFS * shared),
         "block": sum(device.blocks_for(m.depth, m.width) for m in blocks),
-        "spram": spram,
+        "spram": sum(
+            ceil_div(m.depth, _SPRAM_WORDS) * ceil_div(m.width, _SPRAM_WIDTH) for m in single
+        ),
     }
     available = {
         "lut": device.luts,
@@ -141,7 +135,7 @@ def estimate(device: Device, found: Inventory) -> Estimate:
     }
     available = {kind: n for kind, n in available.items() if n}
     return Estimate(
-        memory_bits=sum(m.bits for m in found.memories) + spram * _SPRAM_BITS,
+        memory_bits=sum(m.bits for m in found.memories),
         used={kind: used[kind] for kind in available},
         available=available,
     )

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from popflip.boards.board import Board
 
-__all__ = ["FLOWS", "UNSHARED", "Flow"]
+__all__ = ["FLOWS", "SINGLE_PORT", "UNSHARED", "Flow"]
 
 #: Modules, by the end of their names, whose memories never read and write one address in the same
 #: cycle: tests watch their ports. Yosys then adds no logic that makes such a read return the old
@@ -18,6 +18,7 @@ __all__ = ["FLOWS", "UNSHARED", "Flow"]
 #: machine writes them.
 UNSHARED = (
     "core.memory*",  # weights and latents
+    "core.latents*",
     "core.sample",
     "core.counters",
     "core.items",
@@ -26,6 +27,9 @@ UNSHARED = (
     "link.server.receiver",
     "link.server.encoder",
 )
+
+#: Modules whose memories have one port, and no content at the start, as single-port RAM has none.
+SINGLE_PORT = "core.latents*"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +78,14 @@ class Flow:
         )
         json = " -json top.json" if self.name == "gowin" else ""
         last = "" if json else "write_json top.json\n"
+        spram = board.device.spram
+        forget = f"delete top.machine.{SINGLE_PORT}/t:$meminit_v2\n" if spram else ""
         return (
             f"read_rtlil top.il\n"
             f"delete w:$verilog_initial_trigger\n"
             f"{masks}\n"
-            f"{self.synth} {board.synthesis} -top top{json}\n"
+            f"{forget}"
+            f"{self.synth} {board.synthesis}{' -spram' if spram else ''} -top top{json}\n"
             f"tee -q -o stat.json stat -json -top top\n"
             f"{last}"
         )

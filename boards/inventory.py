@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from amaranth.back import rtlil
 from amaranth.hdl import Value
 
-from popflip.boards.flows import UNSHARED
+from popflip.boards.flows import SINGLE_PORT, UNSHARED
 from popflip.golden.params import Params
 from popflip.rtl.interface import check_hardware
 from popflip.rtl.top import Top
@@ -38,12 +38,15 @@ class MemoryBlock:
         Words, and bits per word.
     shared : bool
         Whether it may read and write one address in the same cycle, which takes logic beside it.
+    single_port : bool
+        Whether single-port RAM can hold it.
     """
 
     name: str
     depth: int
     width: int
     shared: bool
+    single_port: bool = False
 
     @property
     def bits(self) -> int:
@@ -58,8 +61,6 @@ class Inventory:
     Parameters
     ----------
     memories : tuple of MemoryBlock
-    primitives : dict of str to int
-        Cells of the device that the design names itself, such as its single-port memories.
     ffs : int
         Bits of registers.
     arithmetic, compared, logic, shifted, multiplexed : int
@@ -68,7 +69,6 @@ class Inventory:
     """
 
     memories: tuple[MemoryBlock, ...]
-    primitives: dict[str, int]
     ffs: int
     arithmetic: int
     compared: int
@@ -110,7 +110,6 @@ def read_inventory(text: str) -> Inventory:
         As Amaranth writes it: one module for each component, used once.
     """
     memories = []
-    primitives: Counter[str] = Counter()
     bits: Counter[str] = Counter()
     widths: dict[str, str] = {}
     module, cell, depth = "", "", 0
@@ -129,12 +128,11 @@ def read_inventory(text: str) -> Inventory:
                     depth=int(entry["size"]),
                     width=int(entry["width"]),
                     shared=not any(fnmatchcase(place, pattern) for pattern in UNSHARED),
+                    single_port=fnmatchcase(place, SINGLE_PORT),
                 )
             )
         elif words[0] == "cell":
             cell, widths = words[1], {}
-            if cell.startswith("\\") and "." not in cell:
-                primitives[cell[1:]] += 1
         elif words[0] == "parameter" and cell:
             widths[words[-2].removeprefix("\\")] = words[-1]
         elif words[0] == "switch":
@@ -149,7 +147,6 @@ def read_inventory(text: str) -> Inventory:
             bits["multiplexed"] += _width(words[-2:])
     return Inventory(
         memories=tuple(memories),
-        primitives=dict(primitives),
         ffs=bits["ffs"],
         arithmetic=bits["arithmetic"],
         compared=bits["compared"],

@@ -61,8 +61,8 @@ pytestmark = pytest.mark.parametrize(
 class Script:
     """Inputs cycle by cycle, and what they bring."""
 
-    def __init__(self, name, params, *outputs, banks=1):
-        self.name, self.params, self.outputs, self.banks = name, params, outputs, banks
+    def __init__(self, name, params, *outputs, shape=None):
+        self.name, self.params, self.outputs, self.shape = name, params, outputs, shape
         self.cycles = [{}]
 
     def cycle(self, wait=0, **inputs):
@@ -82,9 +82,9 @@ class Script:
         return len(self.cycles) - 1
 
     def write(self, port, words):
-        banks = self.banks if port.startswith("weight") else 1
+        bits = self.shape.part_bits if port.startswith("weight") else 32
         for place, word in enumerate(words):
-            bank, address = divmod(place, len(words) // banks)
+            bank, address = divmod(place, 1 << bits)
             self.cycle(**{
                 f"{port}__en": 1 << bank,
                 f"{port}__address": address,
@@ -94,7 +94,7 @@ class Script:
     def read(self, port, depth):
         """Read a memory; return the number of the cycle that its first word is there in."""
         first = len(self.cycles)
-        banks = self.banks if port.startswith("weight") else 1
+        banks = self.shape.banks if port.startswith("weight") else 1
         for address in range(depth):
             self.cycle(**{f"{port}__en": (1 << banks) - 1, f"{port}__address": address})
         return first
@@ -185,7 +185,7 @@ def test_drive(simulator, params):
     x = rng.random((3, params.n_in)) < 0.4
     labels = rng.integers(0, params.network.classes, 3)
     model, shape, layout = Model.initial(params, 4), params.synapses(0), ItemLayout(params)
-    script = Script("drive", params, "item", "item_valid", "idle", banks=shape.banks)
+    script = Script("drive", params, "item", "item_valid", "idle", shape=shape)
     script.write("weight_write", weights_to_bytes(shape, model.weights[0]))
     begins = []
     for packed in pack_samples(params, x, labels):
@@ -324,7 +324,7 @@ def test_update(simulator, params):
     job = JobLayout(shape)
     script = Script(
         "update", params, "busy", "flips", "weight_read__data", "latent_read__data",
-        banks=shape.banks,
+        shape=shape,
     )  # fmt: skip
     script.set(load=1, tau=tau, reset_on_flip=reset)
     script.write("weight_write", weights_to_bytes(shape, weights))
@@ -363,12 +363,14 @@ def test_update(simulator, params):
         return to_bytes(values, -(-width // 8))
 
     start = first["weight_read"]
-    read = [
-        word >> bank * shape.word_bits & (1 << shape.word_bits) - 1
-        for bank in range(shape.banks)
-        for word in got["weight_read__data"][start : start + shape.weight_depth]
-    ]
-    read = to_bytes(read, -(-shape.word_bits // 8))
+    read = np.zeros_like(weights_to_bytes(shape, weights))
+    for bank in range(shape.banks):
+        here = [
+            word >> bank * shape.word_bits & (1 << shape.word_bits) - 1
+            for word in got["weight_read__data"][start : start + shape.weight_depth]
+        ]
+        place = bank << shape.part_bits
+        read[place : place + len(here)] = to_bytes(here, read.shape[1])
     assert np.array_equal(weights_from_bytes(shape, read), weights)
     read = words("latent_read", shape.latent_depth, shape.latent_lanes * shape.latent_bits)
     assert np.array_equal(latents_from_bytes(shape, read), latents)

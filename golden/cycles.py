@@ -6,6 +6,7 @@ relaxation and counts the cycles of each stage; simulation must agree to the cyc
 the engines are named here once and asserted against the RTL by its tests.
 """
 
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,8 @@ OUTPUT_LATENCY = 4
 READOUT_LATENCY = 3
 #: From the issue of latents until their flips are written and counted.
 UPDATE_LATENCY = 6
+#: The same of a shared update engine.
+SHARED_LATENCY = 1
 
 
 def tree_latency(width: int) -> int:
@@ -113,10 +116,13 @@ class CycleModel:
 
     def _flush(self) -> int:
         """Cycles of a flush, from its first."""
+        if self.params.machine.shared_update:
+            self.touched = False
+            return 1 + sum(s.rows * s.row_cycles for s in self._shapes) + SHARED_LATENCY + 1
         longest = 0
         for shape, dirty in zip(self._shapes, self._dirty, strict=True):
             tested = shape.rows if self.touched else int(dirty.sum())
-            walk = shape.rows - tested + tested * shape.chunks * shape.steps
+            walk = shape.rows - tested + tested * shape.row_cycles
             longest = max(longest, walk)
             dirty[:] = False
         self.touched = False
@@ -295,7 +301,7 @@ class _Run:
         """Cycles of the update of one sample; marks rows in ``dirty``, if there is one."""
         p = self.params
         done = 1
-        changed = []
+        walks = {}
         for layer in range(1, p.depth):
             shape = self._shape(layer)
             plus, minus = self.plus[layer - 1], self.minus[layer - 1]
@@ -310,39 +316,91 @@ class _Run:
             needed = np.flatnonzero(differs | (above & either))
             # Without a difference on either side nobody walks.
             if len(rows) and (above or differs.any()):
-                # A needed row waits for the one before; the walk ends behind the last row.
-                work = shape.chunks * shape.steps
-                accepted = 2 + needed[:1]
                 if len(needed):
-                    gaps = np.maximum(np.diff(needed), work)
-                    accepted = accepted[0] + np.concatenate([[0], np.cumsum(gaps)])
-                    done = max(done, accepted[-1] + work + UPDATE_LATENCY + 1)
-                    done = max(done, accepted[-1] + len(rows) - needed[-1])
+                    walks[layer] = _Walk(rows, needed, differs[needed])
                 else:
                     done = max(done, 2 + len(rows))
-                if layer == 1:
-                    moves = differs[needed]
-                    changed = list(zip(accepted[moves], rows[needed[moves]], strict=True))
             if dirty is not None:
                 dirty[layer][rows[needed]] = True
-        done = max(done, self._follow(changed))
+        serve = self._serve_shared if p.machine.shared_update else self._serve_apart
+        # The state that starts the walk, and those until all is idle.
+        return 1 + max(done, serve(walks, dirty))
+
+    def _serve_apart(self, walks, dirty) -> int:
+        """When the jobs of all layers are done, each by an engine of its own."""
+        done, changed = 1, []
+        for layer, walk in walks.items():
+            # A needed row waits for the one before; the walk ends behind the last row.
+            work = self._shape(layer).row_cycles
+            gaps = np.maximum(np.diff(walk.needed), work)
+            accepted = 2 + walk.needed[0] + np.concatenate([[0], np.cumsum(gaps)])
+            done = max(done, accepted[-1] + work + UPDATE_LATENCY + 1, walk.end(accepted[-1]))
+            if layer == 1:
+                rows = walk.rows[walk.needed]
+                changed = list(zip(accepted[walk.differs], rows[walk.differs], strict=True))
         if dirty is not None:
             dirty[0][[row for _, row in changed]] = True
-        # The state that starts the walk, and those until all is idle.
-        return 1 + int(done)
-
-    def _follow(self, changed) -> int:
-        """When the rows of weight layer 0 are done, from the start of learning."""
-        p, shape = self.params, self._shape(0)
-        work = shape.chunks * shape.steps
-        ready, position = p.network.window + 1, 0
-        done = free = 0
+        follower, free = _Follower(self.params), 0
         for pushed, row in changed:
-            now = max(pushed + QUEUE_LATENCY, ready, free)
-            while position < row // p.block:
-                position += 1
-                now += 1 + (p.network.stride if position % p.grid[1] == 0 else 0)
-            ready = now
+            free = follower.offer(pushed, row, free) + self._shape(0).row_cycles
+            done = max(done, free + UPDATE_LATENCY + 1)
+        return int(done)
+
+    def _serve_shared(self, walks, dirty) -> int:
+        """When the jobs of all layers are done, if one engine takes them one after the other."""
+        done, free, free_0 = 1, 0, 0
+        follower, changed = _Follower(self.params), deque[tuple[int, int]]()
+        at = dict.fromkeys(walks, 0)  # of the needed rows, the one that is next
+        valid = {layer: 2 + walk.needed[0] for layer, walk in walks.items()}
+        while valid:
+            now = max(free, min(valid.values()))
+            layer = max(l for l, since in valid.items() if since <= now)
+            work = self._shape(layer).row_cycles
             free = now + work
-            done = free + UPDATE_LATENCY + 1
-        return done
+            done = max(done, free + SHARED_LATENCY + 1)
+            del valid[layer]
+            if layer:
+                walk, k = walks[layer], at[layer]
+                at[layer] += 1
+                if k + 1 < len(walk.needed):
+                    valid[layer] = now + walk.needed[k + 1] - walk.needed[k]
+                else:
+                    done = max(done, walk.end(now))
+                if layer == 1 and walk.differs[k]:
+                    changed.append((now, walk.rows[walk.needed[k]]))
+            else:
+                free_0 = free
+            if 0 not in valid and changed:
+                pushed, row = changed.popleft()
+                valid[0] = follower.offer(pushed, row, free_0)
+        return int(done)
+
+
+class _Walk(NamedTuple):
+    """A walk over neurons: their rows, which of those are needed, and which of these differ."""
+
+    rows: np.ndarray
+    needed: np.ndarray
+    differs: np.ndarray
+
+    def end(self, accepted):
+        """When the walk is over, if its last needed row was accepted at ``accepted``."""
+        return accepted + len(self.rows) - self.needed[-1]
+
+
+class _Follower:
+    """The window on its way from changed neuron to changed neuron."""
+
+    def __init__(self, params: Params):
+        self._params = params
+        self._ready, self._position = params.network.window + 1, 0
+
+    def offer(self, pushed, row, free) -> int:
+        """When the job of a neuron queued at ``pushed`` is valid; the engine let go at ``free``."""
+        p = self._params
+        now = max(pushed + QUEUE_LATENCY, self._ready, free)
+        while self._position < row // p.block:
+            self._position += 1
+            now += 1 + (p.network.stride if self._position % p.grid[1] == 0 else 0)
+        self._ready = now
+        return now

@@ -58,8 +58,9 @@ def memory_map(params: Params) -> list[Region]:
 
     ``registers`` (32-bit words, see :mod:`popflip.golden.registers`), ``samples`` (slots that the
     host loads), ``results`` (predictions of the last run), then ``weights<l>`` and, if the machine
-    trains, ``latents<l>`` of each weight layer. The banks of a layer's weights follow one another,
-    so that the link is no wider than one of them.
+    trains, ``latents<l>`` of each weight layer. Weights are given part by part, a part being one
+    slice of one bank, so that the link is no wider than one of them; every part begins at a power
+    of two, and what is between its end and the next one is nothing.
     """
     shapes = [
         ("registers", len(register_map(params)), 32),
@@ -68,7 +69,7 @@ def memory_map(params: Params) -> list[Region]:
     ]
     for layer in range(params.depth):
         s = params.synapses(layer)
-        shapes.append((f"weights{layer}", s.banks * s.weight_depth, s.word_bits))
+        shapes.append((f"weights{layer}", _weight_region_depth(s), s.slice_bits))
         if params.machine.training:
             shapes.append((f"latents{layer}", s.latent_depth, s.latent_lanes * s.latent_bits))
     return [Region(name, i, depth, width) for i, (name, depth, width) in enumerate(shapes)]
@@ -137,11 +138,16 @@ def _rows_padded(values, shape: Synapses, dtype):
     return padded.reshape(shape.rows, shape.chunks, shape.word_bits)
 
 
+def _weight_region_depth(shape: Synapses) -> int:
+    return (len(shape.part_widths) - 1 << shape.part_bits) + shape.weight_depth
+
+
 def _weight_addresses(shape: Synapses):
-    """Addresses of all chunks in region ``weights<l>``: (rows, chunks)."""
-    rows = np.arange(shape.rows)[:, None]
-    in_bank = shape.slot(rows) * shape.chunks + np.arange(shape.chunks)
-    return shape.bank(rows) * shape.weight_depth + in_bank
+    """Addresses of all slices of all chunks in region ``weights<l>``: (rows, chunks, slices)."""
+    rows = np.arange(shape.rows)[:, None, None]
+    in_bank = shape.slot(rows) * shape.chunks + np.arange(shape.chunks)[:, None]
+    part = shape.bank(rows) * shape.slices + np.arange(shape.slices)
+    return (part << shape.part_bits) + in_bank
 
 
 def weights_to_bytes(shape: Synapses, weights):
@@ -154,19 +160,22 @@ def weights_to_bytes(shape: Synapses, weights):
 
     Returns
     -------
-    ndarray of uint8, shape (banks * weight_depth, word_bytes)
-        One bank after the other.
+    ndarray of uint8, shape (depth of the region, word_bytes)
     """
-    words = np.zeros((shape.banks * shape.weight_depth, shape.word_bits), bool)
-    words[_weight_addresses(shape)] = _rows_padded(weights, shape, bool)
+    chunked = _rows_padded(weights, shape, bool)
+    padded = np.zeros((*chunked.shape[:2], shape.slices * shape.slice_bits), bool)
+    padded[..., : shape.word_bits] = chunked
+    words = np.zeros((_weight_region_depth(shape), shape.slice_bits), bool)
+    words[_weight_addresses(shape)] = padded.reshape(*chunked.shape[:2], shape.slices, -1)
     return bits_to_bytes(words)
 
 
 def weights_from_bytes(shape: Synapses, data):
     """Undo :func:`weights_to_bytes`."""
-    data = np.asarray(data).reshape(shape.banks * shape.weight_depth, -1)
-    words = bytes_to_bits(data, shape.word_bits)
-    return words[_weight_addresses(shape)].reshape(shape.rows, -1)[:, : shape.row_bits]
+    data = np.asarray(data).reshape(_weight_region_depth(shape), -1)
+    words = bytes_to_bits(data, shape.slice_bits)[_weight_addresses(shape)]
+    chunked = words.reshape(shape.rows, shape.chunks, -1)[..., : shape.word_bits]
+    return chunked.reshape(shape.rows, -1)[:, : shape.row_bits]
 
 
 def latents_to_bytes(shape: Synapses, latents):
@@ -184,7 +193,9 @@ def latents_to_bytes(shape: Synapses, latents):
     chunked = _rows_padded(latents, shape, np.int16)
     padded = np.zeros((shape.rows, shape.chunks, shape.steps * shape.latent_lanes), np.int16)
     padded[..., : shape.word_bits] = chunked
-    fields = padded.reshape(shape.latent_depth, shape.latent_lanes)
+    spaced = np.zeros((shape.rows, shape.latent_stride, shape.latent_lanes), np.int16)
+    spaced[:, : shape.chunks * shape.steps] = padded.reshape(shape.rows, -1, shape.latent_lanes)
+    fields = spaced.reshape(shape.latent_depth, shape.latent_lanes)
     bits = (fields[..., None].view(np.uint16) >> np.arange(shape.latent_bits, dtype=np.uint16)) & 1
     return bits_to_bytes(bits.reshape(shape.latent_depth, -1))
 
@@ -197,5 +208,6 @@ def latents_from_bytes(shape: Synapses, data):
     weights = 1 << np.arange(shape.latent_bits, dtype=np.int32)
     weights[-1] = -weights[-1]
     fields = (bits * weights).sum(-1).astype(np.int16)
-    padded = fields.reshape(shape.rows, shape.chunks, shape.steps * shape.latent_lanes)
+    used = fields.reshape(shape.rows, shape.latent_stride, -1)[:, : shape.chunks * shape.steps]
+    padded = used.reshape(shape.rows, shape.chunks, shape.steps * shape.latent_lanes)
     return padded[..., : shape.word_bits].reshape(shape.rows, -1)[:, : shape.row_bits]

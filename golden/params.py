@@ -274,6 +274,14 @@ class Machine(_Section):
         The first layer's latents lie in memories of so many bits side by side; in one as wide as
         a word if left out. With what a block RAM is wide at that depth, no multiplexer of whole
         words stands behind the block RAMs.
+    weight_slice : int, optional
+        Weight words lie in memories of so many bits side by side, each of which is written by
+        itself; in one as wide as a word if left out.
+    shared_update : bool
+        One update engine serves all weight layers, with all latents in one memory of single-port
+        RAM, for small FPGAs. It takes whole rows, one after the other, and batches of 1:
+        ``row_lanes``, ``relax_lanes`` and ``neuron_lanes`` must not cut rows, the entries of
+        ``latent_lanes`` be equal, and ``weight_slice`` a multiple of them.
     training : bool
         Whether the training logic is built; without it the machine only infers.
     uart_divisor : int
@@ -288,6 +296,8 @@ class Machine(_Section):
     output_lanes: Positive | None = None
     latent_lanes: Annotated[tuple[Positive, ...], Field(min_length=2)]
     latent_slice: Positive | None = None
+    weight_slice: Positive | None = None
+    shared_update: bool = False
     training: bool = True
     uart_divisor: Annotated[int, Field(ge=4, le=65535)] = 8
     sample_slots: Annotated[int, Field(ge=1, le=256)] = 16
@@ -357,10 +367,11 @@ class Synapses(NamedTuple):
     the lower neuron in every later layer (one word then serves both directions). A row is cut into
     ``chunks`` words of ``word_bits`` weights, bit 0 first; the last is padded with zeros. Latents
     of a word are cut likewise into ``steps`` words of ``latent_lanes`` accumulators, which lie in
-    memories of ``latent_slice`` bits (of all bits if None) side by side.
+    memories of ``latent_slice`` bits (of all bits if None) side by side. A weight word lies in
+    ``slices`` memories of ``slice_bits`` side by side.
 
     Row ``r`` lies in bank ``bank(r)``; its chunk ``c`` is at weight address ``slot(r) * chunks +
-    c``, and step ``s`` of that chunk at latent address ``(r * chunks + c) * steps + s``.
+    c``, and step ``s`` of that chunk at latent address ``r * latent_stride + c * steps + s``.
     """
 
     layer: int
@@ -372,6 +383,29 @@ class Synapses(NamedTuple):
     latent_lanes: int
     latent_bits: int
     latent_slice: int | None = None
+    weight_slice: int | None = None
+    shared: bool = False
+
+    @property
+    def slice_bits(self) -> int:
+        """Bits of a weight word in each of its memories; the last may need fewer."""
+        return min(self.weight_slice or self.word_bits, self.word_bits)
+
+    @property
+    def slices(self) -> int:
+        """Memories side by side that hold a weight word."""
+        return ceil_div(self.word_bits, self.slice_bits)
+
+    @property
+    def part_widths(self) -> list[int]:
+        """Bits of each memory of weights: slice by slice, bank by bank."""
+        lows = range(0, self.word_bits, self.slice_bits)
+        return self.banks * [min(self.slice_bits, self.word_bits - low) for low in lows]
+
+    @property
+    def part_bits(self) -> int:
+        """Bits of an address in a memory of weights; the host has its number in front of them."""
+        return (self.weight_depth - 1).bit_length()
 
     @property
     def chunks(self) -> int:
@@ -394,9 +428,25 @@ class Synapses(NamedTuple):
         return self.rows // self.block * self.groups * self.chunks
 
     @property
+    def latent_stride(self) -> int:
+        """Latent words from one row to the next.
+
+        Of ``shared`` latents an even power of two, so that an address is a row and a step side by
+        side, and every row begins in the same one of two banks.
+        """
+        words = self.chunks * self.steps
+        return 1 << max(1, (words - 1).bit_length()) if self.shared else words
+
+    @property
     def latent_depth(self) -> int:
         """Words in the latent memory."""
-        return self.rows * self.chunks * self.steps
+        return self.rows * self.latent_stride
+
+    @property
+    def row_cycles(self) -> int:
+        """Cycles that the update engine takes for a row: of shared latents an even number."""
+        words = self.chunks * self.steps
+        return words + words % 2 if self.shared else words
 
     def bank(self, row):
         """Bank that holds ``row``, an int or an array of them."""
@@ -552,6 +602,7 @@ class Params(_Section):
                     f"machine.latent_lanes[{layer}] must be at most the weight word, {word}, "
                     f"not {lanes}"
                 )
+        self._check_shared_update()
         if self.learning.shift and self.learning.shift >= min(self.network.image):
             raise ValueError(
                 f"learning.shift must be less than the image's shorter side, "
@@ -563,6 +614,36 @@ class Params(_Section):
                 f"dynamics.active_bound must be at most layer 2, {self.sizes[2]}, not {bound}"
             )
         return self
+
+    def _check_shared_update(self) -> None:
+        """Raise ValueError if one update engine cannot serve all layers."""
+        machine, learning = self.machine, self.learning
+        if not machine.shared_update:
+            return
+        widest = max(self.sizes[2:])
+        for name, value, wanted in (
+            ("machine.row_lanes", machine.row_lanes, self.fan_in),
+            ("machine.neuron_lanes", machine.neuron_lanes, 1),
+            ("machine.relax_lanes", machine.relax_lanes, widest),
+            ("learning.batch", learning.batch, 1),
+            ("learning.reset_on_flip", learning.reset_on_flip, False),
+        ):
+            if value != wanted:
+                raise ValueError(
+                    f"{name} must be {str(wanted).lower()} with machine.shared_update, "
+                    f"not {str(value).lower()}"
+                )
+        if len(set(machine.latent_lanes)) > 1:
+            raise ValueError(
+                "machine.latent_lanes must be equal with machine.shared_update, "
+                f"not {list(machine.latent_lanes)}"
+            )
+        lanes = machine.latent_lanes[0]
+        if machine.weight_slice is None or machine.weight_slice % lanes:
+            raise ValueError(
+                f"machine.weight_slice must be a multiple of latent_lanes, {lanes}, with "
+                f"machine.shared_update, not {machine.weight_slice}"
+            )
 
     # Shape ----------------------------------------------------------------------------------
 
@@ -650,6 +731,8 @@ class Params(_Section):
             latent_lanes=self.machine.latent_lanes[layer],
             latent_bits=self.learning.latent_bits,
             latent_slice=self.machine.latent_slice if first else None,
+            weight_slice=self.machine.weight_slice,
+            shared=self.machine.shared_update,
         )
 
     @cached_property

@@ -38,12 +38,15 @@ def register_map(params: Params) -> list[Register]:
 
     A counter takes two words, ``<name>_lo`` and ``<name>_hi``; read during a run, its halves may be
     of two moments. Counters come last. They count from reset or from a write of any value to
-    ``clear``. A write of ``batch`` sets ``pending`` to 0.
+    ``clear``. A write of ``batch`` sets ``pending`` to 0. A shared update engine knows batches of 1
+    only: there ``batch`` and ``options`` are what they are.
     """
     layers = range(params.depth)
-    writable = [
+    settings = [
         ("batch", "samples between flips"),
         ("options", "bit 0: a flip sets its accumulator to 0"),
+    ]
+    writable = [
         ("seed", "state of the generator of nudge signs, not 0"),
         ("clear", "a write sets all counters to 0"),
         *((f"tau{l}", f"flip threshold of weight layer {l}, in counts") for l in layers),
@@ -55,7 +58,8 @@ def register_map(params: Params) -> list[Register]:
         ("prediction", "class predicted for the last sample"),
         ("pending", "samples of a batch that has not flipped yet"),
     ]
-    rows = [(name, True, text) for name, text in writable]
+    rows = [(name, not params.machine.shared_update, text) for name, text in settings]
+    rows += [(name, True, text) for name, text in writable]
     rows += [(name, False, text) for name, text in state]
     for name, text in counter_map(params).items():
         rows += [(f"{name}_lo", False, text + ", low word"), (f"{name}_hi", False, "high word")]

@@ -1,9 +1,12 @@
 """The trainer core: engines, memories, and the sequencer that leads a sample through them."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from typing import Any, NamedTuple
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import enum, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
 
 from popflip.golden.lfsr import TAPS
 from popflip.golden.packing import RESULTS, memory_map
@@ -18,7 +21,8 @@ from popflip.rtl.neurons import HiddenRegisters, ItemList
 from popflip.rtl.output import Nudge, OutputLayer, Readout
 from popflip.rtl.relax import RelaxEngine, Visit
 from popflip.rtl.sample import SampleBuffer
-from popflip.rtl.synapses import SynapseMemory
+from popflip.rtl.shared_update import SharedUpdateEngine
+from popflip.rtl.synapses import SharedLatents, SynapseMemory, shared_latent_address
 from popflip.rtl.update import UpdateEngine
 
 __all__ = ["TrainerCore"]
@@ -90,21 +94,28 @@ class TrainerCore(wiring.Component):
         m.submodules.items = items = ItemList(p)
         m.submodules.output = output = OutputLayer(p)
         m.submodules.readout = readout = Readout(p)
-        memories, relax, registers, updates = [], {}, {}, []
-        for layer in range(depth):
-            shape = p.synapses(layer)
+        memories, relax, registers, updates, learners = [], {}, {}, [], []
+        shapes = [p.synapses(layer) for layer in range(depth)]
+        shared = p.machine.shared_update
+        for layer, shape in enumerate(shapes):
             m.submodules[f"memory{layer}"] = memory = SynapseMemory(shape, training)
             memories.append(memory)
-            if training:
+            if training and not shared:
                 m.submodules[f"update{layer}"] = update = UpdateEngine(shape, p.dynamics.code)
                 updates.append(update)
+                learners.append(_Learner.of_own_engine(update))
+        if training and shared:
+            m.submodules.latents = all_latents = SharedLatents(shapes)
+            m.submodules.update = update = SharedUpdateEngine(shapes, p.dynamics.code)
+            updates.append(update)
+            learners = [_Learner.of_shared_engine(update, layer) for layer in range(depth)]
         for layer in hidden:
             m.submodules[f"relax{layer}"] = relax[layer] = RelaxEngine(p, layer)
             if layer > 1:
                 m.submodules[f"hidden{layer}"] = registers[layer] = HiddenRegisters(p, layer)
 
         # Settings and counters --------------------------------------------------------------
-        batch = Signal(16, init=p.learning.batch)
+        batch = Const(1, 16) if shared else Signal(16, init=p.learning.batch)
         reset_on_flip = Signal(init=p.learning.reset_on_flip)
         taus = [
             Signal(p.learning.latent_bits - 1, name=f"tau{i}", init=tau)
@@ -282,7 +293,7 @@ class TrainerCore(wiring.Component):
                 with m.If(engines_idle & updates_idle):
                     m.d.sync += [learning.eq(0), pending.eq(pending + 1)]
                     m.next = "Finish"
-                    with m.If(pending + 1 >= batch):
+                    with m.If(1 if shared else pending + 1 >= batch):
                         m.d.sync += pending.eq(0)
                         with m.If(~immediate | untested):
                             m.next = "Flush"
@@ -420,37 +431,41 @@ class TrainerCore(wiring.Component):
         if training:
             m.submodules.follower = follower = WindowFollower(p)
             connect(m, relax[1].changed, follower.changed)
-            connect(m, follower.job, updates[0].job)
+            connect(m, follower.job, learners[0].job)
             m.d.comb += [
                 follower.start.eq(start_learning),
                 follower.ready.eq(sample.ready),
-                updates[0].plus.eq(sample.x),
-                updates[0].minus.eq(sample.x),
+                follower.held.eq(updates[0].at0 if shared else ~learners[0].job.ready),
+                learners[0].plus.eq(sample.x),
+                learners[0].minus.eq(sample.x),
             ]
             with m.If(start_learning | learning):
                 m.d.comb += [
                     sample.restart.eq(follower.restart),
                     sample.next.eq(follower.next),
-                    sample.chunk.eq(updates[0].chunk),
+                    sample.chunk.eq(learners[0].chunk),
                 ]
             for layer in hidden:
-                update, shape = updates[layer], p.synapses(layer)
-                connect(m, relax[layer].job, update.job)
+                learner, shape = learners[layer], shapes[layer]
+                connect(m, relax[layer].job, learner.job)
                 above = upper[layer]
                 for name, end in (("plus", swap), ("minus", ~swap)):
                     bits = Signal(shape.chunks * shape.word_bits, name=f"{name}{layer}")
                     m.d.comb += bits.eq(Mux(end, above.last, above.first))
-                    m.d.sync += getattr(update, name).eq(
-                        bits.word_select(update.chunk, shape.word_bits)
-                    )
-            for layer, update in enumerate(updates):
-                m.d.comb += [
-                    update.immediate.eq(immediate),
-                    update.tau.eq(taus[layer]),
-                    update.reset_on_flip.eq(reset_on_flip),
-                    update.flush.eq(start_flush),
-                    update.touch.eq(touch),
-                ]
+                    side = getattr(learner, name)
+                    if shared:
+                        m.d.comb += side.eq(bits)
+                    else:
+                        m.d.sync += side.eq(bits.word_select(learner.chunk, shape.word_bits))
+            for learner, tau in zip(learners, taus, strict=True):
+                m.d.comb += learner.tau.eq(tau)
+            for update in updates:
+                m.d.comb += [update.flush.eq(start_flush), update.touch.eq(touch)]
+                if not shared:
+                    m.d.comb += [
+                        update.immediate.eq(immediate),
+                        update.reset_on_flip.eq(reset_on_flip),
+                    ]
 
         # Memory ports: the engine whose turn it is, or the host while the core is idle. ------
         # The host's commands wait a cycle in a register, and which memory they mean in others, lest
@@ -463,15 +478,6 @@ class TrainerCore(wiring.Component):
         m.d.sync += asking.eq(accepted)
         with m.If(accepted):
             m.d.sync += command.eq(offered)
-        # The banks of the first weights follow one another in their region.
-        banks, bank_depth = p.synapses(0).banks, p.synapses(0).weight_depth
-        bank, answered_bank = Signal(range(banks)), Signal(range(banks))
-        in_bank = Signal(range(bank_depth))
-        with m.If(accepted):
-            m.d.sync += [bank.eq(0), in_bank.eq(offered.address)]
-            for each in range(1, banks):
-                with m.If(offered.address >= each * bank_depth):
-                    m.d.sync += [bank.eq(each), in_bank.eq(offered.address - each * bank_depth)]
         # At any time, and at rest only.
         asked, reads, writes = (
             {name: Signal(name=f"{kind}_{name}") for name in regions}
@@ -486,6 +492,9 @@ class TrainerCore(wiring.Component):
             ]
         host_write = command.write
         replies = {}
+        answered_address = Signal.like(command.address)
+        if training and shared:
+            _lend(m, updates[0], all_latents.read, all_latents.write)
         for layer, memory in enumerate(memories):
             port, weights, latents = memory.weight_read, f"weights{layer}", f"latents{layer}"
             user = drive if layer == 0 else relax[layer]
@@ -495,41 +504,47 @@ class TrainerCore(wiring.Component):
                 user.w_data.eq(port.data),
             ]
             if training:
-                update = updates[layer]
+                learner = learners[layer]
                 m.d.comb += [
-                    update.weight_read.data.eq(port.data),
-                    update.latent_read.data.eq(memory.latent_read.data),
-                    memory.weight_write.en.eq(update.weight_write.en),
-                    memory.weight_write.address.eq(update.weight_write.address),
-                    memory.weight_write.data.eq(update.weight_write.data),
-                    memory.latent_read.en.eq(update.latent_read.en),
-                    memory.latent_read.address.eq(update.latent_read.address),
-                    memory.latent_write.en.eq(update.latent_write.en),
-                    memory.latent_write.address.eq(update.latent_write.address),
-                    memory.latent_write.data.eq(update.latent_write.data),
+                    learner.weight_read.data.eq(port.data),
+                    memory.weight_write.en.eq(learner.weight_write.en),
+                    memory.weight_write.address.eq(learner.weight_write.address),
+                    memory.weight_write.data.eq(learner.weight_write.data),
                 ]
                 # While it issues latents, nobody else reads weights.
-                with m.If(update.latent_read.en):
+                with m.If((updates[0] if shared else updates[layer]).latent_read.en):
                     m.d.comb += [
-                        port.en.eq(update.weight_read.en),
-                        port.address.eq(update.weight_read.address),
+                        port.en.eq(learner.weight_read.en),
+                        port.address.eq(learner.weight_read.address),
                     ]
+                if shared:
+                    memory_of_latents = all_latents.read, all_latents.write
+                    place = shared_latent_address(shapes, layer, command.address)
+                else:
+                    memory_of_latents = memory.latent_read, memory.latent_write
+                    place = command.address
+                    _lend(m, updates[layer], *memory_of_latents)
                 _host_port(
-                    m, reads[latents], writes[latents], command.address, 1, command.data,
-                    memory.latent_read, memory.latent_write,
+                    m, reads[latents], writes[latents], place, 1, command.data, *memory_of_latents,
+                    [len(memory_of_latents[1].data)],
                 )  # fmt: skip
-                replies[latents] = memory.latent_read.data
+                replies[latents] = memory_of_latents[0].data
                 with m.If(writes[weights] | writes[latents]):
                     m.d.comb += touch.eq(1)
-            place = (in_bank, 1 << bank) if layer == 0 else (command.address, 1)
+            # A part of the region is one slice of one bank.
+            widths, bits = shapes[layer].part_widths, shapes[layer].part_bits
+            part_end = bits + ceil_log2(len(widths))
+            part = command.address[bits:part_end]
             _host_port(
-                m, reads[weights], writes[weights], *place, command.data, port, memory.weight_write
-            )
-            replies[weights] = (
-                port.data.word_select(answered_bank, p.synapses(0).word_bits)
-                if layer == 0
-                else port.data
-            )
+                m, reads[weights], writes[weights], command.address[:bits],
+                Cat(part == number for number in range(len(widths))), command.data,
+                port, memory.weight_write, widths,
+            )  # fmt: skip
+            low, parts = 0, []
+            for width in widths:
+                parts.append(port.data[low : low + width])
+                low += width
+            replies[weights] = Array(parts)[answered_address[bits:part_end]]
 
         m.submodules.results = results = Memory(shape=8, depth=RESULTS, init=[])
         write, read = results.write_port(), results.read_port()
@@ -551,7 +566,7 @@ class TrainerCore(wiring.Component):
         # Counters ---------------------------------------------------------------------------
         if training:
             changed = relax[1].changed.valid & relax[1].changed.ready
-            flips = {f"flips{layer}": update.flips for layer, update in enumerate(updates)}
+            flips = {f"flips{layer}": learner.flips for layer, learner in enumerate(learners)}
         else:
             changed, flips = Const(0, 1), {f"flips{layer}": Const(0, 1) for layer in range(depth)}
         events = {
@@ -567,7 +582,7 @@ class TrainerCore(wiring.Component):
             "cycles_wait": stage == Stage.WAIT,
         }
         most = {
-            name: updates[int(name[5:])].shape.latent_lanes if name in flips and training else 1
+            name: shapes[int(name[5:])].latent_lanes if name in flips and training else 1
             for name in counter_map(p)
         }
         m.submodules.counters = counters = CounterBank(list(most.values()))
@@ -606,7 +621,7 @@ class TrainerCore(wiring.Component):
                             m.d.sync += values[entry.name].eq(command.data)
                         if entry.name.startswith("tau"):
                             m.d.comb += touch.eq(1)
-                        if entry.name == "batch":
+                        if entry.name == "batch" and entry.writable:
                             # Begin a batch: an earlier host may have left one half done. What it
                             # marked for the flush must not be forgotten.
                             m.d.comb += touch.eq(1)
@@ -625,7 +640,10 @@ class TrainerCore(wiring.Component):
         with m.Elif(counters.valid):
             m.d.sync += looking.eq(0)
         with m.If(asking):
-            m.d.sync += [answered_region.eq(command.region), answered_bank.eq(bank)]
+            m.d.sync += [
+                answered_region.eq(command.region),
+                answered_address.eq(command.address),
+            ]
         m.d.sync += [
             answered.eq(asking & ~host_write & ~look),
             self.host.reply.valid.eq(answered | counters.valid),
@@ -649,14 +667,47 @@ def _relaxing(m, stage, phase):
     m.d.comb += stage.eq(Mux(phase == Phase.FREE, Stage.FREE, Stage.NUDGED))
 
 
-def _host_port(m, reads, writes, address, banks, data, read, write):
-    """Give the host a memory's ports for the cycle in which it means a word of one bank."""
-    width = len(write.data) // len(write.en)
+class _Learner(NamedTuple):
+    """What one weight layer sees of an update engine."""
+
+    job: Any
+    chunk: Any
+    plus: Any
+    minus: Any
+    tau: Any
+    flips: Any
+    weight_read: Any
+    weight_write: Any
+
+    @classmethod
+    def of_own_engine(cls, engine: UpdateEngine) -> "_Learner":
+        return cls(*(getattr(engine, name) for name in cls._fields))
+
+    @classmethod
+    def of_shared_engine(cls, engine: SharedUpdateEngine, layer: int) -> "_Learner":
+        ports = {name: getattr(engine, f"{name}{layer}", None) for name in cls._fields}
+        return cls(**ports | {"chunk": Const(0)})
+
+
+def _lend(m, engine, read, write):
+    """Give an update engine the ports of a latent memory."""
+    m.d.comb += [
+        engine.latent_read.data.eq(read.data),
+        read.en.eq(engine.latent_read.en),
+        read.address.eq(engine.latent_read.address),
+        write.en.eq(engine.latent_write.en),
+        write.address.eq(engine.latent_write.address),
+        write.data.eq(engine.latent_write.data),
+    ]
+
+
+def _host_port(m, reads, writes, address, parts, data, read, write, widths):
+    """Give the host a memory's ports for the cycle in which it means a word, or a part of one."""
     with m.If(reads):
-        m.d.comb += [read.en.eq(banks), read.address.eq(address)]
+        m.d.comb += [read.en.eq(~0), read.address.eq(address)]
     with m.If(writes):
         m.d.comb += [
-            write.en.eq(banks),
+            write.en.eq(parts),
             write.address.eq(address),
-            write.data.eq(data[:width].replicate(len(write.en))),
+            write.data.eq(Cat(data[:width] for width in widths)),
         ]

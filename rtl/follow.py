@@ -31,6 +31,8 @@ class WindowFollower(wiring.Component):
     restart, next : ``Out(1)``; ready : ``In(1)``
         The read side of :class:`popflip.rtl.sample.SampleBuffer`.
     job : ``Out(stream)`` of :class:`popflip.rtl.update.JobLayout`
+    held : ``In(1)``
+        The update engine still reads the present window.
     """
 
     def __init__(self, params: Params):
@@ -42,6 +44,7 @@ class WindowFollower(wiring.Component):
             "restart": Out(1),
             "next": Out(1),
             "ready": In(1),
+            "held": In(1),
             "job": Out(stream.Signature(JobLayout(params.synapses(0)))),
         })
 
@@ -54,7 +57,7 @@ class WindowFollower(wiring.Component):
         m.d.comb += [
             self.restart.eq(self.start),
             ahead.eq(changed.place.row >= limit),
-            self.next.eq(self.changed.valid & ahead & self.ready & self.job.ready),
+            self.next.eq(self.changed.valid & ahead & self.ready & ~self.held),
             self.job.valid.eq(self.changed.valid & ~ahead & self.ready),
             self.changed.ready.eq(self.job.ready & ~ahead & self.ready),
             job.row.eq(changed.place.row),

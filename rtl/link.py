@@ -303,9 +303,7 @@ class RequestServer(wiring.Component):
                 above = word[at + 8 : at + 16] if at + 8 < len(word) else entering
                 if at // 8 in tops:
                     above = Mux(region.last_byte == at // 8, entering, above)
-                m.d.sync += word[at : at + 8].eq(
-                    Mux(load, host.reply.payload[at : at + 8], above)
-                )
+                m.d.sync += word[at : at + 8].eq(Mux(load, host.reply.payload[at : at + 8], above))
 
         checked = Signal()  # All words of the request are there.
         status, sequence = Signal(Status), Signal(8)

@@ -1,13 +1,23 @@
 """The memories of one weight layer, and the signatures of their ports."""
 
-from amaranth.hdl import Cat, Module, unsigned
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from popflip.golden.params import Synapses
 
-__all__ = ["ReadSignature", "SynapseMemory", "WriteSignature", "synapse_ports"]
+__all__ = [
+    "ReadSignature",
+    "SharedLatents",
+    "SynapseMemory",
+    "WriteSignature",
+    "shared_latent_address",
+    "shared_latent_bits",
+    "synapse_ports",
+]
 
 
 class ReadSignature(wiring.Signature):
@@ -46,18 +56,20 @@ class WriteSignature(wiring.Signature):
         Words, and bits per word of one bank.
     banks : int
         Banks side by side in ``data``, bank 0 in the low bits, at one address.
+    slices : int
+        Parts of a bank's word, low bits first, that are written each by itself.
 
     Members
     -------
-    en : ``Out(banks)``
-        Which banks are written.
+    en : ``Out(banks * slices)``
+        Which slices of which banks are written, those of bank 0 in the low bits.
     address : ``Out(range(depth))``
     data : ``Out(banks * width)``
     """
 
-    def __init__(self, depth: int, width: int, banks: int = 1):
+    def __init__(self, depth: int, width: int, banks: int = 1, slices: int = 1):
         super().__init__({
-            "en": Out(banks),
+            "en": Out(banks * slices),
             "address": Out(range(depth)),
             "data": Out(banks * width),
         })
@@ -67,8 +79,11 @@ def synapse_ports(shape: Synapses, training: bool = True) -> dict[str, wiring.Si
     """Signatures of a weight layer's ports by name, from their user's side."""
     weights = shape.weight_depth, shape.word_bits, shape.banks
     latents = shape.latent_depth, shape.latent_lanes * shape.latent_bits
-    ports = {"weight_read": ReadSignature(*weights), "weight_write": WriteSignature(*weights)}
-    if training:
+    ports = {
+        "weight_read": ReadSignature(*weights),
+        "weight_write": WriteSignature(*weights, shape.slices),
+    }
+    if training and not shape.shared:
         ports |= {"latent_read": ReadSignature(*latents), "latent_write": WriteSignature(*latents)}
     return ports
 
@@ -89,7 +104,7 @@ class SynapseMemory(wiring.Component):
     ----------
     shape : Synapses
     training : bool
-        Whether there are latents.
+        Whether there are latents. Shared ones are in :class:`SharedLatents`.
 
     Members
     -------
@@ -102,12 +117,13 @@ class SynapseMemory(wiring.Component):
     def __init__(self, shape: Synapses, training: bool = True):
         if not isinstance(shape, Synapses):
             raise TypeError(f"shape must be a Synapses, not {shape!r}")
+        self._shape = shape
         self._weights = tuple(
-            Memory(shape=unsigned(shape.word_bits), depth=shape.weight_depth, init=[])
-            for _ in range(shape.banks)
+            Memory(shape=unsigned(width), depth=shape.weight_depth, init=[])
+            for width in shape.part_widths
         )
         self._latents: tuple[Memory, ...] = ()
-        if training:
+        if training and not shape.shared:
             width = shape.latent_lanes * shape.latent_bits
             slice_bits = shape.latent_slice or width
             self._latents = tuple(
@@ -119,8 +135,13 @@ class SynapseMemory(wiring.Component):
         super().__init__({name: In(port) for name, port in synapse_ports(shape, training).items()})
 
     @property
+    def shape(self) -> Synapses:
+        """Shape of the weight layer."""
+        return self._shape
+
+    @property
     def weights(self) -> tuple[Memory, ...]:
-        """The weight memory of each bank."""
+        """The weight memories, slice by slice and bank by bank, from the low bits up."""
         return self._weights
 
     @property
@@ -130,19 +151,19 @@ class SynapseMemory(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        words = []
-        for bank, memory in enumerate(self._weights):
-            m.submodules[f"weights{bank}"] = memory
+        low = 0
+        for number, memory in enumerate(self._weights):
+            m.submodules[f"weights{number}"] = memory
             read, write = memory.read_port(), memory.write_port()
+            part = slice(low, low := low + len(read.data))
             m.d.comb += [
-                read.en.eq(self.weight_read.en[bank]),
+                read.en.eq(self.weight_read.en[number // self._shape.slices]),
                 read.addr.eq(self.weight_read.address),
-                write.en.eq(self.weight_write.en[bank]),
+                self.weight_read.data[part].eq(read.data),
+                write.en.eq(self.weight_write.en[number]),
                 write.addr.eq(self.weight_write.address),
-                write.data.eq(self.weight_write.data.word_select(bank, len(write.data))),
+                write.data.eq(self.weight_write.data[part]),
             ]
-            words.append(read.data)
-        m.d.comb += self.weight_read.data.eq(Cat(words))
         low = 0
         for number, memory in enumerate(self._latents):
             m.submodules[f"latents{number}"] = memory
@@ -157,3 +178,75 @@ class SynapseMemory(wiring.Component):
                 write.data.eq(self.latent_write.data[part]),
             ]
         return m
+
+
+class SharedLatents(wiring.Component):
+    """The latent accumulators of all layers, in single-port RAM; undefined at the start.
+
+    An even address is in one bank, an odd one in the other. In no cycle may one bank be both read
+    and written: the write is done, and what the read returns is undefined. Data follow the read
+    enable by one cycle, and do not stay.
+
+    Parameters
+    ----------
+    shapes : sequence of Synapses
+        Of all weight layers, ``shared`` ones.
+
+    Members
+    -------
+    read, write : ``In(ReadSignature)``, ``In(WriteSignature)``
+        :func:`shared_latent_address` says where a word is.
+    """
+
+    def __init__(self, shapes: Sequence[Synapses]):
+        address_bits, width = shared_latent_bits(shapes)
+        self._banks = tuple(
+            Memory(shape=unsigned(width), depth=1 << address_bits - 1, init=[]) for _ in range(2)
+        )
+        super().__init__({
+            "read": In(ReadSignature(1 << address_bits, width)),
+            "write": In(WriteSignature(1 << address_bits, width)),
+        })
+
+    @property
+    def banks(self) -> tuple[Memory, Memory]:
+        """The memories of even and of odd addresses."""
+        return self._banks
+
+    def elaborate(self, platform):
+        m = Module()
+        of_odd = Signal()
+        m.d.sync += of_odd.eq(self.read.address[0])
+        words = []
+        for bank, memory in enumerate(self._banks):
+            m.submodules[f"bank{bank}"] = memory
+            read, write = memory.read_port(), memory.write_port()
+            # One address, and never both enabled: yosys makes one port of the two.
+            m.d.comb += [
+                write.en.eq(self.write.en & (self.write.address[0] == bank)),
+                read.en.eq(~write.en),
+                write.addr.eq(Mux(write.en, self.write.address[1:], self.read.address[1:])),
+                read.addr.eq(write.addr),
+                write.data.eq(self.write.data),
+            ]
+            words.append(read.data)
+        m.d.comb += self.read.data.eq(Mux(of_odd, words[1], words[0]))
+        return m
+
+
+def shared_latent_bits(shapes: Sequence[Synapses]) -> tuple[int, int]:
+    """Bits of an address of :class:`SharedLatents`, and of a word."""
+    longest = max((s.latent_depth - 1).bit_length() for s in shapes)
+    top = (len(shapes) - 1).bit_length()
+    return longest + top, shapes[0].latent_lanes * shapes[0].latent_bits
+
+
+def shared_latent_address(shapes: Sequence[Synapses], layer: int, address) -> Value:
+    """Where word ``address`` of a layer's latents is: the layer's number stands in front."""
+    bits, _ = shared_latent_bits(shapes)
+    top = (len(shapes) - 1).bit_length()
+    return Cat(_extended(address, bits - top), Const(layer, top))
+
+
+def _extended(value, bits):
+    return Cat(value, Const(0, bits))[:bits]

@@ -334,7 +334,13 @@ class UpdateEngine(wiring.Component):
         m.d.sync += [
             any_before.eq(any_flip),
             gathered.eq(Cat(gathered, flipped)[lanes:]),
-            self.weight_write.en.eq(Mux(testing[4] & lasts[4] & any_flip, 1 << banks[4], 0)),
+            self.weight_write.en.eq(
+                Mux(
+                    testing[4] & lasts[4] & any_flip,
+                    Cat((banks[4] == bank).replicate(s.slices) for bank in range(s.banks)),
+                    0,
+                )
+            ),
             self.weight_write.address.eq(weight_address[4]),
         ]
 

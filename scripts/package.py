@@ -114,8 +114,9 @@ def manifest(params: Params) -> dict:
             "addresses": _paragraph(Synapses, 2),
             "bank": "row % block % banks",
             "slot": "row // block * groups + row % block // banks",
-            "weights": "Region weights<l> holds one bank after the other, bank 0 first, of "
-            "weight_depth words each.",
+            "weights": "Region weights<l> holds the weights part by part: the slices of bank 0, "
+            "low bits first, then those of bank 1, and so on. Part p is weight_depth words from "
+            "p * 2**part_bits on.",
             "latents": "Region latents<l> holds the accumulators of a word side by side, the first "
             "in the low bits; those beyond the end of a row are 0.",
         },
@@ -151,7 +152,10 @@ def _ports() -> list[dict]:
 
 
 def _weight_layer(shape: Synapses) -> dict:
-    derived = ("chunks", "groups", "steps", "weight_depth", "latent_depth")
+    derived = (
+        *("chunks", "groups", "steps", "weight_depth", "slices", "slice_bits", "part_bits"),
+        *("latent_stride", "latent_depth"),
+    )
     return shape._asdict() | {name: getattr(shape, name) for name in derived}
 
 
@@ -249,8 +253,8 @@ def _cycles(params: Params) -> dict:
             })
         updates.append({
             "weight_layer": layer,
-            "row": shape.chunks * shape.steps,
-            "latency": cycles.UPDATE_LATENCY + 1,
+            "row": shape.row_cycles,
+            "latency": (cycles.SHARED_LATENCY if shape.shared else cycles.UPDATE_LATENCY) + 1,
         })
     longest = max(params.synapses(l).latent_depth for l in range(params.depth))
     found = {

@@ -2,7 +2,7 @@
 
 from popflip.golden.params import Params
 
-__all__ = ["MICRO"]
+__all__ = ["MICRO", "MICRO_SHARED"]
 
 MICRO = Params.build({
     "name": "micro",
@@ -13,3 +13,10 @@ MICRO = Params.build({
         "row_lanes": 16, "relax_lanes": 3, "latent_lanes": [4, 3], "sample_slots": 2,
     },
 })  # fmt: skip
+
+#: The same with one update engine for both layers.
+MICRO_SHARED = MICRO.replace(
+    machine={
+        "row_lanes": 64, "latent_lanes": [3, 3], "weight_slice": 6, "shared_update": True,
+    }
+)  # fmt: skip

@@ -33,6 +33,14 @@ DEEP = Params.build({
     "machine": {"row_lanes": 12, "relax_lanes": 3, "latent_lanes": [6, 3, 3]},
 })  # fmt: skip
 
+SHARED = LOCAL.replace(
+    learning={"batch": 1},
+    machine={
+        "row_lanes": 9, "neuron_lanes": 1, "relax_lanes": 6, "latent_lanes": [2, 2],
+        "weight_slice": 4, "shared_update": True,
+    },
+)  # fmt: skip
+
 elaborate = Memory.elaborate
 
 
@@ -87,7 +95,7 @@ def test_a_collision_is_garbled(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("params", [LOCAL, DEEP], ids=["local", "deep"])
+@pytest.mark.parametrize("params", [LOCAL, DEEP, SHARED], ids=["local", "deep", "shared"])
 def test_the_machine_learns_with_memories_that_garble(params, monkeypatch):
     monkeypatch.setattr(Memory, "elaborate", garbled)
     verilog = generate(params)

@@ -10,9 +10,7 @@ from popflip.boards.registry import BOARDS
 from popflip.boards.tests.networks import MICRO
 from popflip.golden.params import Params
 
-EMPTY = Inventory(
-    memories=(), primitives={}, ffs=0, arithmetic=0, compared=0, logic=0, shifted=0, multiplexed=0
-)
+EMPTY = Inventory(memories=(), ffs=0, arithmetic=0, compared=0, logic=0, shifted=0, multiplexed=0)
 
 
 def memory(depth, width, shared=False):
@@ -34,11 +32,15 @@ def test_memories_are_counted_in_blocks_or_tables():
 
 
 def test_single_port_memories():
-    found = estimate(UP5K, replace(EMPTY, primitives={"SB_SPRAM256KA": 4}))
-    assert (found.used["spram"], found.memory_bits, found.fits) == (4, 4 * 262144, True)
-    assert not estimate(UP5K, replace(EMPTY, primitives={"SB_SPRAM256KA": 5})).fits
-    with pytest.raises(ValueError, match=r"which LFE5U-25F does not have$"):
-        estimate(ECP5_25F, replace(EMPTY, primitives={"SB_SPRAM256KA": 1}))
+    latents = replace(memory(16384, 32), single_port=True)
+    found = estimate(UP5K, replace(EMPTY, memories=(latents, latents)))
+    assert (found.used["spram"], found.used["block"], found.fits) == (4, 0, True)
+    assert found.memory_bits == 4 * 262144
+    assert not estimate(UP5K, replace(EMPTY, memories=(latents, latents, latents))).fits
+    # Elsewhere they are block RAMs like others.
+    assert estimate(ECP5_25F, replace(EMPTY, memories=(latents,))).used["block"] == (
+        ECP5_25F.blocks_for(16384, 32)
+    )
 
 
 def test_the_limit_is_what_is_taken_most_of():

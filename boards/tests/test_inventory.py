@@ -45,7 +45,6 @@ def test_everything_is_counted():
     assert found.shifted == 8
     # The assignment under the condition, and that of the reset.
     assert found.multiplexed == 20
-    assert found.primitives == {}
 
 
 def test_weights_and_latents_are_as_the_memory_map_says():

@@ -11,14 +11,14 @@ from popflip.boards.flows import FLOWS, UNSHARED
 from popflip.boards.inventory import inventory
 from popflip.boards.registry import BOARDS, find_board
 from popflip.boards.synthesis import plan
-from popflip.boards.tests.networks import MICRO
+from popflip.boards.tests.networks import MICRO, MICRO_SHARED
 from popflip.golden.params import Params
 
 every_board = pytest.mark.parametrize("board", BOARDS.values(), ids=lambda board: board.name)
 
 
-def files_of(board):
-    files = plan(board, board.params(MICRO), board.core_mhz).files
+def files_of(board, params=MICRO):
+    files = plan(board, board.params(params), board.core_mhz).files
     return {k: v if isinstance(v, str) else v.decode() for k, v in files.items()}
 
 
@@ -101,13 +101,15 @@ def test_a_board_that_is_not_there_is_named():
 
 def test_the_memories_that_never_collide_are_in_the_design():
     """Yosys's selection of a name that is not there would silently be empty."""
-    text = files_of(BOARDS["icebreaker"])["top.il"]
-    with_memory, module = set(), ""
-    for line in text.splitlines():
-        if line.startswith("module "):
-            module = line.split()[1].removeprefix("\\")
-        elif re.match(r"\s+memory ", line):
-            with_memory.add(module.removeprefix("top.machine."))
+    with_memory = set()
+    for params in (MICRO, MICRO_SHARED):
+        text = files_of(BOARDS["icebreaker"], params)["top.il"]
+        module = ""
+        for line in text.splitlines():
+            if line.startswith("module "):
+                module = line.split()[1].removeprefix("\\")
+            elif re.match(r"\s+memory ", line):
+                with_memory.add(module.removeprefix("top.machine."))
     for pattern in UNSHARED:
         assert any(fnmatchcase(name, pattern) for name in with_memory), pattern
     shared = {

@@ -45,6 +45,8 @@ SHAPES = {
     "narrow latents": {"latent_bits": 2},
     "wide latents": {"latent_bits": 16},
     "odd latents": {"word_bits": 5, "latent_lanes": 3, "latent_bits": 11},
+    "shared latents": {"word_bits": 5, "shared": True},
+    "sliced weights": {"row_bits": 7, "word_bits": 5, "banks": 2, "weight_slice": 2},
 }
 
 
@@ -166,7 +168,9 @@ def test_weights_come_back(shape):
     weights = np.random.default_rng(5).random((shape.rows, shape.row_bits)) < 0.5
     data = weights_to_bytes(shape, weights)
     assert data.dtype == np.uint8
-    assert data.shape == (shape.banks * shape.weight_depth, (shape.word_bits + 7) // 8)
+    parts = shape.banks * shape.slices
+    depth = (parts - 1) * (1 << shape.part_bits) + shape.weight_depth
+    assert data.shape == (depth, (shape.slice_bits + 7) // 8)
     assert np.unpackbits(data).sum() == weights.sum(), "padding is not zero"
     np.testing.assert_array_equal(weights_from_bytes(shape, data), weights)
 
@@ -176,13 +180,14 @@ def test_each_weight_has_its_own_bit(shape):
     for row, i in np.ndindex(shape.rows, shape.row_bits):
         weights = np.zeros((shape.rows, shape.row_bits), bool)
         weights[row, i] = True
-        bits = bytes_to_bits(weights_to_bytes(shape, weights), shape.word_bits)
+        bits = bytes_to_bits(weights_to_bytes(shape, weights), shape.slice_bits)
         (word,), (bit,) = np.nonzero(bits)
-        # The bank and the address in it that Synapses documents.
+        # The bank, the address in it, and the slice that Synapses documents.
         chunk, lane = divmod(i, shape.word_bits)
-        bank, address = divmod(word, shape.weight_depth)
+        part, address = divmod(word, 1 << shape.part_bits)
+        bank, number = divmod(part, shape.slices)
         assert (bank, address) == (shape.bank(row), shape.slot(row) * shape.chunks + chunk)
-        assert bit == lane
+        assert number * shape.slice_bits + bit == lane
         seen.add((word, bit))
     assert len(seen) == shape.rows * shape.row_bits
 
@@ -227,7 +232,7 @@ def test_each_latent_has_its_own_field(shape):
         # The address that Synapses documents.
         chunk, in_chunk = divmod(i, shape.word_bits)
         step, lane = divmod(in_chunk, shape.latent_lanes)
-        assert word == (row * shape.chunks + chunk) * shape.steps + step
+        assert word == row * shape.latent_stride + chunk * shape.steps + step
         assert bit == lane * shape.latent_bits
 
 
@@ -250,8 +255,8 @@ def test_regions_of_the_small_local_preset_by_hand():
 
 def test_banks_of_the_large_local_preset_follow_one_another():
     region = memory_map(Params.load("local-large-wide"))[3]
-    assert (region.name, region.depth, region.width) == ("weights0", 10 * 200, 100)
-    assert (region.word_bytes, region.n_bytes) == (13, 26_000)
+    assert (region.name, region.depth, region.width) == ("weights0", 9 * 256 + 200, 100)
+    assert (region.word_bytes, region.n_bytes) == (13, 2504 * 13)
 
 
 def test_a_machine_that_only_infers_has_no_latents():

@@ -1,6 +1,7 @@
 """Parameters: what presets describe, what derives from it, and what is rejected in which words."""
 
 import json
+import re
 
 import pytest
 from pydantic import ValidationError
@@ -582,3 +583,37 @@ def test_8_bit_pixels_have_neither_thresholds_nor_signs():
     line = "dynamics.code must be 'heaviside' for 8-bit pixels, not 'sign'"
     with pytest.raises(ParamsError, match=line):
         base.replace(dynamics={"code": "sign"})
+
+
+SHARED = {
+    "row_lanes": 100, "neuron_lanes": 1, "relax_lanes": 40, "latent_lanes": [4, 4],
+    "weight_slice": 8, "shared_update": True,
+}  # fmt: skip
+
+
+def test_a_shared_update_engine_has_its_own_layout():
+    params = Params.load("local-small").replace(machine=SHARED)
+    first, second = params.synapses(0), params.synapses(1)
+    assert (first.steps, first.row_cycles, first.latent_stride) == (25, 26, 32)
+    assert (second.steps, second.row_cycles, second.latent_stride) == (10, 10, 16)
+    assert (first.slice_bits, first.slices) == (8, 13)
+    assert first.latent_depth == 490 * 32
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "message"),
+    [
+        ("machine", {"row_lanes": 50}, "machine.row_lanes must be 100 with"),
+        ("machine", {"neuron_lanes": 2}, "machine.neuron_lanes must be 1 with"),
+        ("machine", {"relax_lanes": 20}, "machine.relax_lanes must be 40 with"),
+        ("learning", {"batch": 2}, "learning.batch must be 1 with machine.shared_update, not 2"),
+        ("learning", {"reset_on_flip": True}, "learning.reset_on_flip must be false with"),
+        ("machine", {"latent_lanes": [4, 8]}, "machine.latent_lanes must be equal with"),
+        ("machine", {"weight_slice": 6}, "machine.weight_slice must be a multiple of"),
+        ("machine", {"weight_slice": None}, "machine.weight_slice must be a multiple of"),
+    ],
+)
+def test_a_shared_update_engine_takes_whole_rows(section, changes, message):
+    params = Params.load("local-small").replace(machine=SHARED)
+    with pytest.raises(ParamsError, match=f"^{re.escape(message)}"):
+        params.replace(**{section: changes})

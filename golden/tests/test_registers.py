@@ -24,6 +24,17 @@ def test_names_in_order_of_address():
     assert [register.name for register in registers] == writable + read_only
 
 
+def test_a_shared_update_engine_has_no_batches():
+    params = Params.load("local-small").replace(
+        machine={
+            "row_lanes": 100, "relax_lanes": 40, "latent_lanes": [4, 4], "weight_slice": 8,
+            "shared_update": True,
+        }
+    )  # fmt: skip
+    writable = [register.name for register in register_map(params) if register.writable]
+    assert writable == ["seed", "clear", "tau0", "tau1"]
+
+
 @pytest.mark.parametrize("preset", ["dense-wide", "local-small"])
 def test_names_are_unique_and_explained(preset):
     registers = register_map(Params.load(preset))

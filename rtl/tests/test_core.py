@@ -119,6 +119,20 @@ CONFIGS = {
     "batched": build(LOCAL, {"active_bound": 2}, {"batch": 4, "reset_on_flip": True}),
     "awake": build(LOCAL, {"v0": 128}, {"batch": 3}),
     "random-sign": build(LOCAL, {"active_bound": 3}, {"batch": 2, "nudging": "random-sign"}),
+    "shared": build(
+        LOCAL, {"active_bound": 2}, None,
+        {"latent_lanes": [3, 3], "weight_slice": 6, "shared_update": True},
+    ),
+    "shared-narrow": build(
+        LOCAL | {"features": 5, "stride": 2},
+        {"active_bound": 1, "code": "sign", "v0": 128},
+        {"latent_bits": 4},
+        {"latent_lanes": [2, 2], "weight_slice": 4, "shared_update": True},
+    ),
+    "shared-deep": build(
+        LOCAL | {"hidden": [7, 5]}, {"gains": [90, 60, 60, 40]}, {"tau": [2, 1, 2, 1]},
+        {"relax_lanes": 7, "latent_lanes": [5] * 4, "weight_slice": 5, "shared_update": True},
+    ),
     "positive": build({"hidden": [9]}, {"gains": [50, 80]}, {"nudging": "positive"}),
     "sign": build(
         {"hidden": [9], "image": [5, 5]},

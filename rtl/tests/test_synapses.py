@@ -7,7 +7,7 @@ from amaranth.back import verilog
 
 from popflip.golden.packing import latents_to_bytes, weights_to_bytes
 from popflip.golden.params import Synapses
-from popflip.rtl.synapses import SynapseMemory
+from popflip.rtl.synapses import SharedLatents, SynapseMemory, shared_latent_bits
 from popflip.rtl.testing import simulate
 
 
@@ -23,6 +23,7 @@ SHAPES = {
     "one-word": synapses(6, 11, 11, 3, 6, 11, 2),
     "sliced": synapses(6, 9, 5, 2, 3, 3, 4, 5),  # 12 bits: slices of 5, 5 and 2
     "smallest": synapses(1, 1, 1, 1, 1, 1, 2),
+    "sliced-weights": synapses(12, 13, 5, 3, 4, 2, 3)._replace(weight_slice=2),
 }
 
 
@@ -46,11 +47,15 @@ def words_of(data):
 
 def weight_words(shape, weights):
     """Words of the weight ports, banks side by side, as Python integers."""
-    banks = np.reshape(words_of(weights_to_bytes(shape, weights)), (shape.banks, -1))
-    return [
-        sum(int(word) << bank * shape.word_bits for bank, word in enumerate(words))
-        for words in banks.T
-    ]
+    region = words_of(weights_to_bytes(shape, weights))
+    words = []
+    for address in range(shape.weight_depth):
+        word = low = 0
+        for part, width in enumerate(shape.part_widths):
+            word |= region[(part << shape.part_bits) + address] << low
+            low += width
+        words.append(word)
+    return words
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -150,6 +155,42 @@ def test_collisions_are_seen(memory):
 def test_a_word_of_latents_is_cut_into_slices():
     memory = SynapseMemory(SHAPES["sliced"])
     assert [part.shape.width for part in memory.latents] == [5, 5, 2]
+
+
+def test_shared_latents_read_in_one_bank_and_write_in_the_other():
+    shapes = [
+        synapses(3, 5, 5, 1, 3, 2, 4)._replace(shared=True),
+        synapses(7, 2, 2, 1, 7, 2, 4)._replace(shared=True),
+    ]
+    assert shared_latent_bits(shapes) == (5, 8)
+    dut = SharedLatents(shapes)
+    rng = np.random.default_rng(1)
+    content = {}
+
+    async def bench(ctx):
+        for layer, shape in enumerate(shapes):
+            for word in range(shape.latent_depth):
+                address = (layer << 4) | word
+                content[address] = int(rng.integers(256))
+                ctx.set(dut.write.en, 1)
+                ctx.set(dut.write.address, address)
+                ctx.set(dut.write.data, content[address])
+                await ctx.tick()
+        assert len(content) == sum(shape.latent_depth for shape in shapes)
+        for _ in range(100):
+            read, write = (int(a) for a in rng.choice(list(content), 2))
+            writes = read % 2 != write % 2
+            ctx.set(dut.read.en, 1)
+            ctx.set(dut.read.address, read)
+            ctx.set(dut.write.en, writes)
+            ctx.set(dut.write.address, write)
+            ctx.set(dut.write.data, value := int(rng.integers(256)))
+            await ctx.tick()
+            assert ctx.get(dut.read.data) == content[read]
+            if writes:
+                content[write] = value
+
+    simulate(dut, bench)
 
 
 def test_inference_has_no_latents():

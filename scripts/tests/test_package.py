@@ -126,7 +126,9 @@ def test_weights_lie_where_the_manifest_says(params):
             names = {**entry, "row": int(row)}
             bank, slot = (eval(told["packing"][rule], {}, names) for rule in ("bank", "slot"))
             chunk, place = divmod(int(bit), entry["word_bits"])
-            address = bank * entry["weight_depth"] + slot * entry["chunks"] + chunk
+            number, place = divmod(place, entry["slice_bits"])
+            part = bank * entry["slices"] + number
+            address = part * 2 ** entry["part_bits"] + slot * entry["chunks"] + chunk
             word = bytes_to_bits(region[address], 8 * region.shape[1])
             assert word[place] == weights[row, bit], (entry, row, bit)
 
