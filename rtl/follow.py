@@ -51,6 +51,7 @@ class WindowFollower(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         changed, job, block = self.changed.payload, self.job.payload, self._params.block
+        banked = self._params.synapses(0).banks > 1
         # Rows below this limit see the window, or one that has passed.
         limit = Signal(range(self._params.sizes[1] + 1), init=block)
         ahead = Signal()
@@ -61,8 +62,8 @@ class WindowFollower(wiring.Component):
             self.job.valid.eq(self.changed.valid & ~ahead & self.ready),
             self.changed.ready.eq(self.job.ready & ~ahead & self.ready),
             job.row.eq(changed.place.row),
-            job.slot.eq(changed.place.slot),
-            job.bank.eq(changed.place.bank),
+            job.slot.eq(changed.place["slot" if banked else "row"]),
+            job.bank.eq(changed.place.bank if banked else 0),
             job.plus.eq(changed.up),
             job.minus.eq(~changed.up),
         ]

@@ -14,12 +14,16 @@ __all__ = ["HiddenRegisters", "ItemList", "NeuronSignature", "PlaceLayout", "dot
 
 
 class PlaceLayout(data.StructLayout):
-    """Where the synapses of a hidden neuron are: ``row``, and for layer 1 ``slot`` and ``bank``."""
+    """Where the synapses of a hidden neuron are: ``row``, and maybe ``slot`` and ``bank``.
+
+    In one bank a row has the slot of its own number; only layer 1 can have more.
+    """
 
     def __init__(self, params: Params, layer: int):
         if layer == 1:
             item = ItemLayout(params)
-            super().__init__({name: item[name].shape for name in ("row", "slot", "bank")})
+            names = ("row",) if params.synapses(0).banks == 1 else ("row", "slot", "bank")
+            super().__init__({name: item[name].shape for name in names})
         else:
             super().__init__({"row": range(params.sizes[layer])})
 
@@ -107,7 +111,8 @@ class ItemList(wiring.Component):
         state_layout = data.StructLayout({
             "margin": ItemLayout(self._params)["margin"].shape, "first": 1, "last": 1,
         })  # fmt: skip
-        m.submodules.places = places = Memory(shape=PlaceLayout(self._params, 1), depth=n, init=[])
+        place_layout = PlaceLayout(self._params, 1)
+        m.submodules.places = places = Memory(shape=place_layout, depth=n, init=[])
         m.submodules.states = states = Memory(shape=state_layout, depth=n, init=[])
 
         m.d.comb += self.index.eq(Mux(self.item.undecided, port.count, n - 1 - port.decided))
@@ -123,9 +128,7 @@ class ItemList(wiring.Component):
         m.d.comb += [
             place_write.en.eq(self.item_valid),
             place_write.addr.eq(self.index),
-            place_write.data.row.eq(self.item.row),
-            place_write.data.slot.eq(self.item.slot),
-            place_write.data.bank.eq(self.item.bank),
+            *(place_write.data[name].eq(self.item[name]) for name, _ in place_layout),
             place_read.en.eq(port.place_en),
             place_read.addr.eq(port.place_index),
             port.place.eq(place_read.data),
