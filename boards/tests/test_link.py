@@ -216,7 +216,8 @@ def test_fill(link, board):
     region = REGIONS["weights0"]
     link.fill(region, 3, 5, 0xABC)
     link.fill("weights0", 6, 1, b"\x21\x03")
-    assert board.memory[region.index][:9] == [0] * 3 + [0xABC] * 3 + [0x321] + [0xABC] + [0]
+    words = [int.from_bytes(bytes(word), "little") for word in board.bytes_of(region)[:9]]
+    assert words == [0] * 3 + [0xABC] * 3 + [0x321] + [0xABC] + [0]
 
 
 def test_run_status_stop(link, board):
