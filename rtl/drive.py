@@ -137,26 +137,25 @@ class DriveEngine(wiring.Component):
                 last.eq(Cat(last_chunk, last)),
             ]
 
-        # XNOR and popcount under the mask: heaviside masks by the input, sign by the valid lanes.
-        word, x = Signal.like(self.w_data), Signal.like(self.x)
-        lanes = Signal(shape.word_bits)
+        # Products, and how many there are: heaviside masks them by the input, sign by the lanes of
+        # the word that hold a weight.
         tail = shape.row_bits - (shape.chunks - 1) * shape.word_bits
-        with m.If(en & valid[0]):
-            m.d.sync += [word.eq(self.w_data), x.eq(self.x)]
-            m.d.sync += lanes.eq(Mux(last[0], Const((1 << tail) - 1, shape.word_bits), ~0))
+        lanes = Mux(last[0], Const((1 << tail) - 1, shape.word_bits), ~0)
         counts = []
         for bank, tree in enumerate(self._trees):
             m.submodules[f"count{bank}"] = tree
-            bits = word.word_select(bank, shape.word_bits)
-            m.d.comb += [
-                tree.en.eq(en & valid.any()),
-                tree.i.eq(bits & x if heaviside else ~(bits ^ x) & lanes),
-            ]
+            bits = self.w_data.word_select(bank, shape.word_bits)
+            product = Signal(shape.word_bits, name=f"product{bank}")
+            with m.If(en & valid[0]):
+                m.d.sync += product.eq(bits & self.x if heaviside else ~(bits ^ self.x) & lanes)
+            m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(product)]
             counts.append(tree.o)
         if heaviside:
+            mask = Signal(range(shape.word_bits + 1))
             m.submodules.count_mask = tree = PopcountTree(shape.word_bits)
-            m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(x)]
-            mask = tree.o
+            m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(self.x)]
+            with m.If(en):
+                m.d.sync += mask.eq(tree.o)
         else:
             mask = Mux(last[depth - 3], Const(tail), Const(shape.word_bits))
 
