@@ -34,6 +34,17 @@ CONFIGS = {
             "row_lanes": 4, "neuron_lanes": 2, "relax_lanes": 4, "latent_lanes": [3, 3],
         },
     }),
+    "serial": Params.build({
+        "network": {
+            "image": [6, 5], "thresholds": [60, 160], "first": "local", "window": 3, "stride": 1,
+            "features": 2, "classes": 3, "copies": 3,
+        },
+        "dynamics": {"gains": [60, 40]},
+        "learning": {"tau": [2, 1], "beta": 3, "latent_bits": 4},
+        "machine": {
+            "row_lanes": 18, "serial_windows": True, "relax_lanes": 4, "latent_lanes": [5, 3],
+        },
+    }),
     "dense-sign": Params.build({
         "network": {"image": [5, 5], "thresholds": [60, 160], "hidden": [11], "classes": 4},
         "dynamics": {"gains": [30, 40], "code": "sign"},
@@ -49,6 +60,7 @@ pytestmark = pytest.mark.parametrize(
     ("simulator", "params"),
     [
         pytest.param("icarus", CONFIGS["local"], id="icarus-local"),
+        pytest.param("icarus", CONFIGS["serial"], id="icarus-serial"),
         pytest.param("icarus", CONFIGS["dense-sign"], id="icarus-dense-sign"),
         pytest.param("verilator", CONFIGS["local"], id="verilator-local"),
         pytest.param(
@@ -166,9 +178,10 @@ def test_sample(simulator, params):
         script.cycle(restart=1, wait=params.network.window)
         for position in range(params.positions):
             for chunk in range(chunks):
-                script.set(chunk=chunk)
+                if chunks > 1:  # else the port has no bits
+                    script.set(chunk=chunk)
                 seen.append((sample, position, chunk, script.hold(1)))
-            script.cycle(next=1, wait=params.network.stride)
+            script.cycle(next=1, wait=max(params.network.stride, params.network.window))
         script.cycle(drop=1)
     got = script.play(simulator)
     windows = x[:, _window_index(params)].reshape(3, params.positions, -1)

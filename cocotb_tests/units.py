@@ -104,6 +104,8 @@ class DriveUnit(wiring.Component):
             self.idle.eq(drive.idle),
             self.full.eq(sample.full),
         ]
+        if self._params.machine.serial_windows:
+            m.d.comb += drive.ones.eq(sample.ones)
         return m
 
 

@@ -222,10 +222,13 @@ class _Run:
         groups = np.array([shape.slot(row) for row in range(shape.rows)])
         count = np.bincount(groups, items, shape.weight_depth // shape.chunks).astype(int)
 
-        # Words of a group, and the rows of the image that are fetched before it.
+        # Words of a group, and the cycles in which it waits for rows of the image.
         step = np.full(len(count), shape.chunks)
-        per_line = shape.groups * p.grid[1]
-        step[per_line::per_line] += p.network.stride
+        if p.machine.serial_windows:
+            step[shape.groups :: shape.groups] += max(0, p.network.window - shape.groups)
+        else:
+            per_line = shape.groups * p.grid[1]
+            step[per_line::per_line] += p.network.stride
         first = p.network.window + 1 + shape.chunks - 1 + tree_latency(shape.word_bits)
         waits = np.maximum(step[1:], count[:-1])
         begins = first + DRIVE_LATENCY + np.concatenate([[0], np.cumsum(waits)])
@@ -342,7 +345,9 @@ class _Run:
             dirty[0][[row for _, row in changed]] = True
         follower, free = _Follower(self.params), 0
         for pushed, row in changed:
-            free = follower.offer(pushed, row, free) + self._shape(0).row_cycles
+            accepted = max(free, follower.offer(pushed, row, free))
+            follower.accept(accepted)
+            free = accepted + self._shape(0).row_cycles
             done = max(done, free + UPDATE_LATENCY + 1)
         return int(done)
 
@@ -370,6 +375,7 @@ class _Run:
                     changed.append((now, walk.rows[walk.needed[k]]))
             else:
                 free_0 = free
+                follower.accept(now)
             if 0 not in valid and changed:
                 pushed, row = changed.popleft()
                 valid[0] = follower.offer(pushed, row, free_0)
@@ -393,14 +399,34 @@ class _Follower:
 
     def __init__(self, params: Params):
         self._params = params
-        self._ready, self._position = params.network.window + 1, 0
+        self._ready, self._position, self._now = params.network.window + 1, 0, 0
 
     def offer(self, pushed, row, free) -> int:
-        """When the job of a neuron queued at ``pushed`` is valid; the engine let go at ``free``."""
+        """When the job of a neuron queued at ``pushed`` is valid.
+
+        Its engine lets go of the present window at ``free``.
+        """
         p = self._params
-        now = max(pushed + QUEUE_LATENCY, self._ready, free)
+        serial, height = p.machine.serial_windows, p.network.window
+        now = max(pushed + QUEUE_LATENCY, self._now)
+        if self._position < row // p.block:
+            if p.machine.shared_update or not serial:
+                now = max(now, free)
+            if not serial:
+                now = max(now, self._ready)
         while self._position < row // p.block:
             self._position += 1
-            now += 1 + (p.network.stride if self._position % p.grid[1] == 0 else 0)
-        self._ready = now
-        return now
+            now += 1
+            if serial:
+                # A window that was complete has the next one behind it; one that was not is
+                # skipped, and the next begins.
+                behind = self._ready + height
+                self._ready = max(now, behind) if self._ready < now else now + height
+            elif self._position % p.grid[1] == 0:
+                now += p.network.stride
+        self._ready = max(now, self._ready)
+        return self._ready
+
+    def accept(self, now):
+        """See the job that was offered last accepted."""
+        self._now = now + 1

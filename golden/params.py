@@ -264,6 +264,11 @@ class Machine(_Section):
     relax_lanes : int
         Bits of a word of the later weight layers per cycle, 1 to the layer above; a narrower
         layer takes what it has.
+    serial_windows : bool
+        For a local first layer whose rows are one word each. The rows of a window are fetched one
+        per cycle, behind one shifter, while the neurons of the window before it are counted; else
+        a register and a shifter per row of the window bring the next in one cycle. It costs
+        nothing if at least as many words as the window is high are counted for each window.
     output_lanes : int, optional
         Output neurons per cycle, 1 to all of them; if left out, as many as ``relax_lanes`` are of
         them.
@@ -292,6 +297,7 @@ class Machine(_Section):
 
     row_lanes: Positive
     neuron_lanes: Positive = 1
+    serial_windows: bool = False
     relax_lanes: Positive
     output_lanes: Positive | None = None
     latent_lanes: Annotated[tuple[Positive, ...], Field(min_length=2)]
@@ -584,6 +590,15 @@ class Params(_Section):
             raise ValueError(
                 f"machine.neuron_lanes must be at most {self.block}, the neurons that share a "
                 f"window, not {machine.neuron_lanes}"
+            )
+        if machine.serial_windows and self.network.first == "dense":
+            raise ValueError(
+                "machine.serial_windows must be false for a dense first layer, not true"
+            )
+        if machine.serial_windows and machine.row_lanes != self.fan_in:
+            raise ValueError(
+                "machine.serial_windows must be false for rows of more than one word "
+                f"(machine.row_lanes {machine.row_lanes}, fan-in {self.fan_in}), not true"
             )
         if machine.output_lanes is not None and machine.output_lanes > self.n_out:
             raise ValueError(

@@ -90,7 +90,19 @@ def random_params(rng: np.random.Generator) -> Params:
         dynamics["feedback_gains"] = [max(1, round(g * rng.uniform(0.3, 3))) for g in gains[1:]]
     if rng.random() < 0.4:
         machine["output_lanes"] = pick(1, sizes[-1])
-    if rng.random() < 0.4:
+    if first == "local" and rng.random() < 0.4:
+        machine |= {"serial_windows": True, "row_lanes": fan_in}
+        machine["latent_lanes"][0] = pick(-(-fan_in // 5), fan_in)
+    if rng.random() < 0.2:
+        lanes = pick(-(-fan_in // 6), fan_in)
+        lanes = min(lanes, *sizes[1:])
+        machine |= {
+            "row_lanes": fan_in, "neuron_lanes": 1, "relax_lanes": max(sizes[1:]),
+            "latent_lanes": [lanes] * len(gains), "weight_slice": lanes * pick(1, 3),
+            "shared_update": True,
+        }  # fmt: skip
+        learning |= {"batch": 1, "reset_on_flip": False}
+    elif rng.random() < 0.4:
         machine["latent_slice"] = pick(1, latent_bits * machine["latent_lanes"][0])
     name = f"{first}-{code}-{'-'.join(map(str, sizes))}"
     return Params.build({

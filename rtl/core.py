@@ -425,6 +425,8 @@ class TrainerCore(wiring.Component):
             drive.ready.eq(sample.ready),
             drive.x.eq(sample.x),
         ]
+        if p.machine.serial_windows:
+            m.d.comb += drive.ones.eq(sample.ones)
 
         # Learning ---------------------------------------------------------------------------
         touch = Signal()
@@ -435,10 +437,13 @@ class TrainerCore(wiring.Component):
             m.d.comb += [
                 follower.start.eq(start_learning),
                 follower.ready.eq(sample.ready),
-                follower.held.eq(updates[0].at0 if shared else ~learners[0].job.ready),
                 learners[0].plus.eq(sample.x),
                 learners[0].minus.eq(sample.x),
             ]
+            if shared:
+                m.d.comb += follower.held.eq(updates[0].at0)
+            elif not p.machine.serial_windows:
+                m.d.comb += follower.held.eq(~learners[0].job.ready)
             with m.If(start_learning | learning):
                 m.d.comb += [
                     sample.restart.eq(follower.restart),

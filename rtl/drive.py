@@ -54,8 +54,9 @@ class DriveEngine(wiring.Component):
     attempt : ``In(range(len(params.active_bounds)))``
         Count those neurons as undecided that feedback of ``params.active_bounds[attempt]`` neurons
         could move. Holds still from ``start`` to ``idle``.
-    restart, en, next, chunk : ``Out``; ready, x : ``In``
-        The read side of :class:`popflip.rtl.sample.SampleBuffer`.
+    restart, en, next, chunk : ``Out``; ready, x, ones : ``In``
+        The read side of :class:`popflip.rtl.sample.SampleBuffer`; ``ones`` only with serial
+        windows.
     w_en, w_address : ``Out``; w_data : ``In``
         Read port of weight layer 0, all banks.
     item : ``Out(ItemLayout)``, item_valid : ``Out(1)``
@@ -69,7 +70,7 @@ class DriveEngine(wiring.Component):
         self._shape = shape = params.synapses(0)
         self._trees = [PopcountTree(shape.word_bits) for _ in range(shape.banks)]
         self._tree_latency = self._trees[0].latency
-        super().__init__({
+        members = {
             "start": In(1),
             "attempt": In(range(len(params.active_bounds))),
             "restart": Out(1),
@@ -84,7 +85,10 @@ class DriveEngine(wiring.Component):
             "item": Out(ItemLayout(params)),
             "item_valid": Out(1),
             "idle": Out(1),
-        })
+        }
+        if params.machine.serial_windows:
+            members["ones"] = In(range(params.fan_in + 1))
+        super().__init__(members)
 
     @property
     def latency(self) -> int:
@@ -151,11 +155,16 @@ class DriveEngine(wiring.Component):
             m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(product)]
             counts.append(tree.o)
         if heaviside:
-            mask = Signal(range(shape.word_bits + 1))
-            m.submodules.count_mask = tree = PopcountTree(shape.word_bits)
-            m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(self.x)]
-            with m.If(en):
-                m.d.sync += mask.eq(tree.o)
+            if p.machine.serial_windows:
+                mask, delay = self.ones, self._tree_latency + 1
+            else:
+                m.submodules.count_mask = tree = PopcountTree(shape.word_bits)
+                m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(self.x)]
+                mask, delay = tree.o, 1
+            for cycle in range(delay):
+                earlier, mask = mask, Signal(range(shape.word_bits + 1), name=f"mask{cycle}")
+                with m.If(en):
+                    m.d.sync += mask.eq(earlier)
         else:
             mask = Mux(last[depth - 3], Const(tail), Const(shape.word_bits))
 

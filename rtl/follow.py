@@ -18,6 +18,11 @@ class WindowFollower(wiring.Component):
     follower moves the window on until it is the neuron's own, one position a cycle, and never
     while the update engine still reads the present one.
 
+    With serial windows it moves on as soon as it knows the next neuron, and the window is fetched
+    while the update engine still works: rows are one word each, which the engine reads two cycles
+    after it has accepted the job, and the sample buffer shows it at least that long. (A shared
+    update engine looks at the window until the end of a row.)
+
     Parameters
     ----------
     params : Params
@@ -55,10 +60,11 @@ class WindowFollower(wiring.Component):
         # Rows below this limit see the window, or one that has passed.
         limit = Signal(range(self._params.sizes[1] + 1), init=block)
         ahead = Signal()
+        still = 1 if self._params.machine.serial_windows else self.ready
         m.d.comb += [
             self.restart.eq(self.start),
             ahead.eq(changed.place.row >= limit),
-            self.next.eq(self.changed.valid & ahead & self.ready & ~self.held),
+            self.next.eq(self.changed.valid & ahead & still & ~self.held),
             self.job.valid.eq(self.changed.valid & ~ahead & self.ready),
             self.changed.ready.eq(self.job.ready & ~ahead & self.ready),
             job.row.eq(changed.place.row),

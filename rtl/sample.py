@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from popflip.golden.params import Params, ceil_div
+from popflip.rtl.popcount import PopcountTree
 
 __all__ = ["SampleBuffer"]
 
@@ -19,21 +20,36 @@ class SampleBuffer(wiring.Component):
     released, and rises in the cycle after ``release``. A sample is complete (``full``, if it is
     the older one) in the cycle after its label was accepted.
 
-    **Read side.** Positions of the window are visited row by row. With a ``local`` first layer
-    rows of the image are pushed into ``window`` row registers, one per cycle, and a position is
-    selected behind them; with a ``dense`` one the whole image is the only position and its
-    words are read from the memory as they are asked for. Where *cycle* is one with ``en`` high:
+    **Read side.** Positions of the window are visited row by row. There are three ways:
+
+    - with a ``dense`` first layer the whole image is the only position, and its words are read
+      from the memory as they are asked for;
+    - with a ``local`` one rows of the image are pushed into ``window`` row registers, one per
+      cycle, and a position is selected behind them;
+    - with ``machine.serial_windows`` the columns of a window are selected from one row per cycle
+      and pushed into a register that holds nothing but a window; ``x`` is a copy, taken when it
+      is complete, so that the next window is fetched while this one is looked at.
+
+    Where *cycle* is one with ``en`` high:
 
     - after ``restart`` in cycle t, ``ready`` is low for :attr:`load_cycles` cycles, from t + 1 on,
       then high at the first position;
-    - after ``next`` in cycle t, the next position is in place in t + 1; but at the end of a row of
-      positions ``ready`` is low for :attr:`row_cycles` cycles, from t + 1 on;
-    - after the last position ``next`` does nothing;
+    - after ``next`` in cycle t, the next position is in place in t + 1. But row registers keep
+      ``ready`` low for :attr:`row_cycles` cycles, from t + 1 on, at the end of a row of positions;
+      and serial windows keep it low until ``window`` cycles after the cycle in which it rose for
+      the position before;
+    - ``next`` while ``ready`` is low does nothing; but with serial windows it skips the position
+      that is being fetched, in one cycle: if the last of such pulses is in cycle t, ``ready`` is
+      low for ``window`` cycles, from t + 1 on;
+    - ``next`` at the last position is the end of the scan: ``ready`` and ``x`` mean nothing until
+      ``restart``;
     - ``chunk`` of cycle t, with ``ready`` high, gives ``x`` in t + 1, from the position of cycle t
-      even if ``next``, ``restart`` or ``release`` comes in t.
+      even if ``next``, ``restart`` or ``release`` comes in t. With serial windows ``x`` holds
+      until a cycle after the next one in which ``ready`` rises for another position.
 
-    So a scan of all positions costs ``load_cycles + (grid rows - 1) * row_cycles`` cycles beside
-    those that its positions are looked at.
+    So a scan that looks at each position for ``n`` cycles takes ``load_cycles + positions * n +
+    (grid rows - 1) * row_cycles`` of them, or with serial windows ``load_cycles + (positions - 1)
+    * max(n, window) + n``.
 
     Pulses with ``en`` low are ignored, except ``release``, which always counts: hold it for one
     clock cycle only. ``release`` drops ``ready`` from the next cycle on and ends a load. In the
@@ -62,7 +78,7 @@ class SampleBuffer(wiring.Component):
     restart : ``In(1)``
         Go to the first position.
     next : ``In(1)``
-        Go to the next position, if ``ready``.
+        Go to the next position.
     ready : ``Out(1)``
         The window of the position is at hand.
     chunk : ``In(range(chunks))``
@@ -71,13 +87,15 @@ class SampleBuffer(wiring.Component):
         Those bits: window bit ``(row * window + column) * planes + plane``, pixels row by row.
         Bits behind the last are 0 (for a ``dense`` layer: the padding of the sample itself).
         Holds while ``ready`` or ``en`` is low.
+    ones : ``Out(range(fan_in + 1))``
+        With serial windows only: how many bits of ``x`` are 1.
     """
 
     def __init__(self, params: Params):
         if not isinstance(params, Params):
             raise TypeError(f"params must be Params, not {params!r}")
         self._params = params
-        super().__init__({
+        members = {
             "i": In(stream.Signature(8)),
             "last": Out(1),
             "en": In(1),
@@ -89,7 +107,10 @@ class SampleBuffer(wiring.Component):
             "ready": Out(1),
             "chunk": In(range(params.synapses(0).chunks)),
             "x": Out(params.machine.row_lanes),
-        })
+        }
+        if params.machine.serial_windows:
+            members["ones"] = Out(range(params.fan_in + 1))
+        super().__init__(members)
 
     @property
     def load_cycles(self) -> int:
@@ -98,8 +119,11 @@ class SampleBuffer(wiring.Component):
 
     @property
     def row_cycles(self) -> int:
-        """Cycles without ``ready`` at the end of a row of positions: ``stride``, or 0 (dense)."""
-        return self._params.network.stride
+        """Cycles without ``ready`` at the end of a row of positions.
+
+        ``stride``; 0 for a dense layer and for serial windows.
+        """
+        return 0 if self._params.machine.serial_windows else self._params.network.stride
 
     def elaborate(self, platform):
         m = Module()
@@ -162,6 +186,8 @@ class SampleBuffer(wiring.Component):
         restarted = self.en & self.restart & self.full
         if params.network.first == "dense":
             self._read_chunks(m, read_port, read_bank, released, restarted)
+        elif params.machine.serial_windows:
+            self._fetch_windows(m, read_port, read_bank, released, restarted)
         else:
             self._scan_windows(m, read_port, read_bank, released, restarted)
         return m
@@ -182,7 +208,7 @@ class SampleBuffer(wiring.Component):
         """Local: row registers; the position in a row and the chunk are selected behind them."""
         params = self._params
         net = params.network
-        lines, columns = params.grid
+        columns = params.grid[1]
 
         # The memory's output register always holds the next row to push, ``row``, so that a push
         # follows in the very next cycle. Behind the last row it reads on; that is never pushed.
@@ -203,43 +229,103 @@ class SampleBuffer(wiring.Component):
                 m.d.sync += self.ready.eq(1)
 
         column = Signal(range(columns))
-        line = Signal(range(lines))
         with m.If(self.en & self.ready & self.next):
-            with m.If(column != columns - 1):
-                m.d.sync += column.eq(column + 1)
-            with m.Elif(line != lines - 1):
-                m.d.sync += [
-                    column.eq(0),
-                    line.eq(line + 1),
-                    pushes.eq(net.stride),
-                    self.ready.eq(0),
-                ]
+            m.d.sync += column.eq(column + 1)
+            with m.If(column == columns - 1):
+                m.d.sync += [column.eq(0), pushes.eq(net.stride), self.ready.eq(0)]
 
         with m.If(restarted):
             m.d.sync += [
-                column.eq(0),
-                line.eq(0),
-                row.eq(0),
-                pushes.eq(net.window),
-                self.ready.eq(0),
-            ]
+                column.eq(0), row.eq(0), pushes.eq(net.window), self.ready.eq(0),
+            ]  # fmt: skip
         with m.If(released):
             m.d.sync += [pushes.eq(0), self.ready.eq(0)]
 
-        # A shifter per row, one stage for each bit of the column: each stage keeps only what the
-        # later ones can reach. On ECP5 that takes 27% (local-small) to 61% (local-large-wide)
-        # fewer tables in all than one multiplexer per window bit.
         window = Signal(params.fan_in)
-        step = net.stride * params.planes
-        parts = []
-        for part in rows:
-            for bit in reversed(range(len(column))):
-                reach = net.window * params.planes + ((1 << bit) - 1) * step
-                part = Mux(column[bit], part[step << bit :], part)[:reach]
-            parts.append(part[: net.window * params.planes])
-        m.d.comb += window.eq(Cat(parts))
+        m.d.comb += window.eq(Cat(self._select(row, column) for row in rows))
         lanes = params.machine.row_lanes
         with m.If(self.en & self.ready), m.Switch(self.chunk):
             for c in range(params.synapses(0).chunks):
                 with m.Case(c):
                     m.d.sync += self.x.eq(window[c * lanes : (c + 1) * lanes])
+
+    def _fetch_windows(self, m, read_port, bank, released, restarted):
+        """Local, serial: windows are fetched row by row, one ahead of the position."""
+        params = self._params
+        net = params.network
+        height, columns = net.window, params.grid[1]
+
+        # ``x`` holds the window of the position (``loaded``), or ``window`` is or becomes it. Once
+        # it is copied to ``x``, ``window`` is free for the next.
+        running, loaded = Signal(), Signal()
+        left = Signal(range(height + 1))  # Rows that ``window`` lacks.
+        complete, take, skip = Signal(), Signal(), Signal()
+        m.d.comb += [
+            complete.eq(running & (left == 0)),
+            self.ready.eq(complete | (running & loaded)),
+            take.eq(self.en & complete & ~loaded),
+            skip.eq(self.en & running & (left != 0) & ~loaded & self.next),
+        ]
+        with m.If(take):
+            m.d.sync += loaded.eq(1)
+        with m.If(self.en & self.next):
+            m.d.sync += loaded.eq(0)
+
+        # Row 0 of the next window follows in the very cycle of the copy.
+        missing = Mux(take, height, left)
+        push = self.en & running & (missing != 0) & ~skip
+        with m.If(push):
+            m.d.sync += left.eq(missing - 1)
+        with m.If(skip):
+            m.d.sync += left.eq(height)
+
+        # The memory's output register always holds the next row to push: ``row``, of the window
+        # whose rows begin at ``top`` and whose columns are ``column``'s. Behind the last window it
+        # reads on; that is never looked at.
+        row, top = (Signal(range(params.sample_words), name=n) for n in ("row", "top"))
+        column = Signal(range(columns))
+        turn = skip | (missing == 1)
+        last_column = column == columns - 1
+        next_top = (top + Mux(last_column, net.stride, 0))[: len(top)]
+        fetch = Mux(restarted, 0, Mux(turn, next_top, row + 1))[: len(row)]
+        m.d.comb += [
+            read_port.addr.eq(Cat(fetch, bank)),
+            read_port.en.eq(restarted | push | skip),
+        ]
+        with m.If(push | skip):
+            m.d.sync += row.eq(fetch)
+            with m.If(turn):
+                m.d.sync += [column.eq(Mux(last_column, 0, column + 1)), top.eq(next_top)]
+        with m.If(restarted):
+            m.d.sync += [
+                row.eq(0), top.eq(0), column.eq(0), left.eq(height), loaded.eq(0), running.eq(1),
+            ]  # fmt: skip
+        with m.If(released):
+            m.d.sync += running.eq(0)
+
+        # The tree's output counts the row that was pushed last, ``earlier`` those before it.
+        window, part = Signal(params.fan_in), self._select(read_port.data, column)
+        m.submodules.count = count = PopcountTree(len(part), levels_per_register=16)
+        m.d.comb += [count.en.eq(push), count.i.eq(part)]
+        earlier, ones = Signal.like(self.ones), Signal.like(self.ones)
+        m.d.comb += ones.eq(earlier + count.o)
+        with m.If(push):
+            m.d.sync += [
+                window.eq(Cat(window, part)[len(part) :]),
+                earlier.eq(Mux(missing == height, 0, ones)),
+            ]
+        with m.If(take):
+            m.d.sync += [self.x.eq(window), self.ones.eq(ones)]
+
+    def _select(self, row, column):
+        """Return the window's columns of a row of the image.
+
+        A shifter, one stage for each bit of the column: each stage keeps only what the later ones
+        can reach. Behind row registers on ECP5 that takes 27% (local-small) to 61%
+        (local-large-wide) fewer tables in all than one multiplexer per window bit.
+        """
+        net, planes = self._params.network, self._params.planes
+        width, step = net.window * planes, net.stride * planes
+        for bit in reversed(range(len(column))):
+            row = Mux(column[bit], row[step << bit :], row)[: width + ((1 << bit) - 1) * step]
+        return row[:width]

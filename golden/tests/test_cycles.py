@@ -179,6 +179,19 @@ def test_local_windows_wait_for_their_lines():
     assert CycleModel(params).sample(r, 0).drive == 1 + 1 + (2 + 1 + 1 + 1 + 5) + 2 + (2 + 1) + 2
 
 
+@pytest.mark.parametrize(("features", "wait"), [(1, 2), (2, 2), (3, 3)])
+def test_serial_windows_take_a_cycle_for_each_line(features, wait):
+    # One word for each neuron: as long as there are fewer than 2 the next window is waited for.
+    params = build(
+        WINDOWS | {"features": features}, [100, 5],
+        machine={"row_lanes": 4, "serial_windows": True},
+    )  # fmt: skip
+    r = relax(model(params, np.ones((4 * features, 4)), np.ones((4 * features, 2))), [0] * 9)
+    # 2 lines and 1 before the first window; tree 1, latency 5.
+    drive = 1 + 1 + (2 + 1 + 1 + 5) + 3 * wait + features - 1
+    assert CycleModel(params).sample(r, 0).drive == drive
+
+
 def test_update_of_a_window_waits_for_its_line():
     learning = {"nudging": "positive", "beta": 1, "nudged_sweeps": 2}
     params = build(WINDOWS, [1000, 260], learning)
@@ -199,6 +212,31 @@ def test_update_of_a_window_waits_for_its_line():
     clock = CycleModel(params)
     assert clock.sample(r, 0) == StageCycles(19, 8, nudged, learn + flush + 1)
     assert clock.sample(r, 0) == StageCycles(19, 8, nudged, learn + 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "reached"),
+    [
+        # At the queue's head in cycle 4; the first window is there since 3. In cycle 4 it is left:
+        # the second is complete in 5 all the same, and the third 2 after that. With 2 more cycles
+        # the fourth has to be fetched by itself: from 6 on, when its predecessor is skipped.
+        (0, 4), (1, 5), (2, 7), (3, 9),
+    ],
+)  # fmt: skip
+def test_update_skips_serial_windows(row, reached):
+    learning = {"nudging": "positive", "beta": 1, "nudged_sweeps": 2}
+    machine = {"row_lanes": 4, "serial_windows": True}
+    params = build(WINDOWS, [1000, 260], learning, machine)
+    rows = np.full((4, 4), -1)
+    rows[row] = [1, 1, -1, -1]
+    r = relax(model(params, rows, [[1, -1]] * 4), [1] * 9, label=0)
+    nudged = (1 + 6) + (1 + (1 + 7 + 1 + 2 + 5) + 6) + 1
+    # The row takes 2 steps, and is over after 6 + 1.
+    learn = 1 + (reached + 2 + 6 + 1)
+    clock = CycleModel(params)
+    clock.touched = False
+    # The item of the last window takes a cycle more than nothing.
+    assert clock.sample(r, 0) == StageCycles(17 + (row == 3), 8, nudged, learn + 1)
 
 
 # Flushes -----------------------------------------------------------------------------------------

@@ -429,6 +429,7 @@ REJECTED = [
     ),
     ("machine", "latent_lanes", [1], "machine.latent_lanes must have at least 2 entries, not 1"),
     ("machine", "latent_lanes", [1, 0], "machine.latent_lanes.1 must be at least 1, not 0"),
+    ("machine", "serial_windows", 1, "machine.serial_windows must be a valid boolean, not 1"),
     ("machine", "training", 1, "machine.training must be a valid boolean, not 1"),
     ("machine", "uart_divisor", 3, "machine.uart_divisor must be at least 4, not 3"),
     ("machine", "uart_divisor", 65536, "machine.uart_divisor must be at most 65535, not 65536"),
@@ -471,6 +472,10 @@ def test_impossible_parameters(section, name, value, message):
             *("machine", "neuron_lanes", 513),
             "machine.neuron_lanes must be at most 512, the neurons that share a window, not 513",
         ),
+        (
+            *("machine", "serial_windows", True),
+            "machine.serial_windows must be false for a dense first layer, not true",
+        ),
         ("machine", "row_lanes", 785, "machine.row_lanes must be at most the fan-in, 784, not 785"),
     ],
 )
@@ -478,6 +483,16 @@ def test_impossible_parameters_of_a_dense_network(section, name, value, message)
     with pytest.raises(ParamsError) as caught:
         dense().replace(**{section: {name: value}})
     assert str(caught.value) == message
+
+
+def test_serial_windows_need_rows_of_one_word():
+    params = local().replace(machine={"serial_windows": True})
+    with pytest.raises(ParamsError) as caught:
+        params.replace(machine={"row_lanes": 50})
+    assert str(caught.value) == (
+        "machine.serial_windows must be false for rows of more than one word "
+        "(machine.row_lanes 50, fan-in 100), not true"
+    )
 
 
 def test_a_shift_must_leave_something_of_the_image():

@@ -112,6 +112,19 @@ CONFIGS = {
             "latent_slice": 5,
         },
     ),
+    "serial": build(LOCAL, machine={"serial_windows": True}),
+    "serial-wide": build(
+        LOCAL | {"features": 5, "stride": 2},
+        {"active_bound": 1},
+        {"latent_bits": 4},
+        {"serial_windows": True, "neuron_lanes": 2, "relax_lanes": 4, "latent_lanes": [3, 3]},
+    ),
+    "serial-sign": build(
+        LOCAL | {"features": 2, "window": 5, "image": [8, 7]},
+        {"code": "sign", "gains": [30, 40]},
+        {"tau": [2, 2], "batch": 2},
+        {"serial_windows": True, "row_lanes": 25, "latent_lanes": [9, 6]},
+    ),
     "dense": build(
         {"hidden": [11]}, {"active_bound": 2, "gains": [50, 80]}, None,
         {"row_lanes": 36, "neuron_lanes": 3, "relax_lanes": 5, "latent_lanes": [7, 5]},

@@ -10,7 +10,7 @@ from popflip.rtl.sample import SampleBuffer
 from popflip.rtl.testing import simulate
 
 
-def local(image, window, stride, planes=1, row_lanes=None):
+def local(image, window, stride, planes=1, row_lanes=None, serial=False):
     return Params.build({
         "network": {
             "image": image,
@@ -24,6 +24,7 @@ def local(image, window, stride, planes=1, row_lanes=None):
         "learning": {"tau": [1, 1]},
         "machine": {
             "row_lanes": row_lanes or window**2 * planes,
+            "serial_windows": serial,
             "relax_lanes": 1,
             "latent_lanes": [1, 1],
         },
@@ -49,6 +50,11 @@ NETWORKS = {
     "one-row": local((1, 6), 1, 2, planes=2, row_lanes=1),
     "eight-rows": local((8, 8), 4, 1, row_lanes=16),
     "local-small": Params.load("local-small"),
+    "serial": local((7, 5), 3, 2, serial=True),
+    "serial-planes": local((8, 9), 4, 1, planes=3, serial=True),
+    "serial-whole-image": local((5, 5), 5, 1, serial=True),
+    "serial-apart": local((9, 10), 2, 3, planes=2, serial=True),
+    "serial-one-pixel": local((2, 3), 1, 1, serial=True),
     "dense": dense((7, 5), planes=2, row_lanes=9),
     "dense-whole": dense((4, 4), row_lanes=16),
     "dense-narrow": dense((3, 3), row_lanes=1),
@@ -89,6 +95,7 @@ class Reader:
         self.stall, self.rng = stall, random.Random(seed)
         self.chunks = params.synapses(0).chunks
         self.columns = params.grid[1]
+        self.serial = params.machine.serial_windows
 
     async def cycle(self, *, chunk=None, **pulses):
         """Apply pulses (and a chunk, else noise) for one enabled cycle."""
@@ -130,7 +137,8 @@ class Reader:
         for number in range(cycles):
             assert not self.ctx.get(self.dut.ready), f"{where}: ready {cycles - number} early"
             held = self.ctx.get(self.dut.x)
-            await self.cycle(next=self.rng.getrandbits(1))  # ignored: not ready
+            # Ignored as long as it is not ready; but serial windows would be skipped.
+            await self.cycle(next=0 if self.serial else self.rng.getrandbits(1))
             assert self.ctx.get(self.dut.x) == held, f"{where}: x moved without ready"
         assert self.ctx.get(self.dut.ready), f"{where}: not ready after {cycles} cycles"
 
@@ -139,22 +147,33 @@ class Reader:
         await self.cycle(chunk=chunk, **pulses)
         got = self.ctx.get(self.dut.x)
         assert got == expected[chunk], f"{where} chunk {chunk}: {got:#x}, not {expected[chunk]:#x}"
+        if self.serial:
+            assert self.ctx.get(self.dut.ones) == got.bit_count(), where
 
     async def restart(self):
         await self.cycle(restart=1)
         await self.unready(self.dut.load_cycles, "restart")
 
     async def scan(self, x, positions=None, all_chunks=True):
-        """Restart and look at the windows in order; ``next`` comes with a position's last look."""
+        """Restart and look at the windows in order; ``next`` comes with a position's last look.
+
+        Serial windows are looked at for about as long as the next one takes.
+        """
         await self.restart()
         windows = windows_of(self.params, x)
         for position, expected in enumerate(windows[:positions]):
             where = f"position {position}"
             order = self.rng.sample(range(self.chunks), self.chunks if all_chunks else 1)
+            height = self.params.network.window
+            if self.serial and all_chunks:
+                order *= self.rng.randint(1, height + 2)
             for chunk in order[:-1]:
                 await self.look(expected, chunk, where)
-            await self.look(expected, order[-1], where, next=1)
-            if (position + 1) % self.columns == 0 and position + 1 < len(windows):
+            last = position + 1 == len(windows)
+            await self.look(expected, order[-1], where, next=not last)
+            if self.serial and not last:
+                await self.unready(max(0, height - len(order)), f"after {where}")
+            elif (position + 1) % self.columns == 0 and not last:
                 await self.unready(self.dut.row_cycles, f"after {where}")
         return windows
 
@@ -195,9 +214,10 @@ def test_scan_back_to_back(name, handshake):
             await read.wait_full()
             assert ctx.get(dut.label) == labels[sample], f"sample {sample}"
             windows = await read.scan(x[sample])
-            # After the last position, next leaves everything in place.
             for chunk in range(read.chunks):
-                await read.look(windows[-1], chunk, f"sample {sample}, behind the end", next=1)
+                await read.look(windows[-1], chunk, f"sample {sample}, at the end")
+            for _ in range(3 * params.network.window):  # whatever that brings, it ends
+                await read.cycle(next=read.rng.getrandbits(1))
             assert ctx.get(dut.label) == labels[sample], f"sample {sample} at the end"
             await read.cycle(release=1)
             assert not ctx.get(dut.ready), f"sample {sample}: ready after release"
@@ -225,13 +245,61 @@ def test_cycles_of_a_scan(name):
 
         read.cycle = counted
         await read.scan(x[0], all_chunks=False)
-        idle = dut.load_cycles + (params.grid[0] - 1) * dut.row_cycles
-        assert cycles == 1 + idle + params.positions  # 1 for restart itself
+        height, positions = params.network.window, params.positions
+        scan = dut.load_cycles + (params.grid[0] - 1) * dut.row_cycles + positions
+        if params.machine.serial_windows:
+            scan = dut.load_cycles + (positions - 1) * height + 1
+        assert cycles == 1 + scan  # 1 for restart itself
 
     simulate(dut, reader, feeder(dut, pack_samples(params, x, labels)), deadline=5000)
 
 
-@pytest.mark.parametrize(("name", "load", "row"), [("local", 3, 2), ("apart", 2, 3)])
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name.startswith("serial")])
+def test_serial_windows_are_skipped(name):
+    """``next`` at any time: a cycle each, then the window that is wanted is fetched."""
+    params = NETWORKS[name]
+    dut = SampleBuffer(params)
+    x, labels = make_samples(params, 1, seed=9)
+    windows, height = windows_of(params, x[0]), params.network.window
+    rng = random.Random(len(name))
+
+    async def reader(ctx):
+        read = Reader(ctx, dut, params, stall=0.2)
+        await read.wait_full()
+        skipped = 0
+        for turn in range(60):
+            await read.cycle(restart=1)
+            now, position, ready = 1, 0, height + 1
+
+            async def step(turn=turn, **pulses):
+                nonlocal now, position, ready
+                where = f"turn {turn}, cycle {now}, position {position}"
+                assert ctx.get(dut.ready) == (now >= ready), where
+                if now >= ready:
+                    await read.look(windows[position], 0, where, **pulses)
+                else:
+                    await read.cycle(**pulses)
+                now += 1
+                if pulses:
+                    position += 1
+                    # It was complete, and the next is fetched behind it; or it was not.
+                    ready = max(now, ready + height) if ready < now else now + height
+
+            while position + 1 < params.positions:
+                for _ in range(rng.choice([0, 1, rng.randint(0, 2 * height + 2)])):
+                    await step()
+                skipped += now < ready
+                await step(next=1)
+            while now <= ready + 2:
+                await step()
+        assert skipped or params.positions == 1 or height == 1
+
+    simulate(dut, reader, feeder(dut, pack_samples(params, x, labels)), deadline=40_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "load", "row"), [("local", 3, 2), ("apart", 2, 3), ("serial", 3, 0)]
+)
 def test_cycle_properties_local(name, load, row):
     dut = SampleBuffer(NETWORKS[name])
     assert (dut.load_cycles, dut.row_cycles) == (load, row)
@@ -242,7 +310,7 @@ def test_cycle_properties_dense():
     assert (dut.load_cycles, dut.row_cycles) == (0, 0)
 
 
-@pytest.mark.parametrize("name", ["local", "dense", "dense-narrow"])
+@pytest.mark.parametrize("name", ["local", "serial", "dense", "dense-narrow"])
 def test_writer_runs_ahead(name):
     """Two samples are taken without a pause, then none until the cycle after a release."""
     params = NETWORKS[name]
@@ -278,7 +346,7 @@ def test_writer_runs_ahead(name):
     assert len(accepted) == 4 * size
 
 
-@pytest.mark.parametrize("name", ["local", "planes", "dense"])
+@pytest.mark.parametrize("name", ["local", "planes", "serial", "dense"])
 def test_restart_next_to_release(name):
     """In the same cycle restart is ignored; in the next it finds the other sample."""
     params = NETWORKS[name]
@@ -305,7 +373,7 @@ def test_restart_next_to_release(name):
     simulate(dut, reader, feeder(dut, pack_samples(params, x, labels)), deadline=5000)
 
 
-@pytest.mark.parametrize("name", ["local", "left-over", "dense"])
+@pytest.mark.parametrize("name", ["local", "left-over", "serial", "serial-apart", "dense"])
 def test_restart_at_any_time(name):
     """A sample can be scanned again from anywhere, also from the middle of a load."""
     params = NETWORKS[name]
@@ -331,7 +399,7 @@ def test_restart_at_any_time(name):
     simulate(dut, reader, feeder(dut, pack_samples(params, x, labels)), deadline=8000)
 
 
-@pytest.mark.parametrize("name", ["local", "dense"])
+@pytest.mark.parametrize("name", ["local", "serial", "dense"])
 def test_release_is_not_frozen(name):
     """Release counts with ``en`` low, in the middle of a load too, and only with a sample."""
     params = NETWORKS[name]
@@ -367,7 +435,7 @@ def test_release_is_not_frozen(name):
     simulate(dut, reader, feeder(dut, pack_samples(params, x, labels), gap=0.0), deadline=5000)
 
 
-@pytest.mark.parametrize("name", ["eight-rows", "dense"])
+@pytest.mark.parametrize("name", ["eight-rows", "serial-planes", "dense"])
 def test_memory_ports_never_meet(name):
     """Block RAM leaves a read of the word being written undefined: it must not happen."""
     params = NETWORKS[name]
