@@ -105,7 +105,6 @@ class DriveEngine(wiring.Component):
         # Addresses: words lie in the order in which they are used.
         issuing, issue = Signal(), Signal()
         group = Signal(range(shape.groups))
-        position = Signal(range(p.positions))
         address = Signal(range(shape.weight_depth))
         last_chunk = self.chunk == shape.chunks - 1
         last_group = group == shape.groups - 1
@@ -123,23 +122,23 @@ class DriveEngine(wiring.Component):
             with m.If(last_chunk):
                 m.d.sync += [chunk.eq(0), group.eq(group + 1)]
                 with m.If(last_group):
-                    m.d.sync += [group.eq(0), position.eq(position + 1)]
-                    with m.If(position == p.positions - 1):
-                        m.d.sync += issuing.eq(0)
+                    m.d.sync += group.eq(0)
+            with m.If(address == shape.weight_depth - 1):
+                m.d.sync += issuing.eq(0)
         with m.If(self.start):
-            m.d.sync += [
-                issuing.eq(1), chunk.eq(0), group.eq(0), position.eq(0), address.eq(0),
-            ]  # fmt: skip
+            m.d.sync += [issuing.eq(1), chunk.eq(0), group.eq(0), address.eq(0)]
 
         # Marks travel with the words: word valid, first and last chunk of a row.
         depth = self._tree_latency + 4
-        valid, first, last = Signal(depth), Signal(depth), Signal(depth)
+        valid = Signal(depth)
         with m.If(en):
-            m.d.sync += [
-                valid.eq(Cat(issue, valid)),
-                first.eq(Cat(chunk == 0, first)),
-                last.eq(Cat(last_chunk, last)),
-            ]
+            m.d.sync += valid.eq(Cat(issue, valid))
+        if shape.chunks == 1:
+            first = last = Const(-1, depth)
+        else:
+            first, last = Signal(depth), Signal(depth)
+            with m.If(en):
+                m.d.sync += [first.eq(Cat(chunk == 0, first)), last.eq(Cat(last_chunk, last))]
 
         # Products, and how many there are: heaviside masks them by the input, sign by the lanes of
         # the word that hold a weight.
@@ -189,26 +188,28 @@ class DriveEngine(wiring.Component):
         free = (pending & (pending - 1)[: shape.banks]) == 0
         m.d.comb += en.eq(~group_valid | free)
 
-        row, next_row = Signal(range(shape.rows)), Signal(range(shape.rows + shape.banks))
-        slot_shape = ItemLayout(p)["slot"].shape
-        slot, next_slot = Signal(slot_shape), Signal(slot_shape)
-        next_group = Signal(range(shape.groups))
+        # ``row`` and ``slot`` are those of the group in hand, ``coming`` the place of the next one
+        # among those of its window.
+        in_hand = Signal()
+        row = Signal(range(shape.rows))
+        slot = row if shape.banks == 1 else Signal(ItemLayout(p)["slot"].shape)
+        coming = Signal(range(shape.groups))
         tail_rows = shape.block - (shape.groups - 1) * shape.banks
-        last_of_block = next_group == shape.groups - 1
+        last_of_block = coming == shape.groups - 1
         reach = Array(Const(p.feedback_gain(1) * n) for n in p.active_bounds)[self.attempt]
         with m.If(free):
-            m.d.sync += pending.eq(0)
+            m.d.sync += [pending.eq(0), in_hand.eq(group_valid)]
+            with m.If(in_hand):
+                m.d.sync += row.eq(row + Mux(coming == 0, tail_rows, shape.banks))
+                if shape.banks > 1:
+                    m.d.sync += slot.eq(slot + 1)
             with m.If(group_valid):
-                m.d.sync += [
-                    row.eq(next_row),
-                    slot.eq(next_slot),
-                    next_slot.eq(next_slot + 1),
-                    next_group.eq(Mux(last_of_block, 0, next_group + 1)),
-                    next_row.eq(next_row + Mux(last_of_block, tail_rows, shape.banks)),
-                ]
+                m.d.sync += coming.eq(Mux(last_of_block, 0, coming + 1))
                 for i, margin in enumerate(margins):
                     near, on = Signal(name=f"near{i}"), Signal(name=f"on{i}")
-                    m.d.comb += [near.eq((margin < reach) & (margin >= -reach)), on.eq(margin >= 0)]
+                    # One comparison for both sides: ``~margin < reach`` is ``margin >= -reach``.
+                    distance = Mux(on, margin, ~margin)[: len(margin) - 1]
+                    m.d.comb += [near.eq(distance < reach), on.eq(margin >= 0)]
                     there = 1 if i < tail_rows else ~last_of_block
                     m.d.sync += [
                         held[i].eq(margin),
@@ -219,7 +220,7 @@ class DriveEngine(wiring.Component):
         with m.Else():
             m.d.sync += pending.eq(pending & (pending - 1)[: shape.banks])
         with m.If(self.start):
-            m.d.sync += [next_row.eq(0), next_slot.eq(0), next_group.eq(0)]
+            m.d.sync += [row.eq(0), slot.eq(0), coming.eq(0)]
 
         m.d.comb += self.item_valid.eq(pending.any())
         for i in reversed(range(shape.banks)):
