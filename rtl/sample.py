@@ -132,11 +132,15 @@ class SampleBuffer(wiring.Component):
 
         # A bank has a power of two words, so that an address is a bank and a word side by side.
         # Only a bank that is not being written is ever read: the ports never meet at an address.
-        index_bits = ceil_log2(words)
+        # Rows of an image are written byte by byte. The words of a dense layer would take more
+        # block RAM that way, which has fewer bits in the width that it writes bytes in.
+        index_bits, word_bytes = ceil_log2(words), ceil_div(params.sample_word_bits, 8)
+        by_bytes = params.network.first == "local"
+        word_bits = 8 * word_bytes if by_bytes else params.sample_word_bits
         m.submodules.memory = memory = Memory(
-            shape=unsigned(params.sample_word_bits), depth=2 << index_bits, init=[]
+            shape=unsigned(word_bits), depth=2 << index_bits, init=[]
         )
-        write_port = memory.write_port()
+        write_port = memory.write_port(granularity=8 if by_bytes else None)
         read_port = memory.read_port()
 
         # Which bank is written, which is read, and what they hold. Banks take turns, so the one
@@ -154,13 +158,15 @@ class SampleBuffer(wiring.Component):
             self.label.eq(labels[read_bank]),
         ]
 
-        # Bytes of a word enter at the top; the last goes to the memory together with the others.
-        word_bytes = ceil_div(params.sample_word_bits, 8)
+        # Bytes of a word that is written whole enter at the top; the last goes to the memory
+        # together with the others.
         earlier = Signal(8 * (word_bytes - 1))
         byte = Signal(range(word_bytes))
         m.d.comb += [
             write_port.addr.eq(Cat(word[:index_bits], write_bank)),
-            write_port.data.eq(Cat(earlier, self.i.payload)),
+            write_port.data.eq(
+                self.i.payload.replicate(word_bytes) if by_bytes else Cat(earlier, self.i.payload)
+            ),
         ]
         with m.If(self.i.valid & self.i.ready):
             with m.If(at_label):
@@ -171,9 +177,12 @@ class SampleBuffer(wiring.Component):
                     word.eq(0),
                 ]
             with m.Else():
-                m.d.sync += earlier.eq(Cat(earlier, self.i.payload)[8:])
+                if by_bytes:
+                    m.d.comb += write_port.en.eq(1 << byte)
+                else:
+                    m.d.sync += earlier.eq(Cat(earlier, self.i.payload)[8:])
+                    m.d.comb += write_port.en.eq(byte == word_bytes - 1)
                 with m.If(byte == word_bytes - 1):
-                    m.d.comb += write_port.en.eq(1)
                     m.d.sync += [byte.eq(0), word.eq(word + 1)]
                 with m.Else():
                     m.d.sync += byte.eq(byte + 1)

@@ -215,28 +215,32 @@ def test_update_of_a_window_waits_for_its_line():
 
 
 @pytest.mark.parametrize(
-    ("row", "reached"),
+    ("learning_rows", "reached"),
     [
         # At the queue's head in cycle 4; the first window is there since 3. In cycle 4 it is left:
         # the second is complete in 5 all the same, and the third 2 after that. With 2 more cycles
         # the fourth has to be fetched by itself: from 6 on, when its predecessor is skipped.
-        (0, 4), (1, 5), (2, 7), (3, 9),
+        ([0], 4), ([1], 5), ([2], 7), ([3], 9),
+        # The first is left in 5, when the second has been complete for some time, and that in 6;
+        # the third is then not, and is skipped in 7.
+        ([0, 3], 10),
     ],
 )  # fmt: skip
-def test_update_skips_serial_windows(row, reached):
+def test_update_skips_serial_windows(learning_rows, reached):
     learning = {"nudging": "positive", "beta": 1, "nudged_sweeps": 2}
     machine = {"row_lanes": 4, "serial_windows": True}
     params = build(WINDOWS, [1000, 260], learning, machine)
     rows = np.full((4, 4), -1)
-    rows[row] = [1, 1, -1, -1]
+    rows[learning_rows] = [1, 1, -1, -1]
     r = relax(model(params, rows, [[1, -1]] * 4), [1] * 9, label=0)
-    nudged = (1 + 6) + (1 + (1 + 7 + 1 + 2 + 5) + 6) + 1
-    # The row takes 2 steps, and is over after 6 + 1.
+    nudged = (1 + 6) + (1 + (len(learning_rows) + 7 + 1 + 2 + 5) + 6) + 1
+    # A row takes 2 steps, and is over after 6 + 1.
     learn = 1 + (reached + 2 + 6 + 1)
     clock = CycleModel(params)
     clock.touched = False
     # The item of the last window takes a cycle more than nothing.
-    assert clock.sample(r, 0) == StageCycles(17 + (row == 3), 8, nudged, learn + 1)
+    drive = 17 + (3 in learning_rows)
+    assert clock.sample(r, 0) == StageCycles(drive, 8, nudged, learn + 1)
 
 
 # Flushes -----------------------------------------------------------------------------------------
