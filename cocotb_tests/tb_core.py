@@ -61,24 +61,27 @@ class Host:
             await self.ports.settle()
             assert self.ports.get("host__command__ready")
             await self.ports.next()
-        self.ports.set(host__command__valid=0)
+            # What is written is looked at for another cycle.
+            self.ports.set(host__command__valid=0)
+            await self.ports.next()
 
     async def read(self, region, address, count):
-        """Read words, one a cycle; replies come in order."""
-        region, words, asked, waited = self.regions[region], [], 0, 0
-        while len(words) < count:
-            if asked < count:
-                payload = fields(self.command, region=region.index, address=address + asked)
-                self.ports.set(host__command__valid=1, host__command__payload=payload)
+        region, words = self.regions[region], []
+        for number in range(address, address + count):
+            payload = fields(self.command, region=region.index, address=number)
+            self.ports.set(host__command__valid=1, host__command__payload=payload)
             await self.ports.settle()
-            asked += asked < count and self.ports.get("host__command__ready")
-            if self.ports.get("host__reply__valid"):
-                words.append(self.ports.get("host__reply__payload"))
+            assert self.ports.get("host__command__ready")
+            for _ in range(64):
+                await self.ports.next()
+                self.ports.set(host__command__valid=0)
+                await self.ports.settle()
+                if self.ports.get("host__reply__valid"):
+                    break
             else:
-                waited += 1
-                assert waited < 64 * count, f"no reply from {region.name} {address + len(words)}"
+                raise AssertionError(f"no reply from {region.name} {number}")
+            words.append(self.ports.get("host__reply__payload"))
             await self.ports.next()
-            self.ports.set(host__command__valid=0)
         size = region.word_bytes
         data = b"".join(word.to_bytes(size, "little") for word in words)
         return np.frombuffer(data, np.uint8).reshape(count, size)

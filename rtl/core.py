@@ -473,31 +473,28 @@ class TrainerCore(wiring.Component):
                     ]
 
         # Memory ports: the engine whose turn it is, or the host while the core is idle. ------
-        # The host's commands wait a cycle in a register, and which memory they mean in others, lest
-        # the link and every memory port be parts of one long path: the way to block RAMs all over
-        # the device is long enough.
+        # Which memory a command of the host means is known a cycle later, lest the link and every
+        # memory port be parts of one long path: the way to block RAMs all over the device is long
+        # enough. All else about it stays that long.
         regions = {region.name: region for region in memory_map(p)}
-        offered, command = self.host.command.p, Signal.like(self.host.command.payload)
+        command = self.host.command.p
         accepted = self.host.command.valid & self.host.command.ready
         asking = Signal()
         m.d.sync += asking.eq(accepted)
-        with m.If(accepted):
-            m.d.sync += command.eq(offered)
         # At any time, and at rest only.
         asked, reads, writes = (
             {name: Signal(name=f"{kind}_{name}") for name in regions}
             for kind in ("ask", "read", "write")
         )
         for name, region in regions.items():
-            chosen = accepted & (offered.region == region.index)
+            chosen = accepted & (command.region == region.index)
             m.d.sync += [
                 asked[name].eq(chosen),
-                reads[name].eq(chosen & ~offered.write & ~self.host.busy),
-                writes[name].eq(chosen & offered.write & ~self.host.busy),
+                reads[name].eq(chosen & ~command.write & ~self.host.busy),
+                writes[name].eq(chosen & command.write & ~self.host.busy),
             ]
         host_write = command.write
         replies = {}
-        answered_address = Signal.like(command.address)
         if training and shared:
             _lend(m, updates[0], all_latents.read, all_latents.write)
         for layer, memory in enumerate(memories):
@@ -549,7 +546,7 @@ class TrainerCore(wiring.Component):
             for width in widths:
                 parts.append(port.data[low : low + width])
                 low += width
-            replies[weights] = Array(parts)[answered_address[bits:part_end]]
+            replies[weights] = Array(parts)[command.address[bits:part_end]]
 
         m.submodules.results = results = Memory(shape=8, depth=RESULTS, init=[])
         write, read = results.write_port(), results.read_port()
@@ -633,27 +630,19 @@ class TrainerCore(wiring.Component):
                             m.d.sync += pending.eq(0)
         replies["registers"] = Mux(counters.valid, counters.data, register)
 
-        # A counter answers later than the rest, and nothing else is asked meanwhile.
+        # A counter answers later than the rest.
         look = asked["registers"] & ~host_write & of_counter
-        m.d.comb += [counters.look.eq(look), counters.word.eq(address - first_counter)]
-
-        answered, answered_region = Signal(), Signal(4)
-        looking = Signal()
-        m.d.comb += self.host.command.ready.eq(~look & ~looking)
-        with m.If(look):
-            m.d.sync += looking.eq(1)
-        with m.Elif(counters.valid):
-            m.d.sync += looking.eq(0)
-        with m.If(asking):
-            m.d.sync += [
-                answered_region.eq(command.region),
-                answered_address.eq(command.address),
-            ]
+        m.d.comb += [
+            counters.look.eq(look),
+            counters.word.eq(address - first_counter),
+            self.host.command.ready.eq(1),
+        ]
+        answered = Signal()
         m.d.sync += [
             answered.eq(asking & ~host_write & ~look),
             self.host.reply.valid.eq(answered | counters.valid),
         ]
-        with m.Switch(answered_region):
+        with m.Switch(command.region):
             for name, region in regions.items():
                 with m.Case(region.index):
                     m.d.sync += self.host.reply.payload.eq(replies[name])

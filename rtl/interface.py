@@ -103,7 +103,8 @@ class HostSignature(wiring.Signature):
     command : ``Out(stream)`` of ``{write: 1, region: 4, address: 24, data: width}``
         One word to write to a region, or to read from it. Allowed at any time for writes to
         ``samples`` and reads of ``registers`` and ``results``; for all else only while ``busy`` is
-        low (the link sees to it). Not ready while a counter is being looked up.
+        low (the link sees to it). The payload stays for another cycle after a write is taken, and
+        after a read is taken until its reply.
     reply : ``In(stream)`` of ``width`` bits, always ready
         One word for each read, in order.
     run : ``Out(stream)`` of :class:`RunLayout`

@@ -54,6 +54,7 @@ class Host:
         await ctx.tick()
         ctx.set(host.command.valid, 0)
         if data is not None:
+            await ctx.tick()
             return None
         while True:
             _, _, valid, payload = await ctx.tick().sample(host.reply.valid, host.reply.payload)
