@@ -324,8 +324,8 @@ class Link:
             See :class:`popflip.rtl.interface.RunLayout`.
         """
         for name, value, least in (("first", first, 0), ("count", count, 1)):
-            if not least <= value < 1 << 32:
-                raise ValueError(f"{name} must be {least} to 2**32 - 1, not {value}")
+            if not least <= value < 1 << 24:
+                raise ValueError(f"{name} must be {least} to 2**24 - 1, not {value}")
         flags = RunFlags.TRAIN * train | RunFlags.INTERNAL * internal | RunFlags.FLUSH * flush
         self._exchange(Verb.RUN, RUN.pack(flags, first, count))
 

@@ -222,8 +222,8 @@ def test_fill(link, board):
 
 def test_run_status_stop(link, board):
     assert link.status() == LinkStatus(busy=False, good_frames=1, bad_frames=0)
-    link.run(train=True, internal=False, flush=True, first=60_000, count=1 << 31)
-    assert board.runs == [(1, 0, 1, 60_000, 1 << 31)]
+    link.run(train=True, internal=False, flush=True, first=60_000, count=1 << 23)
+    assert board.runs == [(1, 0, 1, 60_000, 1 << 23)]
     assert link.status() == LinkStatus(busy=True, good_frames=3, bad_frames=0)
     link.stop()
     assert link.status() == LinkStatus(busy=False, good_frames=5, bad_frames=0)
@@ -319,12 +319,12 @@ def test_a_board_with_other_memories_refuses(link, board):
         (
             lambda link: link.run(train=True, internal=True, flush=True, first=0, count=0),
             ValueError,
-            "count must be 1 to 2**32 - 1, not 0",
+            "count must be 1 to 2**24 - 1, not 0",
         ),
         (
             lambda link: link.run(train=True, internal=True, flush=True, first=-1, count=1),
             ValueError,
-            "first must be 0 to 2**32 - 1, not -1",
+            "first must be 0 to 2**24 - 1, not -1",
         ),
     ],
 )
