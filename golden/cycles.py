@@ -424,8 +424,7 @@ class _Follower:
                 self._ready = max(now, behind) if self._ready < now else now + height
             elif self._position % p.grid[1] == 0:
                 now += p.network.stride
-        self._ready = max(now, self._ready)
-        return self._ready
+        return max(now, self._ready)
 
     def accept(self, now):
         """See the job that was offered last accepted."""

@@ -143,6 +143,20 @@ CONFIGS = {
         {"latent_bits": 4},
         {"latent_lanes": [2, 2], "weight_slice": 4, "shared_update": True},
     ),
+    "shared-serial": build(
+        LOCAL | {"features": 5}, {"active_bound": 2}, None,
+        {
+            "latent_lanes": [3, 3], "weight_slice": 3, "shared_update": True,
+            "serial_windows": True,
+        },
+    ),
+    "shared-serial-even": build(
+        LOCAL | {"features": 2}, {"active_bound": 2}, None,
+        {
+            "latent_lanes": [5, 5], "weight_slice": 5, "shared_update": True,
+            "serial_windows": True,
+        },
+    ),
     "shared-deep": build(
         LOCAL | {"hidden": [7, 5]}, {"gains": [90, 60, 60, 40]}, {"tau": [2, 1, 2, 1]},
         {"relax_lanes": 7, "latent_lanes": [5] * 4, "weight_slice": 5, "shared_update": True},
