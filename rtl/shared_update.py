@@ -33,8 +33,9 @@ class SharedUpdateEngine(wiring.Component):
     and in the last cycle of a row. A job that is accepted in cycle ``a`` is issued from ``a + 1``
     on. Rows come in any order; before one is named again ``busy`` must have been low.
 
-    *Writes.* Latents issued in cycle ``t`` are written in ``t + 1``, and so are their flips.
-    ``flips`` counts them in ``t + 2``.
+    *Writes.* Latents issued in cycle ``t`` are written in ``t + 1``. A slice of the weight word,
+    the last latents of which are issued in ``t``, is written in ``t + 2``; ``flips`` counts those
+    of each step in ``t + 2``.
 
     *Flush.* A pulse on ``flush`` tests all rows of all layers, one after the other, and clears
     ``stale``. With ``n`` the sum of their ``row_cycles`` and the pulse in cycle ``f``, ``busy`` is
@@ -63,7 +64,7 @@ class SharedUpdateEngine(wiring.Component):
         A row of the layer is being worked on, or will be in the next cycle.
     plus<l>, minus<l> : ``In(word_bits)``
         Activation bits on the other side of the row's synapses at the two ends of the contrast,
-        from the cycle after the job was accepted until ``row_cycles`` later.
+        in all ``row_cycles`` cycles that follow the one in which the job was accepted.
     tau<l> : ``In(unsigned(latent_bits - 1))``
         Flip threshold, at least 1.
     flush, touch, stale, busy
@@ -190,47 +191,48 @@ class SharedUpdateEngine(wiring.Component):
                 port.address.eq(row),
             ]
 
-        # t + 1: latents take their contrasts, weights flip, both are written ----------------------
-
-        valid, adds = Signal(), Signal()
-        layer_1, step_1, row_1 = Signal.like(layer), Signal.like(step), Signal.like(row)
-        plus_1, minus_1 = Signal(), Signal()
-        m.d.sync += [
-            valid.eq(issuing & real),
-            adds.eq(~walking),
-            layer_1.eq(layer),
-            step_1.eq(step),
-            row_1.eq(row),
-            plus_1.eq(plus),
-            minus_1.eq(minus),
-        ]
-        old = data.ArrayLayout(signed(latent_bits), lanes)(self.latent_read.data)
-        weights, others_plus, others_minus, inside = (
-            Signal(lanes, name=name) for name in ("weights", "plus_side", "minus_side", "inside")
+        others_plus, others_minus, inside = (
+            Signal(lanes, name=name) for name in ("plus_side", "minus_side", "inside")
         )
-        minus_tau, tau = Signal(signed(latent_bits)), Signal(latent_bits - 1)
-        with m.Switch(layer_1):
+        with m.Switch(layer):
             for l, s in enumerate(shapes):
                 with m.Case(l):
-                    m.d.comb += tau.eq(of_layer("tau", l))
                     for signal, word in (
-                        (weights, of_layer("weight_read", l).data),
                         (others_plus, of_layer("plus", l)),
                         (others_minus, of_layer("minus", l)),
                         (inside, Const((1 << s.row_bits) - 1, s.steps * lanes)),
                     ):
-                        m.d.comb += signal.eq(_pick(word, step_1, lanes, s.steps))
+                        m.d.comb += signal.eq(_pick(word, step, lanes, s.steps))
         products = []
-        for end, others in ((plus_1, others_plus), (minus_1, others_minus)):
+        for end, others in ((plus, others_plus), (minus, others_minus)):
             mine = end.replicate(lanes)
             products.append(mine & others if self._code == "heaviside" else ~(mine ^ others))
-        up, down = Signal(lanes), Signal(lanes)
-        may = inside & (valid & adds).replicate(lanes)
-        m.d.comb += [
+        valid, up, down, tested = Signal(), Signal(lanes), Signal(lanes), Signal(lanes)
+        layer_1, step_1, row_1 = Signal.like(layer), Signal.like(step), Signal.like(row)
+        may = inside & (issuing & real & ~walking).replicate(lanes)
+        m.d.sync += [
+            valid.eq(issuing & real),
             up.eq(may & products[0] & ~products[1]),
             down.eq(may & products[1] & ~products[0]),
-            minus_tau.eq(-tau),
+            tested.eq(inside & (issuing & real).replicate(lanes)),
+            layer_1.eq(layer),
+            step_1.eq(step),
+            row_1.eq(row),
         ]
+
+        # t + 1: latents take their contrasts and are written, weights flip -----------------------
+
+        old = data.ArrayLayout(signed(latent_bits), lanes)(self.latent_read.data)
+        weights = Signal(lanes)
+        minus_tau, tau = Signal(signed(latent_bits)), Signal(latent_bits - 1)
+        with m.Switch(layer_1):
+            for l, s in enumerate(shapes):
+                with m.Case(l):
+                    m.d.comb += [
+                        tau.eq(of_layer("tau", l)),
+                        weights.eq(_pick(of_layer("weight_read", l).data, step_1, lanes, s.steps)),
+                    ]
+        m.d.comb += minus_tau.eq(-tau)
         new = [Signal(signed(latent_bits), name=f"new{lane}") for lane in range(lanes)]
         due = Signal(lanes)
         for lane in range(lanes):
@@ -241,9 +243,7 @@ class SharedUpdateEngine(wiring.Component):
             m.d.comb += [
                 new[lane].eq(old[lane] + change),
                 due[lane].eq(
-                    valid
-                    & inside[lane]
-                    & Mux(weights[lane], new[lane] <= minus_tau, new[lane] >= tau)
+                    tested[lane] & Mux(weights[lane], new[lane] <= minus_tau, new[lane] >= tau)
                 ),
             ]
         address_1 = Signal.like(address)
@@ -254,9 +254,10 @@ class SharedUpdateEngine(wiring.Component):
             self.latent_write.data.eq(Cat(new)),
         ]
 
-        # Flips are gathered until a slice of the weight word is complete ------------------------
+        # t + 2: flips are counted, and written with the last of their slice of the weight word --
 
-        flipped = Signal(lanes)
+        flips, flipped = Signal(lanes), Signal(lanes)
+        m.d.sync += flips.eq(due)
         m.d.comb += flipped.eq(weights ^ due)
         for l, s in enumerate(shapes):
             port, steps = of_layer("weight_write", l), ceil_div(s.slice_bits, lanes)
@@ -273,13 +274,14 @@ class SharedUpdateEngine(wiring.Component):
                 with m.If(place == i):
                     m.d.sync += part.eq(flipped)
             word = Cat(*(Mux(place == i, flipped, part) for i, part in enumerate(kept)), flipped)
-            m.d.comb += [
+            m.d.sync += [
                 port.en.eq(Mux(here, slices, 0)),
                 port.address.eq(row_1),
                 port.data.eq(word[: s.slice_bits].replicate(s.slices)),
             ]
-            flips = of_layer("flips", l)
-            m.d.sync += flips.eq(Mux(here, sum(due), 0))
+            mine = Signal(name=f"flipped{l}")
+            m.d.sync += mine.eq(here)
+            m.d.comb += of_layer("flips", l).eq(Mux(mine, sum(flips), 0))
 
         flight = Signal(self.latency)
         m.d.sync += flight.eq(Cat(issuing, flight))
