@@ -185,8 +185,17 @@ class DriveEngine(wiring.Component):
             Signal(shape.banks, name=n) for n in ("pending", "undecided", "active")
         )
         held = [Signal(margin_shape, name=f"held{i}") for i in range(shape.banks)]
-        free = (pending & (pending - 1)[: shape.banks]) == 0
-        m.d.comb += en.eq(~group_valid | free)
+        following = Signal(shape.banks)  # what is pending in the next cycle
+        # At most one is pending. A register: it holds up everything, as far as the block RAMs.
+        free = Signal(init=1)
+        m.d.sync += [
+            pending.eq(following),
+            free.eq((following & (following - 1)[: shape.banks]) == 0),
+        ]
+        m.d.comb += [
+            en.eq(~group_valid | free),
+            following.eq(Mux(free, 0, pending & (pending - 1)[: shape.banks])),
+        ]
 
         # ``row`` and ``slot`` are those of the group in hand, ``coming`` the place of the next one
         # among those of its window.
@@ -198,7 +207,7 @@ class DriveEngine(wiring.Component):
         last_of_block = coming == shape.groups - 1
         reach = Array(Const(p.feedback_gain(1) * n) for n in p.active_bounds)[self.attempt]
         with m.If(free):
-            m.d.sync += [pending.eq(0), in_hand.eq(group_valid)]
+            m.d.sync += in_hand.eq(group_valid)
             with m.If(in_hand):
                 m.d.sync += row.eq(row + Mux(coming == 0, tail_rows, shape.banks))
                 if shape.banks > 1:
@@ -209,16 +218,13 @@ class DriveEngine(wiring.Component):
                     near, on = Signal(name=f"near{i}"), Signal(name=f"on{i}")
                     # One comparison for both sides: ``~margin < reach`` is ``margin >= -reach``.
                     distance = Mux(on, margin, ~margin)[: len(margin) - 1]
-                    m.d.comb += [near.eq(distance < reach), on.eq(margin >= 0)]
                     there = 1 if i < tail_rows else ~last_of_block
-                    m.d.sync += [
-                        held[i].eq(margin),
-                        undecided[i].eq(near),
-                        active[i].eq(on),
-                        pending[i].eq((near | on if heaviside else 1) & there),
+                    m.d.comb += [
+                        near.eq(distance < reach),
+                        on.eq(margin >= 0),
+                        following[i].eq((near | on if heaviside else 1) & there),
                     ]
-        with m.Else():
-            m.d.sync += pending.eq(pending & (pending - 1)[: shape.banks])
+                    m.d.sync += [held[i].eq(margin), undecided[i].eq(near), active[i].eq(on)]
         with m.If(self.start):
             m.d.sync += [row.eq(0), slot.eq(0), coming.eq(0)]
 
