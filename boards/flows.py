@@ -76,6 +76,9 @@ class Flow:
             f"setparam -set COLLISION_X_MASK 1'b1 top.machine.{name}/t:$memrd_v2"
             for name in UNSHARED
         )
+        # ABC9 numbers the bits of a wire like Amaranth the elements of an array: where both are
+        # called `old[36]` they would become one net.
+        hidden = r"w:*\[*\]"
         json = " -json top.json" if self.name == "gowin" else ""
         last = "" if json else "write_json top.json\n"
         spram = board.device.spram
@@ -83,9 +86,11 @@ class Flow:
         return (
             f"read_rtlil top.il\n"
             f"delete w:$verilog_initial_trigger\n"
+            f"rename -hide {hidden}\n"
             f"{masks}\n"
             f"{forget}"
             f"{self.synth} {board.synthesis}{' -spram' if spram else ''} -top top{json}\n"
+            f"check -assert\n"
             f"tee -q -o stat.json stat -json -top top\n"
             f"{last}"
         )
