@@ -50,5 +50,5 @@ def _board(size: str, device: Device, platform, preset: str) -> Board:
     )
 
 
-ORANGECRAB_25F = _board("25f", ECP5_25F, _25F, "local-small")
+ORANGECRAB_25F = _board("25f", ECP5_25F, _25F, "ecp5-25f")
 ORANGECRAB_85F = _board("85f", ECP5_85F, _85F, "ecp5-85f")

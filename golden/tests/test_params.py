@@ -10,6 +10,8 @@ from popflip.golden.params import Params, ParamsError, Synapses, ceil_div, prese
 
 PRESETS = [
     "dense-wide",
+    "ecp5-25f",
+    "ecp5-45f",
     "ecp5-85f",
     "ice40up5k",
     "ice40up5k-sign",
