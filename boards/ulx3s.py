@@ -32,7 +32,7 @@ def _board(size: str, device: Device, platform, preset: str, core_mhz: float) ->
     )
 
 
-ULX3S_12F = _board("12f", ECP5_12F, ULX3S_12F_Platform, "ecp5-25f", 50)
-ULX3S_25F = _board("25f", ECP5_25F, ULX3S_25F_Platform, "ecp5-25f", 50)
-ULX3S_45F = _board("45f", ECP5_45F, ULX3S_45F_Platform, "ecp5-45f", 50)
+ULX3S_12F = _board("12f", ECP5_12F, ULX3S_12F_Platform, "ecp5-25f", 60)
+ULX3S_25F = _board("25f", ECP5_25F, ULX3S_25F_Platform, "ecp5-25f", 60)
+ULX3S_45F = _board("45f", ECP5_45F, ULX3S_45F_Platform, "ecp5-45f", 60)
 ULX3S_85F = _board("85f", ECP5_85F, ULX3S_85F_Platform, "ecp5-85f", 50)
