@@ -8,7 +8,7 @@ from popflip.boards.devices import ARTY_35T, ARTY_100T
 __all__ = ["ARTY_A7_35T", "ARTY_A7_100T"]
 
 
-def _board(size: str, device: Device, platform, preset: str) -> Board:
+def _board(size: str, device: Device, platform, preset: str, data_offset: int) -> Board:
     return Board(
         name=f"arty-a7-{size}",
         title=f"Digilent Arty A7-{size.upper()}",
@@ -20,7 +20,8 @@ def _board(size: str, device: Device, platform, preset: str) -> Board:
         core_mhz=50,
         pll="plle2",
         leds=("led.0", "led.1", "led.2", "led.3"),
-        flash=Flash(bytes=16 << 20, data_offset=4 << 20, resource="spi_flash_4x", quad=True),
+        error_led="rgb_led.0.r",
+        flash=Flash(bytes=16 << 20, data_offset=data_offset, resource="spi_flash_4x", lines="quad"),
         loader=("--board", f"arty_a7_{size}"),
         notes=(
             "Written for Vivado, which is not part of popflip and has not been run on it: no "
@@ -29,5 +30,5 @@ def _board(size: str, device: Device, platform, preset: str) -> Board:
     )
 
 
-ARTY_A7_35T = _board("35t", ARTY_35T, ArtyA7_35Platform, "ice40up5k")
-ARTY_A7_100T = _board("100t", ARTY_100T, ArtyA7_100Platform, "ecp5-85f")
+ARTY_A7_35T = _board("35t", ARTY_35T, ArtyA7_35Platform, "ice40up5k", 0x220000)
+ARTY_A7_100T = _board("100t", ARTY_100T, ArtyA7_100Platform, "ecp5-85f", 0x3B0000)

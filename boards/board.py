@@ -3,8 +3,11 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
+from popflip.boards.spi import PINS_DELAY
 from popflip.golden.params import Params, ceil_div
+from popflip.rtl.interface import check_hardware
 
 __all__ = ["Board", "Device", "Flash", "Shape"]
 
@@ -89,15 +92,20 @@ class Flash:
         Where data begin: a multiple of 64 KiB, the largest block that is erased at once, behind
         the longest bitstream of the device.
     resource : str
-        The platform's resource with its pins, empty if they are not wired to the design.
-    quad : bool
-        Whether all four data lines are wired.
+        The platform's resource with its pins, as :class:`popflip.boards.spi.FlashPins` takes them;
+        empty if they are not wired to the design.
+    lines : {"dual", "quad"}
+        Data lines that the board wires.
+    mhz : float
+        The fastest clock that the flash is read at. There and back it takes the FPGA's output, the
+        flash's answer (6 to 8 ns) and the FPGA's input, which no tool adds up.
     """
 
     bytes: int
     data_offset: int
     resource: str
-    quad: bool = False
+    lines: Literal["dual", "quad"] = "dual"
+    mhz: float = 50
 
     def __post_init__(self):
         if self.data_offset % 0x10000:
@@ -109,6 +117,11 @@ class Flash:
                 f"data_offset must be 1 to {self.bytes - 1}, within the flash, "
                 f"not {self.data_offset}"
             )
+
+    def divider(self, core_mhz: float) -> int:
+        """Clock cycles of a machine per clock of the flash: 1, or the least even number."""
+        least = math.ceil(core_mhz / self.mhz)
+        return least if least == 1 else least + least % 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +151,10 @@ class Board:
     baud : int
         Bits per second of the host link.
     leds : tuple of str
-        Resources, such as ``led.0`` or ``rgb_led.0.g``: the first is lit while a run is on.
+        Resources, such as ``led.0`` or ``rgb_led.0.g``: the first is lit while a run is on. Of a
+        machine that trains alone it blinks then, and the next ones count its eighths.
+    error_led : str
+        Likewise: lit after a host's request that failed, and if the flash holds no data set.
     inactive : tuple of str
         Outputs that have to be driven, and to their inactive level.
     flash : Flash, optional
@@ -170,6 +186,7 @@ class Board:
     pll: str = ""
     baud: int = 1_000_000
     leds: tuple[str, ...] = ()
+    error_led: str = ""
     inactive: tuple[str, ...] = ()
     flash: Flash | None = None
     synthesis: str = ""
@@ -205,13 +222,62 @@ class Board:
         return divisor
 
     def params(self, params: Params, core_mhz: float | None = None) -> Params:
-        """Return parameters as this board runs them: with the divisor of its serial line.
+        """Return parameters as this board runs them: its serial line, and its flash.
+
+        With ``alone.flash`` of ``auto`` the machine trains alone wherever :meth:`obstacle` finds
+        nothing against it, at the fastest clock of the flash; named lines keep their divider. Where
+        the data begin, and the registers in the pins, are the board's in any case.
 
         Parameters
         ----------
         params : Params
         core_mhz : float, optional
             The machine's clock, if not the board's own.
+
+        Raises
+        ------
+        ValueError
+            If ``alone.flash`` names lines that the board does not wire to the design.
         """
-        divisor = self.uart_divisor(self.core_mhz if core_mhz is None else core_mhz)
-        return params.replace(machine={"uart_divisor": divisor})
+        core_mhz = self.core_mhz if core_mhz is None else core_mhz
+        params = params.replace(machine={"uart_divisor": self.uart_divisor(core_mhz)})
+        flash, wanted = self.flash, params.alone.flash
+        if wanted == "none" or (wanted == "auto" and self.obstacle(params)):
+            return params.replace(alone={"flash": "none"})
+        if flash is None or not flash.resource:
+            raise ValueError(
+                f"alone.flash must be auto or none for {self.name}, whose flash is not wired to "
+                f"the design, not {wanted}"
+            )
+        if wanted == "quad" and flash.lines != "quad":
+            raise ValueError(
+                f"alone.flash must be auto, none, single or dual for {self.name}, which wires two "
+                "lines, not quad"
+            )
+        auto = wanted == "auto"
+        divider = flash.divider(core_mhz) if auto else params.alone.flash_divider
+        return params.replace(
+            alone={
+                "flash": flash.lines if auto else wanted,
+                "flash_divider": divider,
+                "flash_delay": PINS_DELAY if divider == 1 else 0,
+                "flash_base": flash.data_offset,
+            }
+        )
+
+    def obstacle(self, params: Params) -> str | None:
+        """Why a network's machine cannot train alone here, one clause; None if it can.
+
+        Parameters
+        ----------
+        params : Params
+        """
+        if params.alone.flash == "none":
+            return "alone.flash is none"
+        if self.flash is None or not self.flash.resource:
+            return "the board's flash is not wired to the design"
+        try:
+            check_hardware(params.replace(alone={"flash": self.flash.lines}))
+        except ValueError as error:
+            return str(error)
+        return None

@@ -9,7 +9,7 @@ __all__ = ["ColorlightPlatform"]
 class ColorlightPlatform(LatticeECP5Platform):
     """Pins of a module. A subclass names its ``device`` and adds the pin of its light.
 
-    The flash's clock is no pin: a design reaches it through the primitive USRMCLK.
+    The flash's clock is no pin of the design's.
     """
 
     package = "BG381"
@@ -24,10 +24,9 @@ class ColorlightPlatform(LatticeECP5Platform):
             Attrs(IO_TYPE="LVCMOS33"),
         ),
         Resource(
-            "spi_flash", 0,
+            "spi_flash_2x", 0,
             Subsignal("cs", PinsN("R2", dir="o")),
-            Subsignal("copi", Pins("W2", dir="o")),
-            Subsignal("cipo", Pins("V2", dir="i")),
+            Subsignal("dq", Pins("W2 V2", dir="io")),
             Attrs(IO_TYPE="LVCMOS33"),
         ),
     )  # fmt: skip

@@ -23,7 +23,7 @@ COLORLIGHT_I9 = Board(
     core_mhz=60,
     pll="ehxplll",
     leds=("led.0",),
-    flash=Flash(bytes=8 << 20, data_offset=2 << 20, resource="spi_flash"),
+    flash=Flash(bytes=8 << 20, data_offset=1 << 20, resource="spi_flash_2x"),
     placer=("--package", "CABGA381", "--speed", "6"),
     packer=("--compress",),
     loader=("--board", "colorlight-i9"),

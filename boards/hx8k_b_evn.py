@@ -17,8 +17,9 @@ HX8K_B_EVN = Board(
     clock_mhz=12,
     core_mhz=24,
     pll="core",
-    leds=("led.0",),
-    flash=Flash(bytes=4 << 20, data_offset=1 << 20, resource="spi_flash_1x"),
+    leds=("led.0", "led.1", "led.2", "led.3"),
+    error_led="led.7",
+    flash=Flash(bytes=4 << 20, data_offset=0x30000, resource="spi_flash_2x"),
     synthesis="-abc9 -device hx",
     loader=("--board", "ice40_generic"),
     notes=(

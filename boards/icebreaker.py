@@ -17,8 +17,9 @@ ICEBREAKER = Board(
     clock_mhz=12,
     core_mhz=24,
     pll="pad",
-    leds=("led_g.0", "led_r.0"),
-    flash=Flash(bytes=16 << 20, data_offset=1 << 20, resource="spi_flash_4x", quad=True),
+    leds=("led_g.0",),
+    error_led="led_r.0",
+    flash=Flash(bytes=16 << 20, data_offset=1 << 20, resource="spi_flash_4x", lines="quad"),
     synthesis="-abc9 -device u",
     loader=("--board", "ice40_generic"),
 )

@@ -1,6 +1,6 @@
 """OrangeCrab r0.2: ECP5, in two sizes."""
 
-from amaranth.build import Attrs, Pins, Resource, Subsignal
+from amaranth.build import Attrs, Pins, PinsN, Resource, Subsignal
 from amaranth_boards.orangecrab_r0_2 import (
     OrangeCrabR0_2_25FPlatform,
     OrangeCrabR0_2_85FPlatform,
@@ -19,13 +19,25 @@ _UART = Resource(
     Attrs(IO_TYPE="LVCMOS33"),
 )  # fmt: skip
 
+# Instead of the platform's, which name the flash's clock, no pin of the design's.
+_FLASH = Resource(
+    "spi_flash_4x", 0,
+    Subsignal("cs", PinsN("U17", dir="o")),
+    Subsignal("dq", Pins("U18 T18 R18 N18", dir="io")),
+    Attrs(IO_TYPE="LVCMOS33"),
+)  # fmt: skip
+
+
+def _resources(platform) -> tuple[Resource, ...]:
+    return (*(r for r in platform.resources if r.name != _FLASH.name), _UART, _FLASH)
+
 
 class _25F(OrangeCrabR0_2_25FPlatform):
-    resources = (*OrangeCrabR0_2_25FPlatform.resources, _UART)
+    resources = _resources(OrangeCrabR0_2_25FPlatform)
 
 
 class _85F(OrangeCrabR0_2_85FPlatform):
-    resources = (*OrangeCrabR0_2_85FPlatform.resources, _UART)
+    resources = _resources(OrangeCrabR0_2_85FPlatform)
 
 
 def _board(size: str, device: Device, platform, preset: str) -> Board:
@@ -39,7 +51,9 @@ def _board(size: str, device: Device, platform, preset: str) -> Board:
         clock_mhz=48,
         core_mhz=48,
         leds=("rgb_led.0.g",),
-        flash=Flash(bytes=16 << 20, data_offset=4 << 20, resource="spi_flash_4x", quad=True),
+        error_led="rgb_led.0.r",
+        # The bootloader keeps the bitstream at 512 KiB.
+        flash=Flash(bytes=16 << 20, data_offset=0x280000, resource="spi_flash_4x", lines="quad"),
         placer=("--package", "CSFBGA285", "--speed", "8"),
         packer=("--compress", "--freq", "38.8"),
         loader=("--board", "orangeCrab"),

@@ -28,11 +28,10 @@ class TangNano20kPlatform(GowinPlatform):
             Attrs(IO_TYPE="LVCMOS33"),
         ),
         Resource(
-            "spi_flash_1x", 0,
+            "spi_flash_2x", 0,
             Subsignal("cs", PinsN("60", dir="o")),
             Subsignal("clk", Pins("59", dir="o")),
-            Subsignal("copi", Pins("61", dir="o")),
-            Subsignal("cipo", Pins("62", dir="i")),
+            Subsignal("dq", Pins("61 62", dir="io")),
             Attrs(IO_TYPE="LVCMOS33"),
         ),
     )  # fmt: skip
@@ -49,7 +48,8 @@ TANG_NANO_20K = Board(
     clock_mhz=27,
     core_mhz=27,
     leds=("led.0", "led.1", "led.2", "led.3"),
-    flash=Flash(bytes=8 << 20, data_offset=1 << 20, resource="spi_flash_1x"),
+    error_led="led.5",
+    flash=Flash(bytes=8 << 20, data_offset=0xE0000, resource="spi_flash_2x"),
     packer=("-d", "GW2A-18C", "--sspi_as_gpio", "--mspi_as_gpio"),
     loader=("--board", "tangnano20k"),
 )

@@ -17,8 +17,9 @@ TANG_NANO_9K = Board(
     clock_mhz=27,
     core_mhz=27,
     leds=("led.0", "led.1", "led.2", "led.3"),
+    error_led="led.5",
     # The FPGA is configured from flash of its own: all of the other one is for data.
-    flash=Flash(bytes=4 << 20, data_offset=1 << 16, resource="spi_flash_1x"),
+    flash=Flash(bytes=4 << 20, data_offset=1 << 16, resource="spi_flash_2x"),
     packer=("-d", "GW1N-9C", "--sspi_as_gpio", "--mspi_as_gpio"),
     loader=("--board", "tangnano9k"),
 )

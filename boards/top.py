@@ -15,10 +15,11 @@ __all__ = ["BoardTop"]
 class BoardTop(wiring.Component):
     """Everything inside the FPGA, for the platform of one board.
 
-    With a flash (``alone.flash``) the machine trains by itself; lights show that it does, that it
-    lives, and how far the epoch is. Without one there is no sample store: the host loads all
-    samples. A run from the store all the same sees black images at once, and ends, where a store
-    that never answers would hang it.
+    With a flash (``alone.flash``) the machine trains by itself: the first light changes with every
+    1,024 samples, and is off at rest; the next ones show the eighths of the epoch. Without a flash
+    the first light is on during a run, and there is no sample store: the host loads all samples. A
+    run from the store all the same sees black images at once, and ends, where a store that never
+    answers would hang it.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ class BoardTop(wiring.Component):
             port = platform.request(board.flash.resource, 0, dir="-")
             m.submodules.flash = flash = FlashPins(port, self._params.alone)
             wiring.connect(m, machine.flash, flash.flash)
-            shown = [machine.alone, machine.heartbeat, *reversed(machine.progress)]
+            shown = [machine.alone & ~machine.heartbeat, *reversed(machine.progress)]
         else:
             m.d.comb += [
                 machine.store.request.ready.eq(1),
@@ -62,17 +63,23 @@ class BoardTop(wiring.Component):
                 machine.store.data.payload.eq(0),
             ]
 
+        ports = {}
+
+        def port_of(name: str):
+            """Request a resource named as in :class:`~popflip.boards.board.Board`, but once."""
+            resource, number, *part = name.split(".")
+            key = resource, int(number)
+            if key not in ports:
+                ports[key] = platform.request(*key, dir="-")
+            return getattr(ports[key], part[0]) if part else ports[key]
+
         for number, name in enumerate(board.leds):
-            m.submodules[f"led{number}"] = led = io.Buffer("o", _port(platform, name))
+            m.submodules[f"led{number}"] = led = io.Buffer("o", port_of(name))
             m.d.comb += led.o.eq(shown[number] if number < len(shown) else 0)
+        if board.error_led:
+            m.submodules.error_led = led = io.Buffer("o", port_of(board.error_led))
+            m.d.comb += led.o.eq(machine.error)
         for number, name in enumerate(board.inactive):
-            m.submodules[f"inactive{number}"] = pin = io.Buffer("o", _port(platform, name))
+            m.submodules[f"inactive{number}"] = pin = io.Buffer("o", port_of(name))
             m.d.comb += pin.o.eq(Signal(len(pin.o)))
         return m
-
-
-def _port(platform, name: str):
-    """Request a resource named as in :class:`~popflip.boards.board.Board`, once for its parts."""
-    resource, number, *part = name.split(".")
-    port = platform.request(resource, int(number), dir="-")
-    return getattr(port, part[0]) if part else port

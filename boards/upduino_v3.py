@@ -40,6 +40,7 @@ UPDUINO_V3 = Board(
     core_mhz=24,
     pll="core",
     leds=("rgb_led.0.g",),
+    error_led="rgb_led.0.r",
     inactive=("flash_cs.0",),
     # Of no use to the design while the USB chip drives the same lines.
     flash=Flash(bytes=4 << 20, data_offset=1 << 20, resource=""),

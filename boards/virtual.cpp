@@ -126,7 +126,8 @@ struct Flash {
     }
 
     void know() {
-        const bool read = instruction == 0x03 || instruction == 0x0B || instruction == 0x6B;
+        const bool read = instruction == 0x03 || instruction == 0x0B || instruction == 0x3B ||
+                          instruction == 0x6B;
         if (asleep ? instruction != 0xAB : instruction != 0xAB && instruction != 0xB9 && !read)
             ++errors;
         reads += read && !asleep;
@@ -137,7 +138,10 @@ struct Flash {
         const uint32_t head = instruction == 0x03 ? 32 : 40;
         if (asleep || bits < head) return;
         const uint32_t at = bits - head;
-        if (instruction == 0x6B) {
+        if (instruction == 0x3B) {
+            if (oe & 0x3) ++errors;
+            lines = static_cast<uint8_t>(0xC | (byte_at(address + at / 4) >> (6 - at % 4 * 2) & 3));
+        } else if (instruction == 0x6B) {
             if (oe) ++errors;
             const uint8_t byte = byte_at(address + at / 2);
             lines = at % 2 ? byte & 0xF : byte >> 4;

@@ -177,7 +177,7 @@ def flash_cycles(params: Params) -> int:
     """
     alone, n = params.alone, params.sample_bytes
     if not alone.lines:
-        raise ValueError("alone.flash must be single or quad, not none")
+        raise ValueError(f"alone.flash must be single, dual or quad, not {alone.flash}")
     per_byte = alone.flash_divider * 8 // alone.lines
     # There is room for two bytes on their way; with much delay a fast clock waits for them.
     waits = max(0, 2 + alone.flash_delay - per_byte) * ((n - 1) // 2)

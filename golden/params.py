@@ -314,9 +314,10 @@ class Alone(_Section):
 
     Parameters
     ----------
-    flash : {"none", "single", "quad"}
+    flash : {"auto", "none", "single", "dual", "quad"}
         Data lines by which the flash is read. With ``none`` the machine has no reader, and takes
-        its samples from a store beside it or from a host.
+        its samples from a store beside it or from a host. ``auto`` is what a board wires that the
+        machine is built for (:meth:`popflip.boards.board.Board.params`), and ``none`` without one.
     flash_divider : int
         Clock cycles per clock of the flash: an even number; or 1, for which the clock's pin needs
         a register of double data rate.
@@ -337,7 +338,7 @@ class Alone(_Section):
         or when a host says so.
     """
 
-    flash: Literal["none", "single", "quad"] = "none"
+    flash: Literal["auto", "none", "single", "dual", "quad"] = "auto"
     flash_divider: Annotated[int, Field(ge=1, le=64)] = 2
     flash_delay: Annotated[int, Field(ge=0, le=3)] = 0
     flash_base: Annotated[int, Field(ge=0, lt=1 << 24, multiple_of=2 * SECTOR)] = 1 << 20
@@ -357,7 +358,7 @@ class Alone(_Section):
     @property
     def lines(self) -> int:
         """Data lines from the flash; 0 if there is none."""
-        return {"none": 0, "single": 1, "quad": 4}[self.flash]
+        return {"auto": 0, "none": 0, "single": 1, "dual": 2, "quad": 4}[self.flash]
 
     @property
     def state(self) -> int:

@@ -59,11 +59,13 @@ class Conductor(wiring.Component):
         Register ``alone``.
     running : ``Out(1)``
         It trains or tests.
+    failed : ``Out(1)``
+        It was started, and there is no data set.
     """
 
     def __init__(self, params: Params):
         if not params.alone.lines:
-            raise ValueError("alone.flash must be single or quad, not none")
+            raise ValueError(f"alone.flash must be single, dual or quad, not {params.alone.flash}")
         self._params = params
         super().__init__({
             "start": In(1),
@@ -78,6 +80,7 @@ class Conductor(wiring.Component):
             "test": In(params.alone.order_bits + 1),
             "note": Out(32),
             "running": Out(1),
+            "failed": Out(1),
         })
 
     def elaborate(self, platform):
@@ -298,6 +301,7 @@ class Conductor(wiring.Component):
         m.d.comb += [
             self.note.eq(Cat(shown, Const(0, _EPOCH_AT - len(shown)), epoch)),
             self.running.eq((phase == AloneState.TRAINING) | (phase == AloneState.TESTING)),
+            self.failed.eq(phase == AloneState.NO_IMAGE),
         ]
         return m
 

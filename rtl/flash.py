@@ -10,8 +10,11 @@ from popflip.rtl.interface import StoreSignature
 
 __all__ = ["FlashReader", "FlashSignature"]
 
-#: Instructions: out of deep power-down; fast read, on one line or with data on four.
-WAKE, READ, READ_QUAD = 0xAB, 0x0B, 0x6B
+#: Instruction: out of deep power-down.
+WAKE = 0xAB
+
+#: Instructions of a fast read, by the lines that its data come on.
+READ = {1: 0x0B, 2: 0x3B, 4: 0x6B}
 
 #: Clock cycles after waking until the flash is read: 41 us at 100 MHz, of which the slowest parts
 #: want 35. Counted by the two counters of a command, 64 cycles for each step of the second.
@@ -53,9 +56,10 @@ class FlashReader(wiring.Component):
     """Read samples from a flash that holds an image (:mod:`popflip.golden.image`).
 
     After the start the flash is woken from deep power-down, where some FPGAs leave it, and the
-    head of the image is read. Then each request is one fast-read command: instruction 0Bh, or 6Bh
-    for quad output, three bytes of address, one of waiting, and the sample's bytes. 6Bh wants the
-    flash's quad-enable bit set, which many parts have set for good; the reader does not set it.
+    head of the image is read. Then each request is one fast-read command: instruction 0Bh, 3Bh for
+    dual or 6Bh for quad output, three bytes of address, one of waiting, and the sample's bytes. 6Bh
+    wants the flash's quad-enable bit set, which many parts have set for good; the reader does not
+    set it (``popflip flash --with-data`` does).
     Clock mode 0: data are put on the lines while the clock is low, and taken before it falls.
 
     A request is taken ``sample_bytes.bit_length()`` cycles after it was offered, with the
@@ -85,7 +89,7 @@ class FlashReader(wiring.Component):
 
     def __init__(self, params: Params):
         if not params.alone.lines:
-            raise ValueError("alone.flash must be single or quad, not none")
+            raise ValueError(f"alone.flash must be single, dual or quad, not {params.alone.flash}")
         self._params = params
         super().__init__({
             "store": In(StoreSignature()),
@@ -99,9 +103,9 @@ class FlashReader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         p, alone = self._params, self._params.alone
-        quad = alone.flash == "quad"
-        opcode = Const(READ_QUAD if quad else READ, 8)
-        byte_clocks = 8 // alone.lines
+        lines = alone.lines
+        opcode = Const(READ[lines], 8)
+        byte_clocks = 8 // lines
         head = MAGIC + kind_of(p)
         head_bytes = len(head) + 2 * COUNT_BYTES
 
@@ -120,7 +124,7 @@ class FlashReader(wiring.Component):
             pins.cs_n.eq(~selected),
             pins.sck.eq(Mux(active, high, 0)),
             pins.o.eq(Cat(word[-1], Const(0b110, 3))),
-            pins.oe.eq(Mux(reading & quad, 0, 0b1101)),
+            pins.oe.eq(Mux(reading, {1: 0b1101, 2: 0b1100, 4: 0}[lines], 0b1101)),
         ]
 
         # An address is found bit by bit of the constant factor, the highest first. The sum starts
@@ -227,7 +231,8 @@ class FlashReader(wiring.Component):
         arriving, whole = taps[-1]
         shift, complete = Signal(8), Signal()
         with m.If(arriving):
-            m.d.sync += shift.eq(Cat(pins.i, shift[:4]) if quad else Cat(pins.i[1], shift[:7]))
+            new = pins.i[1] if lines == 1 else pins.i[:lines]
+            m.d.sync += shift.eq(Cat(new, shift))
         byte, held = Signal(8), Signal()
         with m.If(~held | taken):
             m.d.sync += [byte.eq(shift), held.eq(complete)]

@@ -200,6 +200,8 @@ class RequestServer(wiring.Component):
         Bytes of COBS-encoded frames; ``i`` is always ready.
     host : ``Out(HostSignature(params))``
         The core.
+    fault : ``Out(1)``
+        The last answer to the host was an error.
     orders : ``In(OrderSignature())``
         Only in a machine that trains alone: its own requests, executed between those of the host.
         Of them only reports leave.
@@ -213,6 +215,7 @@ class RequestServer(wiring.Component):
             "i": In(stream.Signature(8)),
             "o": Out(stream.Signature(8)),
             "host": Out(HostSignature(params)),
+            "fault": Out(1),
         }
         if params.alone.lines:
             members["orders"] = In(OrderSignature())
@@ -550,6 +553,8 @@ class RequestServer(wiring.Component):
                 with m.If(out.ready):
                     m.next = "Idle"
                     finish_own()
+                    with m.If(~own):
+                        m.d.sync += self.fault.eq(status != Status.OK)
                     with m.If(status == Status.OK):
                         m.d.comb += receiver.release.eq(1)
         return m
@@ -609,6 +614,8 @@ class HostLink(wiring.Component):
         To the host.
     host : ``Out(HostSignature(params))``
         The core.
+    fault : ``Out(1)``
+        The last answer to the host was an error.
     orders : ``In(OrderSignature())``
         Only in a machine that trains alone: its own requests.
     """
@@ -621,6 +628,7 @@ class HostLink(wiring.Component):
             "rx": In(1, init=1),
             "tx": Out(1, init=1),
             "host": Out(HostSignature(params)),
+            "fault": Out(1),
         }
         if params.alone.lines:
             members["orders"] = In(OrderSignature())
@@ -632,7 +640,11 @@ class HostLink(wiring.Component):
         m.submodules.receiver = receiver = UartReceiver(divisor)
         m.submodules.server = server = RequestServer(self._params, self._identity)
         m.submodules.transmitter = transmitter = UartTransmitter(divisor)
-        m.d.comb += [receiver.rx.eq(self.rx), self.tx.eq(transmitter.tx)]
+        m.d.comb += [
+            receiver.rx.eq(self.rx),
+            self.tx.eq(transmitter.tx),
+            self.fault.eq(server.fault),
+        ]
         wiring.connect(m, receiver.o, server.i)
         wiring.connect(m, server.o, transmitter.i)
         wiring.connect(m, server.host, wiring.flipped(self.host))

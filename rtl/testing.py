@@ -57,11 +57,15 @@ def _wave_file() -> str:
     return str(folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', test).strip('-')}.vcd")
 
 
+#: Lines that the data of a read come on, by its instruction.
+_LINES = {0x0B: 1, 0x3B: 2, 0x6B: 4}
+
+
 class FlashModel:
     """An SPI flash at the pins of :class:`popflip.rtl.flash.FlashSignature`, cycle by cycle.
 
-    It sleeps until it is woken, knows the instructions ABh, 0Bh and 6Bh, and holds whoever drives
-    it to the protocol: clock mode 0, the clock low whenever it is selected or let go, whole
+    It sleeps until it is woken, knows the instructions ABh, 0Bh, 3Bh and 6Bh, and holds whoever
+    drives it to the protocol: clock mode 0, the clock low whenever it is selected or let go, whole
     instructions, lines driven by one side at a time.
 
     Parameters
@@ -128,7 +132,7 @@ class FlashModel:
         self._bits += 1
         assert self._bits <= 8 or self._instruction != 0xAB
         if self._bits == 8:
-            assert self._instruction in ((0xAB,) if self._asleep else (0x0B, 0x6B))
+            assert self._instruction in ((0xAB,) if self._asleep else _LINES)
             early = self._cycle - self._woken <= self.rest
             assert self._instruction == 0xAB or not early, "too early"
 
@@ -136,14 +140,14 @@ class FlashModel:
         n = self._bits - 40
         if n < 0:
             return
-        quad = self._instruction == 0x6B
-        at = self._address + n // (2 if quad else 8)
+        lines = _LINES[self._instruction]
+        clocks = 8 // lines
+        at = self._address + n // clocks
         byte = self.content[at] if at < len(self.content) else 0xFF
-        assert oe & (0b1111 if quad else 0b10) == 0, "both sides drive the lines"
-        if quad:
-            self._driven = byte & 0xF if n % 2 else byte >> 4
-        else:
-            self._driven = 0b1101 | (byte >> 7 - n % 8 & 1) << 1
+        mask = 0b10 if lines == 1 else (1 << lines) - 1
+        assert oe & mask == 0, "both sides drive the lines"
+        bits = byte >> lines * (clocks - 1 - n % clocks)
+        self._driven = 0b1111 & ~mask | (bits << (lines == 1) & mask)
 
     def process(self, pins):
         """Return a process that answers for ever at some pins in Amaranth's simulator."""

@@ -65,6 +65,9 @@ class Top(wiring.Component):
         The sample store; not in a machine with a flash.
     busy : ``Out(1)``
         A run is on.
+    error : ``Out(1)``
+        For a light: the last request of a host was answered by an error, or the machine would train
+        alone, but its flash holds no data set for this network.
     flash : ``Out(FlashSignature)``
         Only in a machine with a flash (``alone.flash``), as are the following: its pins.
     start : ``In(1)``
@@ -81,7 +84,7 @@ class Top(wiring.Component):
 
     def __init__(self, params: Params):
         self._params = params
-        members = {"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1)}
+        members = {"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1)}
         if params.alone.lines:
             members |= {
                 "flash": Out(FlashSignature()),
@@ -99,19 +102,24 @@ class Top(wiring.Component):
         m.submodules.link = link = HostLink(self._params, identity(self._params))
         m.submodules.core = core = TrainerCore(self._params)
         connect(m, link.host, core.host)
+        error = link.fault
         if self._params.alone.lines:
-            self._conduct(m, link, core)
+            error = error | self._conduct(m, link, core)
         else:
             connect(m, flipped(self.store), core.store)
         m.d.comb += [
             link.rx.eq(self.rx),
             self.tx.eq(link.tx),
             self.busy.eq(core.host.busy),
+            self.error.eq(error),
         ]
         return m
 
     def _conduct(self, m, link, core):
-        """Put the conductor and the flash beside the link and the core."""
+        """Put the conductor and the flash beside the link and the core.
+
+        Return whether training alone has failed.
+        """
         p = self._params
         m.submodules.flash = flash = FlashReader(p)
         m.submodules.conductor = conductor = Conductor(p)
@@ -142,3 +150,4 @@ class Top(wiring.Component):
             self.heartbeat.eq(core.finished[10]),
             self.progress.eq(core.finished[p.alone.order_bits - 3 : p.alone.order_bits]),
         ]
+        return conductor.failed

@@ -32,8 +32,20 @@ def test_the_design_elaborates_with_the_pins_of_the_board(board):
     else:
         flow = FLOWS[board.device.flow]
         pins, design = files[f"top{flow.constraints}"], files["top.il"]
-    for name in ("uart_0__rx", "uart_0__tx", board.clock, *board.leds, *board.inactive):
-        assert name.split(".")[0] in pins, name
+    lights = [name for name in (*board.leds, board.error_led) if name]
+    for name in ("uart_0__rx", "uart_0__tx", board.clock, *lights, *board.inactive):
+        assert name.replace(".", "_", 1).replace(".", "__") in pins, name
+    assert len({*lights}) == len(lights)
+    if board.flash.resource:
+        lines = {"dual": 2, "quad": 4}[board.flash.lines]
+        found = re.findall(rf"{board.flash.resource}_0__dq__io\W*(\d)", pins)
+        assert {*found} == {*"0123"[:lines]}
+        usrmclk = board.device.flow == "ecp5"
+        assert ("USRMCLK" in design) == usrmclk
+        assert (f"{board.flash.resource}_0__clk" in pins) != usrmclk
+    else:
+        assert board.name == "upduino-v3"
+        assert "spi_flash" not in pins
     if board.core_mhz != board.clock_mhz:
         kind = {
             "pad": "SB_PLL40_PAD", "core": "SB_PLL40_CORE", "ehxplll": "EHXPLLL", "rpll": "rPLL",

@@ -95,24 +95,24 @@ class ByteLine:
     """The host at the streams of a request server."""
 
     def __init__(self, dut):
-        self._dut = dut
+        self.dut = dut
         self._received = bytearray()
         self.over = False
 
     async def send(self, ctx, line):
-        ctx.set(self._dut.i.valid, 1)
+        ctx.set(self.dut.i.valid, 1)
         for number, byte in enumerate(line):
-            ctx.set(self._dut.i.payload, byte)
-            _, _, ready = await ctx.tick().sample(self._dut.i.ready)
+            ctx.set(self.dut.i.payload, byte)
+            _, _, ready = await ctx.tick().sample(self.dut.i.ready)
             assert ready, f"byte {number} was not taken"
-        ctx.set(self._dut.i.valid, 0)
+        ctx.set(self.dut.i.valid, 0)
 
     async def watch(self, ctx):
         rng = random.Random(3)
         while not self.over:
             ready = rng.random() < 0.8
-            ctx.set(self._dut.o.ready, ready)
-            _, _, valid, payload = await ctx.tick().sample(self._dut.o.valid, self._dut.o.payload)
+            ctx.set(self.dut.o.ready, ready)
+            _, _, valid, payload = await ctx.tick().sample(self.dut.o.valid, self.dut.o.payload)
             if valid and ready:
                 self._received.append(payload)
 
@@ -150,7 +150,7 @@ class PinLine(ByteLine):
 
     async def send_levels(self, ctx, levels):
         for level in levels:
-            ctx.set(self._dut.rx, level)
+            ctx.set(self.dut.rx, level)
             for _ in range(self.divisor):
                 await ctx.tick()
 
@@ -165,11 +165,11 @@ class PinLine(ByteLine):
                 for bit in range(9):
                     for _ in range(self.divisor - 1):
                         await ctx.tick()
-                    _, _, level = await ctx.tick().sample(self._dut.tx)
+                    _, _, level = await ctx.tick().sample(self.dut.tx)
                     byte |= level << bit
                 assert byte >> 8, "no stop bit"
                 self._received.append(byte & 0xFF)
-            _, _, level = await ctx.tick().sample(self._dut.tx)
+            _, _, level = await ctx.tick().sample(self.dut.tx)
 
 
 def converse(script, *, pins=False, deadline=150_000):
@@ -458,7 +458,9 @@ def test_answers_damaged_frames_and_changes_nothing(pins):
             answer = await line.answer(ctx)
             assert answer == (sequence, status, b""), case
             assert core.memory == before, case
+            assert ctx.get(line.dut.fault), case
             await still_works(ctx, line, core)
+            assert not ctx.get(line.dut.fault), case
             _, _, bad = await counts(ctx, line)
             assert bad == number, case
 

@@ -1,34 +1,33 @@
+import random
 from types import SimpleNamespace
 
 import pytest
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import connect
+from amaranth.sim import Simulator
 
-from popflip.boards.spi import FlashPins
+from popflip.boards.spi import FlashPins, HalfCycles
 from popflip.golden.params import Alone
 from popflip.rtl.flash import FlashReader
 from popflip.rtl.testing import FlashModel, simulate
 from popflip.rtl.tests.test_flash import build, content_of, packed
 
 
-def ports(flash):
+def ports(lines):
     """Ports as a platform would give them, without one."""
-    port = SimpleNamespace(cs=io.SimulationPort("o", 1, invert=True), clk=io.SimulationPort("o", 1))
-    if flash == "quad":
-        port.dq = io.SimulationPort("io", 4)
-    else:
-        port.copi, port.cipo = io.SimulationPort("o", 1), io.SimulationPort("i", 1)
-        for name in ("wp", "hold"):
-            setattr(port, name, io.SimulationPort("o", 1, invert=True))
-    return port
+    return SimpleNamespace(
+        cs=io.SimulationPort("o", 1, invert=True),
+        clk=io.SimulationPort("o", 1),
+        dq=io.SimulationPort("io", lines),
+    )
 
 
 class Assembly(wiring.Component):
     """A reader behind its pins, and the pins as a flash sees them."""
 
-    def __init__(self, params):
-        self.params, self.port = params, ports(params.alone.flash)
+    def __init__(self, params, wired):
+        self.params, self.port = params, ports(wired)
         self.reader = FlashReader(params)
         self.pins = SimpleNamespace(
             cs_n=Signal(), sck=Signal(2), o=Signal(4), oe=Signal(4), i=Signal(4)
@@ -42,22 +41,23 @@ class Assembly(wiring.Component):
         m.submodules.pads = pads = FlashPins(port, self.params.alone)
         connect(m, self.reader.flash, pads.flash)
         m.d.comb += [pins.cs_n.eq(port.cs.o), pins.sck.eq(port.clk.o.replicate(2))]
-        if hasattr(port, "dq"):
-            m.d.comb += [pins.o.eq(port.dq.o), pins.oe.eq(port.dq.oe), port.dq.i.eq(pins.i)]
-        else:
-            m.d.comb += [
-                pins.o.eq(Cat(port.copi.o, 0, port.wp.o, port.hold.o)),
-                pins.oe.eq(0b1101),
-                port.cipo.i.eq(pins.i[1]),
-            ]
+        n = len(port.dq)
+        m.d.comb += [
+            # What is not wired is pulled up.
+            pins.o.eq(Cat(port.dq.o, Const((1 << 4 - n) - 1, 4 - n))),
+            pins.oe.eq(Cat(port.dq.oe, Const((1 << 4 - n) - 1, 4 - n))),
+            port.dq.i.eq(pins.i[:n]),
+        ]
         return m
 
 
-@pytest.mark.parametrize("flash", ["single", "quad"])
-def test_a_flash_is_read_through_the_pins_of_a_platform(flash):
+@pytest.mark.parametrize(
+    ("flash", "wired"), [("single", 2), ("single", 4), ("dual", 2), ("dual", 4), ("quad", 4)]
+)
+def test_a_flash_is_read_through_the_pins_of_a_platform(flash, wired):
     params = build(flash)
     train, test = packed(params, 20), packed(params, 6, 2)
-    dut = Assembly(params)
+    dut = Assembly(params, wired)
     model = FlashModel(content_of(params, train, test))
     got = []
 
@@ -79,8 +79,30 @@ def test_a_flash_is_read_through_the_pins_of_a_platform(flash):
     assert got == train[17].tolist()
 
 
+def test_halves_of_a_cycle():
+    """Sampled in the midst of both halves, as a register of double data rate would give them."""
+    dut, rng = HalfCycles(), random.Random(4)
+    given = [rng.randrange(4) for _ in range(50)]
+    seen = []
+
+    async def bench(ctx):
+        for halves in given:
+            ctx.set(dut.i, halves)
+            await ctx.tick()
+            await ctx.delay(0.25e-6)
+            first = ctx.get(dut.o)
+            await ctx.delay(0.5e-6)
+            seen.append(first | ctx.get(dut.o) << 1)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert seen == given
+
+
 @pytest.mark.parametrize(("divider", "delay", "wanted"), [(1, 1, 2), (2, 1, 0)])
 def test_registers_on_the_way_are_counted(divider, delay, wanted):
     alone = Alone(flash="quad", flash_divider=divider, flash_delay=delay)
     with pytest.raises(ValueError, match=rf"^alone\.flash_delay must be {wanted} with a flash_di"):
-        FlashPins(ports("quad"), alone)
+        FlashPins(ports(4), alone)

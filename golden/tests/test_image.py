@@ -92,10 +92,14 @@ def test_no_more_than_fits():
 
 def test_what_a_sample_takes_to_read():
     # 40 bits of a command and 113 bytes; the address of 7 bits, and 4 turns.
-    for flash, divider, wanted in (("quad", 2, 2 * (40 + 226)), ("single", 2, 2 * (40 + 904))):
+    for flash, divider, wanted in (
+        ("quad", 2, 2 * (40 + 226)),
+        ("dual", 2, 2 * (40 + 452)),
+        ("single", 2, 2 * (40 + 904)),
+    ):
         params = PARAMS.replace(alone={"flash": flash, "flash_divider": divider})
         assert flash_cycles(params) == wanted + 7 + 4
-    with pytest.raises(ValueError, match=r"^alone\.flash must be single or quad, not none$"):
+    with pytest.raises(ValueError, match=r"^alone\.flash must be single, dual or quad, not none$"):
         flash_cycles(PARAMS.replace(alone={"flash": "none"}))
 
 
@@ -105,7 +109,7 @@ def test_what_a_sample_takes_to_read():
         ({"flash_divider": 3}, r"^alone: flash_divider must be 1 or an even number, not 3$"),
         ({"flash_divider": 1}, r"^alone: flash_delay must be at least 1 for a flash_divider of 1"),
         ({"flash_base": 4096}, r"^alone\.flash_base must be a multiple of 8192, not 4096$"),
-        ({"flash": "dual"}, r"^alone\.flash must be 'none', 'single' or 'quad', not 'dual'$"),
+        ({"flash": "octal"}, r"^alone\.flash must be 'auto', 'none', .* or 'quad', not 'octal'$"),
     ],
 )
 def test_parameters_that_cannot_be(changes, message):

@@ -29,6 +29,7 @@ def content_of(params, train, test):
 
 WIRES = [
     ("single", 1, 1), ("single", 1, 2), ("single", 2, 0), ("single", 4, 3),
+    ("dual", 1, 1), ("dual", 1, 2), ("dual", 2, 0), ("dual", 4, 3),
     ("quad", 1, 1), ("quad", 1, 2), ("quad", 1, 3), ("quad", 2, 0), ("quad", 2, 1), ("quad", 2, 3),
     ("quad", 6, 2),
 ]  # fmt: skip
@@ -134,5 +135,5 @@ def test_the_head_of_the_image_is_checked(damage):
 
 
 def test_a_machine_without_a_flash_has_no_reader():
-    with pytest.raises(ValueError, match=r"^alone\.flash must be single or quad, not none$"):
+    with pytest.raises(ValueError, match=r"^alone\.flash must be single, dual or quad, not none$"):
         FlashReader(build("none"))
