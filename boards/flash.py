@@ -16,7 +16,10 @@ from pathlib import Path
 from popflip.boards.board import Board
 from popflip.boards.tools import Jobs, ToolError
 
-__all__ = ["FlashError", "Loader", "explain", "find_loader", "load", "load_command", "probes"]
+__all__ = [
+    "FlashError", "Loader", "enable_quad", "explain", "find_loader", "load", "load_command",
+    "probes",
+]  # fmt: skip
 
 #: The libraries that the package of PyPI leaves to the system.
 LIBRARIES = "apt-get install libusb-1.0-0 libftdi1-2"
@@ -176,7 +179,7 @@ def load_command(
     where = ["--cable", cable] if cable else [*board.loader]
     words = [*where, "--write-flash" if persistent else "--write-sram"]
     if offset is not None:
-        words += ["--file-type", "raw", "--offset", str(offset)]
+        words += ["--file-type", "raw", "--offset", str(offset), "--verify"]
         if board.device.flow == "gowin":
             words += ["--external-flash"]
     return [*words, str(file)]
@@ -246,6 +249,11 @@ def load(
                 f"{file} would end at byte {end:,} of the flash of {board.title}, "
                 f"which has {size:,}"
             )
+        if "orangeCrab" in board.loader and cable is None:
+            raise FlashError(
+                f"the bootloader of {board.title} takes bitstreams, not data: name a JTAG cable "
+                "with --cable"
+            )
     loader = find_loader()
     where = "its flash, for good" if persistent else "volatile memory, until the power goes"
     what = "data" if offset is not None else "bitstream"
@@ -260,3 +268,24 @@ def load(
     wrong = explain(board, text, status)
     if wrong is not None:
         raise FlashError(wrong)
+
+
+def enable_quad(board: Board, cable: str | None = None) -> str | None:
+    """Have a board's flash give data on four lines: some parts only do if a bit of theirs is set.
+
+    Parameters
+    ----------
+    board : Board
+    cable : str, optional
+        Instead of the board's own.
+
+    Returns
+    -------
+    str or None
+        Why openFPGALoader did not set it: it may not know the flash, which may do it all the same.
+    """
+    where = ["--cable", cable] if cable else [*board.loader]
+    with Jobs() as jobs:
+        words = [str(find_loader().path), *where, "--enable-quad"]
+        status, text = jobs.run(words, Path.cwd(), dict(os.environ))
+    return explain(board, text, status)

@@ -100,8 +100,9 @@ def watch_board(vigil: Vigil) -> dict:
         params = params.replace(alone=alone)
     elif not params.alone.lines:
         raise ValueError(
-            "alone.flash must be single or quad for a board that trains alone, not none: name the "
-            "network that the board was built with"
+            "alone.flash must be single, dual or quad for a board that trains alone, not "
+            f"{params.alone.flash}: name the network that the board was built with, by --config "
+            "and the params.toml beside its bitstream"
         )
     vigil = replace(vigil, params=params)
     check_hardware(params)

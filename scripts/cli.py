@@ -746,10 +746,21 @@ def reproduce(
         raise typer.Exit(2)
 
 
-@_verb("popflip bench engine", "popflip bench engine --samples 60000 --json > engine.json")
+@_verb(
+    "popflip bench engine",
+    "popflip bench engine --samples 60000 --json > engine.json",
+    "popflip bench alone",
+    "popflip bench alone --samples 0",
+)
 def bench(
-    what: Annotated[str, typer.Argument(help="engine", metavar="WHAT")],
-    samples: Annotated[int, typer.Option(help="Training images that are timed.")] = 20000,
+    what: Annotated[str, typer.Argument(help="engine or alone", metavar="WHAT")],
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            help="Training images that are timed, 20,000 if left out; for alone, that each machine "
+            "is simulated for: 512, or 0 for none."
+        ),
+    ] = None,
     data: Data = None,
     threads: Threads = None,
     seed: Seed = 1,
@@ -761,23 +772,41 @@ def bench(
     ] = None,
     as_json: Json = False,
 ):
-    """Time the fast engine: three networks, and how its speed scales.
+    """Time the fast engine, or compare the flash of each board with its core.
 
-    It scales with hidden neurons, threads and batch. Each figure is the median of three runs,
-    after 4,096 samples to warm up. --json prints a list.
+    engine: three networks, and how its speed scales with hidden neurons, threads and batch. Each
+    figure is the median of three runs, after 4,096 samples to warm up. alone: cycles per training
+    sample, of reading it from the flash and of learning it, and what the core of the virtual board
+    waits. --json prints a list.
     """
     from popflip.scripts.bench import bench_engine
     from popflip.scripts.session import choose_data
     from popflip.scripts.show import show_bench
     from popflip.scripts.training import prepare_folder
 
-    if what != "engine":
-        raise ValueError(f"what to bench must be engine, not {what!r}")
+    if what not in ("engine", "alone"):
+        raise ValueError(f"what to bench must be engine or alone, not {what!r}")
+    if what == "alone":
+        _bench_alone(512 if samples is None else samples, data, as_json)
+        return
+    samples = 20000 if samples is None else samples
     out = out or Path("runs") / f"bench-{what}.png"
     prepare_folder(out.parent)
     dataset, _ = choose_data(data)
     rows = bench_engine(dataset, samples, seed, out, threads)
     print(json.dumps(rows, indent=1)) if as_json else show_bench(rows, out)
+
+
+def _bench_alone(samples: int, data: str | None, as_json: bool) -> None:
+    from popflip.scripts.budget import bench_alone
+    from popflip.scripts.session import choose_data
+    from popflip.scripts.show_boards import show_alone
+
+    dataset, _ = choose_data(data)
+    if not 0 <= samples <= len(dataset.train_labels):
+        raise ValueError(f"samples must be 0 to {len(dataset.train_labels)}, not {samples}")
+    rows = bench_alone(dataset, samples)
+    print(json.dumps(rows, indent=1)) if as_json else show_alone(rows)
 
 
 OnBoard = Annotated[
@@ -884,7 +913,8 @@ def build(
 @_verb(
     "popflip flash --board icebreaker --persistent",
     "popflip flash --board ulx3s-85f --bitstream build/ulx3s-85f/ulx3s-85f-ecp5-85f.bit",
-    "popflip flash --board ulx3s-85f --persistent --with-data mnist.img",
+    "popflip flash --board ulx3s-85f --persistent --with-data mnist",
+    "popflip flash --board ulx3s-85f --with-data mnist.img",
 )
 def flash(
     board: OnBoard,
@@ -900,11 +930,20 @@ def flash(
         ),
     ] = False,
     with_data: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="An image of packed samples, for the flash behind the bitstream.", metavar="FILE"
+            help="For the flash behind the bitstream: mnist or a folder of IDX files, packed "
+            "for the network; or an image that data --image wrote.",
+            metavar="DATA",
         ),
     ] = None,
+    preset: Preset = None,
+    config: Config = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(help="Training images of the data; as many as fit if left out.", min=1),
+    ] = None,
+    test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.", min=1)] = None,
     cable: Annotated[
         str | None,
         typer.Option(help="openFPGALoader's name of a cable, if not the board's own."),
@@ -913,12 +952,19 @@ def flash(
 ):
     """Configure a board through its cable, with openFPGALoader.
 
-    Nothing of this has been run with a board here, only up to the cable.
+    The network that data are packed for is the one that the build left beside the bitstream, unless
+    --preset or --config names it. Nothing of this has been run with a board here, only up to the
+    cable.
     """
     from popflip.boards.registry import find_board
-    from popflip.scripts.flashing import flash_board
+    from popflip.scripts.flashing import FlashData, flash_board
+    from popflip.scripts.session import choose_params
 
-    report = flash_board(find_board(board), bitstream, persistent, with_data, cable)
+    params = choose_params(preset, config)
+    data = with_data and FlashData(
+        source=with_data, params=params, samples=samples, test_samples=test_samples
+    )
+    report = flash_board(find_board(board), bitstream, persistent, data or None, cable)
     _print_json(report) if as_json else say(f"popflip: {report['board']} is configured")
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from popflip.boards.spi import PINS_DELAY
 from popflip.golden.data import Dataset, cache_folder, encode
 from popflip.golden.image import TURN_CYCLES, flash_cycles
 from popflip.golden.packing import memory_map
@@ -70,9 +71,10 @@ def network_facts(params: Params) -> dict:
 def flash_facts(params: Params) -> list[dict]:
     """Say how many clock cycles each way of reading a flash takes over a sample."""
     rows = []
-    for flash, divider, delay in (
-        ("quad", 1, 1), ("quad", 2, 0), ("single", 1, 1), ("single", 2, 0),
+    for flash, divider in (
+        ("quad", 1), ("quad", 2), ("dual", 1), ("dual", 2), ("single", 1), ("single", 2),
     ):  # fmt: skip
+        delay = PINS_DELAY if divider == 1 else 0
         alone = {"flash": flash, "flash_divider": divider, "flash_delay": delay}
         cycles = flash_cycles(params.replace(alone=alone)) + TURN_CYCLES
         rows.append({"flash": flash, "divider": divider, "cycles_per_sample": cycles})

@@ -1,20 +1,46 @@
-"""Configuring a board, and writing data behind its bitstream."""
+"""Configuring a board, and writing a data set behind its bitstream."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from popflip.boards.board import Board
-from popflip.boards.flash import FlashError, load
+from popflip.boards.flash import FlashError, enable_quad, load
 from popflip.boards.flows import FLOWS
+from popflip.golden.image import read_image
+from popflip.golden.params import Params
+from popflip.scripts.alone import write_flash_image
 from popflip.scripts.console import say
+from popflip.scripts.session import choose_data
 
-__all__ = ["flash_board"]
+__all__ = ["FlashData", "flash_board"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlashData:
+    """What goes into the flash behind a bitstream.
+
+    Parameters
+    ----------
+    source : str
+        A file: an image that is ready. Else the data set: ``mnist`` or a folder of IDX files.
+    params : Params, optional
+        The network that the bitstream was built of; what ``popflip build`` left beside it if left
+        out.
+    samples, test_samples : int, optional
+        Images of a data set, the first so many; as many as fit if left out.
+    """
+
+    source: str
+    params: Params | None = None
+    samples: int | None = None
+    test_samples: int | None = None
 
 
 def flash_board(
     board: Board,
     bitstream: Path | None,
     persistent: bool,
-    data: Path | None = None,
+    data: FlashData | None = None,
     cable: str | None = None,
 ) -> dict:
     """Write a bitstream to a board, after the data that it is to find in the flash.
@@ -26,8 +52,8 @@ def flash_board(
         The one in ``build/BOARD`` if left out.
     persistent : bool
         Into the flash.
-    data : Path, optional
-        An image of packed samples; always into the flash.
+    data : FlashData, optional
+        Always into the flash. An image that is made is left beside the bitstream.
     cable : str, optional
         Instead of the board's own.
 
@@ -37,25 +63,72 @@ def flash_board(
         The report that ``--json`` prints.
     """
     bitstream = bitstream or _built(board)
-    offset = None
-    if data is not None:
-        if board.flash is None or not board.flash.resource:
-            raise FlashError(f"{board.title} has no flash that a design can read data from")
-        offset = board.flash.data_offset
-        size = bitstream.stat().st_size if bitstream.is_file() else 0
-        if persistent and size > offset:
-            raise FlashError(f"{bitstream} of {size:,} bytes reaches into the data at {offset:,}")
-        # First: to write the flash ends what runs in the FPGA.
-        load(board, data, persistent=True, offset=offset, cable=cable, say=say)
-    load(board, bitstream, persistent=persistent, cable=cable, say=say)
-    return {
+    report = {
         "verb": "flash",
         "board": board.name,
         "bitstream": str(bitstream),
         "persistent": persistent,
-        "data": None if data is None else str(data),
-        "data_offset": offset,
+        "data": None,
+        "data_offset": None,
     }
+    if data is not None:
+        report |= _write_data(board, bitstream, persistent, data, cable)
+    load(board, bitstream, persistent=persistent, cable=cable, say=say)
+    return report
+
+
+def _write_data(board, bitstream, persistent, data, cable) -> dict:
+    """Write the data; before the bitstream, for to write the flash ends what runs in the FPGA."""
+    if board.flash is None or not board.flash.resource:
+        raise FlashError(f"{board.title} has no flash that a design can read data from")
+    offset = board.flash.data_offset
+    if not bitstream.is_file():
+        raise FlashError(f"{bitstream}: no such file: popflip build --board {board.name} makes it")
+    size = bitstream.stat().st_size
+    if persistent and size > offset:
+        raise FlashError(f"{bitstream} of {size:,} bytes reaches into the data at {offset:,}")
+    params = data.params
+    if params is not None:
+        params = board.params(params)
+    elif (left := bitstream.parent / "params.toml").is_file():
+        params = Params.load(left)
+    if params is not None and not params.alone.lines:
+        why = board.obstacle(params)
+        raise FlashError(
+            f"the machine of {params.name} reads no flash on {board.title}: {why}: build one that "
+            "trains alone"
+        )
+    image = Path(data.source)
+    counts = {}
+    if image.is_file():
+        if params is not None:
+            read_image(params, image.read_bytes())
+    elif params is None:
+        raise FlashError(
+            f"no params.toml lies beside {bitstream}: name the network that it was built of, by "
+            "--preset or --config"
+        )
+    else:
+        dataset, _ = choose_data(data.source)
+        image = bitstream.parent / "data.img"
+        made = write_flash_image(
+            params, dataset, image, data.samples, data.test_samples, board.flash.bytes
+        )
+        counts = {name: made[name] for name in ("train", "test")}
+        say(
+            f"{image}: {made['train']:,} of {len(dataset.train_labels):,} training and "
+            f"{made['test']:,} of {len(dataset.test_labels):,} test images in "
+            f"{made['bytes']:,} bytes"
+        )
+    load(board, image, persistent=True, offset=offset, cable=cable, say=say)
+    if params is None or params.alone.lines == 4:
+        complaint = enable_quad(board, cable)
+        if complaint:
+            say(
+                f"whether the flash gives data on four lines is not known ({complaint}): if the "
+                'board finds no data set, build it with flash = "dual" in section alone'
+            )
+    return {"data": str(image), "data_offset": offset, **counts}
 
 
 def _built(board: Board) -> Path:

@@ -7,7 +7,7 @@ from popflip.scripts.building import KINDS
 from popflip.scripts.console import say
 from popflip.scripts.show import pairs, put
 
-__all__ = ["show_boards", "show_build", "show_doctor", "show_fit"]
+__all__ = ["show_alone", "show_boards", "show_build", "show_doctor", "show_fit"]
 
 
 def _resources(table: Table, facts: dict) -> None:
@@ -33,6 +33,7 @@ def show_fit(report: dict) -> None:
             f"{cycles['train']:,.0f} cycles per sample, {report['samples_per_s']:,.0f} samples/s "
             f"at {report['core_mhz']:g} MHz, if that clock is reached",
         )
+    table.add_row("alone", _alone(report["alone"]))
     if report["largest"]:
         best = report["largest"]
         table.add_row(
@@ -42,6 +43,42 @@ def show_fit(report: dict) -> None:
         )
     else:
         table.add_row("largest", "no network of this family and with these lanes fits")
+    put(table)
+
+
+def _alone(budget: dict) -> str:
+    """Tell in a sentence what a machine that trains alone takes of its flash."""
+    if budget["obstacle"]:
+        return f"not without a host: {budget['obstacle']}"
+    text = (
+        f"by {budget['flash']} output at {budget['flash_mhz']:g} MHz, {budget['flash_cycles']:,} "
+        f"cycles per sample of {budget['sample_bytes']} bytes"
+    )
+    if budget["bound"] is not None:
+        text += ", which the core waits for" if budget["bound"] else ": the core does not wait"
+    return f"{text}; the flash holds {budget['room']:,} samples"
+
+
+def show_alone(rows: list[dict]) -> None:
+    """Print what training alone takes of each board's flash."""
+    table = Table(title="Cycles per training sample", box=box.SIMPLE, pad_edge=False)
+    table.add_column("board", no_wrap=True)
+    table.add_column("net")
+    for name in ("flash", "MHz", "bytes", "of the flash", "of the core", "simulated", "waiting"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        if row["obstacle"]:
+            table.add_row(row["board"], row["net"], "none")
+            continue
+        cells = ["", ""]
+        if row["simulated"]:
+            cells = [f"{row['simulated'][name]:,.1f}" for name in ("cycles", "wait")]
+        table.add_row(
+            row["board"], row["net"], f"{row['flash']}/{row['divider']}", f"{row['flash_mhz']:g}",
+            str(row["sample_bytes"]), f"{row['flash_cycles']:,}", f"{row['train_cycles']:,.0f}",
+            *cells,
+        )  # fmt: skip
+    table.caption = "of the core: after 20,000 samples were learned; simulated: from the first on"
     put(table)
 
 

@@ -9,7 +9,15 @@ import sysconfig
 import pytest
 
 from popflip.boards import flash
-from popflip.boards.flash import FlashError, explain, find_loader, load, load_command, probes
+from popflip.boards.flash import (
+    FlashError,
+    enable_quad,
+    explain,
+    find_loader,
+    load,
+    load_command,
+    probes,
+)
 from popflip.boards.registry import BOARDS
 from popflip.boards.tools import ToolError
 
@@ -69,9 +77,32 @@ def test_data_go_behind_the_bitstream(fake, bitstream):
     calls, said = fake(), []
     load(ULX3S, bitstream, persistent=True, offset=2 << 20, say=said.append)
     assert calls()[-1] == (
-        f"--board ulx3s --write-flash --file-type raw --offset 2097152 {bitstream}"
+        f"--board ulx3s --write-flash --file-type raw --offset 2097152 --verify {bitstream}"
     )
     assert said[0].startswith("data into Radiona ULX3S 85F: its flash, for good at byte 2,097,152")
+
+
+def test_a_bootloader_takes_no_data(fake, bitstream):
+    calls = fake()
+    orangecrab = BOARDS["orangecrab-25f"]
+    message = r"^the bootloader of OrangeCrab r0\.2 25F takes bitstreams, not data: name a JTAG cab"
+    with pytest.raises(FlashError, match=message):
+        load(orangecrab, bitstream, persistent=True, offset=3 << 20)
+    load(orangecrab, bitstream, persistent=True, offset=3 << 20, cable="dirtyJtag")
+    assert calls()[-1].startswith(
+        "--cable dirtyJtag --write-flash --file-type raw --offset 3145728"
+    )
+
+
+def test_quad_output_is_enabled_or_why_not(fake):
+    calls = fake()
+    assert enable_quad(ULX3S) is None
+    assert calls()[-1] == "--board ulx3s --enable-quad"
+    fake("spiFlash Error: SPI Flash has no Quad bit (or spiFlashdb must be updated)\nFail", 1)
+    assert enable_quad(ULX3S, "ft2232") == (
+        "openFPGALoader failed: Error: SPI Flash has no Quad bit (or spiFlashdb must be updated)"
+    )
+    assert calls()[-1] == "--cable ft2232 --enable-quad"
 
 
 def test_the_flash_of_a_tang_nano_is_not_that_of_its_fpga(bitstream):

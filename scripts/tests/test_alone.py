@@ -99,7 +99,7 @@ def test_an_image_holds_what_fits(popflip, folder, tmp_path):
     [
         (
             ["--config", "plain.toml", "--board", "/dev/ttyNone"],
-            "alone.flash must be single or quad for a board that trains alone, not none",
+            "alone.flash must be single, dual or quad for a board that trains alone, not auto",
         ),
         (["--config", "alone.toml", "--image", "none.img"], "none.img: No such file"),
         (

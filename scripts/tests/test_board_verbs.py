@@ -7,12 +7,14 @@ from matplotlib.image import imread
 
 from popflip.boards.registry import BOARDS
 from popflip.boards.synthesis import Build, TimingError
+from popflip.golden.alone import image_of
 from popflip.golden.cycles import CycleModel
 from popflip.golden.data import load
+from popflip.golden.image import read_image
 from popflip.golden.model import Model
 from popflip.golden.params import Params
 from popflip.golden.trainer import GoldenMachine, Trainer, initial_state
-from popflip.scripts import building
+from popflip.scripts import building, flashing
 from popflip.scripts.boards import PEERS, board_rows, table_markdown
 from popflip.scripts.building import cached_report, to_toml
 from popflip.scripts.cli import run
@@ -160,6 +162,104 @@ def test_flash_refuses_data_where_the_design_cannot_read_them(popflip, tmp_path)
     )
     assert status == 2
     assert err.endswith("UPduino v3 has no flash that a design can read data from\n")
+
+
+@pytest.fixture
+def loaded(tmp_path, monkeypatch):
+    """A build of ulx3s-12f, and what would have been written to it: (file, offset) of each step."""
+    steps = []
+
+    def load(board, file, *, persistent, offset=None, cable=None, say):
+        steps.append((str(file), offset))
+
+    def enable_quad(board, cable):
+        steps.append(("quad", None))
+        return "no cable"
+
+    monkeypatch.setattr(flashing, "load", load)
+    monkeypatch.setattr(flashing, "enable_quad", enable_quad)
+    (tmp_path / "build" / "ulx3s-12f").mkdir(parents=True)
+    (tmp_path / "build" / "ulx3s-12f" / "a.bit").write_bytes(b"bits")
+    return steps
+
+
+def left_beside(folder, tmp_path, **alone):
+    """Write parameters of tiny beside the bitstream, as popflip build does."""
+    params = Params.load(folder / "tiny.toml").replace(alone=alone)
+    params = BOARDS["ulx3s-12f"].params(params)
+    (tmp_path / "build" / "ulx3s-12f" / "params.toml").write_text(to_toml(params))
+    return params
+
+
+def test_flash_packs_the_data_for_the_network_of_the_build(popflip, loaded, folder, tmp_path):
+    params = left_beside(folder, tmp_path)
+    dataset = load(folder)
+    words = ("flash", "--board", "ulx3s-12f", "--with-data", folder)
+    status, out, err = popflip(*words, "--samples", "70", "--test-samples", "9", "--json")
+    assert status == 0, err
+    made, bitstream = "build/ulx3s-12f/data.img", "build/ulx3s-12f/a.bit"
+    assert loaded == [(made, 2 << 20), ("quad", None), (bitstream, None)]
+    assert json.loads(out) == {
+        "verb": "flash", "board": "ulx3s-12f", "bitstream": bitstream, "persistent": False,
+        "data": made, "data_offset": 2 << 20, "train": 70, "test": 9,
+    }  # fmt: skip
+    image = read_image(params, (tmp_path / made).read_bytes())
+    wanted = image_of(params, dataset, 70, 9)
+    assert (image.train.tobytes(), image.test.tobytes()) == tuple(x.tobytes() for x in wanted)
+    assert f"70 of {len(dataset.train_labels):,} training and 9 of" in err
+    assert 'flash = "dual" in section alone' in err
+
+    # What was made goes again as it is; on two lines no bit needs to be set.
+    left_beside(folder, tmp_path, flash="dual")
+    loaded.clear()
+    assert popflip(*words[:-1], made)[0] == 0
+    assert loaded == [(made, 2 << 20), (bitstream, None)]
+
+
+@pytest.mark.parametrize(
+    ("options", "alone", "complaint"),
+    [
+        (
+            ("--samples", "2000000"), {},
+            "samples must be 1 to 3000, which fit beside 100 test images into 16,777,216 bytes of "
+            "flash from 2,097,152 on, not 2000000",
+        ),
+        (("--test-samples", "2000000"), {}, "2,000,000 test images of 9 bytes leave no room for"),
+        (
+            (), {"flash": "none"},
+            "the machine of params reads no flash on Radiona ULX3S 12F: alone.flash is none: "
+            "build one that trains alone",
+        ),
+        (
+            (), None,
+            "no params.toml lies beside build/ulx3s-12f/a.bit: name the network that it was built "
+            "of, by --preset or --config",
+        ),
+    ],
+    ids=["too-many", "no-room", "switched-off", "unknown"],
+)  # fmt: skip
+def test_flash_refuses_data_that_cannot_be(
+    popflip, loaded, folder, tmp_path, options, alone, complaint
+):
+    if alone is not None:
+        left_beside(folder, tmp_path, **alone)
+    status, _, err = popflip("flash", "--board", "ulx3s-12f", "--with-data", folder, *options)
+    assert (status, loaded) == (2, [])
+    assert err.startswith(f"popflip: {complaint}")
+    assert err.count("\n") == 1
+
+
+def test_flash_refuses_an_image_of_another_network(popflip, loaded, folder, tmp_path):
+    left_beside(folder, tmp_path)
+    popflip("data", "--folder", folder, "--image", "a.img", "--config", folder / "tiny.toml")
+    other = (folder / "tiny.toml").read_text().replace("[network]", "[network]\nthresholds = [9]")
+    (tmp_path / "other.toml").write_text(other)
+    words = ("flash", "--board", "ulx3s-12f", "--with-data", "a.img")
+    status, _, err = popflip(*words, "--config", "other.toml")
+    assert (status, loaded) == (2, [])
+    assert err.startswith("popflip: the image was made for other samples than other takes")
+    assert popflip(*words)[0] == 0
+    assert [file for file, _ in loaded] == ["a.img", "quad", "build/ulx3s-12f/a.bit"]
 
 
 def test_doctor_names_a_mend_for_all_that_is_missing(popflip, tmp_path, monkeypatch):

@@ -1,0 +1,47 @@
+"""What there is no hardware for; the other refusals are tested where they come from."""
+
+import re
+
+import pytest
+
+from popflip.golden.params import Params
+from popflip.rtl.interface import check_hardware
+
+ALONE = "in a machine that trains alone"
+LOCAL = Params.load("local-small").replace(alone={"flash": "quad"})
+DENSE = Params.load("dense-wide").replace(alone={"flash": "single"})
+
+
+@pytest.mark.parametrize(
+    ("params", "changes", "message"),
+    [
+        (
+            DENSE, {"learning": {"shift": 1}},
+            f"learning.shift must be 0 for a dense first layer {ALONE}, not 1",
+        ),
+        (
+            LOCAL, {"learning": {"shift": 9}},
+            f"learning.shift must be at most 8, 8 bits of a row, {ALONE}, not 9",
+        ),
+        (
+            LOCAL, {"network": {"thresholds": [60, 120, 180]}, "learning": {"shift": 3}},
+            f"learning.shift must be at most 2, 8 bits of a row, {ALONE}, not 3",
+        ),
+        (
+            LOCAL, {"machine": {"training": False}},
+            "machine.training must be true for a machine that trains alone, not false",
+        ),
+        (
+            LOCAL, {"network": {"image": [200, 200]}},
+            "a sample must be less than 4096 bytes in a flash, not 5001",
+        ),
+    ],
+    ids=["dense", "far", "far-in-planes", "infers", "large"],
+)  # fmt: skip
+def test_what_a_machine_that_trains_alone_cannot_do(params, changes, message):
+    changed = params.replace(**changes)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        check_hardware(changed)
+    check_hardware(params)
+    # The same with a host, which moves the images.
+    check_hardware(changed.replace(alone={"flash": "none"}))
