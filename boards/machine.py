@@ -103,6 +103,21 @@ class BoardMachine:
         for layer, count in enumerate(tau):
             self._write(f"tau{layer}", count)
 
+    def configure(self, *, batch: int, tau: tuple[int, ...], reset_on_flip: bool) -> None:
+        """Set what the parameters say otherwise; a new batch begins.
+
+        Parameters
+        ----------
+        batch : int
+            Samples between flips.
+        tau : tuple of int
+            Flip thresholds.
+        reset_on_flip : bool
+        """
+        self._write("batch", batch)
+        self._write("options", int(reset_on_flip))
+        self.set_tau(tau)
+
     def load(self, x: np.ndarray, labels: np.ndarray) -> None:
         """Take the samples that later calls speak of."""
         self._samples = pack_samples(self.params, x, labels)

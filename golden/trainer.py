@@ -34,6 +34,7 @@ __all__ = [
     "GoldenMachine",
     "Machine",
     "NetworkState",
+    "Origin",
     "Progress",
     "Trainer",
     "check_data",
@@ -68,6 +69,36 @@ class NetworkState:
     weights: list
     latents: list
     sign_state: int
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a training's first network came from, if it was not drawn from the seed: a board.
+
+    Attributes
+    ----------
+    board : str
+        Its serial port.
+    design : str
+        Its bitstream id, in hexadecimal digits.
+    protocol : int
+        Version of the host link's protocol.
+    batch : int
+        Samples between flips.
+    tau : list of int
+        Flip thresholds.
+    reset_on_flip : bool
+    pending : int
+        Samples of a batch that had not flipped yet; the next batch begins anew.
+    """
+
+    board: str
+    design: str
+    protocol: int
+    batch: int
+    tau: list[int]
+    reset_on_flip: bool
+    pending: int
 
 
 class Machine(Protocol):
@@ -213,6 +244,7 @@ class _Description(BaseModel):
     so_far: Report
     history: list[EpochLog]
     sign_state: Annotated[int, Field(ge=1, lt=1 << 32)]
+    origin: Origin | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "_Description":
@@ -252,6 +284,8 @@ class Trainer:
     epoch, position : int
         Complete epochs, and samples done of the next one.
     history : list of EpochLog
+    origin : Origin, optional
+        Where the first network came from, if not from the seed.
     stop_requested : bool
         Set it from anywhere (a signal handler) to end :meth:`run` after the chunk in hand.
     """
@@ -281,6 +315,7 @@ class Trainer:
         self.test_samples = test_samples or len(data.test_labels)
         self.epoch = self.position = 0
         self.history: list[EpochLog] = []
+        self.origin: Origin | None = None
         self.stop_requested = False
         self._so_far = Report(flips=[0] * params.depth)
         self._seconds = 0.0
@@ -464,6 +499,8 @@ class Trainer:
             "history": [asdict(log) for log in self.history],
             "sign_state": state.sign_state,
         }
+        if self.origin is not None:
+            meta["origin"] = asdict(self.origin)
         arrays: dict = {"meta": np.array(json.dumps(meta))}
         for layer, (weights, latents) in enumerate(zip(state.weights, state.latents, strict=True)):
             arrays[f"weights{layer}"], arrays[f"latents{layer}"] = weights, latents
@@ -550,6 +587,7 @@ class Trainer:
         self.epoch, self.position = meta["epoch"], meta["position"]
         self._seconds, self._so_far = meta["seconds"], Report(**meta["so_far"])
         self.history = [EpochLog(**log) for log in meta["history"]]
+        self.origin = Origin(**meta["origin"]) if meta.get("origin") else None
 
     # Logs -----------------------------------------------------------------------------------
 

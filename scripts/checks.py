@@ -9,7 +9,13 @@ from popflip.golden.cycles import CycleModel, StageCycles
 from popflip.golden.data import Dataset, input_of
 from popflip.golden.model import Model, Report
 from popflip.golden.params import Params
-from popflip.golden.trainer import GoldenMachine, NetworkState, Trainer, differences
+from popflip.golden.trainer import (
+    CheckpointError,
+    GoldenMachine,
+    NetworkState,
+    Trainer,
+    differences,
+)
 from popflip.scripts.console import Display
 from popflip.scripts.replay import Replay, Task
 from popflip.scripts.session import VIRTUAL, Target, check_trains, open_machine
@@ -47,6 +53,11 @@ def verify_checkpoint(path: Path, meta: dict, state: NetworkState, dataset: Data
         The report that ``--json`` prints.
     """
     params = Params.build(meta["params"])
+    if meta.get("origin"):
+        raise CheckpointError(
+            f"{path} was saved from a board, and nobody knows what that has learned from: name the "
+            "board with --board to compare the two"
+        )
     plan = Trainer(
         params, dataset, GoldenMachine(params), seed=meta["seed"],
         samples=meta["samples"], test_samples=meta["test_samples"],

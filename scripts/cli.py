@@ -375,13 +375,17 @@ def infer(
     "popflip verify --samples 500",
     "popflip verify --preset dense-wide --board /dev/ttyUSB0",
     "popflip verify --checkpoint runs/demo/checkpoint.npz",
+    "popflip verify --checkpoint moved.npz --board /dev/ttyUSB0",
 )
 def verify(
     preset: Preset = None,
     config: Config = None,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="Verify this file, instead of a board.", metavar="FILE"),
+        typer.Option(
+            help="Verify this file, instead of a board; or, with --board, compare the two.",
+            metavar="FILE",
+        ),
     ] = None,
     samples: Annotated[
         int | None, typer.Option(help="Training images to learn. 1000 if left out.", min=1)
@@ -404,23 +408,35 @@ def verify(
     A board learns some samples from scratch, and the golden model the same ones; then weights,
     latents, counters and predictions are read back and must be equal, and so must the cycles of
     each of the first 200 samples. For a checkpoint the golden model learns from scratch all that
-    the checkpoint's network has learned.
+    the checkpoint's network has learned. With --checkpoint and --board nothing is learned: what the
+    board holds must be what the file holds.
     """
+    from popflip.golden.params import Params
     from popflip.golden.trainer import Trainer
     from popflip.scripts.checks import verify_board, verify_checkpoint
+    from popflip.scripts.moving import compare_board
     from popflip.scripts.session import (
         DEFAULT_PRESET,
         Target,
         choose_data,
         choose_params,
     )
-    from popflip.scripts.show import show_verification
+    from popflip.scripts.show import show_comparison, show_verification
 
+    if checkpoint is not None and board is not None:
+        learning = {"samples": samples, "seed": seed, "data": data}
+        for name, given in learning.items():
+            if given is not None:
+                raise ValueError(f"--{name} has no place where nothing is learned")
+        meta, state = Trainer.read_checkpoint(checkpoint)
+        held = choose_params(preset, config) or Params.build(meta["params"])
+        report = compare_board(checkpoint, meta, state, held, Target(board, baud, engine, threads))
+        _print_json(report) if as_json else show_comparison(report)
+        _judge(report)
+        return
     if checkpoint is not None:
         says = {"preset": preset, "config": config, "samples": samples, "seed": seed}
-        for name, value in (
-            says | {"board": board, "baud": baud, "engine": engine, "threads": threads}
-        ).items():
+        for name, value in (says | {"baud": baud, "engine": engine, "threads": threads}).items():
             if value is not None:
                 why = "says it" if name in says else "is compared without a board"
                 raise ValueError(f"--{name} has no place beside --checkpoint, which {why}")
@@ -438,6 +454,110 @@ def verify(
         )  # fmt: skip
     _print_json(report) if as_json else show_verification(report)
     _judge(report)
+
+
+@_verb(
+    "popflip save --board /dev/ttyUSB0 --out moved/checkpoint.npz",
+    "popflip save --preset dense-wide --board /dev/ttyUSB0 --baud 1000000",
+)
+def save(
+    board: Annotated[str, typer.Option(help="Serial port, such as /dev/ttyUSB0.", metavar="PORT")],
+    preset: Preset = None,
+    config: Config = None,
+    baud: Baud = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The checkpoint. runs/saved-PRESET/checkpoint.npz if left out.", metavar="FILE"
+        ),
+    ] = None,
+    data: Data = None,
+    seed: Seed = 1,
+    as_json: Json = False,
+):
+    """Save what a board has learned, in a checkpoint.
+
+    Weights, latents, flip thresholds, batch and the generator of nudge signs are read from the
+    board. infer takes the file, load writes it to another board, and train --resume --out FOLDER
+    goes on from a checkpoint.npz in that folder: with the data and the seed that are named here,
+    from its first epoch on.
+    """
+    from popflip.scripts.moving import save_board
+    from popflip.scripts.session import DEFAULT_PRESET, Target, choose_data, choose_params
+    from popflip.scripts.show import show_saved
+
+    params = choose_params(preset, config) or choose_params(DEFAULT_PRESET, None)
+    assert params is not None
+    out = out or Path("runs") / f"saved-{params.name}" / "checkpoint.npz"
+    dataset, _ = choose_data(data)
+    report = save_board(params, dataset, Target(board, baud), out, seed=seed)
+    _print_json(report) if as_json else show_saved(report)
+
+
+@_verb(
+    "popflip load --checkpoint runs/demo/checkpoint.npz --board /dev/ttyUSB0",
+    "popflip load --checkpoint runs/demo/checkpoint.npz --board virtual --json",
+)
+def load(
+    checkpoint: Checkpoint,
+    preset: Preset = None,
+    config: Config = None,
+    board: Board = None,
+    baud: Baud = None,
+    as_json: Json = False,
+):
+    """Load the network of a checkpoint into a board, and read it back.
+
+    The board may run another machine for the network, which --preset or --config names: other
+    lanes, or no training logic, but not other layers, dynamics or latents. The virtual board ends
+    with this command: it only shows that the file fits.
+    """
+    from popflip.golden.params import Params
+    from popflip.golden.trainer import Trainer
+    from popflip.scripts.moving import load_board
+    from popflip.scripts.session import Target, choose_params
+    from popflip.scripts.show import show_comparison
+
+    meta, state = Trainer.read_checkpoint(checkpoint)
+    params = choose_params(preset, config) or Params.build(meta["params"])
+    report = load_board(checkpoint, meta, state, params, Target(board, baud))
+    _print_json(report) if as_json else show_comparison(report)
+    _judge(report)
+
+
+@_verb(
+    "popflip serve",
+    "popflip serve --preset dense-wide --link /tmp/popflip",
+)
+def serve(
+    preset: Preset = None,
+    config: Config = None,
+    link: Annotated[
+        Path | None,
+        typer.Option(help="A symbolic link to the port, for a name that you know.", metavar="PATH"),
+    ] = None,
+    as_json: Json = False,
+):
+    """Keep a virtual board at a serial port until Ctrl-C.
+
+    Other commands take the port as --board, one after the other, and find the board as the one
+    before has left it.
+    """
+    from popflip.rtl.interface import check_hardware
+    from popflip.scripts.serving import serve
+    from popflip.scripts.session import DEFAULT_PRESET, choose_params
+
+    params = choose_params(preset, config) or choose_params(DEFAULT_PRESET, None)
+    assert params is not None
+    check_hardware(params)
+
+    def ready(report):
+        if as_json:
+            _print_json(report)
+        else:
+            say(f"{report['preset']} is at {report['port']}; Ctrl-C ends it")
+
+    serve(params, link, ready)
 
 
 @_verb("popflip verilog -o build/verilog", "popflip verilog --config mine.toml -o out --json")

@@ -11,6 +11,7 @@ from popflip.scripts.session import CLOCKS_MHZ
 
 __all__ = [
     "duration",
+    "show_comparison",
     "show_cosim",
     "show_data",
     "show_files",
@@ -19,6 +20,7 @@ __all__ = [
     "show_reproduction",
     "show_results",
     "show_rows",
+    "show_saved",
     "show_training",
     "show_verification",
     "show_watch",
@@ -141,6 +143,28 @@ def show_verification(report: dict) -> None:
             text = f"of each of the first {report['compared_cycles']:,} samples, by stage"
             table.add_row("cycles", text)
     _say_equal(table, report)
+    put(table)
+
+
+def show_comparison(report: dict) -> None:
+    """Print the report of a network that was loaded into a board, or compared with it."""
+    table = pairs(f"{report['preset']}: {_target(report)} against {report['checkpoint']}")
+    table.add_row("weights and latents", f"{report['compared_bits']:,} bits")
+    if report["verb"] == "load":
+        text = f"batch {report['batch']}, tau {', '.join(map(str, report['tau']))}"
+        table.add_row("settings", text)
+    _say_equal(table, report)
+    put(table)
+
+
+def show_saved(report: dict) -> None:
+    """Print the report of a network that was saved from a board."""
+    origin = report["origin"]
+    table = pairs(f"{report['preset']}: {_target(report)} saved as {report['checkpoint']}")
+    table.add_row("weights and latents", f"{report['bits']:,} bits")
+    text = f"batch {origin['batch']}, tau {', '.join(map(str, origin['tau']))}"
+    table.add_row("settings", text)
+    table.add_row("design", origin["design"])
     put(table)
 
 

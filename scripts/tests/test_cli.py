@@ -32,7 +32,10 @@ from popflip.scripts.training import Order, counted, interruptible, resume_comma
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 
-VERBS = ["train", "demo", "watch", "infer", "verify", "verilog", "cosim", "info", "data"]
+VERBS = [
+    "train", "demo", "watch", "infer", "verify", "save", "load", "serve", "verilog", "cosim",
+    "info", "data",
+]  # fmt: skip
 
 
 @pytest.fixture
