@@ -70,11 +70,19 @@ class Flow:
         """Programs in the order of their use."""
         return "yosys", self.placer, self.packer
 
-    def script(self, board: Board) -> str:
-        """Yosys's script: ``top.il`` to ``top.json``, with its statistics in ``stat.json``."""
+    def script(self, board: Board, top: str = "top", machine: str = "top.machine.") -> str:
+        """Yosys's script: ``top.il`` to ``top.json``, with its statistics in ``stat.json``.
+
+        Parameters
+        ----------
+        board : Board
+        top : str
+            Name of the top module.
+        machine : str
+            What stands before the names of the machine's modules.
+        """
         masks = "\n".join(
-            f"setparam -set COLLISION_X_MASK 1'b1 top.machine.{name}/t:$memrd_v2"
-            for name in UNSHARED
+            f"setparam -set COLLISION_X_MASK 1'b1 {machine}{name}/t:$memrd_v2" for name in UNSHARED
         )
         # ABC9 numbers the bits of a wire like Amaranth the elements of an array: where both are
         # called `old[36]` they would become one net.
@@ -82,16 +90,16 @@ class Flow:
         json = " -json top.json" if self.name == "gowin" else ""
         last = "" if json else "write_json top.json\n"
         spram = board.device.spram
-        forget = f"delete top.machine.{SINGLE_PORT}/t:$meminit_v2\n" if spram else ""
+        forget = f"delete {machine}{SINGLE_PORT}/t:$meminit_v2\n" if spram else ""
         return (
             f"read_rtlil top.il\n"
             f"delete w:$verilog_initial_trigger\n"
             f"rename -hide {hidden}\n"
             f"{masks}\n"
             f"{forget}"
-            f"{self.synth} {board.synthesis}{' -spram' if spram else ''} -top top{json}\n"
+            f"{self.synth} {board.synthesis}{' -spram' if spram else ''} -top {top}{json}\n"
             f"check -assert\n"
-            f"tee -q -o stat.json stat -json -top top\n"
+            f"tee -q -o stat.json stat -json -top {top}\n"
             f"{last}"
         )
 

@@ -30,8 +30,10 @@ from popflip.boards.top import BoardTop
 from popflip.golden.data import cache_folder
 from popflip.golden.params import Params
 from popflip.golden.trainer import write_atomically
+from popflip.rtl.core import TrainerCore
 from popflip.rtl.interface import check_hardware
 from popflip.rtl.top import identity
+from popflip.rtl.verilog import to_rtlil
 
 __all__ = [
     "Build",
@@ -41,6 +43,7 @@ __all__ = [
     "design_files",
     "plan",
     "synthesize",
+    "synthesize_core",
     "write_project",
 ]
 
@@ -200,6 +203,46 @@ def synthesize(
         return _synthesize(board, params, flow, core_mhz, found[0], jobs, progress)
 
 
+def synthesize_core(board: Board, params: Params, *, tools: str | None = None) -> tuple[Path, dict]:
+    """Synthesize the trainer core by itself, with the script of a board's whole design.
+
+    Parameters
+    ----------
+    board, params, tools
+        As for :func:`build`.
+
+    Returns
+    -------
+    Path
+        A folder with ``top.json``, whose top module is ``core``. It is the cache's: read only.
+    dict
+        Yosys's counts of cells by kind.
+    """
+    flow = _flow(board)
+    check_hardware(params)
+    yosys = toolchain(flow, tools)[0]
+    key = _digest("core", identity(params).hex(), _recipe(board), str(yosys))
+    folder = cache_folder() / "synthesis" / key
+    with Jobs() as jobs, _made(folder) as work:
+        if work is not None:
+            core = to_rtlil(TrainerCore(params), "core", board.platform())
+            (work / "top.il").write_text(core)
+            (work / "top.ys").write_text(flow.script(board, top="core", machine=""))
+            _run_yosys(jobs, yosys, work)
+    return folder, _cells(folder)
+
+
+def _run_yosys(jobs: Jobs, yosys: Tool, work: Path) -> None:
+    _run(jobs, yosys, ["-q", "-l", "yosys.log", "top.ys"], work, "yosys.log")
+    if not (work / "top.json").is_file():
+        raise BuildError("yosys wrote no netlist")
+
+
+def _cells(folder: Path) -> dict:
+    counts = json.loads((folder / "stat.json").read_text())
+    return dict(counts["design"]["num_cells_by_type"])
+
+
 def _flow(board: Board) -> Flow:
     if board.device.flow not in FLOWS:
         raise BuildError(
@@ -219,13 +262,10 @@ def _synthesize(board, params, flow, core_mhz, yosys, jobs, progress):
                 (work / name).write_text(text)
             progress("elaboration", 1, 1)
             progress("synthesis", 0, 1)
-            _run(jobs, yosys, ["-q", "-l", "yosys.log", "top.ys"], work, "yosys.log")
-            if not (work / "top.json").is_file():
-                raise BuildError("yosys wrote no netlist")
+            _run_yosys(jobs, yosys, work)
     progress("elaboration", 1, 1)
     progress("synthesis", 1, 1)
-    counts = json.loads((folder / "stat.json").read_text())
-    return folder, dict(counts["design"]["num_cells_by_type"])
+    return folder, _cells(folder)
 
 
 def _place(board, flow, core_mhz, netlist, seed, tool, jobs):

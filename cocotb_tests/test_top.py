@@ -5,15 +5,14 @@ import pytest
 from cobs import cobs
 
 from popflip.boards.alone import decode
-from popflip.boards.link import decode_frame, encode_frame
 from popflip.cocotb_tests.cosim import (
     build_design,
     differences,
     initial,
     train_golden,
-    train_steps,
 )
-from popflip.cocotb_tests.simulators import SIMULATORS, play
+from popflip.cocotb_tests.simulators import SIMULATORS
+from popflip.cocotb_tests.talk import Talk
 from popflip.golden.alone import AloneTrainer, image_of
 from popflip.golden.data import Dataset
 from popflip.golden.image import write_image
@@ -54,98 +53,18 @@ REGIONS = {region.name: region for region in memory_map(PARAMS)}
 pytestmark = pytest.mark.parametrize("simulator", SIMULATORS)
 
 
-class Talk:
-    """Requests in the order in which they are sent, and what becomes of them."""
-
-    def __init__(self, params=PARAMS):
-        self.params, self.expected, self.sequence = params, [], 0
-        self.steps = [("params", params)]
-
-    def frame(self, verb, payload=b""):
-        self.sequence = self.sequence % 255 + 1
-        return encode_frame(self.sequence, verb, payload)
-
-    def ask(self, data, status=Status.OK, sequence=None):
-        """Send bytes and expect an answer; return its number."""
-        self.steps.append(("ask", data))
-        self.expected.append((status, self.sequence if sequence is None else sequence))
-        return len(self.expected) - 1
-
-    def request(self, verb, payload=b"", status=Status.OK):
-        return self.ask(self.frame(verb, payload), status)
-
-    def read(self, name):
-        """Read a region; return the numbers of the answers."""
-        region, answers = REGIONS[name], []
-        most = MAX_PAYLOAD // region.word_bytes
-        for start in range(0, region.depth, most):
-            count = min(most, region.depth - start)
-            answers.append(self.request(Verb.READ, READ.pack(region.index, start, count)))
-        return answers
-
-    def write(self, name, address, words):
-        region = REGIONS[name]
-        most = (MAX_PAYLOAD - WRITE.size) // region.word_bytes
-        for start in range(0, len(words), most):
-            head = WRITE.pack(region.index, address + start)
-            self.request(Verb.WRITE, head + words[start : start + most].tobytes())
-
-    def silence(self):
-        self.steps.append(("silence", 200))
-        self.expected.append(None)
-
-    def wait(self):
-        self.steps.append(("wait", self.frame(Verb.STATUS)))
-        self.expected.append("asked")
-
-    def play(self, simulator):
-        """Return the payloads of all answers; those that are not expected fail."""
-        results = play(build_design(self.params, simulator, "top"), "tb_top", self.steps)
-        payloads = []
-        for number, (result, expected) in enumerate(zip(results, self.expected, strict=True)):
-            if expected is None:
-                assert result == b"", f"answer {number}"
-                payloads.append(None)
-            elif expected == "asked":
-                assert result >= 1
-                payloads.append(result)
-            else:
-                frame = decode_frame(result)
-                status, sequence = expected
-                assert Status(frame.kind) == status, f"answer {number}"
-                assert frame.sequence == sequence, f"answer {number}"
-                payloads.append(frame.payload)
-        return payloads
-
-
 def test_trains_over_its_pins(simulator):
     rng = np.random.default_rng(1)
     n = PARAMS.machine.sample_slots
     x, labels = rng.random((n, PARAMS.n_in)) < 0.5, rng.integers(0, 3, n)
     model = initial(PARAMS, 2)
-    talk, reads = Talk(), []
+    talk = Talk(PARAMS)
     identify = talk.request(Verb.IDENTIFY)
-    for what, *arguments in train_steps(model, x, labels, internal=True)[1:]:
-        if what == "write":
-            talk.write(*arguments)
-        elif what == "run":
-            flags = RunFlags.TRAIN | RunFlags.INTERNAL | RunFlags.FLUSH
-            talk.request(Verb.RUN, RUN.pack(flags, 0, n))
-            talk.wait()
-        else:
-            name, start, count = arguments
-            assert (start, count) == (0, REGIONS[name].depth)
-            reads.append((REGIONS[name], talk.read(name)))
-    answers = talk.play(simulator)
+    reads = talk.train(model, x, labels)
+    answers = talk.play(build_design(PARAMS, simulator, "top"))
     assert answers[identify] == IDENTIFY_ANSWER.pack(identity(PARAMS), MAX_PAYLOAD)
-    results = [
-        np.frombuffer(b"".join(answers[i] for i in numbers), np.uint8).reshape(
-            region.depth, region.word_bytes
-        )
-        for region, numbers in reads
-    ]
     expected = train_golden(model, x, labels)
-    assert differences(PARAMS, results, expected) == []
+    assert differences(PARAMS, talk.words(answers, reads), expected) == []
     assert expected["changed"] > 0
     assert expected["flips0"] > 0
     assert expected["flips1"] > 0
@@ -185,7 +104,7 @@ def test_trains_alone_from_its_flash(simulator):
             region = regions[f"{name}{layer}"]
             number = talk.request(Verb.READ, READ.pack(region.index, 0, region.depth))
             wanted[number] = to_bytes(shape, values[layer]).tobytes()
-    answers = talk.play(simulator)
+    answers = talk.play(build_design(params, simulator, "top"))
     for number, payload in wanted.items():
         assert answers[number] == payload
     reports = [decode(params, payload) for payload in answers[:4]]
@@ -198,7 +117,7 @@ def test_trains_alone_from_its_flash(simulator):
 
 
 def test_bad_frames_change_nothing(simulator):
-    talk = Talk()
+    talk = Talk(PARAMS)
     rng = np.random.default_rng(3)
     names = [name for name in REGIONS if name.startswith(("weights", "latents", "samples"))]
     for name in names:
@@ -262,7 +181,7 @@ def test_bad_frames_change_nothing(simulator):
     talk.request(Verb.RUN, RUN.pack(RunFlags.TRAIN, 0, 1), Status.BUSY)
     waiting = talk.request(Verb.STATUS)
 
-    answers = talk.play(simulator)
+    answers = talk.play(build_design(PARAMS, simulator, "top"))
     for name, first, second in zip(names, before, after, strict=True):
         assert [answers[i] for i in first] == [answers[i] for i in second], name
     busy, _, counted = STATUS_ANSWER.unpack(answers[status])

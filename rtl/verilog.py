@@ -18,7 +18,7 @@ from popflip.rtl.core import TrainerCore
 from popflip.rtl.interface import check_hardware
 from popflip.rtl.top import Top
 
-__all__ = ["convert", "generate", "waivers"]
+__all__ = ["convert", "generate", "to_rtlil", "waivers"]
 
 #: What Amaranth's own Verilog backend runs, and the removal of wires without bits: Verilog has
 #: none, and ``wire [-1:0]`` is two.
@@ -81,6 +81,24 @@ def convert(component: wiring.Component, name: str) -> str:
     -------
     str
     """
+    return _repaired(_yosys(to_rtlil(component, name)))
+
+
+def to_rtlil(component: wiring.Component, name: str, platform=None) -> str:
+    """Generate RTLIL of one component by itself, which yosys synthesizes.
+
+    Parameters
+    ----------
+    component : wiring.Component
+    name : str
+        Of the module; the modules in it have it before theirs. Ports as for :func:`convert`.
+    platform : optional
+        An Amaranth platform, whose primitives are used.
+
+    Returns
+    -------
+    str
+    """
     ports = {}
     for path, _, value in component.signature.flatten(component):
         value = Value.cast(value)
@@ -88,8 +106,7 @@ def convert(component: wiring.Component, name: str) -> str:
             # The direction follows from whether the component drives it.
             ports["__".join(map(str, path))] = (value, None)
     with _uncollected():
-        text = rtlil.convert(component, name=name, ports=ports, emit_src=False)
-    return _repaired(_yosys(text))
+        return rtlil.convert(component, name, platform, ports=ports, emit_src=False)
 
 
 def waivers() -> str:

@@ -79,6 +79,13 @@ def _simulation() -> list[Finding]:
             "" if icarus else "apt-get install iverilog",
         )
     )  # fmt: skip
+    icebox = shutil.which("icebox_vlog")
+    findings.append(
+        Finding(
+            "icebox_vlog", "tests of routed bitstreams", icebox or "missing", icebox is not None,
+            "" if icebox else "apt-get install fpga-icestorm",
+        )
+    )  # fmt: skip
     return findings
 
 

@@ -140,6 +140,14 @@ def load_board(path: Path, meta: dict, state: NetworkState, params: Params, targ
     """
     _check_words(path, Params.build(meta["params"]), params)
     settings, held = _Settings.of(meta), _held(params, state)
+    learning = params.learning
+    fixed = (learning.batch, learning.reset_on_flip)
+    if params.machine.shared_update and (settings.batch, settings.reset_on_flip) != fixed:
+        raise CheckpointError(
+            f"{path} learns in batches of {settings.batch}"
+            f"{' and resets on flip' * settings.reset_on_flip}; the board's shared update engine "
+            "cannot"
+        )
     with open_machine(params, target) as machine:
         assert isinstance(machine, BoardMachine)
         machine.write_state(held)

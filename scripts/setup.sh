@@ -107,6 +107,8 @@ if may_install; then
         apt_install $(package_names apt-get $wanted)
         missing=$(missing_tools)
     fi
+    # Turns bitstreams back into Verilog for slow tests; not needed, and not in every release.
+    have icebox_vlog || apt_install fpga-icestorm
 fi
 
 if [ -n "$missing" ]; then

@@ -1,0 +1,135 @@
+"""Talks of a host with a machine, over the pins of its serial line."""
+
+import numpy as np
+
+from popflip.boards.link import decode_frame, encode_frame
+from popflip.cocotb_tests.cosim import train_steps
+from popflip.cocotb_tests.simulators import Design, play
+from popflip.golden.packing import memory_map
+from popflip.golden.params import Params
+from popflip.golden.protocol import MAX_PAYLOAD, READ, RUN, WRITE, RunFlags, Status, Verb
+
+__all__ = ["Talk"]
+
+
+class Talk:
+    """Requests in the order in which they are sent, and what becomes of them.
+
+    Parameters
+    ----------
+    params : Params
+
+    Attributes
+    ----------
+    steps : list
+        Of the bench ``tb_top``.
+    expected : list
+        For each of its results ``(status, sequence)`` of a frame, None for silence, or ``"asked"``.
+    """
+
+    def __init__(self, params: Params):
+        self.params, self.expected, self.sequence = params, [], 0
+        self.steps: list = [("params", params)]
+        self._regions = {region.name: region for region in memory_map(params)}
+
+    def frame(self, verb, payload=b""):
+        """Encode the next request, without sending it."""
+        self.sequence = self.sequence % 255 + 1
+        return encode_frame(self.sequence, verb, payload)
+
+    def ask(self, data, status=Status.OK, sequence=None):
+        """Send bytes and expect an answer; return its number."""
+        self.steps.append(("ask", data))
+        self.expected.append((status, self.sequence if sequence is None else sequence))
+        return len(self.expected) - 1
+
+    def request(self, verb, payload=b"", status=Status.OK):
+        """Send a request and expect a status; return the number of the answer."""
+        return self.ask(self.frame(verb, payload), status)
+
+    def read(self, name):
+        """Read a region; return the numbers of the answers."""
+        region, answers = self._regions[name], []
+        most = MAX_PAYLOAD // region.word_bytes
+        for start in range(0, region.depth, most):
+            count = min(most, region.depth - start)
+            answers.append(self.request(Verb.READ, READ.pack(region.index, start, count)))
+        return answers
+
+    def write(self, name, address, words):
+        """Write words of a region, in as many requests as it takes."""
+        region = self._regions[name]
+        most = (MAX_PAYLOAD - WRITE.size) // region.word_bytes
+        for start in range(0, len(words), most):
+            head = WRITE.pack(region.index, address + start)
+            self.request(Verb.WRITE, head + words[start : start + most].tobytes())
+
+    def train(self, model, x, labels):
+        """Load a model, train it on as many samples as there are slots, and read all back.
+
+        Returns
+        -------
+        list of (Region, list of int)
+            What is read, in the order of :func:`popflip.cocotb_tests.cosim.train_steps`, with the
+            numbers of the answers.
+        """
+        reads = []
+        for what, *arguments in train_steps(model, x, labels, internal=True)[1:]:
+            if what == "write":
+                self.write(*arguments)
+            elif what == "run":
+                flags = RunFlags.TRAIN | RunFlags.INTERNAL | RunFlags.FLUSH
+                self.request(Verb.RUN, RUN.pack(flags, 0, len(x)))
+                self.wait()
+            else:
+                name, start, count = arguments
+                assert (start, count) == (0, self._regions[name].depth)
+                reads.append((self._regions[name], self.read(name)))
+        return reads
+
+    @staticmethod
+    def words(answers, reads):
+        """Put the words together that :meth:`train` has read."""
+        return [
+            np.frombuffer(b"".join(answers[i] for i in numbers), np.uint8).reshape(
+                region.depth, region.word_bytes
+            )
+            for region, numbers in reads
+        ]
+
+    def silence(self, bits=200):
+        """Wait for so many bits' time, and expect nothing."""
+        self.steps.append(("silence", bits))
+        self.expected.append(None)
+
+    def wait(self):
+        """Ask for the status until the machine is not busy."""
+        self.steps.append(("wait", self.frame(Verb.STATUS)))
+        self.expected.append("asked")
+
+    def play(self, design: Design, *, seconds: float = 240) -> list:
+        """Return the payloads of all answers; those that are not expected fail.
+
+        Parameters
+        ----------
+        design : Design
+            A machine with the ports of the generated top.
+        seconds : float
+            Wall-clock time that it may take.
+        """
+        results = play(design, "tb_top", self.steps, seconds=seconds)
+        payloads = []
+        for number, (result, expected) in enumerate(zip(results, self.expected, strict=True)):
+            if expected is None:
+                assert result == b"", f"answer {number}"
+                payloads.append(None)
+            elif expected == "asked":
+                assert result >= 1
+                payloads.append(result)
+            else:
+                frame = decode_frame(result)
+                status, sequence = expected
+                assert Status(frame.kind) == status, f"answer {number}"
+                assert frame.sequence == sequence, f"answer {number}"
+                payloads.append(frame.payload)
+        return payloads

@@ -1,0 +1,142 @@
+"""The netlist is the design: what is placed, and what is in a bitstream, learns like golden.
+
+Presets are those that the boards have today. A test of a family takes each of them once.
+"""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from popflip.boards.clocking import RESET_CYCLES
+from popflip.boards.estimate import estimate
+from popflip.boards.inventory import inventory
+from popflip.boards.registry import BOARDS
+from popflip.boards.tests.networks import MICRO
+from popflip.cocotb_tests.cosim import differences, initial, train_golden, train_steps
+from popflip.cocotb_tests.netlist import (
+    ICESTORM,
+    bitstream_verilog,
+    board_verilog,
+    core_verilog,
+)
+from popflip.cocotb_tests.simulators import build, play
+from popflip.cocotb_tests.talk import Talk
+from popflip.golden import data
+from popflip.golden.params import Params
+from popflip.golden.protocol import IDENTIFY_ANSWER, MAX_PAYLOAD, Verb
+from popflip.rtl.top import identity
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+#: Of MNIST, as large as an HX8K holds with its latents.
+HX8K = Params.build({
+    "name": "hx8k",
+    "network": {"first": "local", "window": 8, "stride": 5, "features": 4},
+    "dynamics": {"gains": [26, 40], "active_bound": 1},
+    "learning": {"latent_bits": 6, "tau": [4, 3], "beta": 4},
+    "machine": {
+        "row_lanes": 16, "relax_lanes": 2, "latent_lanes": [2, 2], "sample_slots": 8,
+    },
+})  # fmt: skip
+
+#: A board for each preset, of the families whose cells have models.
+PRESETS = {
+    (board.device.flow, board.preset): name
+    for name, board in reversed(BOARDS.items())
+    if board.device.flow in ("ice40", "ecp5")
+}
+
+LONG = pytest.mark.timeout(7200)
+
+
+def samples_of(params: Params, n: int):
+    """Some of MNIST for a network of its size, else noise."""
+    if params.network.image != (28, 28):
+        rng = np.random.default_rng(1)
+        return rng.random((n, params.n_in)) < 0.4, rng.integers(0, params.network.classes, n)
+    images = data.load("mnist")
+    x = data.input_of(params.network, images.train_images[:n])
+    return x, images.train_labels[:n].astype(int)
+
+
+def learned(expected):
+    """See that there was something to learn, so that equality means something."""
+    assert expected["changed"] > 0
+    assert expected["flips0"] > 0
+    assert expected["flips1"] > 0
+
+
+def check_core(board, params, n, seconds):
+    design = build("verilator", "core", core_verilog(board, params))
+    x, labels = samples_of(params, n)
+    model = initial(params, 3)
+    results = play(design, "tb_core", train_steps(model, x, labels), seconds=seconds)
+    expected = train_golden(model, x, labels)
+    assert differences(params, results, expected) == []
+    learned(expected)
+
+
+def check_pins(board, params, verilog):
+    """Talk to a board over the pins of its serial line, and have it train."""
+    params = board.params(params)
+    design = build("verilator", "pins", verilog(board, params))
+    x, labels = samples_of(params, params.machine.sample_slots)
+    model = initial(params, 2)
+    talk = Talk(params)
+    # It is silent while it holds itself in reset.
+    talk.silence(RESET_CYCLES // params.machine.uart_divisor + 20)
+    identify = talk.request(Verb.IDENTIFY)
+    reads = talk.train(model, x, labels)
+    answers = talk.play(design, seconds=1500)
+    assert answers[identify] == IDENTIFY_ANSWER.pack(identity(params), MAX_PAYLOAD)
+    expected = train_golden(model, x, labels)
+    assert differences(params, talk.words(answers, reads), expected) == []
+    learned(expected)
+
+
+@pytest.mark.parametrize("name", ["hx8k-b-evn", "ulx3s-12f"])
+def test_the_synthesized_core_of_a_small_network(name):
+    check_core(BOARDS[name], MICRO, 40, 240)
+
+
+@LONG
+@pytest.mark.parametrize(
+    "name", PRESETS.values(), ids=[f"{n}-{p}" for (_, p), n in PRESETS.items()]
+)
+def test_the_synthesized_core_of_a_boards_preset(name):
+    board = BOARDS[name]
+    check_core(board, Params.load(board.preset), 20, 3600)
+
+
+@pytest.mark.parametrize("name", ["hx8k-b-evn", "icebreaker", "ulx3s-12f"])
+def test_the_netlist_that_is_placed_learns_over_its_pins(name):
+    check_pins(BOARDS[name], MICRO, board_verilog)
+
+
+def without_pll(board):
+    """Return a board that runs at the pace of its oscillator."""
+    return replace(board, core_mhz=board.clock_mhz, pll="")
+
+
+needs_icestorm = pytest.mark.skipif(
+    not all(map(shutil.which, ICESTORM)), reason="apt-get install fpga-icestorm"
+)
+
+
+@needs_icestorm
+@pytest.mark.parametrize("params", [MICRO, HX8K], ids=lambda params: params.name)
+def test_the_routed_bitstream_learns_over_its_pins(params):
+    check_pins(without_pll(BOARDS["hx8k-b-evn"]), params, bitstream_verilog)
+
+
+@LONG
+@needs_icestorm
+def test_the_routed_bitstream_of_the_boards_preset_learns_over_its_pins():
+    board = without_pll(BOARDS["hx8k-b-evn"])
+    params = Params.load(board.preset).replace(alone={"flash": "none"})
+    guess = estimate(board.device, inventory(board.params(params)))
+    if not guess.fits:
+        pytest.skip(f"{params.name} does not fit: {guess.used}")
+    check_pins(board, params, bitstream_verilog)
