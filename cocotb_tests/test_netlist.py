@@ -13,7 +13,7 @@ from popflip.boards.clocking import RESET_CYCLES
 from popflip.boards.estimate import estimate
 from popflip.boards.inventory import inventory
 from popflip.boards.registry import BOARDS
-from popflip.boards.tests.networks import MICRO
+from popflip.boards.tests.networks import MICRO, MICRO_SHARED
 from popflip.cocotb_tests.cosim import differences, initial, train_golden, train_steps
 from popflip.cocotb_tests.netlist import (
     ICESTORM,
@@ -96,9 +96,13 @@ def check_pins(board, params, verilog):
     learned(expected)
 
 
-@pytest.mark.parametrize("name", ["hx8k-b-evn", "ulx3s-12f"])
-def test_the_synthesized_core_of_a_small_network(name):
-    check_core(BOARDS[name], MICRO, 40, 240)
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [("hx8k-b-evn", MICRO), ("icebreaker", MICRO_SHARED), ("ulx3s-12f", MICRO)],
+    ids=["hx8k", "icebreaker", "ulx3s"],
+)
+def test_the_synthesized_core_of_a_small_network(name, params):
+    check_core(BOARDS[name], params, 40, 600)
 
 
 @LONG
