@@ -114,8 +114,8 @@ class CounterBank(wiring.Component):
                 m.d.sync += count.eq(0)
             recent.append(count)
 
-        # After a clear, one round takes what it finds for 0.
-        carry, stale = Signal(), Signal(range(words + 1))
+        # After a clear, and after reset, one round takes what it finds for 0.
+        carry, stale = Signal(), Signal(range(words + 1), init=words)
         came, total = Signal(WORD), Signal(WORD + 1)
         m.d.comb += [
             came.eq(Mux(fetched_place[0], carry, Array(recent)[fetched_place >> 1])),

@@ -118,7 +118,7 @@ def bench_alone(dataset: Dataset, samples: int, boards: list[str] | None = None)
             preset = Params.load(board.preset)
             params = board.params(preset)
             cycles = counted_cycles(preset, dataset)["train"] if params.alone.lines else None
-            row = {"board": board.name, "net": params.name}
+            row: dict = {"board": board.name, "net": params.name}
             row |= flash_budget(board, params, board.core_mhz, cycles)
             row["simulated"] = None
             if samples and params.alone.lines:
