@@ -30,5 +30,5 @@ def _board(size: str, device: Device, platform, preset: str, data_offset: int) -
     )
 
 
-ARTY_A7_35T = _board("35t", ARTY_35T, ArtyA7_35Platform, "ice40up5k", 0x220000)
+ARTY_A7_35T = _board("35t", ARTY_35T, ArtyA7_35Platform, "local-medium", 0x220000)
 ARTY_A7_100T = _board("100t", ARTY_100T, ArtyA7_100Platform, "ecp5-85f", 0x3B0000)

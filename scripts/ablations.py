@@ -17,7 +17,7 @@ from popflip.scripts.sweep import Axis, Sweep, check_sweep, run_sweep
 __all__ = ["ABLATIONS", "BASE", "run_ablations"]
 
 #: The preset that all of them vary.
-BASE = "ice40up5k"
+BASE = "local-medium"
 
 
 class Ablation(NamedTuple):

@@ -14,8 +14,9 @@ PRESETS = [
     "ecp5-45f",
     "ecp5-85f",
     "ice40up5k",
-    "ice40up5k-sign",
     "local-large-wide",
+    "local-medium",
+    "local-medium-sign",
     "local-small",
 ]
 

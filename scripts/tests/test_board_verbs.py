@@ -316,7 +316,7 @@ def test_boards_tells_what_was_built_and_no_more(popflip, built, tmp_path, folde
 
 
 def test_parameters_survive_as_toml(folder, tmp_path):
-    for source in (folder / "tiny.toml", "ice40up5k-sign", "ecp5-85f"):
+    for source in (folder / "tiny.toml", "local-medium-sign", "ecp5-85f"):
         params = Params.load(source)
         path = tmp_path / "again.toml"
         path.write_text(to_toml(params))
