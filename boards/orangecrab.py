@@ -40,7 +40,7 @@ class _85F(OrangeCrabR0_2_85FPlatform):
     resources = _resources(OrangeCrabR0_2_85FPlatform)
 
 
-def _board(size: str, device: Device, platform, preset: str) -> Board:
+def _board(size: str, device: Device, platform, preset: str, core_mhz: float) -> Board:
     return Board(
         name=f"orangecrab-{size}",
         title=f"OrangeCrab r0.2 {size.upper()}",
@@ -49,7 +49,8 @@ def _board(size: str, device: Device, platform, preset: str) -> Board:
         preset=preset,
         clock="clk",
         clock_mhz=48,
-        core_mhz=48,
+        core_mhz=core_mhz,
+        pll="ehxplll",
         leds=("rgb_led.0.g",),
         error_led="rgb_led.0.r",
         # The bootloader keeps the bitstream at 512 KiB.
@@ -64,5 +65,5 @@ def _board(size: str, device: Device, platform, preset: str) -> Board:
     )
 
 
-ORANGECRAB_25F = _board("25f", ECP5_25F, _25F, "ecp5-25f")
-ORANGECRAB_85F = _board("85f", ECP5_85F, _85F, "ecp5-85f")
+ORANGECRAB_25F = _board("25f", ECP5_25F, _25F, "ecp5-25f", 60)
+ORANGECRAB_85F = _board("85f", ECP5_85F, _85F, "ecp5-85f", 48)
