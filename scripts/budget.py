@@ -28,7 +28,6 @@ def flash_budget(board: Board, params: Params, core_mhz: float, train_cycles: fl
     ----------
     board : Board
     params : Params
-        As :meth:`Board.params` returns them.
     core_mhz : float
         The machine's clock.
     train_cycles : float, optional
@@ -43,9 +42,11 @@ def flash_budget(board: Board, params: Params, core_mhz: float, train_cycles: fl
         ``room`` (samples of either kind that the flash holds) and ``ways``, the cycles of every way
         to read.
     """
+    why = board.obstacle(params)
+    params = board.params(params, core_mhz)
     alone = params.alone
     if not alone.lines:
-        return {"obstacle": board.obstacle(params)}
+        return {"obstacle": why}
     assert board.flash is not None
     cycles = flash_cycles(params) + TURN_CYCLES
     return {
@@ -119,7 +120,7 @@ def bench_alone(dataset: Dataset, samples: int, boards: list[str] | None = None)
             params = board.params(preset)
             cycles = counted_cycles(preset, dataset)["train"] if params.alone.lines else None
             row: dict = {"board": board.name, "net": params.name}
-            row |= flash_budget(board, params, board.core_mhz, cycles)
+            row |= flash_budget(board, preset, board.core_mhz, cycles)
             row["simulated"] = None
             if samples and params.alone.lines:
                 # Nothing else of the board is in the machine that is simulated.

@@ -79,7 +79,7 @@ def fit_board(
         "cycles": cycles,
         "samples_per_s": round(core_mhz * 1e6 / cycles["train"], 1) if cycles else None,
         "inferences_per_s": round(core_mhz * 1e6 / cycles["infer"], 1) if cycles else None,
-        "alone": flash_budget(board, net, core_mhz, cycles["train"] if cycles else None),
+        "alone": flash_budget(board, params, core_mhz, cycles["train"] if cycles else None),
         "largest": _facts(best[0], best[1]) | {"size": _size(best[0])} if best else None,
     }
 

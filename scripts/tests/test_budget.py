@@ -1,0 +1,65 @@
+"""What training alone takes of the flash: the arithmetic against the virtual board."""
+
+import pytest
+
+from popflip.boards.registry import BOARDS
+from popflip.boards.tests.networks import MICRO
+from popflip.golden.data import load
+from popflip.golden.image import TURN_CYCLES, flash_cycles
+from popflip.golden.params import Params
+from popflip.scripts import budget
+from popflip.scripts.budget import bench_alone, flash_budget, simulated
+
+
+def test_the_slower_one_is_told():
+    board = BOARDS["ulx3s-12f"]
+    params = board.params(MICRO)
+    found = flash_budget(board, MICRO, 50, None)
+    # 8 rows of a byte and the label: 40 bits of command, 2 clocks a byte, and the turns.
+    cycles = 40 + 2 * 9 + (9).bit_length() + 2 + 4 + TURN_CYCLES
+    waits = 4 * 2  # for each byte but the last, of which two may be on their way
+    assert found["flash_cycles"] == flash_cycles(params) + TURN_CYCLES == cycles + waits
+    assert (found["flash"], found["divider"], found["flash_mhz"]) == ("quad", 1, 50)
+    assert (found["bound"], found["obstacle"], found["sample_bytes"]) == (None, None, 9)
+    assert found["room"] == 1 << 20
+    assert {"flash": "quad", "divider": 1, "cycles_per_sample": cycles + waits} in found["ways"]
+    assert flash_budget(board, MICRO, 50, cycles + waits)["bound"] is False
+    assert flash_budget(board, MICRO, 50, cycles + waits - 1)["bound"] is True
+    off = MICRO.replace(alone={"flash": "none"})
+    assert flash_budget(board, off, 50, 10) == {"obstacle": "alone.flash is none"}
+
+
+def test_machines_that_boards_share_are_simulated_once(folder, monkeypatch):
+    done = []
+
+    def stand_in(params, dataset, samples):
+        done.append((params.name, params.alone.flash))
+        return {"samples": samples, "cycles": 7.0, "wait": 0.0}
+
+    monkeypatch.setattr(budget, "simulated", stand_in)
+    monkeypatch.setattr(budget, "counted_cycles", lambda params, dataset: {"train": 1e6})
+    names = ["ulx3s-12f", "colorlight-i5", "ulx3s-25f", "upduino-v3"]
+    rows = bench_alone(load(folder), 60, names)
+    assert done == [("local-small", "quad"), ("local-small", "dual")]
+    assert [row["board"] for row in rows] == names
+    assert [row["simulated"] is not None for row in rows] == [True, True, True, False]
+    assert rows[3]["obstacle"] == "the board's flash is not wired to the design"
+    assert not any(row["bound"] for row in rows[:3])
+
+
+@pytest.mark.parametrize(("flash", "divider"), [("single", 8), ("quad", 1)])
+def test_the_core_waits_if_the_flash_is_slower(folder, flash, divider):
+    """By as much as the arithmetic says."""
+    params = Params.load(folder / "tiny.toml").replace(
+        alone={
+            "flash": flash, "flash_divider": divider, "flash_delay": 2, "order_bits": 8,
+            "flash_base": 8192,
+        }
+    )  # fmt: skip
+    found = simulated(params, load(folder), 250)
+    takes = flash_cycles(params) + TURN_CYCLES
+    if flash == "single":
+        assert takes > 1.5 * found["cycles"]
+        assert found["cycles"] + found["wait"] == pytest.approx(takes, rel=0.02)
+    else:
+        assert found["wait"] < 0.05 * found["cycles"] + 1
