@@ -115,7 +115,9 @@ class Conductor(wiring.Component):
         number = Signal(24)  # as far as an address reaches
         offered = Mux(shuffling, in_range & still, 1)
         m.d.comb += [
-            number.eq(Mux(shuffling, state ^ key, self.core.request.payload)),
+            # In training the core asks for sample 0 to the last: what is above `bits` is 0.
+            number.eq(self.core.request.payload),
+            number[:bits].eq(Mux(shuffling, state ^ key, self.core.request.payload[:bits])),
             in_range.eq(number[:bits] < self.train),
             self.flash.request.payload.eq(number),
             self.flash.request.valid.eq(self.core.request.valid & offered),
@@ -154,7 +156,6 @@ class Conductor(wiring.Component):
             "clear": 1,
         }
         taus = _tau_table(p)
-        row = Signal(range(len(taus)))
         index, place = Signal(range(len(settings) + p.depth)), Signal(2)
         setting = Signal(8)
         with m.Switch(Cat(place, index)):
@@ -164,10 +165,12 @@ class Conductor(wiring.Component):
                         m.d.comb += setting.eq(value >> 8 * i & 0xFF)
             for layer in range(p.depth):
                 for i in range(ceil_div(p.learning.latent_bits - 1, 8)):
-                    with m.Case(4 * registers[f"tau{layer}"] + i), m.Switch(row):
-                        for epoch_of_row, values in enumerate(taus):
+                    with m.Case(4 * registers[f"tau{layer}"] + i), m.Switch(epoch):
+                        for epoch_of_row, values in enumerate(taus[:-1]):
                             with m.Case(epoch_of_row):
                                 m.d.comb += setting.eq(values[layer] >> 8 * i & 0xFF)
+                        with m.Default():
+                            m.d.comb += setting.eq(taus[-1][layer] >> 8 * i & 0xFF)
 
         preparing, latents = Signal(), Signal()
         words = Signal(24)
@@ -226,7 +229,6 @@ class Conductor(wiring.Component):
                     m.d.sync += [
                         begin.eq(0),
                         epoch.eq(0),
-                        row.eq(0),
                         phase.eq(AloneState.PREPARING),
                     ]
                     m.next = "Prepare"
@@ -280,8 +282,6 @@ class Conductor(wiring.Component):
                     m.next = "Clear"
                     with m.If(testing):
                         m.d.sync += epoch.eq(epoch + 1)
-                        with m.If(row != len(taus) - 1):
-                            m.d.sync += row.eq(row + 1)
                         m.next = "Set"
                         with m.If(epoch == alone.epochs - 1):
                             m.d.sync += phase.eq(AloneState.DONE)
