@@ -28,7 +28,8 @@ def serve(params: Params, link: Path | None, ready: Callable[[dict], None]) -> N
         Gets the report that ``--json`` prints, once programs may open the port.
     """
     over = threading.Event()
-    before = {number: signal.signal(number, lambda *_: over.set()) for number in ENDING}
+    heeded = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda *_: over.set()) for number in heeded}
     try:
         with virtual_board(params) as board, pseudo_terminal(board) as port, _named(link, port):
             ready({

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from popflip.boards import link
 from popflip.boards.machine import BoardMachine, virtual_machine
+from popflip.boards.transport import SerialTransport
 from popflip.boards.virtual import pseudo_terminal
 from popflip.golden.data import load
 from popflip.golden.params import Params
@@ -61,6 +63,13 @@ def trained(popflip, folder, tmp_path):
 
 def at(board):
     return ["--config", "batches.toml", "--board", board.port]
+
+
+@contextmanager
+def session(board):
+    """Another host at the board's port."""
+    with SerialTransport(board.port, 115200) as transport:
+        yield BoardMachine(board.params, transport)
 
 
 def answered(result, status=0):
@@ -120,7 +129,7 @@ def test_a_saved_network_takes_its_thresholds_along(popflip, folder, board, trai
 
 def test_one_bit_on_the_board_makes_a_difference(popflip, board, trained):
     answered(popflip("load", "--checkpoint", trained, *at(board), "--json"))
-    with link_to(board) as machine:
+    with session(board) as machine:
         words = machine.link.read("latents1").copy()
         words[3, 0] ^= 1
         machine.link.write("latents1", 0, words)
@@ -130,25 +139,9 @@ def test_one_bit_on_the_board_makes_a_difference(popflip, board, trained):
     assert err == "popflip: not verified: 1 of 36 latents of layer 1 differ\n"
 
 
-class link_to:
-    """A session of another host at the board's port."""
-
-    def __init__(self, board):
-        self.board = board
-
-    def __enter__(self):
-        from popflip.boards.transport import SerialTransport
-
-        self.transport = SerialTransport(self.board.port, 115200)
-        return BoardMachine(self.board.params, self.transport)
-
-    def __exit__(self, *exc_info):
-        self.transport.close()
-
-
 def test_half_a_batch_is_said(popflip, folder, board, tmp_path):
     rng = np.random.default_rng(1)
-    with link_to(board) as machine:
+    with session(board) as machine:
         machine.write_state(initial_state(board.params, 1))
         machine.load(rng.random((5, 64)) < 0.5, rng.integers(0, 3, 5))
         machine.train(0, 5, flush=False)
