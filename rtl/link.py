@@ -259,7 +259,8 @@ class RequestServer(wiring.Component):
         bits = region.depth.shape().width
         too_far = beyond | address[bits:].any() | (address[:bits] > region.depth)
         byte, taking, advance = Signal(8), Signal(), Signal()
-        position = Signal(range(max(IDENTIFY_ANSWER.size, FILL.size + 1)))
+        longest = max(r.word_bytes for r in self._regions)
+        position = Signal(range(max(IDENTIFY_ANSWER.size, FILL.size + 1, longest)))
         for at in lanes:
             with m.If(taking & (position == 1 + at // 8) | advance):
                 m.d.sync += address[at : at + 8].eq(

@@ -275,6 +275,27 @@ def test_fills_words_and_nothing_else(name):
     converse(script)
 
 
+def test_takes_words_of_more_bytes_than_its_arguments():
+    wide = PARAMS.replace(machine={"row_lanes": 36, "latent_lanes": [36, 3]})
+    region = next(r for r in memory_map(wide) if r.name == "latents0")
+    assert region.word_bytes > 32
+    dut = RequestServer(wide, IDENTITY)
+    line = ByteLine(dut)
+
+    async def script(ctx):
+        ctx.set(dut.host.command.ready, 1)
+        for sequence, verb, numbers in ((3, Verb.FILL, (0, 1)), (4, Verb.WRITE, (0,))):
+            word = random.Random(sequence).randbytes(region.word_bytes)
+            answer = await line.ask(
+                ctx, sequence, *request(verb, region.index, *numbers, tail=word)
+            )
+            assert answer == (sequence, Status.OK, b"")
+            assert ctx.get(dut.host.command.payload.data) == int.from_bytes(word, "little")
+        line.over = True
+
+    simulate(dut, script, line.watch)
+
+
 def test_runs_and_stops():
     async def script(ctx, line, core):
         for flags in range(8):
