@@ -239,7 +239,7 @@ def test_relax(simulator, params):
 
     script = Script(
         "relax", params, "dots", "toggled", "idle", "job__valid", "job__payload",
-        "changed__valid", "changed__payload",
+        "changed__valid", "changed__payload", shape=shape,
     )  # fmt: skip
     script.write("weight_write", weights_to_bytes(shape, model.weights[1]))
     script.set(job__ready=1, changed__ready=1)

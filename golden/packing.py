@@ -31,12 +31,22 @@ __all__ = [
 
 
 class Region(NamedTuple):
-    """One memory of the machine, as the host link addresses it."""
+    """One memory of the machine, as the host link addresses it.
+
+    With ``part`` above 0 it is cut into parts that begin every ``part`` words, of which the first
+    ``filled`` are words of the memory, and the others are nothing.
+    """
 
     name: str
     index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody calls
     depth: int
     width: int
+    part: int = 0
+    filled: int = 0
+
+    def holds(self, address: int) -> bool:
+        """Whether there is a word at an address of the region."""
+        return not self.part or address % self.part < self.filled
 
     @property
     def word_bytes(self) -> int:
@@ -62,17 +72,18 @@ def memory_map(params: Params) -> list[Region]:
     slice of one bank, so that the link is no wider than one of them; every part begins at a power
     of two, and what is between its end and the next one is nothing.
     """
-    shapes = [
+    shapes: list[tuple] = [
         ("registers", len(register_map(params)), 32),
         ("samples", params.machine.sample_slots * params.sample_bytes, 8),
         ("results", RESULTS, 8),
     ]
     for layer in range(params.depth):
         s = params.synapses(layer)
-        shapes.append((f"weights{layer}", _weight_region_depth(s), s.slice_bits))
+        parts = (1 << s.part_bits, s.weight_depth) if len(s.part_widths) > 1 else ()
+        shapes.append((f"weights{layer}", _weight_region_depth(s), s.slice_bits, *parts))
         if params.machine.training:
             shapes.append((f"latents{layer}", s.latent_depth, s.latent_lanes * s.latent_bits))
-    return [Region(name, i, depth, width) for i, (name, depth, width) in enumerate(shapes)]
+    return [Region(name, i, *rest) for i, (name, *rest) in enumerate(shapes)]
 
 
 def bits_to_bytes(bits):

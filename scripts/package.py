@@ -31,6 +31,7 @@ _PORTS = {
     "rx": "serial line from the host, idle high; synchronised inside",
     "tx": "serial line to the host, idle high",
     "busy": "a run is on",
+    "error": "the last request of a host was answered by an error",
     "store__request__valid": "a sample is asked for; stays high until it is accepted",
     "store__request__ready": "the sample store accepts the request",
     "store__request__payload": "number of the sample",
@@ -140,7 +141,7 @@ def _paragraph(thing, number: int) -> str:
 def _ports() -> list[dict]:
     # Not from a Top, which warns if it is made but not elaborated.
     ports = dict.fromkeys(("clk", "rst", "rx"), ("input", 1))
-    ports |= dict.fromkeys(("tx", "busy"), ("output", 1))
+    ports |= dict.fromkeys(("tx", "busy", "error"), ("output", 1))
     store = StoreSignature()
     for path, member, value in store.flatten(store.create(path=("store",))):
         direction = "input" if member.flow == In else "output"
@@ -232,12 +233,19 @@ def _cycles(params: Params) -> dict:
     rows, _ = params.grid
     tree = cycles.tree_latency(first.word_bits)
     fetch = params.network.window
+    if params.machine.serial_windows:
+        # What a window's rows take longer than the groups that look at the one before.
+        waits, begins = max(0, fetch - first.groups), "a window"
+        all_waits = (params.positions - 1) * waits
+    else:
+        waits, begins = params.network.stride, "a row of windows"
+        all_waits = (rows - 1) * waits
     # Two states before the pulse is over, the first group, and the words of the others.
     least = (
         2
         + (fetch + 1 + first.chunks - 1 + tree + cycles.DRIVE_LATENCY)
         + (groups - 1) * first.chunks
-        + (rows - 1) * params.network.stride
+        + all_waits
     )
     visits, updates = [], []
     for layer in range(params.depth):
@@ -256,20 +264,28 @@ def _cycles(params: Params) -> dict:
             "row": shape.row_cycles,
             "latency": (cycles.SHARED_LATENCY if shape.shared else cycles.UPDATE_LATENCY) + 1,
         })
-    longest = max(params.synapses(l).latent_depth for l in range(params.depth))
+    walks = [s.rows * s.row_cycles for s in map(params.synapses, range(params.depth))]
+    if params.machine.shared_update:
+        served = "One engine serves all weight layers, a row at a time, the highest layer's first."
+        flushed = "All rows of all layers are tested, one after the other."
+        walk, flush_latency = sum(walks), 1 + cycles.SHARED_LATENCY + 1
+    else:
+        served = "All weight layers work at once; the slowest counts."
+        flushed = "The longest layer counts; `latency` is added once."
+        walk, flush_latency = max(walks), 1 + cycles.UPDATE_LATENCY + 2
     found = {
         "note": "Exact, but dependent on the sample: what cannot change anything is skipped. "
         "popflip.golden.cycles.CycleModel computes the cycles of each sample; the counters "
         "of the machine have them after a run.",
         "drive": {
             "rule": "The rows of the first window are fetched; then each group of neurons that "
-            "are evaluated side by side takes the greater of its words (and the rows to fetch, "
-            "where a row of windows begins) and the neurons of the group before that matter: "
+            f"are evaluated side by side takes the greater of its words (and `rows_fetched_later`, "
+            f"where {begins} begins) and the neurons of the group before that matter: "
             "those that are active or undecided, with the sign code all.",
             "groups": groups,
             "words_per_group": first.chunks,
             "rows_fetched_first": fetch,
-            "rows_fetched_per_row_of_windows": params.network.stride,
+            "rows_fetched_later": waits,
             "tree_latency": tree,
             "latency": cycles.DRIVE_LATENCY,
             "least": least,
@@ -296,7 +312,7 @@ def _cycles(params: Params) -> dict:
     }
     if params.machine.training:
         found["update"] = {
-            "rule": "All weight layers work at once; the slowest counts. In layer 0 the rows of "
+            "rule": f"{served} In layer 0 the rows of "
             "the neurons that differ between the two ends of the contrast are updated; in a later "
             "layer those too, and, if any neuron above differs, the rows of neurons that are "
             "active at either end (with the sign code: all). A row takes `row` cycles, during "
@@ -306,10 +322,9 @@ def _cycles(params: Params) -> dict:
         found["flush"] = {
             "rule": "At the end of a batch, if it has more than 1 sample or the host has written "
             "weights, latents or thresholds since the last flush: `row` cycles of update for each "
-            "row that the batch (or the host: all) has touched, 1 for each other. The longest "
-            "layer counts; `latency` is added once.",
-            "latency": 1 + cycles.UPDATE_LATENCY + 2,
-            "most": 1 + longest + cycles.UPDATE_LATENCY + 2,
+            f"row that the batch (or the host: all) has touched, 1 for each other. {flushed}",
+            "latency": flush_latency,
+            "most": walk + flush_latency,
         }
     return found
 

@@ -544,10 +544,10 @@ def test_noise_on_the_pins_is_survived():
         for number in range(5):
             # Levels of any length: glitches, bad stop bits, breaks.
             for _ in range(rng.randrange(1, 30)):
-                ctx.set(line._dut.rx, rng.getrandbits(1))
+                ctx.set(line.dut.rx, rng.getrandbits(1))
                 for _ in range(rng.randrange(1, 12)):
                     await ctx.tick()
-            ctx.set(line._dut.rx, 1)
+            ctx.set(line.dut.rx, 1)
             for _ in range(12 * line.divisor):
                 await ctx.tick()
             await line.send(ctx, b"\0")

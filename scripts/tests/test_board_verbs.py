@@ -86,7 +86,7 @@ def test_fit_says_yes_with_the_largest_that_does(popflip, folder):
     assert report["largest"]["size"] > 12
     assert report["used"]["block"] <= report["available"]["block"]
     blocks = {memory["memory"]: memory for memory in report["memories"]}
-    assert blocks["core.memory0.latents"]["bits"] == 32 * 8
+    assert blocks["core.memory0.latents0"]["bits"] == 32 * 8
     status, out, _ = popflip(*words, "--no-search")
     assert "tiny fits Radiona ULX3S 12F" in out
 

@@ -13,7 +13,7 @@ from popflip.scripts.budget import bench_alone, flash_budget, simulated
 
 def test_the_slower_one_is_told():
     board = BOARDS["ulx3s-12f"]
-    params = board.params(MICRO)
+    params = board.params(MICRO, 50)
     found = flash_budget(board, MICRO, 50, None)
     # 8 rows of a byte and the label: 40 bits of command, 2 clocks a byte, and the turns.
     cycles = 40 + 2 * 9 + (9).bit_length() + 2 + 4 + TURN_CYCLES
@@ -40,10 +40,10 @@ def test_machines_that_boards_share_are_simulated_once(folder, monkeypatch):
     monkeypatch.setattr(budget, "counted_cycles", lambda params, dataset: {"train": 1e6})
     names = ["ulx3s-12f", "colorlight-i5", "ulx3s-25f", "upduino-v3"]
     rows = bench_alone(load(folder), 60, names)
-    assert done == [("local-small", "quad"), ("local-small", "dual")]
+    assert done == [("ecp5-25f", "quad"), ("ecp5-25f", "dual")]
     assert [row["board"] for row in rows] == names
     assert [row["simulated"] is not None for row in rows] == [True, True, True, False]
-    assert rows[3]["obstacle"] == "the board's flash is not wired to the design"
+    assert rows[3]["obstacle"] == "alone.flash is none"
     assert not any(row["bound"] for row in rows[:3])
 
 
