@@ -4,7 +4,13 @@ import numpy as np
 
 from popflip.golden.params import Params
 
-__all__ = ["random_params"]
+#: Why a test of the paper's own systems is left out.
+NEEDS_TORCH = (
+    "the paper's own systems run on PyTorch, an extra that popflip does without and that is not "
+    "installed here: pip install 'popflip[paper]'"
+)
+
+__all__ = ["NEEDS_TORCH", "random_params"]
 
 
 def random_params(rng: np.random.Generator) -> Params:

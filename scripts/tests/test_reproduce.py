@@ -15,13 +15,17 @@ from matplotlib.image import imread
 
 from popflip.golden.paper.images import CIFAR_RECORD
 from popflip.golden.paper.systems import ROWS
+from popflip.golden.testing import NEEDS_TORCH
 from popflip.scripts import reproduce as paper
 from popflip.scripts.cli import run
 from popflip.scripts.show import duration
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 
-HINT = "needs PyTorch: pip install 'popflip[paper]'"
+
+@pytest.fixture(scope="module")
+def torch():
+    return pytest.importorskip("torch", reason=NEEDS_TORCH)
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +91,8 @@ def test_without_pytorch_a_row_says_what_to_install(popflip, monkeypatch):
     )
 
 
+@pytest.mark.usefixtures("torch")
 def test_a_row_is_trained_and_gone_on_with(popflip, digits):
-    pytest.importorskip("torch", reason=HINT)
     options = ["--data", digits, "--threads", 1, "--samples", 128]
     status, printed, said = popflip("fc1-learned", "--epochs", 1, *options, "--json")
     assert status == 0, said
@@ -124,8 +128,8 @@ def test_a_row_is_trained_and_gone_on_with(popflip, digits):
     assert words[:3] == ["popflip", "reproduce", "fc1-learned"]
 
 
+@pytest.mark.usefixtures("torch")
 def test_results_of_another_row_are_left_alone(popflip, digits, tmp_path):
-    pytest.importorskip("torch", reason=HINT)
     options = ["--data", digits, "--threads", 1, "--samples", 64, "--epochs", 1, "--out", "here"]
     assert popflip("fc1-float", *options)[0] == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "here").iterdir()}
@@ -145,8 +149,8 @@ def test_results_of_another_row_are_left_alone(popflip, digits, tmp_path):
     )
 
 
+@pytest.mark.usefixtures("torch")
 def test_wrong_images_and_numbers(popflip, digits, tmp_path):
-    pytest.importorskip("torch", reason=HINT)
     refused(
         popflip("cifar-binary"),
         "cifar-binary needs --data FOLDER with CIFAR-10, binary version: data_batch_1.bin to "
@@ -168,8 +172,8 @@ def test_wrong_images_and_numbers(popflip, digits, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.usefixtures("torch")
 def test_synthetic_images_of_cifar10s_shape(popflip, tmp_path):
-    pytest.importorskip("torch", reason=HINT)
     folder = tmp_path / "synthetic"
     folder.mkdir()
     rng = np.random.default_rng(3)
@@ -188,8 +192,8 @@ def test_synthetic_images_of_cifar10s_shape(popflip, tmp_path):
     assert len(report["history"][0]["flips"]) == 5
 
 
+@pytest.mark.usefixtures("torch")
 def test_ctrl_c_saves_and_the_rest_comes_to_the_same(digits, tmp_path):
-    pytest.importorskip("torch", reason=HINT)
     words = [
         sys.executable, "-m", "popflip.scripts.cli", "reproduce", "fc1-binary", "--threads", "1",
         "--data", str(digits), "--epochs", "5", "--test-samples", "20",

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from popflip.golden.paper.systems import ROWS
+from popflip.golden.testing import NEEDS_TORCH
 
-torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'popflip[paper]'")
+torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
 
 from popflip.golden.paper.links import ConvLink, DenseLink, draw_links  # noqa: E402
 

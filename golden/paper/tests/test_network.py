@@ -9,8 +9,9 @@ from popflip.golden.lfsr import Lfsr
 from popflip.golden.model import Model
 from popflip.golden.paper.systems import ROWS, Dense
 from popflip.golden.params import Params
+from popflip.golden.testing import NEEDS_TORCH
 
-torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'popflip[paper]'")
+torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
 
 from popflip.golden.paper.learning import Learner  # noqa: E402
 from popflip.golden.paper.network import Network  # noqa: E402

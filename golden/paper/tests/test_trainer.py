@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from popflip.golden.paper.images import Images
+from popflip.golden.testing import NEEDS_TORCH
 from popflip.golden.trainer import CheckpointError
 
-torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'popflip[paper]'")
+torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
 
 from popflip.golden.paper.trainer import Trainer  # noqa: E402
 
