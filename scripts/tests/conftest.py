@@ -5,6 +5,8 @@ import struct
 import numpy as np
 import pytest
 
+from popflip.scripts.cli import run
+
 CONFIG = """\
 [network]
 image = [8, 8]
@@ -48,3 +50,23 @@ def folder(tmp_path_factory):
     (folder / "batches.toml").write_text(CONFIG.format(batch=16))
     (folder / "wider.toml").write_text(CONFIG.format(batch=1).replace("[12]", "[13]"))
     return folder
+
+
+@pytest.fixture
+def command(capsys):
+    """Run the command in this process: (status, output, errors)."""
+
+    def call(*argv):
+        capsys.readouterr()
+        status = run([str(word) for word in argv])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return call
+
+
+@pytest.fixture
+def popflip(command, folder, monkeypatch):
+    """Run the command in the folder of the data."""
+    monkeypatch.chdir(folder)
+    return command

@@ -11,7 +11,6 @@ from popflip.golden.alone import image_of
 from popflip.golden.data import load
 from popflip.golden.image import read_image, write_image
 from popflip.golden.params import Params
-from popflip.scripts.cli import run
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 
@@ -19,20 +18,14 @@ SIZES = ["--samples", 200, "--test-samples", 50]
 
 
 @pytest.fixture
-def popflip(folder, tmp_path, monkeypatch, capsys):
+def popflip(folder, command, tmp_path, monkeypatch):
     """Run the command on a network with a flash: (status, output, errors)."""
     text = (folder / "batches.toml").read_text()
     alone = '\n[alone]\nflash = "quad"\norder_bits = 8\nepochs = 2\n'
     (tmp_path / "alone.toml").write_text(text + alone)
     (tmp_path / "plain.toml").write_text(text)
     monkeypatch.chdir(tmp_path)
-
-    def call(*argv):
-        status = run([str(word) for word in argv])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
+    return command
 
 
 def errors(report):

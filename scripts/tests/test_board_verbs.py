@@ -17,7 +17,6 @@ from popflip.golden.trainer import GoldenMachine, Trainer, initial_state
 from popflip.scripts import building, flashing
 from popflip.scripts.boards import PEERS, board_rows, table_markdown
 from popflip.scripts.building import cached_report, to_toml
-from popflip.scripts.cli import run
 from popflip.scripts.rates import counted_cycles
 
 pytestmark = pytest.mark.usefixtures("default_signals")
@@ -26,18 +25,11 @@ VERBS = ["fit", "build", "flash", "doctor", "boards"]
 
 
 @pytest.fixture
-def popflip(folder, tmp_path, monkeypatch, capsys):
+def popflip(command, tmp_path, monkeypatch):
     """Run the command in a folder of its own with an empty cache: (status, output, errors)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("POPFLIP_CACHE", str(tmp_path / "cache"))
-
-    def call(*argv):
-        capsys.readouterr()
-        status = run([str(word) for word in argv])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
+    return command
 
 
 @pytest.fixture

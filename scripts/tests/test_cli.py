@@ -25,7 +25,6 @@ from popflip.golden.data import encode, load
 from popflip.golden.model import Model
 from popflip.golden.params import Params
 from popflip.golden.trainer import EpochLog, GoldenMachine, Trainer
-from popflip.scripts.cli import run
 from popflip.scripts.console import say
 from popflip.scripts.session import Target
 from popflip.scripts.training import Order, counted, interruptible, resume_command
@@ -36,20 +35,6 @@ VERBS = [
     "train", "demo", "watch", "infer", "verify", "save", "load", "serve", "verilog", "cosim",
     "info", "data",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def popflip(folder, monkeypatch, capsys):
-    """Run the command in this process, in the folder of the data: (status, output, errors)."""
-    monkeypatch.chdir(folder)
-
-    def call(*argv):
-        capsys.readouterr()
-        status = run([str(word) for word in argv])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
 
 
 def tiny(folder, *argv, config="tiny.toml"):

@@ -19,23 +19,8 @@ from popflip.golden.data import load
 from popflip.golden.params import Params
 from popflip.golden.trainer import GoldenMachine, Trainer, differences, initial_state
 from popflip.rtl.top import identity
-from popflip.scripts.cli import run
 
 pytestmark = pytest.mark.usefixtures("default_signals")
-
-
-@pytest.fixture
-def popflip(folder, monkeypatch, capsys):
-    """Run the command in this process, in the folder of the data: (status, output, errors)."""
-    monkeypatch.chdir(folder)
-
-    def call(*argv):
-        capsys.readouterr()
-        status = run([str(word) for word in argv])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
 
 
 @pytest.fixture(scope="module")

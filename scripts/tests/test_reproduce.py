@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,7 +18,6 @@ from popflip.golden.paper.images import CIFAR_RECORD
 from popflip.golden.paper.systems import ROWS
 from popflip.golden.testing import NEEDS_TORCH
 from popflip.scripts import reproduce as paper
-from popflip.scripts.cli import run
 from popflip.scripts.show import duration
 
 pytestmark = pytest.mark.usefixtures("default_signals")
@@ -46,17 +46,10 @@ def digits(tmp_path_factory):
 
 
 @pytest.fixture
-def popflip(tmp_path, monkeypatch, capsys):
+def popflip(command, tmp_path, monkeypatch):
     """Run ``popflip reproduce`` in an empty folder: (status, output, errors)."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*argv):
-        capsys.readouterr()
-        status = run(["reproduce", *map(str, argv)])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
+    return partial(command, "reproduce")
 
 
 def refused(called, message):
