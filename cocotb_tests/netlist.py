@@ -90,10 +90,7 @@ def core_verilog(board: Board, params: Params) -> str:
         If synthesis fails.
     """
     _check_family(board)
-    folder, _ = synthesize_core(board, params)
-    with tempfile.TemporaryDirectory(prefix="popflip-") as work:
-        shutil.copy(folder / "top.json", work)
-        return flatten(board, Path(work), "core")
+    return _flattened(board, synthesize_core(board, params)[0], "core")
 
 
 def board_verilog(board: Board, params: Params) -> str:
@@ -122,10 +119,7 @@ def board_verilog(board: Board, params: Params) -> str:
         If synthesis fails.
     """
     _check_family(board)
-    folder, _ = synthesize(board, params)
-    with tempfile.TemporaryDirectory(prefix="popflip-") as work:
-        shutil.copy(folder / "top.json", work)
-        return flatten(board, Path(work), "pins", chip="top")
+    return _flattened(board, synthesize(board, params)[0], "pins", chip="top")
 
 
 def bitstream_verilog(board: Board, params: Params) -> str:
@@ -184,6 +178,13 @@ def bitstream_verilog(board: Board, params: Params) -> str:
 def _check_family(board: Board) -> None:
     if board.device.flow not in _MODELS:
         raise ValueError(f"the device must be an iCE40 or an ECP5, not {board.device.part}")
+
+
+def _flattened(board: Board, folder: Path, top: str, chip: str = "") -> str:
+    """Flatten the netlist of a folder in the cache, which stays as it is."""
+    with tempfile.TemporaryDirectory(prefix="popflip-") as work:
+        shutil.copy(folder / "top.json", work)
+        return flatten(board, Path(work), top, chip=chip)
 
 
 def flatten(board: Board, work: Path, top: str, *, chip: str = "", synthesized: bool = True) -> str:

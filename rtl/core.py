@@ -514,7 +514,7 @@ class TrainerCore(wiring.Component):
                     memory.weight_write.data.eq(learner.weight_write.data),
                 ]
                 # While it issues latents, nobody else reads weights.
-                with m.If((updates[0] if shared else updates[layer]).latent_read.en):
+                with m.If(learner.engine.latent_read.en):
                     m.d.comb += [
                         port.en.eq(learner.weight_read.en),
                         port.address.eq(learner.weight_read.address),
@@ -525,7 +525,7 @@ class TrainerCore(wiring.Component):
                 else:
                     memory_of_latents = memory.latent_read, memory.latent_write
                     place = command.address
-                    _lend(m, updates[layer], *memory_of_latents)
+                    _lend(m, learner.engine, *memory_of_latents)
                 _host_port(
                     m, reads[latents], writes[latents], place, 1, command.data, *memory_of_latents,
                     [len(memory_of_latents[1].data)],
@@ -662,8 +662,9 @@ def _relaxing(m, stage, phase):
 
 
 class _Learner(NamedTuple):
-    """What one weight layer sees of an update engine."""
+    """What one weight layer sees of an update engine, and the engine."""
 
+    engine: Any
     job: Any
     chunk: Any
     plus: Any
@@ -675,12 +676,13 @@ class _Learner(NamedTuple):
 
     @classmethod
     def of_own_engine(cls, engine: UpdateEngine) -> "_Learner":
-        return cls(*(getattr(engine, name) for name in cls._fields))
+        return cls(engine, *(getattr(engine, name) for name in cls._fields[1:]))
 
     @classmethod
     def of_shared_engine(cls, engine: SharedUpdateEngine, layer: int) -> "_Learner":
-        ports = {name: getattr(engine, f"{name}{layer}", None) for name in cls._fields}
-        return cls(**ports | {"chunk": Const(0)})
+        # Its rows are one chunk.
+        ports = {n: getattr(engine, f"{n}{layer}") for n in cls._fields[1:] if n != "chunk"}
+        return cls(engine=engine, chunk=Const(0), **ports)
 
 
 def _lend(m, engine, read, write):

@@ -67,9 +67,8 @@ def _target(report: dict) -> str:
     return f"the {report['engine']} engine" if report["engine"] else f"board {report['board']}"
 
 
-def show_training(report: dict) -> None:
-    """Print the report of a training."""
-    table = pairs(f"{report['preset']}, seed {report['seed']}, on {_target(report)}")
+def _add_errors(table, report: dict) -> None:
+    """Say what was learned from, and with which errors."""
     table.add_row(
         "trained", f"{report['epochs']} x {report['samples']:,} images of {report['data']}"
     )
@@ -78,6 +77,12 @@ def show_training(report: dict) -> None:
             "test error", f"{report['test_error']:.2f} % of {report['test_samples']:,} images"
         )
         table.add_row("training error", f"{report['train_error']:.2f} %, while learning")
+
+
+def show_training(report: dict) -> None:
+    """Print the report of a training."""
+    table = pairs(f"{report['preset']}, seed {report['seed']}, on {_target(report)}")
+    _add_errors(table, report)
     if report["samples_per_s"]:
         speed = f"{report['samples_per_s']:,.0f} training samples/s on this computer"
         if report["simulated_cycles_per_s"]:
@@ -223,14 +228,7 @@ def show_rows(rows: list[dict]) -> None:
 def show_reproduction(report: dict) -> None:
     """Print the report of a row's training."""
     table = pairs(f"{report['row']}: {report['network']}, {report['method']}")
-    table.add_row(
-        "trained", f"{report['epochs']} x {report['samples']:,} images of {report['data']}"
-    )
-    if report["test_error"] is not None:
-        table.add_row(
-            "test error", f"{report['test_error']:.2f} % of {report['test_samples']:,} images"
-        )
-        table.add_row("training error", f"{report['train_error']:.2f} %, while learning")
+    _add_errors(table, report)
     if report["claim"]:
         table.add_row("the paper says", report["claim"])
     table.add_row("all files", report["out"])
