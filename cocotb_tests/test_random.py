@@ -46,7 +46,9 @@ def test_seeds_cover_the_space():
             p.network.first, p.dynamics.code, p.learning.nudging, p.depth, f"planes {p.planes}",
             f"batch {p.learning.batch}", f"reset {p.learning.reset_on_flip}",
             f"banks {shapes[0].banks > 1}", f"block short {bool(p.block % shapes[0].banks)}",
-            f"slices {bool(p.machine.latent_slice)}",
+            f"latent slices {bool(p.machine.latent_slice)}",
+            f"weight slices {shapes[0].slices > 1}",
+            f"shared {p.machine.shared_update}", f"serial {p.machine.serial_windows}",
         }  # fmt: skip
         expected = train_golden(initial(p, seed + 1), *random_samples(p, seed, 6))
         changed += expected["changed"]
@@ -55,7 +57,8 @@ def test_seeds_cover_the_space():
         "dense", "local", "heaviside", "sign", "centered", "random-sign", "positive", 2, 3, 4,
         "planes 1", "planes 2", "planes 3", "batch 1", "batch 2", "batch 3", "batch 4",
         "reset True", "reset False", "banks True", "banks False", "block short True",
-        "slices True", "slices False",
+        "latent slices True", "latent slices False", "weight slices True", "weight slices False",
+        "shared True", "shared False", "serial True", "serial False",
     }  # fmt: skip
     assert nothing_divides >= 5
     assert changed > 50

@@ -108,8 +108,11 @@ def random_params(rng: np.random.Generator) -> Params:
             "shared_update": True,
         }  # fmt: skip
         learning |= {"batch": 1, "reset_on_flip": False}
-    elif rng.random() < 0.4:
-        machine["latent_slice"] = pick(1, latent_bits * machine["latent_lanes"][0])
+    else:
+        if rng.random() < 0.4:
+            machine["latent_slice"] = pick(1, latent_bits * machine["latent_lanes"][0])
+        if rng.random() < 0.4:
+            machine["weight_slice"] = pick(1, machine["row_lanes"])
     name = f"{first}-{code}-{'-'.join(map(str, sizes))}"
     return Params.build({
         "name": name,

@@ -133,6 +133,10 @@ CONFIGS = {
     "batched": build(LOCAL, {"active_bound": 2}, {"batch": 4, "reset_on_flip": True}),
     "awake": build(LOCAL, {"v0": 128}, {"batch": 3}),
     "random-sign": build(LOCAL, {"active_bound": 3}, {"batch": 2, "nudging": "random-sign"}),
+    "sliced": build(
+        LOCAL | {"features": 5}, {"active_bound": 2}, {"batch": 2},
+        {"row_lanes": 7, "neuron_lanes": 2, "latent_lanes": [3, 3], "weight_slice": 3},
+    ),
     "shared": build(
         LOCAL, {"active_bound": 2}, None,
         {"latent_lanes": [3, 3], "weight_slice": 6, "shared_update": True},
