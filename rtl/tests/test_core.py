@@ -126,6 +126,8 @@ CONFIGS = {
         {"tau": [2, 2], "batch": 2},
         {"serial_windows": True, "row_lanes": 25, "latent_lanes": [9, 6]},
     ),
+    # Margins lie on the bounds of what feedback reaches.
+    "local-edge": build(LOCAL, {"active_bound": 1, "gains": [64, 64]}),
     "dense": build(
         {"hidden": [11]}, {"active_bound": 2, "gains": [50, 80]}, None,
         {"row_lanes": 36, "neuron_lanes": 3, "relax_lanes": 5, "latent_lanes": [7, 5]},
@@ -146,6 +148,10 @@ CONFIGS = {
         {"active_bound": 1, "code": "sign", "v0": 128},
         {"latent_bits": 4},
         {"latent_lanes": [2, 2], "weight_slice": 4, "shared_update": True},
+    ),
+    "shared-saturated": build(
+        LOCAL, {"active_bound": 2}, {"latent_bits": 2, "tau": [1, 1]},
+        {"latent_lanes": [3, 3], "weight_slice": 3, "shared_update": True},
     ),
     "shared-serial": build(
         LOCAL | {"features": 5}, {"active_bound": 2}, None,

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 
 from popflip.rtl.counters import CounterBank
 from popflip.rtl.testing import simulate
@@ -65,6 +66,30 @@ def test_counts_while_it_is_looked_at():
         assert ctx.get(dut.data) == 300 * (dut.latency + 1) * 9
 
     simulate(dut, bench)
+
+
+def test_a_reset_begins_a_new_count():
+    """Though a reset clears no memory."""
+    dut, reset = CounterBank((1, 9)), Signal()
+
+    async def bench(ctx):
+        for steps in (40, 7):
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+            ctx.set(dut.step1, 9)
+            for _ in range(steps):
+                await ctx.tick()
+            ctx.set(dut.step1, 0)
+            ctx.set(dut.word, 2)
+            ctx.set(dut.look, 1)
+            await ctx.tick()
+            ctx.set(dut.look, 0)
+            while not ctx.get(dut.valid):
+                await ctx.tick()
+            assert ctx.get(dut.data) == steps * 9
+
+    simulate(ResetInserter(reset)(dut), bench)
 
 
 def test_carries_into_the_upper_word():
