@@ -47,6 +47,13 @@ def test_machines_that_boards_share_are_simulated_once(folder, monkeypatch):
     assert not any(row["bound"] for row in rows[:3])
 
 
+@pytest.mark.slow
+def test_no_board_waits_for_its_flash():
+    rows = [row for row in bench_alone(load("mnist"), 0) if row["obstacle"] is None]
+    assert len(rows) >= 10
+    assert [row["board"] for row in rows if row["bound"]] == []
+
+
 @pytest.mark.parametrize(("flash", "divider"), [("single", 8), ("quad", 1)])
 def test_the_core_waits_if_the_flash_is_slower(folder, flash, divider):
     """By as much as the arithmetic says."""
