@@ -185,6 +185,15 @@ def test_what_does_not_match_is_refused_in_one_line(
     assert not (tmp_path / "x.npz").exists()
 
 
+def test_batches_are_refused_by_a_shared_update_engine(popflip, folder, trained, tmp_path):
+    text = (folder / "tiny.toml").read_text()
+    text = text.replace("[32, 3]", "[3, 3]\nweight_slice = 6\nshared_update = true")
+    (tmp_path / "shared.toml").write_text(text)
+    argv = ["load", "--checkpoint", trained, "--config", tmp_path / "shared.toml"]
+    line = refused(popflip(*argv, "--board", "virtual"))
+    assert line.endswith("learns in batches of 16; the board's shared update engine cannot")
+
+
 def test_a_virtual_board_that_ends_with_its_command_holds_nothing(popflip, folder, trained):
     line = refused(popflip("save", "--board", "virtual", "--data", folder))
     assert line.startswith("board must be a serial port, not virtual: ")
