@@ -218,11 +218,14 @@ class Harness(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         self.body(m)
-        for name, conditions in self.claimed.items():
-            if self.only in (None, name):
-                m.d.comb += [Assert(condition, name) for condition in conditions]
+        asserted = {name: c for name, c in self.claimed.items() if self.only in (None, name)}
         if self.only is None:
-            m.d.comb += [Assert(condition, "lemma") for condition in self.lemmas]
+            asserted["lemma"] = self.lemmas
+        for name, conditions in asserted.items():
+            for number, condition in enumerate(conditions):
+                # A wire of that name, to be seen in the waveforms of a counterexample.
+                holds = Signal(name=f"{name}_{number}_holds")
+                m.d.comb += [holds.eq(condition), Assert(holds)]
         m.d.comb += [Assume(condition) for condition in self.assumed]
         m.d.comb += Assume(~ResetSignal("sync"))
         return m

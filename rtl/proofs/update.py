@@ -112,6 +112,8 @@ class _Update(Harness):
                 here if place < s.word_bits else 0
                 for here, place in zip(synapse, places, strict=True)
             ).any()
+            # What pads a word is 0.
+            self.assume(~issue_1 | there | (olds[lane] == 0))
             products = []
             for end, side in zip(ends, words[1:], strict=True):
                 other = at(side)
