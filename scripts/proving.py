@@ -91,11 +91,11 @@ def _tools() -> tuple[Tool, str]:
     return yosys, solver
 
 
-def _script(proof: Proof) -> str:
-    """What yosys does with a harness."""
+def _script(cut: Sequence[str]) -> str:
+    """What yosys does with a harness, some of whose submodules are cut away."""
     lines = ["read_rtlil top.il", "hierarchy -top top"]
-    if proof.cut:
-        lines += [f"blackbox {' '.join(f'top.dut.{part}' for part in proof.cut)}"]
+    if cut:
+        lines += [f"blackbox {' '.join(f'top.dut.{part}' for part in cut)}"]
     # Reset is synchronous and assumed away; registers begin with their initial values. Memories
     # stay memories, which the solver has arrays for.
     lines += ["proc", "flatten", "cutpoint -blackbox", "opt -keepdc -nodffe -nosdff"]
@@ -123,14 +123,15 @@ def prove(proof: Proof, claim: str = "", *, trace: Path | None = None) -> Run:
         If a fault cannot be seeded.
     """
     yosys, solver = _tools()
-    depth = proof.claims[claim].fault.depth if claim else proof.depth
+    about = proof.claims[claim].fault if claim else proof
+    depth, cut = about.depth, about.cut
     environment = dict(os.environ)
     environment["PATH"] = f"{Path(solver).parent}{os.pathsep}{environment.get('PATH', '')}"
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="popflip-proof-") as name, Jobs() as jobs:
         folder = Path(name)
         (folder / "top.il").write_text(proof.rtlil(claim or None))
-        (folder / "top.ys").write_text(_script(proof))
+        (folder / "top.ys").write_text(_script(cut))
         # Relative names: YoWASP's programs see another /tmp.
         status, text = jobs.run([str(yosys.path), "-q", "top.ys"], folder, environment)
         if status:

@@ -37,12 +37,16 @@ class Fault:
         replacement.
     depth : int
         Cycles within which it shows.
+    cut : tuple of str
+        Submodules of the component ``dut`` whose outputs may be anything meanwhile, so that it
+        shows sooner.
     """
 
     function: Callable
     old: str
     new: str
     depth: int = 12
+    cut: tuple[str, ...] = ()
 
     @contextmanager
     def seeded(self) -> Iterator[None]:
@@ -144,6 +148,12 @@ class Inside:
         *parts, name = path.split(".")
         encoding = self.fragment.find_generated(*parts, fsm).encoding
         return self[".".join([*parts, f"{fsm}_state"])] == encoding[name]
+
+    def legal(self, path: str = "fsm") -> Value:
+        """Whether a state machine is in any of its states."""
+        *parts, fsm = path.split(".")
+        encoding = self.fragment.find_generated(*parts, fsm).encoding
+        return self[".".join([*parts, f"{fsm}_state"])] < len(encoding)
 
     def states(self, fsm: str = "fsm") -> list[str]:
         """Names of the states of a state machine."""
