@@ -1128,6 +1128,39 @@ def boards(
     print(json.dumps(rows, indent=1)) if as_json else show_boards(rows)
 
 
+@_verb("popflip prove", "popflip prove link cobs-encoder", "popflip prove --all --json")
+def prove(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Proofs; all but the slow ones if left out.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="The slow ones, too.")] = False,
+    faults: Annotated[
+        bool, typer.Option(help="Seed the fault of each claim too, which it has to find.")
+    ] = True,
+    list_only: Annotated[
+        bool, typer.Option("--list", help="Say what would be proven, and run nothing.")
+    ] = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the waveforms of counterexamples.", metavar="DIR"),
+    ] = None,
+    as_json: Json = False,
+):
+    """Prove properties of the components, and that each fails on a fault seeded for it.
+
+    Status 1 if a proof fails or a fault is not found. docs/proof.md says what is proven.
+    """
+    from popflip.scripts.proving import chosen, list_proofs, prove_all
+    from popflip.scripts.show import show_proofs
+
+    proofs = chosen(names or [], everything)
+    rows = list_proofs(proofs) if list_only else prove_all(proofs, faults=faults, traces=trace)
+    report = {"proofs": rows, "passed": all(row["good"] for row in rows)}
+    _print_json(report) if as_json else show_proofs(rows)
+    if not report["passed"]:
+        raise typer.Exit(1)
+
+
 def run(argv: list[str]) -> int:
     """Run the command with some arguments and return its exit status.
 

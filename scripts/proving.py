@@ -1,22 +1,21 @@
 """Run the proofs of :mod:`popflip.rtl.proofs`: yosys writes SMT, a solver decides."""
 
 import os
-import re
 import shutil
-import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from popflip.boards.toolchain import Tool, find_tool
 from popflip.boards.tools import Jobs, ToolError
 from popflip.rtl.proofs.catalogue import PROOFS
 from popflip.rtl.proofs.harness import Proof
+from popflip.scripts.console import Display
 
-__all__ = ["Run", "chosen", "prove", "runs_of"]
+__all__ = ["Run", "chosen", "list_proofs", "prove", "prove_all", "runs_of"]
 
 #: The name of the solver, for yosys-smtbmc and as a program.
 SOLVER = "yices"
@@ -101,7 +100,13 @@ def _script(cut: Sequence[str]) -> str:
     lines += ["proc", "flatten", "cutpoint -blackbox", "opt -keepdc -nodffe -nosdff"]
     lines += ["memory -nomap", "memory_nordff"]
     lines += ["async2sync", "chformal -lower", "opt_clean", "check", "setundef -undriven -anyseq"]
-    return "\n".join([*lines, "opt -keepdc -nodffe -nosdff", "dffunmap", "write_smt2 -wires top.smt2", ""])
+    return "\n".join([
+        *lines,
+        "opt -keepdc -nodffe -nosdff",
+        "dffunmap",
+        "write_smt2 -wires top.smt2",
+        "",
+    ])
 
 
 def prove(proof: Proof, claim: str = "", *, trace: Path | None = None) -> Run:
@@ -160,8 +165,78 @@ def prove(proof: Proof, claim: str = "", *, trace: Path | None = None) -> Run:
             answer = "unknown"
         else:
             answer = "proven"
-        if trace and (folder / "trace.vcd").exists():
+        if trace and (claim or answer != "proven") and (folder / "trace.vcd").exists():
             shutil.copyfile(folder / "trace.vcd", trace)
     engine = "bounded" if claim else proof.engine
     seconds = time.monotonic() - begin
     return Run(proof.name, claim, proof.module, engine, depth, seconds, answer)
+
+
+def _row(proof: Proof, claim: str) -> dict:
+    return {
+        "proof": proof.name,
+        "claim": claim,
+        "says": proof.claims[claim].says,
+        "module": f"rtl/{proof.module}.py",
+        "size": proof.size,
+        "engine": proof.engine,
+        "depth": proof.depth,
+        "seconds": None,
+        "verdict": None,
+        "fault": str(proof.claims[claim].fault),
+        "fault_depth": proof.claims[claim].fault.depth,
+        "fault_seconds": None,
+        "fault_verdict": None,
+        "good": True,
+    }
+
+
+def list_proofs(proofs: Sequence[Proof]) -> list[dict]:
+    """Return a row for each claim, as :func:`prove_all` does, without a verdict."""
+    return [_row(proof, claim) for proof in proofs for claim in proof.claims]
+
+
+def prove_all(
+    proofs: Sequence[Proof], *, faults: bool = True, traces: Path | None = None
+) -> list[dict]:
+    """Prove claims, and have each find its fault.
+
+    Parameters
+    ----------
+    proofs : sequence of Proof
+    faults : bool
+        Whether to look at the faults.
+    traces : Path, optional
+        Folder for the waveforms of counterexamples, those of the faults included.
+
+    Returns
+    -------
+    list of dict
+        A row for each claim. ``seconds`` are those of the whole proof, which proves all of its
+        claims at once. ``good`` if the claim is proven and the fault found.
+    """
+    if traces is not None:
+        traces.mkdir(parents=True, exist_ok=True)
+
+    def run(proof, claim):
+        name = f"{proof.name}-{claim}" if claim else proof.name
+        display.show("proving", done, total, name)
+        return prove(proof, claim, trace=traces and traces / f"{name}.vcd")
+
+    rows, done = [], 0
+    total = sum(len(runs_of(proof)) if faults else 1 for proof in proofs)
+    with Display() as display:
+        for proof in proofs:
+            whole = run(proof, "")
+            done += 1
+            for claim in proof.claims:
+                row = _row(proof, claim)
+                row |= {"seconds": whole.seconds, "verdict": whole.verdict, "good": whole.good}
+                if faults:
+                    found = run(proof, claim)
+                    done += 1
+                    row |= {"fault_seconds": found.seconds, "fault_verdict": found.verdict}
+                    row["good"] = whole.good and found.good
+                rows.append(row)
+        display.show("proving", total, total)
+    return rows

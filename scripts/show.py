@@ -17,6 +17,7 @@ __all__ = [
     "show_files",
     "show_inference",
     "show_network",
+    "show_proofs",
     "show_reproduction",
     "show_results",
     "show_rows",
@@ -264,6 +265,24 @@ def show_results(rows: list[dict]) -> None:
         if r["epochs"]:
             images = f"{r['samples']:,} images of {r['data']}, {r['test_samples']:,} to test"
             table.add_row(r["command"], images)
+    put(table)
+
+
+def show_proofs(rows: list[dict]) -> None:
+    """Print what was proven, or is to be."""
+    table = Table(title="Proofs", box=box.SIMPLE, pad_edge=False)
+    for name in ("property", "module", "engine"):
+        table.add_column(name, no_wrap=True)
+    for name in ("depth", "s"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
+    table.add_column("its fault")
+    for row in rows:
+        table.add_row(
+            f"{row['proof']}: {row['claim']}", row["module"], row["engine"], str(row["depth"]),
+            "" if row["seconds"] is None else f"{row['seconds']:.1f}", row["verdict"] or "",
+            row["fault_verdict"] or "",
+        )  # fmt: skip
     put(table)
 
 

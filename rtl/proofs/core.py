@@ -1,11 +1,11 @@
 """The trainer core: one writer and one reader of each memory at a time, and every run ends."""
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
 from popflip.golden.packing import memory_map
 from popflip.golden.params import Params
-from popflip.rtl.core import TrainerCore, _host_port
+from popflip.rtl.core import Phase, TrainerCore, _host_port
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof
 from popflip.rtl.proofs.nets import tiny
 
@@ -32,7 +32,11 @@ class _Core(Harness):
             if member.flow == In and not isinstance(port, Const):
                 m.d.comb += port.eq(self.any(len(port), "__".join(map(str, path))))
         # A command stays for a cycle after it was taken.
-        command, taken, before = dut.host.command, Signal(), Signal(len(dut.host.command.payload.as_value()))
+        command, taken, before = (
+            dut.host.command,
+            Signal(),
+            Signal(len(dut.host.command.payload.as_value())),
+        )
         m.d.sync += [taken.eq(command.valid & command.ready), before.eq(command.payload)]
         self.assume(~taken | (command.payload.as_value() == before))
         self.check(m, dut, inside)
@@ -57,9 +61,7 @@ class _Arbiter(_Core):
         for layer, (learner, memory) in enumerate(zip(learners, memories, strict=True)):
             user = drive if layer == 0 else relax[layer]
             latents, weights = f"latents{layer}", f"weights{layer}"
-            of_host = {
-                name: reads[name] | writes[name] for name in (latents, weights)
-            }
+            of_host = {name: reads[name] | writes[name] for name in (latents, weights)}
             own_latents = learner.engine.latent_write
             own_weights = learner.weight_write
             self.claim("writers", ~(own_latents.en & writes[latents]))
@@ -111,8 +113,7 @@ class _Arbiter(_Core):
             self.lemma(~own_latents.en | flight[3])
             self.lemma(~own_weights.en.any() | flight[4])
             self.lemma(
-                ~(inside[f"{part}.issuing"] | walks | flight.any())
-                | self.within(inside, _LEARNS)
+                ~(inside[f"{part}.issuing"] | walks | flight.any()) | self.within(inside, _LEARNS)
             )
 
         self.lemma(inside.legal("sequencer"))
@@ -132,7 +133,137 @@ class _Arbiter(_Core):
             self.lemma(~learning | ~Cat(fetches).any())
 
 
+class _Sequencer(_Core):
+    """The sequencer, whose engines answer within ``within`` cycles, with whatever.
+
+    It follows a rank: how many cycles are left at most. It falls in every cycle, so that a run of
+    ``n`` samples takes no more than :meth:`bound`.
+    """
+
+    def __init__(self, params: Params, within: int):
+        super().__init__(params)
+        self._within = within
+
+    def bound(self, n, b):
+        """Cycles of a run of ``n`` samples at most: wait, attempts, the phases, learning, flips."""
+        return n * (self.sample(b) + b) + b + 1 + b + b
+
+    def sample(self, b):
+        """Cycles of a sample at most."""
+        return len(self._params.active_bounds) * self.attempt(b)
+
+    def attempt(self, b):
+        """Cycles from clearing the counters to the prediction."""
+        return 1 + b + self._params.dynamics.free_sweeps * self.sweep(b) + 1 + self.after(0, b)
+
+    def sweep(self, b):
+        """Cycles of a sweep: each half begins and settles."""
+        return 2 + 2 * b
+
+    def after(self, phases, b):
+        """Cycles behind the free phase, and behind each nudged one."""
+        if phases == 2:
+            return 1 + b + 1 + b + b
+        nudged = self._params.learning.nudged_sweeps
+        return nudged * self.sweep(b) + 1 + self.after(phases + 1, b)
+
+    def check(self, m, dut, inside):
+        p = self._params
+
+        def state(name):
+            return inside.state(name, "sequencer")
+
+        # A fault shows sooner where engines are quick.
+        b = self._within if self.only is None else 2
+        engines, updates = inside["engines_idle"], inside["updates_idle"]
+        sample, over, stopping = inside["sample"], inside["over"], inside["stopping"]
+        answers = {
+            "Next sample": over | stopping | sample.full,
+            "Drive": inside["drive"].idle & engines,
+            "Odd settling": engines,
+            "Even settling": engines,
+            "Learning": engines & updates,
+            "Flushing": updates,
+            "Finish": inside["readout"].done,
+            "Drain": inside["feeder"].idle & ~sample.full,
+        }
+        waited = Signal(range(b))
+        stays = Cat(state(name) & ~answer for name, answer in answers.items()).any()
+        m.d.sync += waited.eq(Mux(stays, waited + 1, 0))
+        self.assume(~stays | (waited + 1 < b))
+        waits = Cat(state(name) for name in answers).any()
+        self.lemma(Mux(waits, waited < b, waited == 0))
+
+        # Samples to come: the feeder's own proof says that it is over when they have left.
+        left, count, elapsed = Signal(2), Signal(2), Signal(16)
+        run = dut.host.run
+        begins = run.valid & run.ready
+        self.assume(~begins | (run.p.count <= 3))
+        with m.If(begins):
+            m.d.sync += [left.eq(run.p.count), count.eq(run.p.count)]
+        with m.Elif(state("Next sample") & ~over & ~stopping & sample.full):
+            m.d.sync += left.eq(left - 1)
+        self.assume((left != 0) | over)
+        self.assume((left == 0) | ~over)
+        m.d.sync += elapsed.eq(Mux(dut.host.busy, elapsed + 1, 0))
+
+        attempt, phase, sweeps = inside["attempt"], inside["phase"], inside["sweeps"]
+        closing, sweep = inside["closing"], self.sweep(b)
+        after = self.after(2, b)
+        for before, which in ((1, Phase.FIRST), (0, Phase.FREE)):
+            after = Mux(phase == which, self.after(before, b), after)
+        again, most = 0, len(p.active_bounds)
+        for number in range(most - 1):
+            again = Mux(attempt == number, (most - 1 - number) * self.attempt(b), again)
+        sweeps_left = Mux(sweeps >= 2, sweep, 0)
+        ahead = b + 1 + b + b
+        for number in range(1, 4):
+            ahead = Mux(left >= number, ahead + self.sample(b) + b, ahead)
+        self.lemma(sweeps <= 2)
+        ranks = {
+            "Next sample": b - waited + (ahead - b),
+            "Clear": again + self.attempt(b) + ahead,
+            "Drive": again + self.attempt(b) - 1 - waited + ahead,
+            "Odd half": again + sweeps_left + sweep + 1 + after + ahead,
+            "Odd settling": again + sweeps_left + sweep - 1 - waited + 1 + after + ahead,
+            "Even half": again + sweeps_left + 1 + b + 1 + after + ahead,
+            "Even settling": again + sweeps_left + b - waited + 1 + after + ahead,
+            "Phase end": again + 1 + after + ahead,
+            "Learn": self.after(2, b) + ahead,
+            "Learning": self.after(2, b) - 1 - waited + ahead,
+            "Flush": 1 + b + b + Mux(closing, 0, ahead),
+            "Flushing": b - waited + b + Mux(closing, 0, ahead),
+            "Finish": b - waited + ahead,
+            "Drain": b - waited,
+        }
+        rank = Signal(16)
+        for name, value in ranks.items():
+            with m.If(state(name)):
+                m.d.comb += rank.eq(value)
+        total = Signal(16)
+        m.d.comb += total.eq(
+            Mux(count == 0, self.bound(0, b), Mux(count == 1, self.bound(1, b),
+                Mux(count == 2, self.bound(2, b), self.bound(3, b))))
+        )  # fmt: skip
+        busy = dut.host.busy
+        self.lemma(inside.legal("sequencer"))
+        self.lemma(~busy | (elapsed + rank <= total))
+        self.lemma(
+            ~Cat(state(n) for n in ranks if "half" in n or "settling" in n).any() | (sweeps >= 1)
+        )
+        free = p.dynamics.free_sweeps
+        self.lemma(~state("Drive") | (sweeps == free) & (phase == Phase.FREE))
+        self.lemma(~closing | state("Flush") | state("Flushing") | state("Drain") | ~busy)
+        self.lemma(attempt < most)
+        self.claim("ends", ~busy | (elapsed < total))
+
+
 _ELABORATE = TrainerCore.elaborate
+_WITHIN = 20
+_ENGINES = (
+    "drive", "items", "output", "readout", "sample", "feeder", "relax1", "update0", "update1",
+    "follower", "memory0", "memory1", "counters",
+)  # fmt: skip
 
 PROOFS = [
     Proof(
@@ -149,11 +280,17 @@ PROOFS = [
                     "chosen & command.write",
                     30,
                     ("drive", "items", "output", "readout", "sample", "feeder"),
+                    slow=True,
                 ),
             ),
             "readers": Claim(
                 "no read port of a memory has two users in a cycle",
-                Fault(_ELABORATE, "chosen & ~command.write & ~self.host.busy", "chosen & ~command.write", 14),
+                Fault(
+                    _ELABORATE,
+                    "chosen & ~command.write & ~self.host.busy",
+                    "chosen & ~command.write",
+                    14,
+                ),
             ),
             "arrives": Claim(
                 "what an engine or the host writes is what is written, and nothing else is",
@@ -161,5 +298,26 @@ PROOFS = [
             ),
         },
         depth=2,
+    ),
+    Proof(
+        "sequencer",
+        "core",
+        "the sequencer of a network 4-3-2 with two attempts, T = 2 and K = 1; runs of up to 3 "
+        "samples, engines that answer within 20 cycles",
+        lambda: _Sequencer(tiny(dynamics={"active_bound": 1}), within=_WITHIN),
+        {
+            "ends": Claim(
+                "every run ends within the bound, whatever the engines answer",
+                Fault(
+                    _ELABORATE,
+                    "m.If(feeder.idle & ~sample.full)",
+                    "m.If(feeder.idle & ~sample.full & stopping)",
+                    10,
+                    _ENGINES,
+                ),
+            ),
+        },
+        depth=2,
+        cut=_ENGINES,
     ),
 ]

@@ -12,7 +12,6 @@ from amaranth.back import rtlil
 from amaranth.hdl import (
     Assert,
     Assume,
-    Cat,
     Elaboratable,
     Fragment,
     Module,
@@ -40,6 +39,8 @@ class Fault:
     cut : tuple of str
         Submodules of the component ``dut`` whose outputs may be anything meanwhile, so that it
         shows sooner.
+    slow : bool
+        It takes more than a few seconds to find.
     """
 
     function: Callable
@@ -47,6 +48,7 @@ class Fault:
     new: str
     depth: int = 12
     cut: tuple[str, ...] = ()
+    slow: bool = False
 
     @contextmanager
     def seeded(self) -> Iterator[None]:

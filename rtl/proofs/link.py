@@ -95,7 +95,9 @@ class _Link(Harness):
         # Behind a zero byte.
         ended = Signal(init=1)
         m.d.sync += ended.eq(i.valid & zero | ended & ~i.valid)
-        empty, missing, pending_zero = (inside[f"decoder.{n}"] for n in ("empty", "missing", "zero"))
+        empty, missing, pending_zero = (
+            inside[f"decoder.{n}"] for n in ("empty", "missing", "zero")
+        )
         size, known, dropping = (inside[f"receiver.{n}"] for n in ("size", "known", "dropping"))
         checksum = inside["receiver.crc.crc"]
         fresh = (size == 0) & (known == 0) & (checksum == 0xFFFF)
@@ -173,11 +175,18 @@ PROOFS = [
             ),
             "ready": Claim(
                 "it takes a byte in every cycle",
-                Fault(_SERVE, "decoder.o.ready.eq(1)", "decoder.o.ready.eq(~receiver.complaint)", 8),
+                Fault(
+                    _SERVE, "decoder.o.ready.eq(1)", "decoder.o.ready.eq(~receiver.complaint)", 8
+                ),
             ),
             "error": Claim(
                 "an answer that is an error is six words long, then it is idle",
-                Fault(_SERVE, "(status == Status.OK) | (status == Status.REPORT)", "status != Status.OK", 10),
+                Fault(
+                    _SERVE,
+                    "(status == Status.OK) | (status == Status.REPORT)",
+                    "status != Status.OK",
+                    10,
+                ),
             ),
             "held": Claim(
                 "bytes of answers, commands and runs that are offered stay as they are until taken",

@@ -29,6 +29,6 @@ def tiny(**sections) -> Params:
             "sample_slots": 1,
         },
     }  # fmt: skip
-    return Params.build(
-        {k: v | sections.get(k, {}) if isinstance(v, dict) else v for k, v in settings.items()}
-    )
+    return Params.build({
+        k: v | sections.get(k, {}) if isinstance(v, dict) else v for k, v in settings.items()
+    })

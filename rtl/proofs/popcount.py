@@ -95,7 +95,7 @@ def _proof(width, used_by, slow=False):
             "count": Claim(
                 "the count is the number of ones of the word, latency enabled cycles before",
                 # The last carry has no room.
-                Fault(PopcountTree.elaborate, "term = Signal(range(most + 1)", 
+                Fault(PopcountTree.elaborate, "term = Signal(range(most + 1)",
                       "term = Signal(range(most)", depth=6),
             ),
         },

@@ -1,4 +1,4 @@
-"""Streams keep their rules: nothing waits that must not, nothing moves that must not, nothing is lost."""
+"""Streams keep their rules: nothing waits or moves that must not, and nothing is lost."""
 
 from collections.abc import Callable
 
@@ -72,13 +72,6 @@ def _port(component, name):
     for part in name.split("."):
         component = getattr(component, part)
     return component
-
-
-def _after(m, name, event):
-    """Return whether an event has been."""
-    been = Signal(name=name)
-    m.d.sync += been.eq(been | event)
-    return been
 
 
 class _Encoder(Streams):
@@ -225,7 +218,7 @@ class _Line(Harness):
         divisor = self._divisor
         sender, receiver = UartTransmitter(divisor), UartReceiver(divisor)
         m.submodules.sender = (of_sender := Inside(sender)).fragment
-        m.submodules.dut = (inside := Inside(receiver)).fragment
+        m.submodules.dut = receiver
         i, o = sender.i, receiver.o
         m.d.comb += [
             i.valid.eq(self.any(1, "valid")),
@@ -235,15 +228,13 @@ class _Line(Harness):
         ]
         self.assume(held(m, i.valid, i.ready, i.payload))
         # One byte is on the line, at most one more behind it.
-        sent, owed, ahead = Signal(8), Signal(8), Signal()
-        due = Signal()
+        sent, owed = Signal(8), Signal(8)
         began = i.valid & i.ready
         came = o.valid & o.ready
         with m.If(began):
             m.d.sync += [sent.eq(i.payload), owed.eq(sent)]
         count = Signal(2)
         m.d.sync += count.eq(count + began - came)
-        del ahead, due
         # The consumer takes a byte before the stop bit of the next.
         waited = Signal(range(9 * divisor + 1))
         m.d.sync += waited.eq(Mux(o.valid & ~o.ready, waited + 1, 0))
@@ -282,9 +273,6 @@ class _Follower(Streams):
 
 class _Feeder(Streams):
     """From the store: each byte once, and each sample of the run asked for once, in order."""
-
-    def body(self, m):
-        super().body(m)
 
     def words(self, m, dut, inside):
         o, store = dut.o, dut.store
@@ -371,7 +359,12 @@ PROOFS = [
                 "m.d.comb += self.o.valid.eq(1)\n            m.next = 'Collect'\n",
             ),
             "a piece is its length, its bytes in order, and a zero behind the frame",
-            Fault(_ENCODE, "m.d.sync += sent.eq(sent + 1)\n", "m.d.sync += sent.eq(sent + 1 + (sent == 1))\n", 24),
+            Fault(
+                _ENCODE,
+                "m.d.sync += sent.eq(sent + 1)\n",
+                "m.d.sync += sent.eq(sent + 1 + (sent == 1))\n",
+                24,
+            ),
         ),
     ),
     Proof(
@@ -399,7 +392,12 @@ PROOFS = [
             None,
             None,
             "each byte is ten bits of 8 cycles each on the line, and the line is high between",
-            Fault(_SEND, "left.eq(left - 1), timer.eq(self._divisor - 1)", "left.eq(left - 1), timer.eq(self._divisor - 2)", 20),
+            Fault(
+                _SEND,
+                "left.eq(left - 1), timer.eq(self._divisor - 1)",
+                "left.eq(left - 1), timer.eq(self._divisor - 2)",
+                20,
+            ),
         ),
         depth=2,
     ),
@@ -409,10 +407,20 @@ PROOFS = [
         "follower",
         "follow",
         "local-small: 490 neurons, windows one by one",
-        lambda: _Follower(lambda: WindowFollower(Params.load("local-small")), ("job",), ("changed",)),
+        lambda: _Follower(
+            lambda: WindowFollower(Params.load("local-small")), ("job",), ("changed",)
+        ),
         _rules(
-            Fault(_FOLLOW, "self.changed.valid & ~ahead & self.ready)", "self.changed.valid & ~ahead & self.ready & self.job.ready)"),
-            Fault(_FOLLOW, "self.changed.ready.eq(self.job.ready & ~ahead", "self.changed.ready.eq(~ahead"),
+            Fault(
+                _FOLLOW,
+                "self.changed.valid & ~ahead & self.ready)",
+                "self.changed.valid & ~ahead & self.ready & self.job.ready)",
+            ),
+            Fault(
+                _FOLLOW,
+                "self.changed.ready.eq(self.job.ready & ~ahead",
+                "self.changed.ready.eq(~ahead",
+            ),
             "each neuron makes one job, in the cycle in which it is taken, with its own row",
             Fault(_FOLLOW, "changed.place.row >= limit", "changed.place.row > limit", 8),
         ),
@@ -422,13 +430,24 @@ PROOFS = [
         "feeder",
         "local-small",
         lambda: _Feeder(
-            lambda: SampleFeeder(Params.load("local-small")), ("o", "store.request"), ("store.data",)
+            lambda: SampleFeeder(Params.load("local-small")),
+            ("o", "store.request"),
+            ("store.data",),
         ),
         _rules(
-            Fault(_FEED, "m.d.comb += self.store.request.valid.eq(1)", "m.d.comb += self.store.request.valid.eq(self.store.request.ready)"),
-            Fault(_FEED, 'with m.If(self.store.request.ready):', 'with m.If(1):'),
-            "each byte of the store leaves once; each sample of the run is asked for once, in order",
-            Fault(_FEED, "with m.If(self.o.valid & self.o.ready & self.last):", "with m.If(self.o.valid & self.last):", 16),
+            Fault(
+                _FEED,
+                "m.d.comb += self.store.request.valid.eq(1)",
+                "m.d.comb += self.store.request.valid.eq(self.store.request.ready)",
+            ),
+            Fault(_FEED, "with m.If(self.store.request.ready):", "with m.If(1):"),
+            "each byte of the store leaves once; each sample is asked for once, in order",
+            Fault(
+                _FEED,
+                "with m.If(self.o.valid & self.o.ready & self.last):",
+                "with m.If(self.o.valid & self.last):",
+                16,
+            ),
         ),
     ),
 ]

@@ -135,9 +135,7 @@ class _Update(Harness):
 
         # Four cycles after its issue, and only then, a word is written.
         write = dut.latent_write
-        written = [
-            write.data[lane * bits : (lane + 1) * bits].as_signed() for lane in range(lanes)
-        ]
+        written = [write.data[lane * bits : (lane + 1) * bits].as_signed() for lane in range(lanes)]
         due = _past(m, issue, 4, "due")
         self.claim("writes", write.en == due)
         self.claim(
@@ -151,9 +149,7 @@ class _Update(Harness):
 
         # The weight word, with the flips of all its steps, one cycle after the last of its latents.
         gathered, after = Signal(steps * lanes), Signal(steps * lanes)
-        here = Cat(
-            Cat(flips) & (step_1 == number).replicate(lanes) for number in range(steps)
-        )
+        here = Cat(Cat(flips) & (step_1 == number).replicate(lanes) for number in range(steps))
         m.d.comb += after.eq(Mux(first, 0, gathered) | here)
         with m.If(issue_1):
             m.d.sync += gathered.eq(after)
