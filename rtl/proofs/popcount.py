@@ -116,7 +116,7 @@ PROOFS = [
             ),
         },
     ),
-    _proof(10, "outputs of the ECP5 presets"),
+    _proof(10, "outputs of the ECP5 presets", slow=True),
     _proof(40, "outputs of local-small"),
     _proof(100, "windows of local-small, outputs of local-large-wide"),
     _proof(200, "windows of the ECP5 presets", slow=True),

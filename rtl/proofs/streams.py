@@ -11,6 +11,8 @@ from popflip.rtl.cobs import CobsDecoder, CobsEncoder
 from popflip.rtl.feeder import SampleFeeder
 from popflip.rtl.follow import WindowFollower
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, held
+from popflip.rtl.proofs.nets import tiny
+from popflip.rtl.relax import RelaxEngine
 from popflip.rtl.uart import UartReceiver, UartTransmitter
 
 __all__ = ["PROOFS", "Streams"]
@@ -32,6 +34,10 @@ class Streams(Harness):
     outs, ins : tuple of str
         Streams that it offers, and that it takes.
     """
+
+    #: Whether all registers of the twins are equal while they are together, which an induction
+    #: stands on; not where what a memory holds finds its way into them.
+    twins_are_equal = True
 
     def __init__(self, make: Callable[[], wiring.Component], outs=("o",), ins=("i",)):
         super().__init__()
@@ -60,8 +66,9 @@ class Streams(Harness):
             stream = _port(dut, name)
             self.assume(held(m, stream.valid, stream.ready, stream.payload))
         m.d.sync += parted.eq(parted | Cat(parting).any())
-        for mine, theirs in zip(inside.registers(), other.registers(), strict=True):
-            self.lemma(parted | (mine == theirs))
+        if self.twins_are_equal:
+            for register, counterpart in zip(inside.registers(), other.registers(), strict=True):
+                self.lemma(parted | (register == counterpart))
         self.words(m, dut, inside)
 
     def words(self, m: Module, dut, inside: Inside) -> None:
@@ -309,6 +316,37 @@ class _Feeder(Streams):
         self.lemma(~(state("Idle") | state("Seek") | state("Next")) | ~within)
 
 
+class _Relax(Streams):
+    """Nothing else happens to the engine while it learns, as the sequencer sees to."""
+
+    twins_are_equal = False
+
+    def words(self, m, dut, inside):
+        port = dut.neurons
+        self.assume(~dut.learning | ~(dut.visit | dut.push | dut.walk | dut.clear))
+        # What the neurons show stays until another is looked at; settings stay while it learns.
+        shown = [port.place, port.first, port.last]
+        looked, learnt = Signal(), Signal()
+        settings = Cat(dut.swap, dut.upper_differs)
+        before = [Signal(len(Value.cast(v)), name=f"before{n}") for n, v in enumerate(shown)]
+        settings_before = Signal(2)
+        m.d.sync += [
+            looked.eq(port.place_en | port.look_en), learnt.eq(dut.learning),
+            settings_before.eq(settings),
+            *(b.eq(Value.cast(v)) for b, v in zip(before, shown, strict=True)),
+        ]  # fmt: skip
+        for b, v in zip(before, shown, strict=True):
+            self.assume(looked | (b == Value.cast(v)))
+        self.assume(~learnt | (settings == settings_before))
+        # It goes on learning until it is idle.
+        waits = Signal()
+        m.d.sync += waits.eq(~dut.idle)
+        self.assume(~waits | ~learnt | dut.learning)
+        walked = Signal()
+        m.d.sync += walked.eq(dut.walk)
+        self.assume(~walked | dut.learning)
+
+
 def _rules(fault_of_valid, fault_of_held, words, fault_of_words):
     claims = {"words": Claim(words, fault_of_words)}
     if fault_of_valid:
@@ -449,5 +487,32 @@ PROOFS = [
                 16,
             ),
         ),
+    ),
+    Proof(
+        "relax",
+        "relax",
+        "layer 1 of a dense network 4-3-2, 12 cycles, a walk among them",
+        lambda: _Relax(lambda: RelaxEngine(tiny(), 1), ("job", "changed"), ()),
+        {
+            "valid": Claim(
+                _VALID,
+                Fault(
+                    RelaxEngine.elaborate,
+                    "self.changed.valid.eq(self.learning & queue.r_rdy)",
+                    "self.changed.valid.eq(self.learning & queue.r_rdy & self.changed.ready)",
+                ),
+            ),
+            "held": Claim(
+                _HELD,
+                Fault(
+                    RelaxEngine.elaborate,
+                    "advance.eq(~walk_valid | ~needed | self.job.ready)",
+                    "advance.eq(1)",
+                    20,
+                ),
+            ),
+        },
+        depth=12,
+        inductive=False,
     ),
 ]

@@ -162,22 +162,23 @@ class _Update(Harness):
         self.claim("count", dut.flips == _past(m, count, 4, "count"))
 
 
-def _shape(bits):
+def _shape(bits, synapses, lanes):
     return Synapses(
-        layer=0, rows=3, row_bits=5, word_bits=5, banks=1, block=3, latent_lanes=2,
-        latent_bits=bits,
+        layer=0, rows=3, row_bits=synapses, word_bits=synapses, banks=1, block=3,
+        latent_lanes=lanes, latent_bits=bits,
     )  # fmt: skip
 
 
 _ELABORATE = UpdateEngine.elaborate
 
 
-def _proof(bits, code):
+def _proof(bits, code, synapses, lanes, slow=False):
+    steps = -(-synapses // lanes)
     return Proof(
-        f"update-{code}-{bits}",
+        f"update-{code}-{bits}x{lanes}",
         "update",
-        f"latents of {bits} bits, {code}; rows of 5 synapses, 2 lanes, 3 steps",
-        lambda: _Update(_shape(bits), code),
+        f"latents of {bits} bits, {code}; rows of {synapses} synapses in {steps} steps",
+        lambda: _Update(_shape(bits, synapses, lanes), code),
         {
             "saturate": Claim(
                 "a latent becomes clip(m + contrast, -S, S), or 0 if its flip resets it",
@@ -200,8 +201,14 @@ def _proof(bits, code):
                 Fault(_ELABORATE, "eq(testing[3] & against)", "eq(valid[3] & against)", 14),
             ),
         },
-        depth=11,
+        depth=9,
+        slow=slow,
     )
 
 
-PROOFS = [_proof(8, "heaviside"), _proof(10, "sign")]
+PROOFS = [
+    _proof(8, "heaviside", 2, 1),
+    _proof(8, "heaviside", 5, 2, slow=True),
+    _proof(6, "heaviside", 5, 2, slow=True),
+    _proof(10, "sign", 5, 2, slow=True),
+]
