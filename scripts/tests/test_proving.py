@@ -20,7 +20,7 @@ def questions():
             yield pytest.param(proof, claim, id=f"{proof.name}-{claim or 'proof'}", marks=marks)
 
 
-@pytest.mark.parametrize(("proof", "claim"), questions())
+@pytest.mark.parametrize(("proof", "claim"), [*questions()])
 def test_claims_hold_and_find_their_faults(proof, claim):
     verdict = proving.prove(proof, claim).verdict
     assert verdict == ("found" if claim else "proven")
