@@ -259,7 +259,7 @@ class _Sequencer(_Core):
 
 
 _ELABORATE = TrainerCore.elaborate
-_WITHIN = 20
+_WITHIN = 10
 _ENGINES = (
     "drive", "items", "output", "readout", "sample", "feeder", "relax1", "update0", "update1",
     "follower", "memory0", "memory1", "counters",
@@ -303,7 +303,7 @@ PROOFS = [
         "sequencer",
         "core",
         "the sequencer of a network 4-3-2 with two attempts, T = 2 and K = 1; runs of up to 3 "
-        "samples, engines that answer within 20 cycles",
+        "samples, engines that answer within 10 cycles",
         lambda: _Sequencer(tiny(dynamics={"active_bound": 1}), within=_WITHIN),
         {
             "ends": Claim(

@@ -66,3 +66,8 @@ def test_the_verb_ends_with_status_1_if_a_claim_survives_its_fault(capsys, monke
     assert run(["prove", "popcount-flat", "--json"]) == 1
     [row] = json.loads(capsys.readouterr().out)["proofs"]
     assert (row["verdict"], row["fault_verdict"], row["good"]) == ("proven", "not found", False)
+
+
+def test_the_verb_prints_a_table(capsys):
+    assert run(["prove", "popcount-flat", "--list"]) == 0
+    assert "popcount-flat: count" in capsys.readouterr().out
