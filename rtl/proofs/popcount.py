@@ -99,6 +99,7 @@ def _proof(width, used_by, slow=False):
                       "term = Signal(range(most)", depth=6),
             ),
         },
+        depth=1,
         slow=slow,
     )  # fmt: skip
 
