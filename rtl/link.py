@@ -24,6 +24,7 @@ from popflip.golden.protocol import (
     RUN,
     VERSION,
     WRITE,
+    RunFlags,
     Status,
     Verb,
 )
@@ -394,7 +395,7 @@ class RequestServer(wiring.Component):
                         m.next = "Run"
                         with m.If(~ended & ~own):
                             refuse(Status.BAD_LENGTH)
-                        with m.Elif(~some | beyond):
+                        with m.Elif(~some | beyond | index[len(RunFlags) :].any()):
                             refuse(Status.OUT_OF_RANGE)
                         with m.Elif(host.busy):
                             refuse(Status.BUSY)
