@@ -118,6 +118,8 @@ class SharedUpdateEngine(wiring.Component):
         layers = range(len(shapes))
         lanes, latent_bits = shapes[0].latent_lanes, shapes[0].latent_bits
         latent_max = (1 << (latent_bits - 1)) - 1
+        # Of -S without its lowest bit, and of -S - 1: what only an upset leaves must not wrap.
+        lowest = 1 << (latent_bits - 2)
 
         def of_layer(name, number):
             return getattr(self, f"{name}{number}")
@@ -237,7 +239,7 @@ class SharedUpdateEngine(wiring.Component):
         due = Signal(lanes)
         for lane in range(lanes):
             rises = up[lane] & (old[lane] != latent_max)
-            falls = down[lane] & (old[lane] != -latent_max)
+            falls = down[lane] & (old[lane][1:] != lowest)
             # -1, 0 or +1 in two's complement.
             change = Cat(rises | falls, falls).as_signed()
             m.d.comb += [

@@ -5,9 +5,14 @@ import re
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 from amaranth.sim import Simulator
 
-__all__ = ["FlashModel", "simulate"]
+from popflip.golden.packing import memory_map
+from popflip.golden.params import Params
+from popflip.golden.registers import register_map
+
+__all__ = ["CoreHost", "FlashModel", "simulate"]
 
 
 def simulate(dut, *benches, background=(), deadline=10_000):
@@ -55,6 +60,91 @@ def _wave_file() -> str:
     folder = Path("build", "waves")
     folder.mkdir(parents=True, exist_ok=True)
     return str(folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', test).strip('-')}.vcd")
+
+
+class CoreHost:
+    """The host port of a trainer core, and its sample store, inside the simulator.
+
+    Parameters
+    ----------
+    params : Params
+    core : popflip.rtl.core.TrainerCore
+    samples : ndarray of uint8, shape (n, sample_bytes)
+        What the store holds, packed.
+    """
+
+    def __init__(self, params: Params, core, samples):
+        self.params, self.core, self.samples = params, core, samples
+        self.regions = {region.name: region for region in memory_map(params)}
+        self.index = {r.name: r.index for r in register_map(params)}
+
+    async def store(self, ctx):
+        """Answer requests for samples for ever."""
+        port = self.core.store
+        while True:
+            ctx.set(port.request.ready, 1)
+            _, _, valid, number = await ctx.tick().sample(port.request.valid, port.request.payload)
+            if not valid:
+                continue
+            ctx.set(port.request.ready, 0)
+            ctx.set(port.data.valid, 1)
+            for byte in self.samples[number]:
+                ctx.set(port.data.payload, int(byte))
+                ready = 0
+                while not ready:
+                    _, _, ready = await ctx.tick().sample(port.data.ready)
+            ctx.set(port.data.valid, 0)
+
+    async def command(self, ctx, region: str, address: int, data: int | None = None):
+        """Write a word, or read one and return it."""
+        host = self.core.host
+        ctx.set(host.command.payload.region, self.regions[region].index)
+        ctx.set(host.command.payload.address, address)
+        ctx.set(host.command.payload.write, data is not None)
+        ctx.set(host.command.payload.data, data or 0)
+        ctx.set(host.command.valid, 1)
+        await ctx.tick()
+        ctx.set(host.command.valid, 0)
+        if data is not None:
+            await ctx.tick()
+            return None
+        while True:
+            _, _, valid, payload = await ctx.tick().sample(host.reply.valid, host.reply.payload)
+            if valid:
+                return payload
+
+    async def write(self, ctx, region: str, words, address: int = 0):
+        """Write words of a region, an array of uint8 of shape (n, word_bytes)."""
+        for at, word in enumerate(words, address):
+            await self.command(ctx, region, at, int.from_bytes(bytes(word), "little"))
+
+    async def read(self, ctx, region: str):
+        """Read a whole region: an array of uint8 of shape (depth, word_bytes)."""
+        described = self.regions[region]
+        words = []
+        for address in range(described.depth):
+            word = await self.command(ctx, region, address)
+            words.append(list(word.to_bytes(described.word_bytes, "little")))
+        return np.array(words, np.uint8)
+
+    async def register(self, ctx, name: str, value: int | None = None):
+        """Write a register, or read it and return its value."""
+        return await self.command(ctx, "registers", self.index[name], value)
+
+    async def run(self, ctx, first: int, count: int, *, train=True, flush=False, internal=False):
+        """Run samples, and wait for the end."""
+        run = self.core.host.run
+        for name, value in (
+            ("train", train), ("internal", internal), ("flush", flush), ("first", first),
+            ("count", count),
+        ):  # fmt: skip
+            ctx.set(run.payload[name], value)
+        ctx.set(run.valid, 1)
+        await ctx.tick()
+        ctx.set(run.valid, 0)
+        async for _, _, busy in ctx.tick().sample(self.core.host.busy):
+            if not busy:
+                return
 
 
 #: Lines that the data of a read come on, by its instruction.

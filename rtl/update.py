@@ -141,6 +141,8 @@ class UpdateEngine(wiring.Component):
         lanes, steps = s.latent_lanes, s.steps
         latent_word = data.ArrayLayout(signed(s.latent_bits), lanes)
         latent_max = (1 << (s.latent_bits - 1)) - 1
+        # Of -S without its lowest bit, and of -S - 1: what only an upset leaves must not wrap.
+        lowest = 1 << (s.latent_bits - 2)
 
         def delayed(signal, cycles):
             """Return the signal as it was 0, 1, ... ``cycles`` cycles ago."""
@@ -299,7 +301,7 @@ class UpdateEngine(wiring.Component):
         new = Signal(latent_word)
         for lane in range(lanes):
             rises = up[lane] & (old[lane] != latent_max)
-            falls = down[lane] & (old[lane] != -latent_max)
+            falls = down[lane] & (old[lane][1:] != lowest)
             # -1, 0 or +1 in two's complement.
             change = Cat(rises | falls, falls).as_signed()
             with m.If(valid[2]):

@@ -8,7 +8,6 @@ from popflip.golden.model import Model
 from popflip.golden.packing import (
     latents_from_bytes,
     latents_to_bytes,
-    memory_map,
     pack_samples,
     weights_from_bytes,
     weights_to_bytes,
@@ -16,79 +15,7 @@ from popflip.golden.packing import (
 from popflip.golden.params import Params
 from popflip.golden.registers import register_map
 from popflip.rtl.core import TrainerCore
-from popflip.rtl.testing import simulate
-
-
-class Host:
-    """The host port of a core, and its sample store, inside the simulator."""
-
-    def __init__(self, params, core, samples):
-        self.params, self.core, self.samples = params, core, samples
-        self.regions = {region.name: region for region in memory_map(params)}
-        self.index = {r.name: r.index for r in register_map(params)}
-
-    async def store(self, ctx):
-        """Answer requests for samples for ever."""
-        port = self.core.store
-        while True:
-            ctx.set(port.request.ready, 1)
-            _, _, valid, number = await ctx.tick().sample(port.request.valid, port.request.payload)
-            if not valid:
-                continue
-            ctx.set(port.request.ready, 0)
-            ctx.set(port.data.valid, 1)
-            for byte in self.samples[number]:
-                ctx.set(port.data.payload, int(byte))
-                ready = 0
-                while not ready:
-                    _, _, ready = await ctx.tick().sample(port.data.ready)
-            ctx.set(port.data.valid, 0)
-
-    async def command(self, ctx, region, address, data=None):
-        host = self.core.host
-        ctx.set(host.command.payload.region, self.regions[region].index)
-        ctx.set(host.command.payload.address, address)
-        ctx.set(host.command.payload.write, data is not None)
-        ctx.set(host.command.payload.data, data or 0)
-        ctx.set(host.command.valid, 1)
-        await ctx.tick()
-        ctx.set(host.command.valid, 0)
-        if data is not None:
-            await ctx.tick()
-            return None
-        while True:
-            _, _, valid, payload = await ctx.tick().sample(host.reply.valid, host.reply.payload)
-            if valid:
-                return payload
-
-    async def write(self, ctx, region, words):
-        for address, word in enumerate(words):
-            await self.command(ctx, region, address, int.from_bytes(bytes(word), "little"))
-
-    async def read(self, ctx, region):
-        region = self.regions[region]
-        words = []
-        for address in range(region.depth):
-            word = await self.command(ctx, region.name, address)
-            words.append(list(word.to_bytes(region.word_bytes, "little")))
-        return np.array(words, np.uint8)
-
-    async def register(self, ctx, name, value=None):
-        return await self.command(ctx, "registers", self.index[name], value)
-
-    async def run(self, ctx, first, count, train=True, flush=False):
-        run = self.core.host.run
-        for name, value in (
-            ("train", train), ("internal", False), ("flush", flush), ("first", first),
-            ("count", count),
-        ):  # fmt: skip
-            ctx.set(run.payload[name], value)
-        ctx.set(run.valid, 1)
-        await ctx.tick()
-        ctx.set(run.valid, 0)
-        async for _, _, busy in ctx.tick().sample(self.core.host.busy):
-            if not busy:
-                return
+from popflip.rtl.testing import CoreHost, simulate
 
 
 def build(network, dynamics=None, learning=None, machine=None):
@@ -209,7 +136,7 @@ def test_trains_like_golden(name):
     model = Model.initial(params, 3)
     seed = model.signs.state
     core = TrainerCore(params)
-    host = Host(params, core, pack_samples(params, x, labels))
+    host = CoreHost(params, core, pack_samples(params, x, labels))
     got = {}
 
     async def bench(ctx):
@@ -257,3 +184,28 @@ def test_trains_like_golden(name):
     for stage, count in cycles._asdict().items():
         assert got[f"cycles_{stage}_lo"] == count, stage
     assert got["restarts_lo"] == clock.restarts
+
+
+@pytest.mark.parametrize("name", ["local", "shared"])
+def test_a_latent_below_its_range_does_not_wrap(name):
+    """The machine makes no -S - 1, but an upset bit does."""
+    params = CONFIGS[name]
+    least = -params.learning.latent_max - 1
+    shapes = [params.synapses(layer) for layer in range(params.depth)]
+    x = np.random.default_rng(7).random((8, params.n_in)) < 0.4
+    core = TrainerCore(params)
+    host = CoreHost(params, core, pack_samples(params, x, np.arange(8) % 3))
+    model, found = Model.initial(params, 3), []
+
+    async def bench(ctx):
+        for layer, shape in enumerate(shapes):
+            low = np.full((shape.rows, shape.row_bits), least, np.int16)
+            await host.write(ctx, f"weights{layer}", weights_to_bytes(shape, model.weights[layer]))
+            await host.write(ctx, f"latents{layer}", latents_to_bytes(shape, low))
+        await host.run(ctx, 0, 8)
+        for layer, shape in enumerate(shapes):
+            found.append(latents_from_bytes(shape, await host.read(ctx, f"latents{layer}")))
+
+    simulate(core, bench, background=[host.store], deadline=300_000)
+    assert max(latents.max() for latents in found) <= least + 8
+    assert any((latents > least).any() for latents in found)
