@@ -200,7 +200,7 @@ def stop_alone(link: Link, params: Params, transport: Transport) -> None:
         transport.idle(0.0002)
 
 
-def virtual_board(params: Params, image: bytes = b"") -> VirtualBoard:
+def virtual_board(params: Params, image: bytes = b"", *, resettable: bool = False) -> VirtualBoard:
     """Build the virtual board of a design, or take it from the cache, and configure it.
 
     Parameters
@@ -208,6 +208,8 @@ def virtual_board(params: Params, image: bytes = b"") -> VirtualBoard:
     params : Params
     image : bytes
         Of a data set (:mod:`popflip.golden.image`), for a board with a flash.
+    resettable : bool
+        As for :class:`~popflip.boards.virtual.VirtualBoard`.
 
     Raises
     ------
@@ -221,6 +223,7 @@ def virtual_board(params: Params, image: bytes = b"") -> VirtualBoard:
         sample_bytes=params.sample_bytes,
         flash_delay=alone.flash_delay if alone.lines else None,
         flash=b"\xff" * alone.flash_base + image if image else b"",
+        resettable=resettable,
     )
 
 

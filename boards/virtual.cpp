@@ -209,6 +209,9 @@ struct Board {
 #endif
         top.clk = 0;
         top.rx = 1;
+#if RESET
+        top.rst = 0;
+#endif
 #if FLASH
         top.i = 0xF;
 #else
@@ -324,6 +327,21 @@ API uint64_t board_waiting(const Board* board) { return board->receiver.queue.si
 API void board_read(Board* board, char* data) {
     board->receiver.queue.copy(data, board->receiver.queue.size());
     board->receiver.queue.clear();
+}
+
+// Pull the reset for some cycles; false if the model was built without.
+API int board_reset(Board* board, uint64_t cycles) {
+#if RESET
+    board->top.rst = 1;
+    board->run(cycles, false);
+    board->top.rst = 0;
+    board->pending = 0;
+    board->offset = 0;
+    return true;
+#else
+    (void)board, (void)cycles;
+    return false;
+#endif
 }
 
 API void board_counters(const Board* board, uint64_t* counters) {

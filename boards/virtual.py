@@ -132,13 +132,20 @@ def _machine() -> str:
     return "\n".join([platform.machine(), *kept])
 
 
-def _wrapper(top: str, flash_delay: int | None) -> str:
+def _wrapper(top: str, flash_delay: int | None, resettable: bool) -> str:
     if flash_delay is None:
-        return _WRAPPER.replace("{top}", top)
-    delay = max(1, flash_delay)
-    chain = "i" if delay == 1 else f"{{i_q[{4 * delay - 5}:0], i}}"
-    text = _FLASH_WRAPPER.replace("{top}", top).replace("{delay}", str(delay))
-    return text.replace("{chain}", chain)
+        text = _WRAPPER.replace("{top}", top)
+    else:
+        delay = max(1, flash_delay)
+        chain = "i" if delay == 1 else f"{{i_q[{4 * delay - 5}:0], i}}"
+        text = _FLASH_WRAPPER.replace("{top}", top).replace("{delay}", str(delay))
+        text = text.replace("{chain}", chain)
+    if resettable:
+        text = text.replace("input clk,", "input clk, input rst,")
+        text = text.replace("  reg rx_q", "  reg rst_q = 1'b0;\n  reg rx_q")
+        text = text.replace("    rx_q <= rx;", "    rst_q <= rst;\n    rx_q <= rx;")
+        text = text.replace(".rst(1'b0)", ".rst(rst_q)")
+    return text
 
 
 def model_path(
@@ -146,6 +153,7 @@ def model_path(
     *,
     top: str = "top",
     flash_delay: int | None = None,
+    resettable: bool = False,
     trace: bool = False,
     folder: Path | None = None,
 ) -> Path:
@@ -153,13 +161,13 @@ def model_path(
 
     Parameters
     ----------
-    verilog, top, flash_delay, trace, folder
+    verilog, top, flash_delay, resettable, trace, folder
         As for :func:`build_model`.
     """
     key = hashlib.sha256()
     parts = (
         verilog,
-        _wrapper(top, flash_delay),
+        _wrapper(top, flash_delay, resettable),
         _HARNESS.read_text(),
         " ".join([*_VERILATOR_FLAGS, _COMPILER_FLAGS, _HOT_FLAGS, _COLD_FLAGS, _LIBRARY_FLAGS]),
         f"trace={trace}",
@@ -181,6 +189,7 @@ def build_model(
     *,
     top: str = "top",
     flash_delay: int | None = None,
+    resettable: bool = False,
     trace: bool = False,
     folder: Path | None = None,
 ) -> Path:
@@ -196,6 +205,8 @@ def build_model(
         Name of its top module, with the ports named in :class:`VirtualBoard`.
     flash_delay : int, optional
         If it has a flash: ``alone.flash_delay`` of its parameters.
+    resettable : bool
+        Whether its reset can be pulled. It is slower then.
     trace : bool
         Whether the model can write waves. It is slower then.
     folder : Path, optional
@@ -213,7 +224,9 @@ def build_model(
     """
     # Only Verilator's version is needed for a model that is there; all the rest to make one.
     require("verilator")
-    path = model_path(verilog, top=top, flash_delay=flash_delay, trace=trace, folder=folder)
+    path = model_path(
+        verilog, top=top, flash_delay=flash_delay, resettable=resettable, trace=trace, folder=folder
+    )
     if path.exists():
         return path
     require("verilator", "perl", "make", "g++")
@@ -225,7 +238,7 @@ def build_model(
             start = time.monotonic()
             # Not below the cache folder: make gives up where a folder's name has a space.
             with tempfile.TemporaryDirectory(prefix="popflip-") as work:
-                _compile(verilog, _wrapper(top, flash_delay), trace, Path(work), path)
+                _compile(verilog, _wrapper(top, flash_delay, resettable), trace, Path(work), path)
             log.info("compiled in %.1f s", time.monotonic() - start)
     return path
 
@@ -241,6 +254,11 @@ def _known(flags: str) -> str:
     return " ".join(filter(knows, flags.split()))
 
 
+def _defines(wrapper: str) -> str:
+    """Tell the harness what the wrapper has."""
+    return f"-DFLASH={int('cs_n' in wrapper)} -DRESET={int('rst_q' in wrapper)}"
+
+
 def _compile(verilog: str, wrapper: str, trace: bool, work: Path, path: Path) -> None:
     sources = {"top.v": verilog, "bench.v": wrapper}
     for name, source in sources.items():
@@ -252,7 +270,7 @@ def _compile(verilog: str, wrapper: str, trace: bool, work: Path, path: Path) ->
         str(tool.program),
         *_VERILATOR_FLAGS,
         *(["--trace"] if trace else []),
-        *("-CFLAGS", f"{_COMPILER_FLAGS} -DFLASH={int('cs_n' in wrapper)}"),
+        *("-CFLAGS", f"{_COMPILER_FLAGS} {_defines(wrapper)}"),
         *("-LDFLAGS", "-shared"),
         *("-MAKEFLAGS", f"OPT_FAST='{hot}' OPT_SLOW={_COLD_FLAGS} OPT_GLOBAL={_LIBRARY_FLAGS}"),
         *("bench.v", "top.v", "virtual.cpp"),
@@ -298,6 +316,7 @@ def _load(path: Path) -> ctypes.CDLL:
         ("board_waiting", u64, board),
         ("board_read", None, board, ctypes.c_char_p),
         ("board_counters", None, board, ctypes.POINTER(u64)),
+        ("board_reset", ctypes.c_int, board, u64),
     ):
         function = getattr(library, name)
         function.restype = result
@@ -309,9 +328,10 @@ class VirtualBoard(Transport):
     """A Verilated top behind its UART pins, with a sample store or an SPI flash.
 
     The top has the ports ``clk``, ``rst``, ``rx``, ``tx`` and those of a member ``store`` of
-    :class:`popflip.rtl.interface.StoreSignature`; others are left open. ``rst`` stays low:
-    the board starts as if just configured. The store offers the first byte of a sample in the cycle
-    after the request was accepted, then one byte per cycle, and takes up to 4 requests ahead.
+    :class:`popflip.rtl.interface.StoreSignature`; others are left open. ``rst`` stays low, unless
+    :meth:`reset` pulls it: the board starts as if just configured. The store offers the first byte
+    of a sample in the cycle after the request was accepted, then one byte per cycle, and takes up
+    to 4 requests ahead.
 
     Or, in the place of ``store``, it has those of a member ``flash`` of
     :class:`popflip.rtl.flash.FlashSignature`, and ``start``, which stays low. The flash starts in
@@ -332,7 +352,7 @@ class VirtualBoard(Transport):
         Clock cycles per second of simulated time, which timeouts are given in.
     trace : Path, optional
         Write waves (VCD) to this file.
-    top, flash_delay, folder
+    top, flash_delay, resettable, folder
         As for :func:`build_model`.
     flash : bytes, optional
         Content of the flash, from address 0 on; ones behind it. With ``flash_delay`` only.
@@ -348,6 +368,7 @@ class VirtualBoard(Transport):
         trace: Path | None = None,
         top: str = "top",
         flash_delay: int | None = None,
+        resettable: bool = False,
         flash: bytes = b"",
         folder: Path | None = None,
     ):
@@ -361,8 +382,9 @@ class VirtualBoard(Transport):
         self.clock_hz = clock_hz
         self._has_flash = flash_delay is not None
         model = build_model(
-            verilog, top=top, flash_delay=flash_delay, trace=trace is not None, folder=folder
-        )
+            verilog, top=top, flash_delay=flash_delay, resettable=resettable,
+            trace=trace is not None, folder=folder,
+        )  # fmt: skip
         self._library = _load(model)
         self._lock = threading.Lock()
         self._samples: np.ndarray | None = None
@@ -434,6 +456,16 @@ class VirtualBoard(Transport):
     def idle(self, seconds: float) -> None:
         """Simulate for a time; bytes that arrive are kept for :meth:`read`."""
         self._simulate(seconds, False)
+
+    def reset(self, cycles: int = 4) -> None:
+        """Pull the reset of a board that is ``resettable``, for some cycles.
+
+        Bytes on their way to the board go on; what the store was asked for is forgotten.
+        """
+        with self._lock:
+            if not self._library.board_reset(self._open(), cycles):
+                raise ValueError("the virtual board must be resettable to be reset")
+            self._count()
 
     def close(self) -> None:
         """Discard the board. Its counters stay readable."""
