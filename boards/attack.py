@@ -280,7 +280,7 @@ def attack_host(
 # The board --------------------------------------------------------------------------------------
 
 #: Cycles of silence after which a board has nothing more to say.
-_QUIET = 12_000
+_QUIET = 4_000
 
 #: Samples in the board's store.
 _SAMPLES = 4096

@@ -12,7 +12,7 @@ from popflip.golden.packing import memory_map
 from popflip.golden.params import Params
 from popflip.golden.registers import register_map
 
-__all__ = ["CoreHost", "FlashModel", "simulate"]
+__all__ = ["CoreHost", "FlashModel", "play_core", "simulate"]
 
 
 def simulate(dut, *benches, background=(), deadline=10_000):
@@ -118,12 +118,13 @@ class CoreHost:
         for at, word in enumerate(words, address):
             await self.command(ctx, region, at, int.from_bytes(bytes(word), "little"))
 
-    async def read(self, ctx, region: str):
-        """Read a whole region: an array of uint8 of shape (depth, word_bytes)."""
+    async def read(self, ctx, region: str, address: int = 0, count: int | None = None):
+        """Read words of a region, all up to its end: uint8 of shape (count, word_bytes)."""
         described = self.regions[region]
         words = []
-        for address in range(described.depth):
-            word = await self.command(ctx, region, address)
+        end = described.depth if count is None else address + count
+        for at in range(address, end):
+            word = await self.command(ctx, region, at)
             words.append(list(word.to_bytes(described.word_bytes, "little")))
         return np.array(words, np.uint8)
 
@@ -145,6 +146,45 @@ class CoreHost:
         async for _, _, busy in ctx.tick().sample(self.core.host.busy):
             if not busy:
                 return
+
+
+def play_core(params: Params, steps: list, deadline: int = 1_000_000) -> list:
+    """Play steps to a trainer core in Amaranth's simulator.
+
+    Parameters
+    ----------
+    params : Params
+    steps : list of tuple
+        As ``cocotb_tests/tb_core.py`` takes them.
+    deadline : int
+        Cycles after which it fails.
+
+    Returns
+    -------
+    list of ndarray
+        What was read.
+    """
+    # Only here, where a core is built: the tests of its parts are sooner there without.
+    from popflip.rtl.core import TrainerCore
+
+    core = TrainerCore(params)
+    host = CoreHost(params, core, [])
+    results = []
+
+    async def bench(ctx):
+        for what, *arguments in steps:
+            if what == "samples":
+                [host.samples] = arguments
+            elif what == "write":
+                region, address, words = arguments
+                await host.write(ctx, region, words, address)
+            elif what == "read":
+                results.append(await host.read(ctx, *arguments))
+            elif what == "run":
+                await host.run(ctx, **arguments[0])
+
+    simulate(core, bench, background=[host.store], deadline=deadline)
+    return results
 
 
 #: Lines that the data of a read come on, by its instruction.

@@ -1,0 +1,176 @@
+"""One case of the differential test: a machine and samples, computed in every way there is.
+
+The golden model says what is right. The fast engine, the core in Amaranth's simulator and, if
+asked for, the generated Verilog under Icarus and Verilator have to agree with it: every weight,
+latent, prediction and counter, and the hardware on every cycle.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from popflip.cocotb_tests.cosim import (
+    build_design,
+    differences,
+    initial,
+    train_golden,
+    train_steps,
+)
+from popflip.cocotb_tests.simulators import BenchError, play
+from popflip.golden.engine import FastMachine
+from popflip.golden.params import Params
+from popflip.golden.trainer import GoldenMachine, NetworkState
+from popflip.golden.trainer import differences as state_differences
+from popflip.rtl.testing import play_core
+
+__all__ = ["VARIANTS", "Case", "compare"]
+
+#: Cycles that a sample of the small machines never takes.
+_CYCLES = 100_000
+
+#: Seconds that a simulator has for a case.
+_SECONDS = 240
+
+#: What software computes besides what hardware does, by name.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "leaky": {"dynamics": {"kind": "leaky"}},
+    "pixels": {
+        "network": {"pixel_bits": 8, "thresholds": [127]},
+        "dynamics": {"code": "heaviside"},
+        "learning": {"latent_bits": 16},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is computed.
+
+    Parameters
+    ----------
+    params : Params
+    seed : int
+        Of the network to begin with and of the samples.
+    samples : int
+    internal : bool
+        Whether the samples lie in the machine's slots, of which there are as many then at least;
+        else in the store.
+    variant : str
+        One of :data:`VARIANTS`: what the fast engine is asked for besides.
+    """
+
+    params: Params
+    seed: int = 0
+    samples: int = 4
+    internal: bool = False
+    variant: str = "none"
+
+    def to_json(self) -> str:
+        """Return one line that :meth:`from_json` takes."""
+        tree = self.params.model_dump(mode="json", exclude_defaults=True)
+        return json.dumps({**vars(self), "params": tree}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Case":
+        """Undo :meth:`to_json`.
+
+        Raises
+        ------
+        ValueError
+            If it is no case.
+        """
+        try:
+            tree = json.loads(text)
+            case = cls(**{**tree, "params": Params.build(tree["params"])})
+        except (json.JSONDecodeError, TypeError, KeyError) as error:
+            raise ValueError(f"replay must be a case as it was printed, not {text!r}") from error
+        if case.variant not in VARIANTS or case.samples < 1:
+            raise ValueError(f"replay must be a case as it was printed, not {text!r}")
+        return case
+
+    def data(self):
+        """Input bits and labels of the samples."""
+        rng = np.random.default_rng([self.seed, 1])
+        x = rng.random((self.samples, self.params.n_in)) < 0.4
+        return x, rng.integers(0, self.params.network.classes, self.samples)
+
+
+def compare(case: Case, simulators: tuple[str, ...] = ()) -> list[str]:
+    """Compute a case in every way, and say what differs from the golden model.
+
+    Parameters
+    ----------
+    case : Case
+    simulators : tuple of str
+        Which of the Verilog's to ask too.
+
+    Returns
+    -------
+    list of str
+        A line for each difference; empty if all agree.
+    """
+    params = case.params
+    x, labels = case.data()
+    model = initial(params, case.seed)
+    steps = train_steps(model, x, labels, internal=case.internal)
+    state = NetworkState(list(model.weights), list(model.latents), model.signs.state)
+    found = [f"fast engine: {line}" for line in _software(params, state, x, labels)]
+    if case.variant != "none":
+        other = _variant(params, VARIANTS[case.variant])
+        # As pixels of any value where there are 8 bits.
+        rng = np.random.default_rng([case.seed, 2])
+        shape = (case.samples, other.n_in)
+        seen = rng.random(shape) < 0.4
+        if other.network.pixel_bits == 8:
+            seen = seen * rng.integers(0, 256, shape, np.uint8)
+        drawn = initial(other, case.seed)
+        state = NetworkState(list(drawn.weights), list(drawn.latents), drawn.signs.state)
+        lines = _software(other, state, seen, labels)
+        found += [f"fast engine, {case.variant}: {line}" for line in lines]
+    expected = train_golden(model, x, labels)
+
+    def hardware(name, run):
+        try:
+            lines = differences(params, run(), expected)
+        except (AssertionError, BenchError) as error:
+            lines = [(str(error).splitlines() or ["it failed"])[0]]
+        found.extend(f"{name}: {line}" for line in lines)
+
+    deadline = 200_000 + _CYCLES * case.samples
+    hardware("Amaranth", lambda: play_core(params, steps, deadline))
+    for name in simulators:
+        design = build_design(params, name)
+        hardware(name, lambda d=design: play(d, "tb_core", steps, seconds=_SECONDS))
+    return found
+
+
+def _variant(params: Params, changes: dict[str, Any]) -> Params:
+    """Change a network to one that only software computes, with the plainest machine."""
+    plain = {
+        "shared_update": False, "serial_windows": False, "neuron_lanes": 1, "row_lanes": 1,
+        "latent_lanes": [1] * params.depth,
+    }  # fmt: skip
+    if "learning" in changes:
+        tau = [40, *params.learning.tau[1:]]
+        changes = changes | {"learning": changes["learning"] | {"tau": tau}}
+    return params.replace(**changes, machine=plain)
+
+
+def _software(params: Params, state: NetworkState, x, labels) -> list[str]:
+    """Train the golden model and the fast engine; say in what they differ."""
+    golden, fast = GoldenMachine(params), FastMachine(params, 1)
+    reports = []
+    for machine in (golden, fast):
+        machine.write_state(state)
+        machine.load(x, labels)
+        reports.append(machine.train(0, len(x), flush=True))
+    found = state_differences(golden.read_state(), fast.read_state())
+    if reports[0] != reports[1]:
+        found.append(f"{reports[1]}, not {reports[0]}")
+    (_, wanted), (_, got) = golden.infer(0, len(x)), fast.infer(0, len(x))
+    if got.tolist() != wanted.tolist():
+        found.append(f"predictions {got.tolist()}, not {wanted.tolist()}")
+    return found
