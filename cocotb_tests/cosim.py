@@ -61,7 +61,8 @@ def train_steps(model: Model, x, labels, internal: bool = False) -> list:
         steps.append(("samples", packed))
     steps.append(("run", run))
     for name in _read_back(params):
-        steps.append(("read", name, 0, regions[name].depth))
+        count = min(len(x), RESULTS) if name == "results" else regions[name].depth
+        steps.append(("read", name, 0, count))
     return steps
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
 
 from popflip.cocotb_tests.cosim import (
     build_design,
@@ -19,13 +20,14 @@ from popflip.cocotb_tests.cosim import (
     train_steps,
 )
 from popflip.cocotb_tests.simulators import BenchError, play
+from popflip.golden import strategies
 from popflip.golden.engine import FastMachine
 from popflip.golden.params import Params
 from popflip.golden.trainer import GoldenMachine, NetworkState
 from popflip.golden.trainer import differences as state_differences
 from popflip.rtl.testing import play_core
 
-__all__ = ["VARIANTS", "Case", "compare"]
+__all__ = ["VARIANTS", "Case", "cases", "compare", "compare_hardware", "compare_software"]
 
 #: Cycles that a sample of the small machines never takes.
 _CYCLES = 100_000
@@ -98,6 +100,17 @@ class Case:
         return x, rng.integers(0, self.params.network.classes, self.samples)
 
 
+@st.composite
+def cases(draw) -> Case:
+    """Draw cases, for Hypothesis."""
+    drawn, samples = draw(strategies.params()), draw(st.integers(1, 4))
+    return Case(
+        drawn, draw(st.integers(0, 999)), samples,
+        internal=draw(st.booleans()) and drawn.machine.sample_slots >= samples,
+        variant=draw(st.sampled_from(list(VARIANTS))),
+    )  # fmt: skip
+
+
 def compare(case: Case, simulators: tuple[str, ...] = ()) -> list[str]:
     """Compute a case in every way, and say what differs from the golden model.
 
@@ -112,38 +125,42 @@ def compare(case: Case, simulators: tuple[str, ...] = ()) -> list[str]:
     list of str
         A line for each difference; empty if all agree.
     """
-    params = case.params
-    x, labels = case.data()
-    model = initial(params, case.seed)
-    steps = train_steps(model, x, labels, internal=case.internal)
-    state = NetworkState(list(model.weights), list(model.latents), model.signs.state)
-    found = [f"fast engine: {line}" for line in _software(params, state, x, labels)]
+    return compare_software(case) + compare_hardware(case, ("amaranth", *simulators))
+
+
+def compare_software(case: Case) -> list[str]:
+    """Compare the fast engine with the golden model, on the case and on its variant."""
+    params, (x, labels) = case.params, case.data()
+    found = [f"fast engine: {line}" for line in _software(params, case.seed, x, labels)]
     if case.variant != "none":
         other = _variant(params, VARIANTS[case.variant])
-        # As pixels of any value where there are 8 bits.
-        rng = np.random.default_rng([case.seed, 2])
-        shape = (case.samples, other.n_in)
-        seen = rng.random(shape) < 0.4
+        seen = x[:, : other.n_in]
         if other.network.pixel_bits == 8:
-            seen = seen * rng.integers(0, 256, shape, np.uint8)
-        drawn = initial(other, case.seed)
-        state = NetworkState(list(drawn.weights), list(drawn.latents), drawn.signs.state)
-        lines = _software(other, state, seen, labels)
+            # Of any value where there would be ones.
+            values = np.random.default_rng([case.seed, 2]).integers(0, 256, seen.shape, np.uint8)
+            seen = seen * values
+        lines = _software(other, case.seed, seen, labels)
         found += [f"fast engine, {case.variant}: {line}" for line in lines]
-    expected = train_golden(model, x, labels)
+    return found
 
-    def hardware(name, run):
-        try:
-            lines = differences(params, run(), expected)
-        except (AssertionError, BenchError) as error:
-            lines = [(str(error).splitlines() or ["it failed"])[0]]
-        found.extend(f"{name}: {line}" for line in lines)
 
-    deadline = 200_000 + _CYCLES * case.samples
-    hardware("Amaranth", lambda: play_core(params, steps, deadline))
+def compare_hardware(case: Case, simulators: tuple[str, ...]) -> list[str]:
+    """Compare the core with the golden model: in ``amaranth``, ``icarus`` or ``verilator``."""
+    params, (x, labels) = case.params, case.data()
+    model = initial(params, case.seed)
+    steps = train_steps(model, x, labels, internal=case.internal)
+    expected, found = train_golden(model, x, labels), []
     for name in simulators:
-        design = build_design(params, name)
-        hardware(name, lambda d=design: play(d, "tb_core", steps, seconds=_SECONDS))
+        try:
+            if name == "amaranth":
+                results = play_core(params, steps[1:], 200_000 + _CYCLES * case.samples)
+            else:
+                design = build_design(params, name)
+                results = play(design, "tb_core", steps, seconds=_SECONDS)
+            lines = differences(params, results, expected)
+        except (AssertionError, BenchError) as error:  # it hung, or refused
+            lines = [(str(error).splitlines() or ["it failed"])[0]]
+        found += [f"{name}: {line}" for line in lines]
     return found
 
 
@@ -159,8 +176,10 @@ def _variant(params: Params, changes: dict[str, Any]) -> Params:
     return params.replace(**changes, machine=plain)
 
 
-def _software(params: Params, state: NetworkState, x, labels) -> list[str]:
+def _software(params: Params, seed: int, x, labels) -> list[str]:
     """Train the golden model and the fast engine; say in what they differ."""
+    model = initial(params, seed)
+    state = NetworkState(model.weights, model.latents, model.signs.state)
     golden, fast = GoldenMachine(params), FastMachine(params, 1)
     reports = []
     for machine in (golden, fast):

@@ -14,7 +14,7 @@ import numpy as np
 from popflip.golden.model import Relaxation
 from popflip.golden.params import Params, ceil_div
 
-__all__ = ["CycleModel", "StageCycles", "tree_latency"]
+__all__ = ["CycleModel", "StageCycles", "most_cycles", "tree_latency"]
 
 #: From the address of a group's last word to its first item, beside the popcount tree.
 DRIVE_LATENCY = 5
@@ -56,6 +56,34 @@ class StageCycles(NamedTuple):
     def plus(self, other: "StageCycles") -> "StageCycles":
         """Stage by stage, the sum of both."""
         return StageCycles(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+def most_cycles(params: Params) -> int:
+    """Cycles that a training sample never exceeds, whatever the weights, latents and pixels are.
+
+    Every attempt but the last is taken to end with its last sweep, every neuron to be visited and
+    to change in every sweep, every row to differ and to be tested for flips. Samples take far less.
+    """
+    p, window = params, params.network.window
+    shapes = [p.synapses(layer) for layer in range(p.depth)]
+    hidden = shapes[1:]
+    latency = max(tree_latency(s.word_bits) for s in shapes)
+    fixed = VISIT_LATENCY + QUEUE_LATENCY + APPLY_LATENCY + OUTPUT_LATENCY + latency + 8
+    # A group's words, its items and the rows of the image that it waits for; then applications.
+    first = shapes[0]
+    groups = first.weight_depth // first.chunks
+    drive = groups * (first.chunks + first.banks + window + p.network.stride) + window
+    drive += sum(s.rows * s.chunks for s in hidden) + DRIVE_LATENCY + fixed
+    # Each neuron's words are visited, and applied if it has changed.
+    half = sum(2 * s.rows * s.chunks for s in hidden) + p.output_chunks + fixed
+    sweeps = p.dynamics.free_sweeps + 2 * p.learning.nudged_sweeps
+    relax = 2 * (half + 2) * (sweeps + 2)
+    # The walks, the window's way to each row, and a flush of everything, one after the other.
+    rows = sum(s.rows * (s.row_cycles + 2) for s in shapes)
+    rows += p.positions * (window + p.network.stride + 2)
+    update = 2 * rows + 2 * (UPDATE_LATENCY + SHARED_LATENCY + fixed)
+    readout = p.network.classes + READOUT_LATENCY + 2
+    return len(p.active_bounds) * (drive + relax + 4) + update + readout
 
 
 class CycleModel:

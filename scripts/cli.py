@@ -30,6 +30,7 @@ _EXTRAS = {
     "cocotb": "sim",
     "cocotb_tools": "sim",
     "distributed": "sweep",
+    "hypothesis": "test",
     "optuna": "sweep",
     "torch": "paper",
 }
@@ -614,6 +615,166 @@ def cosim(
     assert params is not None
     report = run_cosim(params, simulator, lambda: choose_data(data), samples, seed, batch)
     _print_json(report) if as_json else show_cosim(report)
+    _judge(report)
+
+
+@_verb(
+    "popflip attack",
+    "popflip attack --host-frames 0 --board-frames 2000 --seed 7 --json",
+    "popflip attack --end board --group 17",
+)
+def attack(
+    host_frames: Annotated[
+        int, typer.Option(help="Damaged frames for the host's end of the link.", min=0)
+    ] = 1_000_000,
+    board_frames: Annotated[
+        int, typer.Option(help="For the board's end: the RTL, as a virtual board.", min=0)
+    ] = 20_000,
+    seed: Annotated[int, typer.Option(help="Of all that is sent.", min=0)] = 1,
+    end: Annotated[
+        str | None, typer.Option(help="host or board: only this end.", metavar="END")
+    ] = None,
+    group: Annotated[
+        int | None, typer.Option(help="Only this group of that end's frames.", min=0)
+    ] = None,
+    as_json: Json = False,
+):
+    """Attack the host link with damaged frames, lies, replays, resets and vanishing hosts.
+
+    Nothing may hang, nothing change but by a good request that is answered, all memories be as
+    they were, and the next good frame be heard. A group that fails is sent again by its number.
+    """
+    from popflip.scripts.attacks import run_attacks
+    from popflip.scripts.show_proofs import show_attacks
+
+    report = run_attacks(host_frames, board_frames, seed, end, group)
+    _print_json(report) if as_json else show_attacks(report)
+    _judge(report)
+
+
+@_verb(
+    "popflip differential",
+    "popflip differential --cases 20 --verilog 2 --seed 7 --json",
+)
+def differential(
+    cases: Annotated[int, typer.Option(help="Networks and machines to draw.", min=1)] = 500,
+    verilog: Annotated[int, typer.Option(help="How many of them also run as Verilog.", min=0)] = 50,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 1,
+    replay: Annotated[
+        str | None,
+        typer.Option(help="One case, as a failure has printed it, in every way.", metavar="CASE"),
+    ] = None,
+    as_json: Json = False,
+):
+    """Compute random machines in every way there is, and compare all bits and cycles.
+
+    The golden model, the fast engine and the core in Amaranth's simulator compute all of them, the
+    generated Verilog under Icarus and Verilator some. Of a failure the smallest like it is looked
+    for, and printed as the command that repeats it.
+    """
+    from popflip.scripts.differential import replay_case, run_differential
+    from popflip.scripts.show_proofs import show_differential
+
+    report = run_differential(cases, verilog, seed) if replay is None else replay_case(replay)
+    _print_json(report) if as_json else show_differential(report)
+    if report["replay"]:
+        say(report["replay"])
+    _judge(report)
+
+
+@_verb(
+    "popflip soak",
+    "popflip soak --preset local-small --samples 6000",
+    "popflip soak --stop-samples 60000 --json",
+)
+def soak(
+    preset: Annotated[str, typer.Option(help="Named network.", metavar="NAME")] = "ecp5-85f",
+    config: Config = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Training images of the epoch; all if left out.", min=1)
+    ] = None,
+    stops: Annotated[
+        int, typer.Option(help="How often the second training is stopped.", min=0)
+    ] = 10,
+    stop_samples: Annotated[
+        int | None,
+        typer.Option(help="Images of the second training. A tenth if left out.", min=1),
+    ] = None,
+    data: Data = None,
+    seed: Seed = 1,
+    out: Annotated[Path, typer.Option(help="Folder of the checkpoints.", metavar="DIR")] = Path(
+        "runs/soak"
+    ),
+    as_json: Json = False,
+):
+    """Learn a whole epoch on the virtual board, and again with stops; compare every bit.
+
+    At each stop the network is saved and the board lost; a new one goes on from the checkpoint.
+    What both come to must be what the fast engine comes to.
+    """
+    from popflip.scripts.session import choose_data, choose_params
+    from popflip.scripts.show_proofs import show_soak
+    from popflip.scripts.soak import run_soak
+
+    params = choose_params(None if config else preset, config)
+    assert params is not None
+    if config is None:
+        # The fastest line: states take less time to come and go, and no bit depends on it.
+        params = params.replace(machine={"uart_divisor": 4})
+    dataset, source = choose_data(data)
+    report = run_soak(
+        params, dataset, source, out, seed=seed, samples=samples, stops=stops,
+        stop_samples=stop_samples,
+    )  # fmt: skip
+    _print_json(report) if as_json else show_soak(report)
+    _judge(report)
+
+
+@_verb(
+    "popflip upsets",
+    "popflip upsets --preset local-small --rate 0 --rate 0.01 --seeds 1 --samples 6000",
+)
+def upsets(
+    preset: Annotated[str, typer.Option(help="Named network.", metavar="NAME")] = "ice40up5k",
+    config: Config = None,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option(help="Upsets per bit and epoch. Several times.", metavar="R"),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of each rate.", min=1)] = 3,
+    epochs: Annotated[int, typer.Option(help="Of each training.", min=1)] = 1,
+    samples: Annotated[
+        int | None, typer.Option(help="Training images per epoch; all if left out.", min=1)
+    ] = None,
+    board_samples: Annotated[
+        int, typer.Option(help="Samples for the virtual board; 0 for none.", min=0)
+    ] = 2000,
+    data: Data = None,
+    threads: Threads = None,
+    picture: Annotated[Path, typer.Option(help="Picture of the errors.", metavar="PNG")] = Path(
+        "runs/upsets.png"
+    ),
+    as_json: Json = False,
+):
+    """Turn bits of weights and latents over during training, and see what it costs.
+
+    The fast engine trains at several rates of upsets. The virtual board learns with a bit turned
+    over behind each sample, and has to end all of them within their bound of cycles.
+    """
+    from popflip.scripts.session import choose_data, choose_params
+    from popflip.scripts.show_proofs import show_upsets
+    from popflip.scripts.training import prepare_folder
+    from popflip.scripts.upsets import RATES, run_upsets
+
+    params = choose_params(None if config else preset, config)
+    assert params is not None
+    dataset, source = choose_data(data)
+    prepare_folder(picture.parent)
+    report = run_upsets(
+        params, dataset, source, picture, rates=tuple(rate or RATES), seeds=seeds,
+        samples=samples, epochs=epochs, board_samples=board_samples, threads=threads,
+    )  # fmt: skip
+    _print_json(report) if as_json else show_upsets(report)
     _judge(report)
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "save",
     "sweep_results",
     "tiles",
+    "upset_errors",
 ]
 
 INK, QUIET, FAINT = "#22272e", "#6b7480", "#d9dde2"
@@ -321,6 +322,35 @@ def engine_speed(rows: list[dict]) -> Figure:
             axes.set_xscale("log", base=2)
         axes.set_xticks([x for x, _ in points], [str(x) for x, _ in points])
         axes.minorticks_off()
+    return figure
+
+
+def upset_errors(name: str, rows: list[dict]) -> Figure:
+    """Draw the test error against the rate of upsets.
+
+    Parameters
+    ----------
+    name : str
+        Of the network.
+    rows : list of dict
+        Of :func:`popflip.scripts.upsets.run_upsets`, with ``rate``, ``error`` and ``spread``.
+    """
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    figure.suptitle(f"{name}, trained while bits turn over", color=INK, fontsize=13)
+    axis = figure.subplots()
+    _dress(axis, "Test error", "percent of the images")
+    hit = [row for row in rows if row["rate"]]
+    for row in rows:
+        if not row["rate"]:
+            axis.axhline(row["error"], color=QUIET, lw=1.2, ls="--", label="without upsets")
+    if hit:
+        columns = ([row[key] for row in hit] for key in ("rate", "error", "spread"))
+        axis.errorbar(*columns, fmt="o-", color=BLUE, lw=1.4, ms=4, label="with upsets")
+        axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_xlabel("upsets per bit of weights and latents, per epoch", color=QUIET, fontsize=9)
+    axis.set_ylim(bottom=0)
+    axis.legend(frameon=False, fontsize=9, labelcolor=INK)
     return figure
 
 

@@ -49,19 +49,18 @@ def run_soak(
     stops : int
         How often the second training is stopped, each time with the loss of its board.
     stop_samples : int, optional
-        What the second training learns; as many as the first if left out.
+        What the second training learns; a tenth of the first if left out, but enough to stop.
 
     Returns
     -------
     dict
         The report that ``--json`` prints.
     """
-    # The fastest line: states take less time to come and go, and no bit depends on it.
-    params = params.replace(machine={"uart_divisor": 4})
     check_trains(params, VIRTUAL)
     require("verilator")
     plan = Trainer(params, dataset, GoldenMachine(params), seed=seed, samples=samples)
-    stop_samples = plan.samples if stop_samples is None else stop_samples
+    if stop_samples is None:
+        stop_samples = min(plan.samples, max(plan.samples // 10, (stops + 1) * CHUNK))
     if not stops * CHUNK < stop_samples <= plan.samples:
         raise ValueError(
             f"stop_samples must be {stops * CHUNK + 1} to {plan.samples}, more than a chunk of "

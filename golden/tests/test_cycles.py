@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from popflip.golden.cycles import CycleModel, StageCycles, tree_latency
+from popflip.golden.cycles import CycleModel, StageCycles, most_cycles, tree_latency
 from popflip.golden.model import Model
 from popflip.golden.params import Params
 from popflip.golden.testing import random_params
@@ -372,6 +372,7 @@ def test_what_is_skipped_never_matters(seed):
             where = f"{params.name}, turn {turn}, sample {i}"
             assert min(learned) > 0, where
             assert (inferred.nudged, inferred.update) == (0, 0), where
+            assert learned.total <= most_cycles(params), where
             if restarts[1] - restarts[0] == restarts[2] - restarts[1]:
                 # Nothing began again in a nudged phase: drive and free phase are the same, and
                 # inference waits for the readout besides.

@@ -32,6 +32,7 @@ from popflip.scripts.training import Order, counted, interruptible, resume_comma
 pytestmark = pytest.mark.usefixtures("default_signals")
 
 VERBS = [
+    "attack", "differential", "soak", "upsets",
     "train", "demo", "watch", "infer", "verify", "save", "load", "serve", "verilog", "cosim",
     "info", "data",
 ]  # fmt: skip
