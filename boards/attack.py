@@ -202,9 +202,9 @@ class _HostAttack:
             return line
 
         plight = rng.random()
-        if plight < 0.006:
+        if plight < 0.01:
             # The board falls silent, or babbles for ever: the host gives up, and asks again later.
-            self._line.deaf, self._line.endless = True, b"" if plight < 0.003 else b"\x05abc\0" * 50
+            self._line.deaf, self._line.endless = True, b"" if plight < 0.005 else b"\x05abc\0" * 50
             try:
                 self._link.read(region, address, count)
             except LinkError:
