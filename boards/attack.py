@@ -469,7 +469,7 @@ class _Siege:
         rng = random.Random(f"{self._seed}-{number}")
         kind = rng.choices(
             [self._one_by_one, self._volley, self._reset, self._vanish, self._in_a_run],
-            [8, 10, 3, 3, 1],
+            [8, 10, 3, 3, 2],
         )[0]
         kind(rng)
         self._check()

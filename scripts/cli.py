@@ -732,7 +732,7 @@ def soak(
 
 @_verb(
     "popflip upsets",
-    "popflip upsets --preset local-small --rate 0 --rate 0.01 --seeds 1 --samples 6000",
+    "popflip upsets --preset local-small --rate 0.01 --samples 6000",
 )
 def upsets(
     preset: Annotated[str, typer.Option(help="Named network.", metavar="NAME")] = "ice40up5k",
