@@ -10,7 +10,7 @@ JOBS ?= 2
 export AMARANTH_USE_YOSYS := builtin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint clean
+.PHONY: help demo test test-all nightly lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -24,6 +24,13 @@ test: $(READY) ## tests, without the slow ones
 
 test-all: $(READY) ## all tests
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile
+
+nightly: $(READY) ## proofs, attacks and random machines at full length: hours; docs/proof.md
+	$(ENV)/bin/popflip prove --all
+	$(ENV)/bin/popflip differential
+	$(ENV)/bin/popflip attack
+	$(ENV)/bin/popflip upsets
+	$(ENV)/bin/popflip soak
 
 lint: $(READY) ## style and types
 	$(ENV)/bin/ruff check
