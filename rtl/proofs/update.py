@@ -186,7 +186,7 @@ def _proof(bits, code, synapses, lanes, slow=False):
             ),
             "rails": Claim(
                 "no latent beyond S or -S is ever written",
-                Fault(_ELABORATE, "down[lane] & (old[lane] != -latent_max)", "down[lane]"),
+                Fault(_ELABORATE, "down[lane] & (old[lane][1:] != lowest)", "down[lane]"),
             ),
             "writes": Claim(
                 "each latent word that is read is written once, at its address, 4 cycles later",
