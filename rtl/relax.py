@@ -2,7 +2,6 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, enum, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
@@ -10,6 +9,7 @@ from popflip.golden.params import Params
 from popflip.rtl.arithmetic import times
 from popflip.rtl.neurons import NeuronSignature, PlaceLayout, dots_layout
 from popflip.rtl.popcount import PopcountTree
+from popflip.rtl.queue import Queue
 from popflip.rtl.update import JobLayout
 
 __all__ = ["RelaxEngine", "Visit"]
@@ -125,10 +125,8 @@ class RelaxEngine(wiring.Component):
         index_bits = ceil_log2(n)
         key_bits = max(index_bits, self._place.size)
         entry = data.StructLayout({"key": key_bits, "up": 1, "single": 1})
-        m.submodules.queue = queue = SyncFIFOBuffered(width=entry.size, depth=n + 2)
-        head = entry(queue.r_data)
-        tail = Signal(entry)
-        m.d.comb += queue.w_data.eq(tail)
+        m.submodules.queue = queue = Queue(entry, n)
+        head, tail = queue.data, queue.entry
 
         # Requests for words: visits first, then applications.
         visiting, index, chunk = Signal(), Signal(range(n)), Signal(range(shape.chunks))
@@ -138,7 +136,7 @@ class RelaxEngine(wiring.Component):
         }))  # fmt: skip
         m.d.comb += [
             request.visit.eq(visiting),
-            request.apply.eq(~visiting & ~self.learning & queue.r_rdy),
+            request.apply.eq(~visiting & ~self.learning & queue.ready),
             request.last.eq(chunk == last_chunk_index),
             request.up.eq(head.up),
             request.single.eq(head.single),
@@ -167,9 +165,12 @@ class RelaxEngine(wiring.Component):
             self.w_en.eq(stages[2].visit | stages[2].apply),
         ]
         word, above = Signal(shape.word_bits), Signal(shape.word_bits)
-        upper = _chunk(m, self.upper, shape, stages[3].chunk, "upper")
         with m.If(stages[3].visit | stages[3].apply):
-            m.d.sync += [word.eq(self.w_data), above.eq(upper)]
+            m.d.sync += word.eq(self.w_data)
+            if shape.chunks > 1:
+                m.d.sync += above.eq(_chunk(m, self.upper, shape, stages[3].chunk))
+        if shape.chunks == 1:
+            m.d.comb += above.eq(self.upper)  # It holds still while neurons are visited.
         fetched = stages[4]
 
         # An application adds the word to the counters, or takes it away; with the sign code a
@@ -314,28 +315,26 @@ class RelaxEngine(wiring.Component):
         with m.Else():
             m.d.comb += [tail.key.eq(decision_index), tail.up.eq(bit)]
         learn_push = walk_valid & differs & self.job.ready if self._layer == 1 else 0
-        m.d.comb += queue.w_en.eq(self.push | Mux(self.learning, learn_push, self.toggled))
+        m.d.comb += queue.add.eq(self.push | Mux(self.learning, learn_push, self.toggled))
 
         # Out of it: applications, or the layer below's update.
         m.d.comb += [
-            self.changed.valid.eq(self.learning & queue.r_rdy),
+            self.changed.valid.eq(self.learning & queue.ready),
             self.changed.payload.place.eq(head.key),
             self.changed.payload.up.eq(head.up),
-            queue.r_en.eq(Mux(self.learning, self.changed.ready, request.apply & request.last)),
+            queue.take.eq(Mux(self.learning, self.changed.ready, request.apply & request.last)),
         ]
         busy = Cat(
-            visiting, walking, walk_valid, queue.level != 0, counted.any(),
+            visiting, walking, walk_valid, ~queue.empty, counted.any(),
             *(stage.visit | stage.apply for stage in stages[1:]),
         )  # fmt: skip
         m.d.comb += self.idle.eq(~busy.any())
         return m
 
 
-def _chunk(m, bits, shape, chunk, name):
+def _chunk(m, bits, shape, chunk):
     """Select chunk ``chunk`` of a row of bits, zero-padded."""
-    if shape.chunks == 1:
-        return bits
-    selected = Signal(shape.word_bits, name=f"{name}_chunk")
+    selected = Signal(shape.word_bits, name="upper_chunk")
     with m.Switch(chunk):
         for c in range(shape.chunks):
             with m.Case(c):

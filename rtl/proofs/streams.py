@@ -498,8 +498,8 @@ PROOFS = [
                 _VALID,
                 Fault(
                     RelaxEngine.elaborate,
-                    "self.changed.valid.eq(self.learning & queue.r_rdy)",
-                    "self.changed.valid.eq(self.learning & queue.r_rdy & self.changed.ready)",
+                    "self.changed.valid.eq(self.learning & queue.ready)",
+                    "self.changed.valid.eq(self.learning & queue.ready & self.changed.ready)",
                 ),
             ),
             "held": Claim(
