@@ -610,7 +610,7 @@ class TrainerCore(wiring.Component):
         register = Signal(32)
         table = register_map(p)
         first_counter = next(entry.index for entry in table if entry.name.endswith("_lo"))
-        address = command.address
+        address = command.address[: ceil_log2(len(table))]  # The link sees to it that this is all.
         of_counter = address >= first_counter
         with m.Switch(address):
             for entry in table[:first_counter]:

@@ -20,10 +20,10 @@ class CounterBank(wiring.Component):
     adder goes round, one word per cycle, and adds that to a memory. Word ``2 * i`` holds the lower
     half of counter ``i``, word ``2 * i + 1`` the upper one.
 
-    A look-up waits for one more round, so that what it shows is no older than the question: the
-    word is on ``data``, with ``valid`` high for a cycle, :attr:`latency` cycles after ``look``.
-    Only one look-up may be under way. ``clear`` sets all counters to 0 for whoever looks one up
-    later; events of that cycle are lost.
+    A look-up waits until the adder comes to its word, so that what it shows is no older than the
+    question: the word is on ``data``, with ``valid`` high for a cycle, at most :attr:`latency`
+    cycles after ``look``. Only one look-up may be under way. ``clear`` sets all counters to 0 for
+    whoever looks one up later; events of that cycle are lost.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class CounterBank(wiring.Component):
         What this cycle adds to each counter.
     clear : ``In(1)``
     look : ``In(1)``, word : ``In``
-        A pulse asks for a word.
+        A pulse asks for a word, whose number stays until ``valid``.
     data : ``Out(32)``, valid : ``Out(1)``
     """
 
@@ -68,8 +68,8 @@ class CounterBank(wiring.Component):
 
     @property
     def latency(self) -> int:
-        """Cycles from ``look`` to ``valid``: ``2 * len(steps) + 3``."""
-        return self.round + 3
+        """Most cycles from ``look`` to ``valid``."""
+        return self.round
 
     def elaborate(self, platform):
         m = Module()
@@ -79,33 +79,25 @@ class CounterBank(wiring.Component):
         )
         read, write = totals.read_port(), totals.write_port()
 
-        # The round stops for the two cycles of a look-up: one lets the last word be written, lest
-        # it be read at the same time.
-        left = Signal(range(self.round + 3))
-        asked = Signal.like(self.word)
-        with m.If(self.look):
-            m.d.sync += [left.eq(self.round + 2), asked.eq(self.word)]
-        with m.Elif(left != 0):
-            m.d.sync += left.eq(left - 1)
-        looking = left == 1
-        m.d.sync += self.valid.eq(looking)
-        m.d.comb += self.data.eq(read.data)
-
-        place, turn = Signal(range(words)), Signal()
-        fetched, fetched_place = Signal(), Signal.like(place)
-        m.d.comb += [
-            turn.eq((left == 0) | (left > 2)),
-            read.en.eq(turn | looking),
-            read.addr.eq(Mux(looking, asked, place)),
+        # The word that is read, and the one that was read and is written. A clear begins the round
+        # anew, in which nothing that was written before counts; so does a reset.
+        place, fetched_place, fetched = Signal(range(words)), Signal(range(words)), Signal()
+        stale = Signal(init=1)
+        m.d.comb += read.addr.eq(place)
+        m.d.sync += [
+            place.eq(Mux(place == words - 1, 0, place + 1)),
+            fetched.eq(1),
+            fetched_place.eq(place),
         ]
-        m.d.sync += [fetched.eq(turn), fetched_place.eq(place)]
-        with m.If(turn):
-            m.d.sync += place.eq(Mux(place == words - 1, 0, place + 1))
+        with m.If(fetched & (fetched_place == words - 1)):
+            m.d.sync += stale.eq(0)
+        with m.If(self.clear):
+            m.d.sync += [place.eq(0), fetched.eq(0), stale.eq(1)]
 
-        # What came since the adder's last visit, which is at most a round and three cycles ago.
+        # What came since the adder's last visit, which is at most a round ago.
         recent = []
         for i, step in enumerate(self._steps):
-            count = Signal(range((self.round + 4) * step + 1), name=f"recent{i}")
+            count = Signal(range((self.round + 1) * step + 1), name=f"recent{i}")
             taken = fetched & (fetched_place == 2 * i)
             step = getattr(self, f"step{i}")
             # (What is selected is an addend too: on iCE40 one look-up table per bit does both.)
@@ -114,20 +106,23 @@ class CounterBank(wiring.Component):
                 m.d.sync += count.eq(0)
             recent.append(count)
 
-        # After a clear, and after reset, one round takes what it finds for 0.
-        carry, stale = Signal(), Signal(range(words + 1), init=words)
-        came, total = Signal(WORD), Signal(WORD + 1)
+        carry, came, total = Signal(), Signal(WORD), Signal(WORD + 1)
         m.d.comb += [
             came.eq(Mux(fetched_place[0], carry, Array(recent)[fetched_place >> 1])),
-            total.eq(Mux(stale != 0, came, read.data + came)),
+            total.eq(Mux(stale, came, read.data + came)),
             write.en.eq(fetched),
             write.addr.eq(fetched_place),
             write.data.eq(total),
         ]
-        with m.If(fetched):
-            m.d.sync += carry.eq(total[WORD])
-            with m.If(stale != 0):
-                m.d.sync += stale.eq(stale - 1)
-        with m.If(self.clear):
-            m.d.sync += [carry.eq(0), stale.eq(words)]
+        m.d.sync += carry.eq(total[WORD])
+
+        looking = Signal()
+        m.d.comb += [
+            self.valid.eq(looking & fetched & (fetched_place == self.word)),
+            self.data.eq(total),
+        ]
+        with m.If(self.look):
+            m.d.sync += looking.eq(1)
+        with m.Elif(self.valid):
+            m.d.sync += looking.eq(0)
         return m

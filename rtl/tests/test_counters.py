@@ -33,11 +33,14 @@ def test_counts_what_golden_sums(steps):
             ctx.set(dut.word, 2 * word)
             await ctx.tick()
             ctx.set(dut.look, 0)
-            for waited in range(1, dut.latency + 1):
-                assert ctx.get(dut.valid) == (waited == dut.latency), waited
-                if waited == dut.latency:
-                    seen.append((ctx.get(dut.data), int(sums[word])))
+            waited = 1
+            while not ctx.get(dut.valid):
                 await ctx.tick()
+                waited += 1
+            assert waited <= dut.latency
+            seen.append((ctx.get(dut.data), int(sums[word])))
+            await ctx.tick()
+            assert not ctx.get(dut.valid)
 
     simulate(dut, bench, deadline=20_000)
     assert [got for got, _ in seen] == [wanted for _, wanted in seen]
@@ -45,27 +48,30 @@ def test_counts_what_golden_sums(steps):
 
 
 def test_counts_while_it_is_looked_at():
-    """Back-to-back look-ups stop the round again and again; no event is lost."""
+    """Back-to-back look-ups; no event is lost."""
     dut = CounterBank((1, 9))
+    cycles, waits = 0, set()
+
+    async def tick(ctx):
+        nonlocal cycles
+        cycles += 1
+        await ctx.tick()
 
     async def bench(ctx):
         ctx.set(dut.step1, 9)
+        ctx.set(dut.word, 2)
         for _ in range(300):
             ctx.set(dut.look, 1)
-            await ctx.tick()
+            await tick(ctx)
             ctx.set(dut.look, 0)
-            for _ in range(dut.latency):
-                await ctx.tick()
-        ctx.set(dut.step1, 0)
-        ctx.set(dut.word, 2)
-        ctx.set(dut.look, 1)
-        await ctx.tick()
-        ctx.set(dut.look, 0)
-        while not ctx.get(dut.valid):
-            await ctx.tick()
-        assert ctx.get(dut.data) == 300 * (dut.latency + 1) * 9
+            began = cycles
+            while not ctx.get(dut.valid):
+                await tick(ctx)
+            assert ctx.get(dut.data) == cycles * 9
+            waits.add(cycles - began + 1)
 
     simulate(dut, bench)
+    assert max(waits) == dut.latency
 
 
 def test_a_reset_begins_a_new_count():
