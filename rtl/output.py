@@ -119,8 +119,6 @@ class OutputLayer(wiring.Component):
         chunk_1, chunk_2 = Signal.like(chunk), Signal.like(chunk)
         m.d.sync += [chunk_1.eq(chunk), chunk_2.eq(chunk_1)]
 
-        on_class = [Signal(name=f"on_class{c}") for c in range(p.network.classes)]
-        m.d.comb += [on_class[c].eq(self.label == c) for c in range(p.network.classes)]
         scaled_shape = signed(ceil_log2(gain * p.sizes[-2] + 1) + 1)
         nudged_shape = signed(ceil_log2((beta + 1) * v_max + 1) + 1)
         news, olds = [], []
@@ -130,11 +128,11 @@ class OutputLayer(wiring.Component):
             potential = Signal(v_bits, name=f"potential_{lane}")
             on_target = Signal(name=f"on_target_{lane}")
             with m.If(issuing):
-                targets = [on_class[j // p.network.copies] for j in members]
+                classes = [Const(j // p.network.copies, 8) for j in members]
                 m.d.sync += [
                     dot.eq(_select([self.dots[j] for j in members], chunk)),
                     potential.eq(v[lane]),
-                    on_target.eq(_select(targets, chunk)),
+                    on_target.eq(_select(classes, chunk) == self.label),
                 ]
             scaled = Signal(scaled_shape, name=f"scaled_{lane}")
             nudged = Signal(nudged_shape, name=f"nudged_{lane}")
