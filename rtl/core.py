@@ -106,7 +106,9 @@ class TrainerCore(wiring.Component):
                 learners.append(_Learner.of_own_engine(update))
         if training and shared:
             m.submodules.latents = all_latents = SharedLatents(shapes)
-            m.submodules.update = update = SharedUpdateEngine(shapes, p.dynamics.code)
+            m.submodules.update = update = SharedUpdateEngine(
+                shapes, p.dynamics.code, turning=p.machine.serial_windows
+            )
             updates.append(update)
             learners = [_Learner.of_shared_engine(update, layer) for layer in range(depth)]
         for layer in hidden:
@@ -442,6 +444,8 @@ class TrainerCore(wiring.Component):
             ]
             if shared:
                 m.d.comb += follower.held.eq(updates[0].at0)
+                if p.machine.serial_windows:
+                    m.d.comb += sample.turn.eq(updates[0].turn)
             elif not p.machine.serial_windows:
                 m.d.comb += follower.held.eq(~learners[0].job.ready)
             with m.If(start_learning | learning):

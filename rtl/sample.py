@@ -89,6 +89,10 @@ class SampleBuffer(wiring.Component):
         Holds while ``ready`` or ``en`` is low.
     ones : ``Out(range(fan_in + 1))``
         With serial windows only: how many bits of ``x`` are 1.
+    turn : ``In(1)``
+        With serial windows and a shared update engine only: ``x`` goes round by ``latent_lanes``
+        bits towards bit 0, zeros behind it up to a multiple of these; after as many pulses as a row
+        has steps it is in place again. Not in a cycle in which ``x`` is taken.
     """
 
     def __init__(self, params: Params):
@@ -110,6 +114,8 @@ class SampleBuffer(wiring.Component):
         }
         if params.machine.serial_windows:
             members["ones"] = Out(range(params.fan_in + 1))
+            if params.machine.shared_update:
+                members["turn"] = In(1)
         super().__init__(members)
 
     @property
@@ -323,8 +329,16 @@ class SampleBuffer(wiring.Component):
                 window.eq(Cat(window, part)[len(part) :]),
                 earlier.eq(Mux(missing == height, 0, ones)),
             ]
+        x = self.x
+        if params.machine.shared_update:
+            # What follows in the ring shares a look-up table with the window that is taken.
+            shape = params.synapses(0)
+            x = Signal(shape.steps * shape.latent_lanes, name="ring")
+            m.d.comb += self.x.eq(x)
+            with m.If(self.turn):
+                m.d.sync += x.eq(x.rotate_right(shape.latent_lanes))
         with m.If(take):
-            m.d.sync += [self.x.eq(window), self.ones.eq(ones)]
+            m.d.sync += [x.eq(window), self.ones.eq(ones)]
 
     def _select(self, row, column):
         """Return the window's columns of a row of the image.

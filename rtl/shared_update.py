@@ -50,6 +50,8 @@ class SharedUpdateEngine(wiring.Component):
         Of all weight layers: ``shared`` ones of one bank whose rows are one word.
     code : {"heaviside", "sign"}
         What an activation bit stands for.
+    turning : bool
+        ``plus0`` and ``minus0`` go round as ``turn`` says, which saves their selection here.
 
     Attributes
     ----------
@@ -65,6 +67,9 @@ class SharedUpdateEngine(wiring.Component):
     plus<l>, minus<l> : ``In(word_bits)``
         Activation bits on the other side of the row's synapses at the two ends of the contrast,
         in all ``row_cycles`` cycles that follow the one in which the job was accepted.
+    turn : ``Out(1)``
+        Only if ``turning``: in the next cycle the low ``latent_lanes`` bits of ``plus0`` and
+        ``minus0`` have to be those of the next step. The last step is followed by the first.
     tau<l> : ``In(unsigned(latent_bits - 1))``
         Flip threshold, at least 1.
     flush, touch, stale, busy
@@ -79,7 +84,7 @@ class SharedUpdateEngine(wiring.Component):
 
     latency = 1
 
-    def __init__(self, shapes: Sequence[Synapses], code: str):
+    def __init__(self, shapes: Sequence[Synapses], code: str, turning: bool = False):
         if code not in ("heaviside", "sign"):
             raise ValueError(f"code must be 'heaviside' or 'sign', not {code!r}")
         for shape in shapes:
@@ -89,6 +94,7 @@ class SharedUpdateEngine(wiring.Component):
                 raise ValueError(f"weight_slice must be a multiple of latent_lanes, not {shape}")
         self._shapes = tuple(shapes)
         self._code = code
+        self._turning = turning
         depth, width = shared_latent_bits(shapes)
         members = {
             "flush": In(1),
@@ -98,6 +104,8 @@ class SharedUpdateEngine(wiring.Component):
             "latent_read": Out(ReadSignature(1 << depth, width)),
             "latent_write": Out(WriteSignature(1 << depth, width)),
         }
+        if turning:
+            members["turn"] = Out(1)
         for l, s in enumerate(self._shapes):
             weights = s.weight_depth, s.word_bits
             members |= {
@@ -204,7 +212,12 @@ class SharedUpdateEngine(wiring.Component):
                         (others_minus, of_layer("minus", l)),
                         (inside, Const((1 << s.row_bits) - 1, s.steps * lanes)),
                     ):
-                        m.d.comb += signal.eq(_pick(word, step, lanes, s.steps))
+                        if l == 0 and self._turning and signal is not inside:
+                            m.d.comb += signal.eq(word[:lanes])
+                        else:
+                            m.d.comb += signal.eq(_pick(word, step, lanes, s.steps))
+        if self._turning:
+            m.d.comb += self.turn.eq(issuing & real & ~walking & (layer == 0))
         products = []
         for end, others in ((plus, others_plus), (minus, others_minus)):
             mine = end.replicate(lanes)

@@ -297,6 +297,45 @@ def test_serial_windows_are_skipped(name):
     simulate(dut, reader, feeder(dut, pack_samples(params, x, labels)), deadline=40_000)
 
 
+@pytest.mark.parametrize("lanes", [3, 4])  # 9 bits: three steps, and three that leave 3 over
+def test_a_serial_window_goes_round(lanes):
+    params = local((7, 5), 3, 2, serial=True).replace(
+        learning={"batch": 1},
+        machine={
+            "relax_lanes": 10,
+            "latent_lanes": [lanes, lanes],
+            "weight_slice": lanes,
+            "shared_update": True,
+        },
+    )
+    dut, (x, labels) = SampleBuffer(params), make_samples(params, 1, seed=6)
+    steps = params.synapses(0).steps
+    assert steps == 3
+
+    async def reader(ctx):
+        read = Reader(ctx, dut, params)
+        await read.wait_full()
+        await read.cycle(restart=1)
+        for position, (window,) in enumerate(windows_of(params, x[0])):
+            while not ctx.get(dut.ready):
+                await read.cycle()
+            await read.cycle()
+            for _ in range(2):
+                for step in range(steps):
+                    low = ctx.get(dut.x) & ((1 << lanes) - 1)
+                    assert low == window >> step * lanes & (1 << lanes) - 1, (position, step)
+                    ctx.set(dut.turn, 1)
+                    await read.cycle()
+                    ctx.set(dut.turn, 0)
+                    held = ctx.get(dut.x)
+                    await read.cycle()
+                    assert ctx.get(dut.x) == held, "turned by itself"
+                assert held == window, position
+            await read.cycle(next=1)
+
+    simulate(dut, reader, feeder(dut, pack_samples(params, x, labels)))
+
+
 @pytest.mark.parametrize(
     ("name", "load", "row"), [("local", 3, 2), ("apart", 2, 3), ("serial", 3, 0)]
 )
