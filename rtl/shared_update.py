@@ -238,16 +238,25 @@ class SharedUpdateEngine(wiring.Component):
         # t + 1: latents take their contrasts and are written, weights flip -----------------------
 
         old = data.ArrayLayout(signed(latent_bits), lanes)(self.latent_read.data)
-        weights = Signal(lanes)
-        minus_tau, tau = Signal(signed(latent_bits)), Signal(latent_bits - 1)
-        with m.Switch(layer_1):
+        # The weights of a row's first step come straight from the memory, those of the others from
+        # a register: they were selected in the cycle before.
+        weights, selected, first_1 = Signal(lanes), Signal(lanes), Signal()
+        m.d.sync += first_1.eq(step == 0)
+        with m.Switch(layer):
             for l, s in enumerate(shapes):
                 with m.Case(l):
+                    word = of_layer("weight_read", l).data
+                    m.d.sync += selected.eq(_pick(word, step, lanes, s.steps))
+        tau, below_tau = Signal(latent_bits - 1), Signal(latent_bits - 1)
+        with m.Switch(layer_1):
+            for l in layers:
+                with m.Case(l):
+                    word = of_layer("weight_read", l).data
                     m.d.comb += [
                         tau.eq(of_layer("tau", l)),
-                        weights.eq(_pick(of_layer("weight_read", l).data, step_1, lanes, s.steps)),
+                        weights.eq(Mux(first_1, word[:lanes], selected)),
                     ]
-        m.d.comb += minus_tau.eq(-tau)
+        m.d.comb += below_tau.eq(tau - 1)
         new = [Signal(signed(latent_bits), name=f"new{lane}") for lane in range(lanes)]
         due = Signal(lanes)
         for lane in range(lanes):
@@ -255,11 +264,12 @@ class SharedUpdateEngine(wiring.Component):
             falls = down[lane] & (old[lane][1:] != lowest)
             # -1, 0 or +1 in two's complement.
             change = Cat(rises | falls, falls).as_signed()
+            # One sum for both comparisons: with tau - 1, or with its complement, which is -tau.
+            one = weights[lane]
+            bound = Cat(below_tau ^ (~one).replicate(latent_bits - 1), ~one).as_signed()
             m.d.comb += [
                 new[lane].eq(old[lane] + change),
-                due[lane].eq(
-                    tested[lane] & Mux(weights[lane], new[lane] <= minus_tau, new[lane] >= tau)
-                ),
+                due[lane].eq(tested[lane] & ((new[lane] + bound < 0) == one)),
             ]
         address_1 = Signal.like(address)
         m.d.sync += address_1.eq(address)
