@@ -56,26 +56,27 @@ class ImageShifter(wiring.Component):
         row_bytes = ceil_div(p.sample_word_bits, 8)
 
         active = Signal()
-        dx, dy = Signal.like(self.dx), Signal.like(self.dy)
+        dx = Signal.like(self.dx)
+        left, down, distance = Signal(), Signal(), Signal(range(reach + 1))
         with m.If(self.begin):
-            m.d.sync += [active.eq(1), dx.eq(self.dx), dy.eq(self.dy)]
+            m.d.sync += [
+                active.eq(1),
+                dx.eq(self.dx),
+                left.eq(self.dx < 0),
+                down.eq(self.dy > 0),
+                distance.eq(Mux(self.dy < 0, -self.dy, self.dy)),
+            ]
 
         # A sample is height + abs(dy) steps of a row each, then the label. In the first abs(dy)
         # steps nothing enters (the image moves down) or leaves (it moves up), in the last abs(dy)
-        # the other way round.
+        # the other way round. What kind of step it is, is found a step before: the handshake
+        # depends on it, and is part of long paths.
         step = Signal(range(height + reach + 1))
         column = Signal(range(row_bytes + 1))
-        down, distance = Signal(), Signal(range(reach + 1))
-        left = Signal()
         early, late, at_label = Signal(), Signal(), Signal()
-        m.d.comb += [
-            down.eq(dy > 0),
-            distance.eq(Mux(dy < 0, -dy, dy)),
-            left.eq(dx < 0),
-            early.eq(step < distance),
-            late.eq(step >= height),
-            at_label.eq(step == height + distance),
-        ]
+        upcoming = step + 1
+        with m.If(self.begin):
+            m.d.sync += early.eq(self.dy != 0)
 
         source, target = Mux(down, ~early, ~late), Mux(down, ~late, ~early)
         takes, gives = Signal(), Signal()
@@ -115,7 +116,16 @@ class ImageShifter(wiring.Component):
         with m.If(moves):
             m.d.sync += [column.eq(column + 1), before.eq(entering)]
             with m.If(row_end):
-                m.d.sync += [column.eq(0), before.eq(0), step.eq(step + 1)]
+                m.d.sync += [
+                    column.eq(0),
+                    before.eq(0),
+                    step.eq(upcoming),
+                    early.eq(upcoming < distance),
+                    late.eq(upcoming >= height),
+                    at_label.eq(upcoming == height + distance),
+                ]
             with m.If(at_label):
-                m.d.sync += [column.eq(0), step.eq(0), active.eq(0)]
+                m.d.sync += [
+                    column.eq(0), step.eq(0), late.eq(0), at_label.eq(0), active.eq(0),
+                ]  # fmt: skip
         return m
