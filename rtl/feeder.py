@@ -29,7 +29,7 @@ class SampleFeeder(wiring.Component):
     idle : ``Out(1)``
         Every sample that was begun has left.
     over : ``Out(1)``
-        All samples of the run have left.
+        All samples of the run have left, the last one more than a cycle ago.
     o : ``Out(stream.Signature(8))``
         Bytes of samples.
     last : ``In(1)``
@@ -98,8 +98,8 @@ class SampleFeeder(wiring.Component):
         with m.If(self.start):
             m.d.sync += at.eq(0)
 
-        def begin_next():
-            with m.If(self.over | self.stop):
+        def begin_next(over):
+            with m.If(over | self.stop):
                 m.next = "Idle"
             with m.Elif(internal):
                 m.next = "Fetch"
@@ -119,7 +119,7 @@ class SampleFeeder(wiring.Component):
             with m.State("Seek"):
                 # Slot numbers are small: walk to the first one; numbers beyond the last wrap.
                 with m.If(~internal | number[:8].all()):
-                    begin_next()
+                    begin_next(self.over)
                 with m.Else():
                     m.d.comb += [seek.eq(1), walk.eq(1)]
             with m.State("Request"):
@@ -133,7 +133,6 @@ class SampleFeeder(wiring.Component):
                     self.store.data.ready.eq(self.o.ready),
                 ]
                 with m.If(self.o.valid & self.o.ready & self.last):
-                    m.d.comb += leave.eq(1)
                     m.next = "Next"
             with m.State("Fetch"):
                 m.d.comb += [read.en.eq(1), read.addr.eq(at)]
@@ -144,8 +143,9 @@ class SampleFeeder(wiring.Component):
                     m.d.comb += walk.eq(1)
                     m.next = "Fetch"
                     with m.If(self.last):
-                        m.d.comb += leave.eq(1)
                         m.next = "Next"
             with m.State("Next"):
-                begin_next()
+                # Counted only now, so that counting is no part of the long way of a byte.
+                m.d.comb += leave.eq(1)
+                begin_next(missing[1:].all())
         return m

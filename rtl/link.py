@@ -258,8 +258,11 @@ class RequestServer(wiring.Component):
         lanes = range(0, len(address), 8)
         region = _RegionFacts(m, index, self._regions)
         bits = region.depth.shape().width
-        too_far = beyond | address[bits:].any() | (address[:bits] > region.depth)
         byte, taking, advance = Signal(8), Signal(), Signal()
+        # Found a cycle before, from the address as it will be: ``address + advance > depth`` is the
+        # carry of this sum.
+        too_far, overshoot = Signal(), address[:bits] + ~region.depth + advance
+        m.d.sync += too_far.eq(beyond | address[bits:].any() | overshoot[bits])
         longest = max(r.word_bytes for r in self._regions)
         position = Signal(range(max(IDENTIFY_ANSWER.size, FILL.size + 1, longest)))
         for at in lanes:
@@ -329,10 +332,14 @@ class RequestServer(wiring.Component):
             host.run.p.count.eq(~missing),
         ]
 
+        dismissed, concluded = Signal(), Signal()
+        m.d.sync += dismissed.eq(0)
+        m.d.comb += receiver.release.eq(dismissed | concluded)
+
         def refuse(why):
-            # Nothing of the request is needed any more: the next may come.
-            m.d.comb += receiver.release.eq(1)
-            m.d.sync += [status.eq(why), position.eq(0)]
+            # Nothing of the request is needed any more: the next may come, a cycle later lest all
+            # reasons be parts of the receiver's long paths.
+            m.d.sync += [dismissed.eq(1), status.eq(why), position.eq(0)]
             m.next = "Header"
 
         def conclude():
@@ -558,7 +565,7 @@ class RequestServer(wiring.Component):
                     with m.If(~own):
                         m.d.sync += self.fault.eq(status != Status.OK)
                     with m.If(status == Status.OK):
-                        m.d.comb += receiver.release.eq(1)
+                        m.d.comb += concluded.eq(1)
         return m
 
 

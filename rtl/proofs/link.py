@@ -151,6 +151,7 @@ class _Link(Harness):
         self.lemma((count != 2) | (older == version))
         self.lemma(status != Status.REPORT)
         self.lemma(~inside["receiver.release"] | receiver_holds)
+        self.lemma(~inside["dismissed"] | header & (status != Status.OK))
         self.lemma(~(error & header) | (position < HEADER.size))
         self.lemma(~(error & closing) | (position < CRC_BYTES))
 

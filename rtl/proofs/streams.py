@@ -286,15 +286,18 @@ class _Feeder(Streams):
         start = dut.start & inside.state("Idle")
         self.assume(~dut.start | inside.state("Idle"))
         left, number = Signal(24), Signal(24)
-        internal, within = Signal(), Signal()
-        leaves = o.valid & o.ready & dut.last
+        internal, within, gone = Signal(), Signal(), Signal()
+        # A sample that has left is counted a cycle later.
+        m.d.sync += gone.eq(o.valid & o.ready & dut.last)
         with m.If(start):
             m.d.sync += [
                 left.eq(dut.run.count), number.eq(dut.run.first), internal.eq(dut.run.internal),
                 within.eq(0),
             ]  # fmt: skip
-        with m.Elif(leaves):
-            m.d.sync += [left.eq(left - 1), number.eq(number + 1), within.eq(0)]
+        with m.Elif(gone):
+            m.d.sync += [left.eq(left - 1), number.eq(number + 1)]
+        with m.If(o.valid & o.ready & dut.last):
+            m.d.sync += within.eq(0)
         asked = store.request.valid & store.request.ready
         with m.If(asked):
             m.d.sync += within.eq(1)
@@ -314,6 +317,8 @@ class _Feeder(Streams):
         self.lemma(~state("Relay") | ~internal & within & (left != 0))
         self.lemma(~(state("Fetch") | state("Offer")) | internal & (left != 0))
         self.lemma(~(state("Idle") | state("Seek") | state("Next")) | ~within)
+        self.lemma(state("Next") == gone)
+        self.lemma(~gone | (left != 0))
 
 
 class _Relax(Streams):
