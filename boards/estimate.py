@@ -31,18 +31,18 @@ class Weights:
 
 
 #: By flow. Least squares over six networks each, synthesized and packed, gave the weights; those
-#: of iCE40 were then scaled by 0.9 to the two of its presets that are routed. The five routed
+#: of iCE40 were then scaled by 0.87 to the two of its presets that are routed. The five routed
 #: presets of the README are met within 6%; for Gowin nothing has been routed since. Artix-7 has not
 #: been measured: its tables have six inputs, so that those of ECP5, with four, are an upper bound.
 WEIGHTS: dict[str, Weights] = {
     "ice40": Weights(
         base=0,
-        arithmetic=0.396,
-        compared=0.459,
-        logic=0.414,
-        shifted=0.567,
-        multiplexed=0.178,
-        ffs=0.306,
+        arithmetic=0.382,
+        compared=0.443,
+        logic=0.400,
+        shifted=0.547,
+        multiplexed=0.172,
+        ffs=0.295,
     ),
     "ecp5": Weights(
         base=0, arithmetic=0.61, compared=0.54, logic=0.49, shifted=0.70, multiplexed=0.196
