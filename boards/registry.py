@@ -12,7 +12,7 @@ from popflip.boards.orangecrab import ORANGECRAB_25F, ORANGECRAB_85F
 from popflip.boards.tang_nano_9k import TANG_NANO_9K
 from popflip.boards.tang_nano_20k import TANG_NANO_20K
 from popflip.boards.ulx3s import ULX3S_12F, ULX3S_25F, ULX3S_45F, ULX3S_85F
-from popflip.boards.upduino_v3 import UPDUINO_V3
+from popflip.boards.upduino_v3 import UPDUINO_V3, UPDUINO_V3_ALONE
 
 __all__ = ["BOARDS", "find_board"]
 
@@ -22,6 +22,7 @@ BOARDS = MappingProxyType({
     for board in (
         ICEBREAKER,
         UPDUINO_V3,
+        UPDUINO_V3_ALONE,
         HX8K_B_EVN,
         ULX3S_12F,
         ULX3S_25F,

@@ -376,7 +376,7 @@ def build(
         if achieved < wanted:
             tried = f"the best of {seeds} seeds" if seeds > 1 else "seed 1"
             raise TimingError(
-                f"{board.title} misses its timing: {achieved:.1f} MHz of {wanted:.1f} MHz with "
+                f"{board.title} misses its timing: {achieved:.2f} MHz of {wanted:.2f} MHz with "
                 f"{tried}: try --seeds {max(8, 2 * seeds)}, or a lower clock with --freq"
             )
         folder = _pack(board, flow, placed, packer, jobs, progress)

@@ -43,7 +43,7 @@ def test_machines_that_boards_share_are_simulated_once(folder, monkeypatch):
     assert done == [("ecp5-25f", "quad"), ("ecp5-25f", "dual")]
     assert [row["board"] for row in rows] == names
     assert [row["simulated"] is not None for row in rows] == [True, True, True, False]
-    assert rows[3]["obstacle"] == "alone.flash is none"
+    assert rows[3]["obstacle"] == "the board's flash is not wired to the design"
     assert not any(row["bound"] for row in rows[:3])
 
 
