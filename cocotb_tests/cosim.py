@@ -74,8 +74,11 @@ def _read_back(params):
     ]  # fmt: skip
 
 
-def train_golden(model: Model, x, labels) -> dict:
-    """Train the golden model as :func:`train_steps` trains the core; return what to expect."""
+def train_golden(model: Model, x, labels, flush: bool = True) -> dict:
+    """Train the golden model as :func:`train_steps` trains the core; return what to expect.
+
+    Without ``flush`` the last batch may be left half done, as after a stop.
+    """
     params, batch = model.params, model.batch
     clock, cycles = CycleModel(params, batch), StageCycles()
     predictions, changed, flips = [], 0, np.zeros(params.depth, int)
@@ -87,7 +90,7 @@ def train_golden(model: Model, x, labels) -> dict:
         predictions += relaxation.prediction.tolist()
         changed += report.changed
         flips += report.flips
-    if model.pending:
+    if flush and model.pending:
         flips += model.flush()
         cycles = cycles.plus(clock.flush())
     expected = {
@@ -96,7 +99,7 @@ def train_golden(model: Model, x, labels) -> dict:
         "samples": len(x),
         "correct": int((np.array(predictions) == labels).sum()),
         "prediction": predictions[-1],
-        "pending": 0,
+        "pending": model.pending,
         "changed": changed,
         "restarts": clock.restarts,
         "seed": model.signs.state,

@@ -8,6 +8,7 @@ from popflip.cocotb_tests.simulators import Design, play
 from popflip.golden.packing import memory_map
 from popflip.golden.params import Params
 from popflip.golden.protocol import MAX_PAYLOAD, READ, RUN, WRITE, RunFlags, Status, Verb
+from popflip.golden.registers import register_map
 
 __all__ = ["Talk"]
 
@@ -47,13 +48,14 @@ class Talk:
         """Send a request and expect a status; return the number of the answer."""
         return self.ask(self.frame(verb, payload), status)
 
-    def read(self, name):
-        """Read a region; return the numbers of the answers."""
+    def read(self, name, count=None):
+        """Read a region, or its first ``count`` words; return the numbers of the answers."""
         region, answers = self._regions[name], []
+        depth = region.depth if count is None else count
         most = MAX_PAYLOAD // region.word_bytes
-        for start in range(0, region.depth, most):
-            count = min(most, region.depth - start)
-            answers.append(self.request(Verb.READ, READ.pack(region.index, start, count)))
+        for start in range(0, depth, most):
+            n = min(most, depth - start)
+            answers.append(self.request(Verb.READ, READ.pack(region.index, start, n)))
         return answers
 
     def write(self, name, address, words):
@@ -64,8 +66,29 @@ class Talk:
             head = WRITE.pack(region.index, address + start)
             self.request(Verb.WRITE, head + words[start : start + most].tobytes())
 
-    def train(self, model, x, labels):
-        """Load a model, train it on as many samples as there are slots, and read all back.
+    def set(self, **values):
+        """Write registers."""
+        numbers = {register.name: register.index for register in register_map(self.params)}
+        for name, value in values.items():
+            word = np.frombuffer(value.to_bytes(4, "little"), np.uint8)
+            self.write("registers", numbers[name], word[None])
+
+    def train(self, model, x, labels, *, internal=True, train=True, stop=False, first=0):
+        """Load a model, train it on samples, and read all back.
+
+        Parameters
+        ----------
+        model : Model
+        x, labels : ndarray
+            As many samples as there are slots, unless they come from a store.
+        internal : bool
+            Whether they come from the slots.
+        train : bool
+            Otherwise they are only predicted.
+        stop : bool
+            Whether the run is stopped in its midst.
+        first : int
+            Number of the first sample in the store.
 
         Returns
         -------
@@ -74,17 +97,24 @@ class Talk:
             numbers of the answers.
         """
         reads = []
-        for what, *arguments in train_steps(model, x, labels, internal=True)[1:]:
+        for what, *arguments in train_steps(model, x, labels, internal=internal)[1:]:
             if what == "write":
                 self.write(*arguments)
+            elif what == "samples":
+                [packed] = arguments
+                self.steps.append(("samples", packed, first))
             elif what == "run":
-                flags = RunFlags.TRAIN | RunFlags.INTERNAL | RunFlags.FLUSH
-                self.request(Verb.RUN, RUN.pack(flags, 0, len(x)))
+                flags = RunFlags.TRAIN * train | RunFlags.INTERNAL * internal
+                flags |= RunFlags.FLUSH * train
+                self.request(Verb.RUN, RUN.pack(flags, first, len(x)))
+                if stop:
+                    self.silence(3000)
+                    self.request(Verb.STOP)
                 self.wait()
             else:
                 name, start, count = arguments
-                assert (start, count) == (0, self._regions[name].depth)
-                reads.append((self._regions[name], self.read(name)))
+                assert start == 0
+                reads.append((self._regions[name], self.read(name, count)))
         return reads
 
     @staticmethod
@@ -92,7 +122,7 @@ class Talk:
         """Put the words together that :meth:`train` has read."""
         return [
             np.frombuffer(b"".join(answers[i] for i in numbers), np.uint8).reshape(
-                region.depth, region.word_bytes
+                -1, region.word_bytes
             )
             for region, numbers in reads
         ]
@@ -107,7 +137,9 @@ class Talk:
         self.steps.append(("wait", self.frame(Verb.STATUS)))
         self.expected.append("asked")
 
-    def play(self, design: Design, *, seconds: float = 240) -> list:
+    def play(
+        self, design: Design, *, seconds: float = 240, counts: list[str] | None = None
+    ) -> list:
         """Return the payloads of all answers; those that are not expected fail.
 
         Parameters
@@ -116,8 +148,19 @@ class Talk:
             A machine with the ports of the generated top.
         seconds : float
             Wall-clock time that it may take.
+        counts : list of str, optional
+            As for :func:`popflip.cocotb_tests.simulators.play`.
         """
-        results = play(design, "tb_top", self.steps, seconds=seconds)
+        return self.payloads(play(design, "tb_top", self.steps, seconds=seconds, counts=counts))
+
+    def payloads(self, results: list) -> list:
+        """Return the payloads of all answers; those that are not expected fail.
+
+        Parameters
+        ----------
+        results : list
+            Of the bench.
+        """
         payloads = []
         for number, (result, expected) in enumerate(zip(results, self.expected, strict=True)):
             if expected is None:

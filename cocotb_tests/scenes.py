@@ -1,0 +1,317 @@
+"""What a host and a machine say to each other, and what has to come of it.
+
+A scene is a talk and its judgement. It is played over the pins of the generated top in a simulator,
+or over those of a virtual board, which is much faster and also has a store of samples.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from cobs import cobs
+
+from popflip.boards.alone import decode
+from popflip.cocotb_tests.cosim import differences, initial, train_golden
+from popflip.cocotb_tests.talk import Talk
+from popflip.golden.alone import AloneTrainer, image_of
+from popflip.golden.cycles import CycleModel, StageCycles
+from popflip.golden.data import Dataset
+from popflip.golden.image import write_image
+from popflip.golden.model import Model
+from popflip.golden.packing import latents_to_bytes, memory_map, weights_to_bytes
+from popflip.golden.params import Params
+from popflip.golden.protocol import (
+    CRC,
+    CRC_BYTES,
+    FILL,
+    HEADER,
+    IDENTIFY_ANSWER,
+    MAX_PAYLOAD,
+    READ,
+    RUN,
+    STATUS_ANSWER,
+    VERSION,
+    WRITE,
+    RunFlags,
+    Status,
+    Verb,
+)
+from popflip.golden.registers import AloneState, register_map
+from popflip.golden.trainer import GoldenMachine
+from popflip.rtl.top import identity
+
+__all__ = ["Scene", "infers", "refuses", "stops", "trains", "trains_alone", "trains_from_store"]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A talk with its judgement.
+
+    Parameters
+    ----------
+    talk : Talk
+    judge : callable
+        Takes the payloads of the answers; raises AssertionError if one is wrong.
+    """
+
+    talk: Talk
+    judge: Callable[[list], None]
+
+
+def draw(params: Params, n: int, seed: int):
+    """Draw input bits and labels of ``n`` samples."""
+    rng = np.random.default_rng(seed)
+    return rng.random((n, params.n_in)) < 0.45, rng.integers(0, params.network.classes, n)
+
+
+def _agree(params, words, expected):
+    found = differences(params, words, expected)
+    assert not found, "; ".join(found)
+
+
+def trains(params: Params, seed: int = 2, samples: int = 12) -> Scene:
+    """Identify the machine, train it from its slots, and read all back."""
+    talk = Talk(params)
+    identify = talk.request(Verb.IDENTIFY)
+    samples = min(samples, params.machine.sample_slots)
+    learned = _learns(talk, initial(params, seed), seed, samples, internal=True)
+
+    def judge(answers):
+        assert answers[identify] == IDENTIFY_ANSWER.pack(identity(params), MAX_PAYLOAD)
+        learned(answers)
+
+    return Scene(talk, judge)
+
+
+def trains_from_store(params: Params, seed: int = 3, samples: int = 25) -> Scene:
+    """Train from the store, and again with other settings: nothing is left of the first time.
+
+    The second time its samples are at the far end of the store.
+    """
+    talk = Talk(params)
+    learned = _learns(talk, initial(params, seed), seed, samples)
+    again, p = params, params.learning
+    settings = {f"tau{layer}": tau + 1 for layer, tau in enumerate(p.tau)}
+    if not params.machine.shared_update:
+        again = params.replace(
+            learning={"reset_on_flip": not p.reset_on_flip, "batch": p.batch % 4 + 2}
+        )
+        settings["options"] = int(again.learning.reset_on_flip)
+    talk.set(clear=1, **settings)
+    model = initial(again, seed + 1)
+    model.tau = tuple(tau + 1 for tau in p.tau)
+    learned_again = _learns(talk, model, seed + 1, 2 * samples, first=_FAR)
+
+    def judge(answers):
+        learned(answers)
+        learned_again(answers)
+
+    return Scene(talk, judge)
+
+
+#: The first of some samples far into a store.
+_FAR = 0b1010_0110_1100_0101_1010_0101
+
+
+def _learns(talk, model, seed, samples, *, internal=False, first=0):
+    """Train in a talk; return what judges the answers."""
+    params = talk.params
+    x, labels = draw(params, samples, seed)
+    reads = talk.train(model, x, labels, internal=internal, first=first)
+    expected = train_golden(model, x, labels)
+
+    def judge(answers):
+        _agree(params, talk.words(answers, reads), expected)
+        assert expected["changed"] > 0
+        assert min(expected[f"flips{layer}"] for layer in range(params.depth)) > 0
+
+    return judge
+
+
+def infers(params: Params, seed: int = 5, samples: int = 40) -> Scene:
+    """Predict samples of the store: no weight, latent or threshold moves."""
+    talk = Talk(params)
+    x, labels = draw(params, samples, seed)
+    model = initial(params, seed)
+    reads = talk.train(model, x, labels, internal=False, train=False)
+    relaxation = model.relax(x, keep_history=True)
+    clock, cycles = CycleModel(params), StageCycles()
+    for i in range(samples):
+        cycles = cycles.plus(clock.sample(relaxation, i))
+    expected = {
+        "results": relaxation.prediction.tolist(),
+        "samples": samples,
+        "correct": int((relaxation.prediction == labels).sum()),
+        "changed": 0,
+        "pending": 0,
+        "restarts": clock.restarts,
+        "seed": model.signs.state,
+        **{f"cycles_{stage}": count for stage, count in cycles._asdict().items()},
+    }
+    for layer in range(params.depth):
+        expected |= {
+            f"flips{layer}": 0,
+            f"tau{layer}": model.tau[layer],
+            f"weights{layer}": model.weights[layer],
+            f"latents{layer}": model.latents[layer],
+        }
+
+    def judge(answers):
+        _agree(params, talk.words(answers, reads), expected)
+        assert len(set(expected["results"])) > 1
+
+    return Scene(talk, judge)
+
+
+def stops(params: Params, seed: int = 6, samples: int = 400) -> Scene:
+    """Stop a run: what was learned until then is what golden learns from as many samples."""
+    talk = Talk(params)
+    x, labels = draw(params, samples, seed)
+    model = initial(params, seed)
+    reads = talk.train(model, x, labels, internal=False, stop=True)
+
+    def judge(answers):
+        words = talk.words(answers, reads)
+        number = next(r.index for r in register_map(params) if r.name == "samples_lo")
+        done = int.from_bytes(words[0][number].tobytes(), "little")
+        assert 0 < done < samples
+        again = Model(params, model.weights, model.latents, model.signs.state)
+        again.tau = model.tau
+        _agree(params, words, train_golden(again, x[:done], labels[:done], flush=False))
+
+    return Scene(talk, judge)
+
+
+def draw_data(params: Params, seed: int = 4) -> Dataset:
+    """Draw a data set, small enough to be learned alone in a moment."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for n in (13, 5):
+        parts.append(rng.integers(0, 256, (n, *params.network.image), np.uint8))
+        parts.append(rng.integers(0, params.network.classes, n))
+    return Dataset("drawn", *parts)
+
+
+def trains_alone(params: Params) -> Scene:
+    """Listen to a machine that trains from its flash, and read its network in the end."""
+    data, epochs = draw_data(params), params.alone.epochs
+    golden = GoldenMachine(params)
+    trainer = AloneTrainer(params, data, golden)
+    trainer.run(epochs)
+    talk = Talk(params)
+    image = write_image(params, *image_of(params, data))
+    talk.steps.append(("flash", b"\xff" * params.alone.flash_base + image))
+    for _ in range(2 * epochs):
+        talk.steps.append(("hear",))
+        talk.expected.append((Status.REPORT, 0))
+    regions = {region.name: region for region in memory_map(params)}
+    state, wanted = golden.read_state(), {}
+    for layer in range(params.depth):
+        shape = params.synapses(layer)
+        for name, to_bytes, values in (
+            ("weights", weights_to_bytes, state.weights),
+            ("latents", latents_to_bytes, state.latents),
+        ):
+            region = regions[f"{name}{layer}"]
+            number = talk.request(Verb.READ, READ.pack(region.index, 0, region.depth))
+            wanted[number] = to_bytes(shape, values[layer]).tobytes()
+
+    def judge(answers):
+        for number, payload in wanted.items():
+            assert answers[number] == payload
+        reports = [decode(params, payload) for payload in answers[: 2 * epochs]]
+        for trained, tested, log in zip(reports[::2], reports[1::2], trainer.history, strict=True):
+            assert (trained.state, tested.state) == (AloneState.TRAINING, AloneState.TESTING)
+            assert round(trained.report.error, 4) == log.train_error
+            assert round(tested.report.error, 4) == log.test_error
+            assert trained.report.flips == log.flips
+            assert trained.tau == tuple(log.tau)
+        assert sum(trainer.history[0].flips) > 0
+
+    return Scene(talk, judge)
+
+
+def refuses(params: Params, seed: int = 3) -> Scene:
+    """Send bad frames of every kind: each is answered and counted, and changes nothing."""
+    talk = Talk(params)
+    rng = np.random.default_rng(seed)
+    regions = {region.name: region for region in memory_map(params)}
+    names = [name for name in regions if name.startswith(("weights", "latents", "samples"))]
+    for name in names:
+        # Only bits that are kept: the top of a word's last byte may be beyond its width.
+        region = regions[name]
+        words = rng.integers(0, 256, (region.depth, region.word_bytes), np.uint8)
+        words[:, -1] &= 0xFF >> -region.width % 8
+        talk.write(name, 0, words)
+    before = [talk.read(name) for name in names]
+
+    target = regions["weights0"]
+    write = WRITE.pack(target.index, 0) + bytes(target.word_bytes)
+    good = talk.frame(Verb.WRITE, write)
+    body = cobs.decode(good[:-1])
+    bad = 0
+
+    talk.ask(cobs.encode(body[:-1] + bytes([body[-1] ^ 1])) + b"\0", Status.BAD_CRC)
+    talk.ask(cobs.encode(body[:-1]) + b"\0", Status.BAD_CRC)  # truncated
+    talk.ask(cobs.encode(body[:4]) + b"\0", Status.BAD_FRAME)
+    talk.ask(b"\x05\x01\0", Status.BAD_FRAME, sequence=0)  # broken COBS
+    too_much = HEADER.pack(VERSION, 77, Verb.WRITE) + write + bytes(MAX_PAYLOAD)
+    too_much += CRC.compute(too_much).to_bytes(2, "little")
+    talk.ask(cobs.encode(too_much) + b"\0", Status.OVERSIZE, sequence=77)
+    other = HEADER.pack(VERSION + 1, 78, Verb.WRITE) + write
+    other += CRC.compute(other).to_bytes(2, "little")
+    talk.ask(cobs.encode(other) + b"\0", Status.BAD_VERSION, sequence=78)
+    bad += 6
+    talk.request(99, write, Status.UNKNOWN_VERB)
+    talk.request(Verb.WRITE, write[:4], Status.BAD_LENGTH)
+    if target.word_bytes > 1:
+        talk.request(Verb.WRITE, write + b"\0", Status.BAD_LENGTH)
+    talk.request(Verb.READ, b"\0\0\0", Status.BAD_LENGTH)
+    region = target.index
+    for verb, payload in (
+        (Verb.READ, READ.pack(len(regions), 0, 1)),
+        (Verb.READ, READ.pack(region, target.depth, 1)),
+        (Verb.READ, READ.pack(region, 0, target.depth + 1)),
+        (Verb.READ, READ.pack(region, 1 << 31, 1)),
+        (Verb.WRITE, WRITE.pack(region, target.depth) + bytes(target.word_bytes)),
+        (Verb.WRITE, WRITE.pack(region, target.depth - 1) + bytes(2 * target.word_bytes)),
+        (Verb.FILL, FILL.pack(region, 1, target.depth) + bytes(target.word_bytes)),
+        (Verb.FILL, FILL.pack(region, 0, (1 << 32) - 1) + bytes(target.word_bytes)),
+        (Verb.RUN, RUN.pack(0, 0, 0)),
+    ):
+        talk.request(verb, payload, Status.OUT_OF_RANGE)
+
+    samples = regions["samples"]
+    if samples.depth > MAX_PAYLOAD:
+        talk.request(Verb.READ, READ.pack(samples.index, 0, MAX_PAYLOAD))
+        too_long = READ.pack(samples.index, 0, MAX_PAYLOAD + 1)
+        talk.request(Verb.READ, too_long, Status.OUT_OF_RANGE)
+
+    # The host vanishes in the middle of a frame; when it is back it closes what was open.
+    for cut in (1, 4, len(good) - 3):
+        talk.steps.append(("send", good[:cut]))
+        talk.silence()
+        # Its sequence number is known only if enough came to tell it from the checksum.
+        known = good[2] if cut > HEADER.size + CRC_BYTES else 0
+        talk.ask(b"\0" + talk.frame(Verb.STATUS), Status.BAD_FRAME, sequence=known)
+        talk.ask(b"", Status.OK)
+        bad += 1
+
+    after = [talk.read(name) for name in names]
+    status = talk.request(Verb.STATUS)
+    # While a run waits for a sample that does not come, or is far from its end, its memories are
+    # its own.
+    talk.request(Verb.RUN, RUN.pack(RunFlags.TRAIN, 0, (1 << 24) - 1))
+    talk.request(Verb.WRITE, write, Status.BUSY)
+    talk.request(Verb.READ, READ.pack(region, 0, 1), Status.BUSY)
+    talk.request(Verb.RUN, RUN.pack(RunFlags.TRAIN, 0, 1), Status.BUSY)
+    waiting = talk.request(Verb.STATUS)
+
+    def judge(answers):
+        for name, first, second in zip(names, before, after, strict=True):
+            assert [answers[i] for i in first] == [answers[i] for i in second], name
+        busy, _, counted = STATUS_ANSWER.unpack(answers[status])
+        assert (busy, counted) == (0, bad)
+        assert STATUS_ANSWER.unpack(answers[waiting])[0] == 1
+
+    return Scene(talk, judge)
