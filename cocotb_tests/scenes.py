@@ -18,7 +18,14 @@ from popflip.golden.cycles import CycleModel, StageCycles
 from popflip.golden.data import Dataset
 from popflip.golden.image import write_image
 from popflip.golden.model import Model
-from popflip.golden.packing import latents_to_bytes, memory_map, weights_to_bytes
+from popflip.golden.packing import (
+    Region,
+    bits_to_bytes,
+    latents_to_bytes,
+    memory_map,
+    pack_samples,
+    weights_to_bytes,
+)
 from popflip.golden.params import Params
 from popflip.golden.protocol import (
     CRC,
@@ -36,11 +43,22 @@ from popflip.golden.protocol import (
     Status,
     Verb,
 )
-from popflip.golden.registers import AloneState, register_map
+from popflip.golden.registers import AloneState, register_map, register_values
 from popflip.golden.trainer import GoldenMachine
 from popflip.rtl.top import identity
 
-__all__ = ["Scene", "infers", "refuses", "stops", "trains", "trains_alone", "trains_from_store"]
+__all__ = [
+    "Scene",
+    "counts",
+    "infers",
+    "refuses",
+    "stops",
+    "trains",
+    "trains_again",
+    "trains_alone",
+    "trains_from_store",
+    "trains_long",
+]
 
 
 @dataclass(frozen=True)
@@ -70,11 +88,12 @@ def _agree(params, words, expected):
 
 
 def trains(params: Params, seed: int = 2, samples: int = 12) -> Scene:
-    """Identify the machine, train it from its slots, and read all back."""
+    """Identify the machine, train it from its slots, the last ones first, and read all back."""
     talk = Talk(params)
     identify = talk.request(Verb.IDENTIFY)
-    samples = min(samples, params.machine.sample_slots)
-    learned = _learns(talk, initial(params, seed), seed, samples, internal=True)
+    slots = params.machine.sample_slots
+    samples = min(samples, slots)
+    learned = _learns(talk, params, seed, samples, internal=True, first=slots - slots // 4)
 
     def judge(answers):
         assert answers[identify] == IDENTIFY_ANSWER.pack(identity(params), MAX_PAYLOAD)
@@ -89,7 +108,7 @@ def trains_from_store(params: Params, seed: int = 3, samples: int = 25) -> Scene
     The second time its samples are at the far end of the store.
     """
     talk = Talk(params)
-    learned = _learns(talk, initial(params, seed), seed, samples)
+    learned = _learns(talk, params, seed, samples, internal=False)
     again, p = params, params.learning
     settings = {f"tau{layer}": tau + 1 for layer, tau in enumerate(p.tau)}
     if not params.machine.shared_update:
@@ -98,9 +117,9 @@ def trains_from_store(params: Params, seed: int = 3, samples: int = 25) -> Scene
         )
         settings["options"] = int(again.learning.reset_on_flip)
     talk.set(clear=1, **settings)
-    model = initial(again, seed + 1)
-    model.tau = tuple(tau + 1 for tau in p.tau)
-    learned_again = _learns(talk, model, seed + 1, 2 * samples, first=_FAR)
+    learned_again = _learns(
+        talk, again, seed + 1, 2 * samples, more_tau=1, internal=False, first=_FAR
+    )
 
     def judge(answers):
         learned(answers)
@@ -109,23 +128,39 @@ def trains_from_store(params: Params, seed: int = 3, samples: int = 25) -> Scene
     return Scene(talk, judge)
 
 
-#: The first of some samples far into a store.
+#: The first of some samples far into a store, and of some others: each bit is 0 once.
 _FAR = 0b1010_0110_1100_0101_1010_0101
+_AS_FAR = _FAR ^ 0xFF_FFFF
 
 
-def _learns(talk, model, seed, samples, *, internal=False, first=0):
-    """Train in a talk; return what judges the answers."""
-    params = talk.params
-    x, labels = draw(params, samples, seed)
-    reads = talk.train(model, x, labels, internal=internal, first=first)
-    expected = train_golden(model, x, labels)
+def _learns(talk, params, seed, samples, *, distinct=None, more_tau=0, wide=False, **how):
+    """Train in a talk; return what judges the answers.
 
-    def judge(answers):
-        _agree(params, talk.words(answers, reads), expected)
-        assert expected["changed"] > 0
-        assert min(expected[f"flips{layer}"] for layer in range(params.depth)) > 0
+    The seed is the next with which neurons differ and every layer flips. ``distinct`` samples come
+    again and again.
+    """
+    moved = False
+    order = np.arange(samples) % (distinct or samples)
+    while not moved:
+        x, labels = (each[order] for each in draw(params, distinct or samples, seed))
+        model, trained = (_begin(params, seed, more_tau, wide) for _ in range(2))
+        expected = train_golden(trained, x, labels)
+        flips = [expected[f"flips{layer}"] for layer in range(params.depth)]
+        moved = expected["changed"] > 0 and min(flips) > 0
+        seed += 1
+    reads = talk.train(model, x, labels, **how)
+    return lambda answers: _agree(params, talk.words(answers, reads), expected)
 
-    return judge
+
+def _begin(params: Params, seed: int, more_tau: int, wide: bool) -> Model:
+    """Draw what to begin with; ``wide`` for latents in all of their range."""
+    model = initial(params, seed)
+    if wide:
+        rng, most = np.random.default_rng([seed, 2]), (1 << params.learning.latent_bits - 1) - 1
+        latents = [rng.integers(-most, most + 1, w.shape, np.int16) for w in model.weights]
+        model = Model(params, model.weights, latents, sign_seed=model.signs.state)
+    model.tau = tuple(tau + more_tau for tau in model.tau)
+    return model
 
 
 def infers(params: Params, seed: int = 5, samples: int = 40) -> Scene:
@@ -133,7 +168,7 @@ def infers(params: Params, seed: int = 5, samples: int = 40) -> Scene:
     talk = Talk(params)
     x, labels = draw(params, samples, seed)
     model = initial(params, seed)
-    reads = talk.train(model, x, labels, internal=False, train=False)
+    reads = talk.train(model, x, labels, internal=False, train=False, first=_AS_FAR)
     relaxation = model.relax(x, keep_history=True)
     clock, cycles = CycleModel(params), StageCycles()
     for i in range(samples):
@@ -178,6 +213,42 @@ def stops(params: Params, seed: int = 6, samples: int = 400) -> Scene:
         again = Model(params, model.weights, model.latents, model.signs.state)
         again.tau = model.tau
         _agree(params, words, train_golden(again, x[:done], labels[:done], flush=False))
+
+    return Scene(talk, judge)
+
+
+def trains_long(params: Params, seed: int = 7, samples: int = 620) -> Scene:
+    """Train in a batch as long as the kept results twice over, and begin another.
+
+    Latents begin anywhere.
+    """
+    talk = Talk(params)
+    if not params.machine.shared_update:
+        params = params.replace(learning={"batch": samples - 23})
+    return Scene(talk, _learns(talk, params, seed, samples, wide=True, internal=False))
+
+
+def trains_again(params: Params, seed: int = 9, samples: int = 300) -> Scene:
+    """Train with a few samples until they are known, and nudges change little."""
+    talk = Talk(params)
+    return Scene(talk, _learns(talk, params, seed, samples, distinct=6, internal=False))
+
+
+def counts(params: Params, seed: int = 8) -> Scene:
+    """Begin runs of every power of two of samples, which are all too many, and stop them."""
+    talk = Talk(params)
+    x, labels = draw(params, 64, seed)
+    talk.steps.append(("samples", pack_samples(params, x, labels), 0))
+    running = []
+    for bit in range(6, 24):
+        talk.request(Verb.RUN, RUN.pack(0, 0, 1 << bit))
+        running.append(talk.request(Verb.STATUS))
+        talk.request(Verb.STOP)
+        talk.wait()
+
+    def judge(answers):
+        for number in running:
+            assert STATUS_ANSWER.unpack(answers[number])[0] == 1
 
     return Scene(talk, judge)
 
@@ -231,19 +302,41 @@ def trains_alone(params: Params) -> Scene:
     return Scene(talk, judge)
 
 
+def _kept(params: Params, region: Region, rng):
+    """Draw words of a region, only bits that are kept: the last memory may hold fewer."""
+    bits = rng.random((region.depth, 8 * region.word_bytes)) < 0.5
+    widths = [region.width]
+    if region.part:
+        widths = params.synapses(int(region.name.removeprefix("weights"))).part_widths
+    for address, word in enumerate(bits):
+        word[widths[address // region.part if region.part else 0] :] = False
+    return bits_to_bytes(bits)
+
+
+def _settings(params: Params, rng) -> dict[str, int]:
+    """Draw values of the registers that keep what is written to them."""
+    sizes = {"seed": 32} | {f"tau{l}": params.learning.latent_bits - 1 for l in range(params.depth)}
+    if not params.machine.shared_update:
+        sizes |= {"batch": 16, "options": 1}
+    return {name: int(rng.integers(1, 1 << bits)) for name, bits in sizes.items()}
+
+
 def refuses(params: Params, seed: int = 3) -> Scene:
     """Send bad frames of every kind: each is answered and counted, and changes nothing."""
     talk = Talk(params)
     rng = np.random.default_rng(seed)
     regions = {region.name: region for region in memory_map(params)}
     names = [name for name in regions if name.startswith(("weights", "latents", "samples"))]
+    written = {}
     for name in names:
-        # Only bits that are kept: the top of a word's last byte may be beyond its width.
-        region = regions[name]
-        words = rng.integers(0, 256, (region.depth, region.word_bytes), np.uint8)
-        words[:, -1] &= 0xFF >> -region.width % 8
+        words = _kept(params, regions[name], rng)
         talk.write(name, 0, words)
+        written[name] = words
     before = [talk.read(name) for name in names]
+    reads = [(regions[name], numbers) for name, numbers in zip(names, before, strict=True)]
+    settings = _settings(params, rng)
+    talk.set(**settings)
+    registers = talk.read("registers")
 
     target = regions["weights0"]
     write = WRITE.pack(target.index, 0) + bytes(target.word_bytes)
@@ -268,6 +361,9 @@ def refuses(params: Params, seed: int = 3) -> Scene:
         talk.request(Verb.WRITE, write + b"\0", Status.BAD_LENGTH)
     talk.request(Verb.READ, b"\0\0\0", Status.BAD_LENGTH)
     region = target.index
+    for each in regions.values():
+        talk.request(Verb.READ, READ.pack(each.index, each.depth, 1), Status.OUT_OF_RANGE)
+        talk.request(Verb.READ, READ.pack(each.index, each.depth - 1, 2), Status.OUT_OF_RANGE)
     for verb, payload in (
         (Verb.READ, READ.pack(len(regions), 0, 1)),
         (Verb.READ, READ.pack(region, target.depth, 1)),
@@ -306,12 +402,34 @@ def refuses(params: Params, seed: int = 3) -> Scene:
     talk.request(Verb.READ, READ.pack(region, 0, 1), Status.BUSY)
     talk.request(Verb.RUN, RUN.pack(RunFlags.TRAIN, 0, 1), Status.BUSY)
     waiting = talk.request(Verb.STATUS)
+    waits = [talk.read("registers") for _ in range(2)]
+    frame = HEADER.size + CRC_BYTES + 2
+    bits = 10 * (len(waits[1]) * (2 * frame + READ.size) + regions["registers"].n_bytes)
 
     def judge(answers):
         for name, first, second in zip(names, before, after, strict=True):
             assert [answers[i] for i in first] == [answers[i] for i in second], name
+        for (name, words), kept in zip(written.items(), talk.words(answers, reads), strict=True):
+            # Between the parts of a region there is nothing.
+            there = [regions[name].holds(address) for address in range(len(words))]
+            assert (kept[there] == words[there]).all(), name
+        [kept] = talk.words(answers, [(regions["registers"], registers)])
+        for register in register_map(params):
+            if register.name in settings:
+                value = int.from_bytes(kept[register.index].tobytes(), "little")
+                assert value == settings[register.name], register.name
         busy, _, counted = STATUS_ANSWER.unpack(answers[status])
         assert (busy, counted) == (0, bad)
         assert STATUS_ANSWER.unpack(answers[waiting])[0] == 1
+        # Each cycle counts for some stage, about as many as the second answer took to come.
+        first, second = (
+            sum(count for name, count in values.items() if name.startswith("cycles_"))
+            for values in (
+                register_values(params, kept.copy().view("<u4")[:, 0].tolist())
+                for kept in talk.words(answers, [(regions["registers"], each) for each in waits])
+            )
+        )
+        cycles = params.machine.uart_divisor * bits
+        assert 0.8 * cycles < second - first < 1.3 * cycles
 
     return Scene(talk, judge)

@@ -88,7 +88,7 @@ class Talk:
         stop : bool
             Whether the run is stopped in its midst.
         first : int
-            Number of the first sample in the store.
+            Number of the first sample in the store, or of its slot.
 
         Returns
         -------
@@ -98,7 +98,9 @@ class Talk:
         """
         reads = []
         for what, *arguments in train_steps(model, x, labels, internal=internal)[1:]:
-            if what == "write":
+            if what == "write" and arguments[0] == "samples":
+                self._fill_slots(arguments[2], first)
+            elif what == "write":
                 self.write(*arguments)
             elif what == "samples":
                 [packed] = arguments
@@ -116,6 +118,15 @@ class Talk:
                 assert start == 0
                 reads.append((self._regions[name], self.read(name, count)))
         return reads
+
+    def _fill_slots(self, packed, first):
+        """Write packed samples to the slots from one on; behind the last slot is the first."""
+        room = (self.params.machine.sample_slots - first) * self.params.sample_bytes
+        for address, part in (
+            (first * self.params.sample_bytes, packed[:room]),
+            (0, packed[room:]),
+        ):
+            self.write("samples", address, part)
 
     @staticmethod
     def words(answers, reads):

@@ -84,7 +84,9 @@ def convert(component: wiring.Component, name: str) -> str:
     return _repaired(_yosys(to_rtlil(component, name)))
 
 
-def to_rtlil(component: wiring.Component, name: str, platform=None) -> str:
+def to_rtlil(
+    component: wiring.Component, name: str, platform=None, *, sources: bool = False
+) -> str:
     """Generate RTLIL of one component by itself, which yosys synthesizes.
 
     Parameters
@@ -94,6 +96,8 @@ def to_rtlil(component: wiring.Component, name: str, platform=None) -> str:
         Of the module; the modules in it have it before theirs. Ports as for :func:`convert`.
     platform : optional
         An Amaranth platform, whose primitives are used.
+    sources : bool
+        Whether it tells which lines of source each thing came from.
 
     Returns
     -------
@@ -106,7 +110,7 @@ def to_rtlil(component: wiring.Component, name: str, platform=None) -> str:
             # The direction follows from whether the component drives it.
             ports["__".join(map(str, path))] = (value, None)
     with _uncollected():
-        return rtlil.convert(component, name, platform, ports=ports, emit_src=False)
+        return rtlil.convert(component, name, platform, ports=ports, emit_src=sources)
 
 
 def waivers() -> str:

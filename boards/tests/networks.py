@@ -1,8 +1,8 @@
-"""A network small enough to elaborate in a moment."""
+"""Networks small enough to elaborate in a moment."""
 
 from popflip.golden.params import Params
 
-__all__ = ["MICRO", "MICRO_SHARED"]
+__all__ = ["MICRO", "MICRO_SHARED", "SMALL_LOCAL"]
 
 MICRO = Params.build({
     "name": "micro",
@@ -20,3 +20,13 @@ MICRO_SHARED = MICRO.replace(
         "row_lanes": 64, "latent_lanes": [3, 3], "weight_slice": 6, "shared_update": True,
     }
 )  # fmt: skip
+
+SMALL_LOCAL = Params.build({
+    "network": {
+        "image": [6, 6], "first": "local", "window": 3, "stride": 1, "features": 3,
+        "classes": 3, "copies": 2,
+    },
+    "dynamics": {"gains": [90, 40]},
+    "learning": {"tau": [2, 1], "beta": 3, "batch": 4, "nudging": "random-sign"},
+    "machine": {"row_lanes": 9, "relax_lanes": 6, "latent_lanes": [3, 6]},
+})  # fmt: skip

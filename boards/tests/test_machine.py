@@ -8,18 +8,10 @@ import pytest
 
 from popflip.boards.link import Link
 from popflip.boards.machine import BoardMachine, virtual_machine
-from popflip.golden.params import Params
+from popflip.boards.tests.networks import SMALL_LOCAL
 from popflip.golden.trainer import GoldenMachine, NetworkState, differences, initial_state
 
-PARAMS = Params.build({
-    "network": {
-        "image": [6, 6], "first": "local", "window": 3, "stride": 1, "features": 3,
-        "classes": 3, "copies": 2,
-    },
-    "dynamics": {"gains": [90, 40]},
-    "learning": {"tau": [2, 1], "beta": 3, "batch": 4, "nudging": "random-sign"},
-    "machine": {"row_lanes": 9, "relax_lanes": 6, "latent_lanes": [3, 6]},
-})  # fmt: skip
+PARAMS = SMALL_LOCAL
 
 rng = np.random.default_rng(5)
 X, LABELS = rng.random((40, PARAMS.n_in)) < 0.4, rng.integers(0, 3, 40)

@@ -1,0 +1,411 @@
+"""Mutation: whether the tests see a fault in the hardware, for many faults.
+
+Small networks reach all parts of the RTL between them. Each one's machine becomes a netlist with
+faults (:mod:`popflip.cocotb_tests.faults`) behind the pins of a virtual board, which plays the
+scenes of the tests (:mod:`popflip.cocotb_tests.scenes`) with one fault after the other switched on.
+A fault is killed by the first scene that does not go as golden says, or that takes far longer than
+without a fault. Cycles are counted, not seconds, so that the outcome is the same everywhere.
+
+A worker is a process of its own, which a fault may take down with it.
+"""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing import connection
+
+import numpy as np
+
+from popflip.boards.link import decode_frame
+from popflip.boards.virtual import VirtualBoard
+from popflip.cocotb_tests.faults import FAULT, faulty_netlist
+from popflip.cocotb_tests.scenes import (
+    Scene,
+    counts,
+    infers,
+    refuses,
+    stops,
+    trains,
+    trains_again,
+    trains_alone,
+    trains_from_store,
+    trains_long,
+)
+from popflip.golden.params import Params
+from popflip.golden.protocol import STATUS_ANSWER
+
+__all__ = [
+    "NETWORKS",
+    "Stage",
+    "Verdict",
+    "board_of",
+    "converse",
+    "judge_faults",
+    "play_scene",
+    "scenes_of",
+]
+
+
+def _build(network, dynamics=None, learning=None, machine=None, alone=None):
+    return Params.build({
+        "network": {"image": [6, 6], "classes": 3, "copies": 2, **network},
+        "dynamics": {"gains": [91, 37], **(dynamics or {})},
+        "learning": {"tau": [2, 1], "beta": 3, **(learning or {})},
+        "machine": {
+            "row_lanes": 9, "relax_lanes": 6, "latent_lanes": [3, 6], "uart_divisor": 4,
+            "sample_slots": 256, **(machine or {}),
+        },
+        "alone": alone or {},
+    })  # fmt: skip
+
+
+_LOCAL = {"first": "local", "window": 3, "stride": 1, "features": 3}
+
+#: Networks whose machines have faults put in them, by what is particular about each. Gains are odd,
+#: so that every bit of a sum matters.
+NETWORKS = {
+    "narrow": _build(
+        _LOCAL | {"features": 5, "stride": 2}, {"active_bound": 1}, {"latent_bits": 4},
+        {
+            "row_lanes": 4, "neuron_lanes": 2, "relax_lanes": 4, "latent_lanes": [3, 3],
+            "latent_slice": 5,
+        },
+    ),
+    "batched": _build(
+        _LOCAL | {"features": 5}, {"active_bound": 2},
+        {"batch": 4, "reset_on_flip": True, "nudging": "random-sign"},
+        {"row_lanes": 7, "neuron_lanes": 2, "latent_lanes": [3, 3], "weight_slice": 3},
+    ),
+    "serial": _build(
+        _LOCAL | {"features": 5, "stride": 2}, {"active_bound": 1}, {"latent_bits": 4},
+        {"serial_windows": True, "neuron_lanes": 2, "relax_lanes": 4, "latent_lanes": [3, 3]},
+    ),
+    "shared": _build(
+        _LOCAL | {"features": 5}, {"active_bound": 2}, None,
+        {"latent_lanes": [3, 3], "weight_slice": 6, "shared_update": True},
+    ),
+    "sign": _build(
+        {"hidden": [9], "image": [5, 5], "thresholds": [60, 160]},
+        {"code": "sign", "gains": [31, 37]}, {"tau": [2, 2]},
+        {"row_lanes": 14, "relax_lanes": 4, "latent_lanes": [4, 3]},
+    ),
+    "deep": _build(
+        {"hidden": [8, 7, 5]}, {"gains": [83, 59, 241, 61], "threshold": 20, "active_bound": 2},
+        {"tau": [2, 1, 1, 1], "batch": 2, "nudging": "positive"},
+        {"row_lanes": 10, "relax_lanes": 7, "latent_lanes": [3, 2, 4, 2]},
+    ),
+    "alone": _build(
+        {"first": "local", "window": 3, "stride": 1, "features": 2, "image": [5, 5]},
+        None, {"tau": [3, 2], "shift": 1, "batch": 2, "tau_growth": 40},
+        {"relax_lanes": 3, "latent_lanes": [3, 3]},
+        {"flash": "quad", "order_bits": 4, "epochs": 3, "flash_base": 8192},
+    ),
+}  # fmt: skip
+
+#: Cycles without a byte after which a machine counts as dead: more than any request takes, or an
+#: epoch of a machine that trains alone.
+_SILENCE = 300_000
+
+#: A scene may take so many times the cycles that it takes without a fault.
+_PATIENCE = 3
+
+#: Wall-clock seconds after which a worker is ended: a model that does not come back.
+_SECONDS = 300.0
+
+
+def scenes_of(params: Params) -> dict[str, Callable[[], Scene]]:
+    """Return what makes the scenes that a machine plays, the quickest and most telling first."""
+    scenes = {"train": lambda: trains(params), "refuse": lambda: refuses(params)}
+    if params.alone.lines:
+        # The others find an empty flash: the machine waits for a host.
+        return {"alone": lambda: trains_alone(params), **scenes}
+    return scenes | {
+        "store": lambda: trains_from_store(params),
+        "infer": lambda: infers(params),
+        "stop": lambda: stops(params),
+        "count": lambda: counts(params),
+        "long": lambda: trains_long(params),
+        "again": lambda: trains_again(params),
+    }
+
+
+class _Dead(AssertionError):
+    """A machine said nothing, or took too long."""
+
+
+def converse(board: VirtualBoard, steps: list, divisor: int, most_cycles: int = 1 << 62) -> list:
+    """Play the steps of a talk over the pins of a virtual board.
+
+    Parameters
+    ----------
+    board : VirtualBoard
+    steps : list
+        Of the bench ``tb_top``, without ``"params"`` and ``"flash"``; and ``"samples"``, which
+        hands packed samples to the store, and the number of their first.
+    divisor : int
+        Clock cycles per bit.
+    most_cycles : int
+        That it may take.
+
+    Returns
+    -------
+    list
+        What the bench would return.
+    """
+    received, results = bytearray(), []
+
+    def hear():
+        while 0 not in received:
+            chunk = board.read(_SILENCE / board.clock_hz)
+            if not chunk:
+                raise _Dead(f"no answer in {_SILENCE:,} cycles")
+            if board.cycles > most_cycles:
+                raise _Dead(f"not done in {most_cycles:,} cycles")
+            received.extend(chunk)
+        answer, _, rest = received.partition(b"\0")
+        received[:] = rest
+        return bytes(answer)
+
+    for what, *arguments in steps:
+        if what == "samples":
+            packed, first = arguments
+            # What is before the first takes no memory: nobody writes there.
+            store = np.zeros((first + len(packed), packed.shape[1]), np.uint8)
+            store[first:] = packed
+            board.store(store)
+        elif what == "send":
+            board.write(arguments[0])
+        elif what == "hear":
+            results.append(hear())
+        elif what == "ask":
+            board.write(arguments[0])
+            results.append(hear())
+        elif what == "silence":
+            board.idle((board.queued * 10 + arguments[0]) * divisor / board.clock_hz)
+            received.extend(board.read(0))
+            results.append(bytes(received))
+            received.clear()
+        elif what == "wait":
+            asked, busy = 0, True
+            while busy:
+                board.write(arguments[0])
+                busy = STATUS_ANSWER.unpack(decode_frame(hear()).payload)[0]
+                asked += 1
+            results.append(asked)
+        else:
+            raise ValueError(f"step must be one that a board can play, not {what!r}")
+    return results
+
+
+def board_of(params: Params, verilog: str, flash: bytes = b"") -> VirtualBoard:
+    """Build a virtual board of some Verilog of a machine, with the content of its flash."""
+    alone = params.alone
+    return VirtualBoard(
+        verilog,
+        divisor=params.machine.uart_divisor,
+        sample_bytes=params.sample_bytes,
+        flash_delay=alone.flash_delay if alone.lines else None,
+        flash=flash,
+    )
+
+
+def play_scene(
+    scene: Scene, make_board: Callable[[bytes], VirtualBoard], most_cycles: int = 1 << 62
+) -> int:
+    """Play a scene on a virtual board; return the cycles that it took.
+
+    Parameters
+    ----------
+    scene : Scene
+    make_board : callable
+        Makes the board, with the content of its flash.
+    most_cycles : int
+        That it may take.
+
+    Raises
+    ------
+    Exception
+        Of any kind, if something goes otherwise than golden says.
+    """
+    params = scene.talk.params
+    [_, *steps] = scene.talk.steps
+    content = b""
+    if steps[0][0] == "flash":
+        [(_, content), *steps] = steps
+    with make_board(content) as board:
+        results = converse(board, steps, params.machine.uart_divisor, most_cycles)
+        scene.judge(scene.talk.payloads(results))
+        assert board.framing_errors == 0
+        assert board.flash_errors == 0
+        return board.cycles
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a fault.
+
+    Parameters
+    ----------
+    killed : bool
+    scene : str
+        That killed it; empty if none did.
+    how : str
+        What was wrong, in a line.
+    equal : bool, optional
+        Whether it was proved that the fault changes nothing
+        (:func:`popflip.cocotb_tests.faults.is_no_fault`); None if that was not tried.
+    """
+
+    killed: bool
+    scene: str = ""
+    how: str = ""
+    equal: bool | None = None
+
+
+class Stage:
+    """The machine of one network with its faults, and the scenes that are played on it.
+
+    Parameters
+    ----------
+    name : str
+        In :data:`NETWORKS`.
+    count, seed : int
+        As for :func:`popflip.cocotb_tests.faults.faulty_netlist`.
+    """
+
+    def __init__(self, name: str, count: int, seed: int):
+        self.params = NETWORKS[name]
+        self.netlist = faulty_netlist(self.params, count, seed)
+        self._cycles: dict[str, int] = {}
+
+    @cached_property
+    def _scenes(self) -> dict[str, Scene]:
+        return {scene: make() for scene, make in scenes_of(self.params).items()}
+
+    def compile(self) -> None:
+        """Compile the machine, unless it was before."""
+        self._board(b"").close()
+
+    def _board(self, flash: bytes) -> VirtualBoard:
+        return board_of(self.params, self.netlist.verilog, flash)
+
+    def play(self, scene: str, number: int, most_cycles: int = 1 << 62) -> int:
+        """Play a scene with a fault, 0 for none; return the cycles that it took.
+
+        Raises
+        ------
+        Exception
+            Of any kind, if something goes otherwise than golden says.
+        """
+        os.environ[FAULT] = str(number)
+        return play_scene(self._scenes[scene], self._board, most_cycles)
+
+    def judge(self, number: int) -> Verdict:
+        """Play one scene after the other with a fault, until one kills it."""
+        for scene in self._scenes:
+            if scene not in self._cycles:
+                self._cycles[scene] = self.play(scene, 0)
+        for scene, cycles in self._cycles.items():
+            try:
+                self.play(scene, number, _PATIENCE * cycles + _SILENCE)
+            except Exception as error:  # whatever goes wrong with a fault was seen
+                text = str(error).strip() or type(error).__name__
+                return Verdict(True, scene, text.splitlines()[0][:200])
+        return Verdict(False)
+
+
+def _work(pipe, name, count, seed):
+    stage = Stage(name, count, seed)
+    for number in iter(pipe.recv, None):
+        pipe.send(stage.judge(number))
+
+
+class _Worker:
+    """A process that judges faults of one network at a time."""
+
+    def __init__(self):
+        self._process = None
+        self._stage = None
+        self.pipe = None
+
+    def begin(self, name, count, seed, number):
+        """Have a fault judged; :attr:`pipe` brings the verdict."""
+        if self._stage != (name, count, seed) or not self._process.is_alive():
+            self.end()
+            context = multiprocessing.get_context("spawn")
+            self.pipe, theirs = context.Pipe()
+            self._process = context.Process(
+                target=_work, args=(theirs, name, count, seed), daemon=True
+            )
+            self._process.start()
+            theirs.close()
+            self._stage = (name, count, seed)
+        self.pipe.send(number)
+        self.deadline = time.monotonic() + _SECONDS
+
+    def verdict(self) -> Verdict:
+        """Return the verdict that has come, or what the end of the process means."""
+        try:
+            return self.pipe.recv()
+        except EOFError:
+            self._process.join()
+            status = self._process.exitcode
+            self.end()
+            if status == 1:  # Python says so, and why on standard error: not the fault's doing.
+                raise RuntimeError("a process that judges faults failed; see above") from None
+            return Verdict(True, "", f"the simulation aborted (status {status})")
+
+    def end(self):
+        """End the process, whatever it does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self.pipe.close()
+        self._process = self._stage = None
+
+
+def judge_faults(
+    faults: Iterable[tuple[str, int]], count: int, seed: int, jobs: int
+) -> Iterator[tuple[str, int, Verdict]]:
+    """Judge faults in processes of their own.
+
+    Parameters
+    ----------
+    faults : iterable of (str, int)
+        Network and number of each; those of a network follow each other.
+    count, seed : int
+        As for :class:`Stage`.
+    jobs : int
+        Processes.
+
+    Yields
+    ------
+    str, int, Verdict
+        As they come.
+    """
+    waiting = list(faults)[::-1]
+    idle, busy = [_Worker() for _ in range(jobs)], {}
+    try:
+        while waiting or busy:
+            while waiting and idle:
+                worker, fault = idle.pop(), waiting.pop()
+                worker.begin(fault[0], count, seed, fault[1])
+                busy[worker] = fault
+            ready = connection.wait([worker.pipe for worker in busy], 1.0)
+            for worker, fault in list(busy.items()):
+                if worker.pipe in ready:
+                    verdict = worker.verdict()
+                elif time.monotonic() > worker.deadline:
+                    worker.end()
+                    verdict = Verdict(True, "", f"the simulation did not end in {_SECONDS:g} s")
+                else:
+                    continue
+                idle.append(worker)
+                del busy[worker]
+                yield *fault, verdict
+    finally:
+        for worker in [*idle, *busy]:
+            worker.end()
