@@ -10,7 +10,7 @@ JOBS ?= 2
 export AMARANTH_USE_YOSYS := builtin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all nightly lint clean
+.PHONY: help demo test test-all nightly mutation coverage lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -31,6 +31,14 @@ nightly: $(READY) ## proofs, attacks and random machines at full length: hours; 
 	$(ENV)/bin/popflip attack
 	$(ENV)/bin/popflip upsets
 	$(ENV)/bin/popflip soak
+	$(ENV)/bin/popflip mutate
+
+mutation: $(READY) ## faults in the hardware, which the tests have to see: half an hour
+	$(ENV)/bin/popflip mutate
+
+coverage: $(READY) ## lines that the fast tests reach: of Python, of the Verilog; half an hour
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile -m "not slow" --timeout 1800 --cov
+	$(ENV)/bin/popflip coverage
 
 lint: $(READY) ## style and types
 	$(ENV)/bin/ruff check

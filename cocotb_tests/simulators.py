@@ -46,6 +46,8 @@ _FLAGS = {
     "icarus": ["-g2012"],
     "verilator": ["-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique"],
 }
+# Not --coverage, whose counters of expressions Verilator 5.48 cannot make for memories.
+_COVERAGE = ["--coverage-line", "--coverage-toggle"]
 _MAKE_FLAGS = ["OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1"]
 _PLUSARGS = {"icarus": [], "verilator": ["+verilator+rand+reset+2", "+verilator+seed+1"]}
 
@@ -65,11 +67,14 @@ class Design:
         Name of its top module.
     folder : Path
         Where it is kept.
+    coverage : bool
+        Whether a simulation counts what of the Verilog it reaches.
     """
 
     simulator: str
     top: str
     folder: Path
+    coverage: bool = False
 
 
 def require_simulators(*names: str) -> None:
@@ -88,7 +93,7 @@ def require_simulators(*names: str) -> None:
     require(*dict.fromkeys(program for name in names for program in SIMULATORS[name]))
 
 
-def build(simulator: str, top: str, verilog: str) -> Design:
+def build(simulator: str, top: str, verilog: str, *, coverage: bool = False) -> Design:
     """Compile Verilog for a simulator, or find the result of an earlier time.
 
     Parameters
@@ -98,6 +103,9 @@ def build(simulator: str, top: str, verilog: str) -> Design:
         Name of the top module.
     verilog : str
         Its text, complete.
+    coverage : bool
+        Whether simulations count the lines and the bits of the Verilog that they reach; in
+        Verilator only.
 
     Raises
     ------
@@ -105,9 +113,12 @@ def build(simulator: str, top: str, verilog: str) -> Design:
         If a program is missing, or the Verilog does not compile.
     """
     require_simulators(simulator)
+    if coverage and simulator != "verilator":
+        raise ValueError(f"coverage is counted in verilator, not {simulator!r}")
+    more = _COVERAGE if coverage else []
     parts = [simulator, _version(simulator), metadata.version("cocotb"), top, verilog]
     # The path of cocotb's libraries is in what comes out.
-    parts += [*_FLAGS[simulator], *_MAKE_FLAGS, str(cocotb_tools.config.libs_dir)]
+    parts += [*_FLAGS[simulator], *more, *_MAKE_FLAGS, str(cocotb_tools.config.libs_dir)]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
     folder = cache_folder() / "benches" / digest
     file = "sim.vvp" if simulator == "icarus" else top
@@ -118,14 +129,14 @@ def build(simulator: str, top: str, verilog: str) -> Design:
             if not (folder / file).exists():
                 # Not below the cache folder: make gives up where a folder's name has a space.
                 with tempfile.TemporaryDirectory(prefix="popflip-") as work:
-                    _compile(simulator, top, verilog, Path(work))
+                    _compile(simulator, top, verilog, Path(work), more)
                     partial = folder / f"{os.getpid()}.partial"
                     try:
                         shutil.copy(Path(work, file), partial)
                         os.replace(partial, folder / file)  # Nobody sees half a model.
                     finally:
                         partial.unlink(missing_ok=True)
-    return Design(simulator, top, folder)
+    return Design(simulator, top, folder, coverage)
 
 
 def _version(simulator: str) -> str:
@@ -135,7 +146,7 @@ def _version(simulator: str) -> str:
     return run.stdout.partition("\n")[0]
 
 
-def _compile(simulator: str, top: str, verilog: str, work: Path) -> None:
+def _compile(simulator: str, top: str, verilog: str, work: Path, more: list[str]) -> None:
     (work / "design.v").write_text(verilog)
     environment = dict(os.environ)
     if simulator == "icarus":
@@ -154,7 +165,7 @@ def _compile(simulator: str, top: str, verilog: str, work: Path) -> None:
         tool, libraries = verilator(), cocotb_tools.config.libs_dir
         environment = tool.environment()
         flags = ["--cc", "--exe", "--vpi", "--prefix", "Vtop", "--top-module", top]
-        flags += ["--Mdir", ".", "-o", top, "--timescale", "1ns/1ps", *_FLAGS[simulator]]
+        flags += ["--Mdir", ".", "-o", top, "--timescale", "1ns/1ps", *_FLAGS[simulator], *more]
         flags += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
         commands = [
             [str(tool.program), *flags, "ports.vlt", "design.v", "verilator.cpp"],
@@ -169,7 +180,14 @@ def _compile(simulator: str, top: str, verilog: str, work: Path) -> None:
             raise ToolError(f"{simulator} does not compile {top}:\n{_tail(run.stdout)}")
 
 
-def play(design: Design, bench: str, steps: list, *, seconds: float = 240) -> list:
+def play(
+    design: Design,
+    bench: str,
+    steps: list,
+    *,
+    seconds: float = 240,
+    counts: list[str] | None = None,
+) -> list:
     """Play the steps of a bench in a simulator.
 
     Parameters
@@ -181,6 +199,9 @@ def play(design: Design, bench: str, steps: list, *, seconds: float = 240) -> li
         What the bench understands; anything that can be pickled.
     seconds : float
         Wall-clock time after which the simulator is ended.
+    counts : list of str, optional
+        What the simulation of a design built for ``coverage`` counted is appended: a file of
+        Verilator's.
 
     Returns
     -------
@@ -216,6 +237,8 @@ def play(design: Design, bench: str, steps: list, *, seconds: float = 240) -> li
             what = f"was not done in {seconds:g} s" if late else "failed"
             text = log.read_text(errors="replace") if log.exists() else "it left no log"
             raise BenchError(f"{bench} {what} in {design.simulator}:\n{_tail(text)}")
+        if counts is not None:
+            counts.append((work / "coverage.dat").read_text())
         return pickle.loads((work / "results").read_bytes())
 
 

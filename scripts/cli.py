@@ -778,6 +778,55 @@ def upsets(
     _judge(report)
 
 
+@_verb("popflip coverage", "popflip coverage --json")
+def coverage(as_json: Json = False):
+    """Count the lines and bits of the generated Verilog that the benches reach, in Verilator.
+
+    Small networks, which reach all parts of the hardware between them, learn random samples; every
+    bit must be as golden says.
+    """
+    from popflip.scripts.cosimulation import run_coverage
+    from popflip.scripts.show_proofs import show_coverage
+
+    report = run_coverage()
+    _print_json(report) if as_json else show_coverage(report)
+
+
+@_verb("popflip mutate", "popflip mutate --mutants 420 --seed 2", "popflip mutate --resume")
+def mutate(
+    mutants: Annotated[int, typer.Option(help="Faults to draw.", min=1)] = 280,
+    network: Annotated[
+        list[str] | None,
+        typer.Option(help="Only in this one of the small networks. Several times.", metavar="NAME"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="Processes; as many as processors if left out.", min=1, metavar="N"),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the journal and of the report.", metavar="DIR")
+    ] = Path("runs/mutation"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the journal in that folder ends.")
+    ] = False,
+    as_json: Json = False,
+):
+    """Put faults into the hardware, one at a time, and see whether the tests kill each.
+
+    Small networks, which reach all parts of the hardware between them, are turned into netlists;
+    yosys draws the faults. Each machine with a fault plays the tests' talks over the pins of the
+    virtual board. Status 1: fewer than 95 % were killed. Ctrl-C loses nothing.
+    """
+    from popflip.cocotb_tests.mutation import NETWORKS
+    from popflip.scripts.mutation import run_mutation
+    from popflip.scripts.show_proofs import show_mutation
+
+    report = run_mutation(mutants, seed, jobs, out, resume, network or tuple(NETWORKS))
+    _print_json(report) if as_json else show_mutation(report)
+    _judge(report)
+
+
 @_verb("popflip info", "popflip info --preset dense-wide --json")
 def info(preset: Preset = None, config: Config = None, as_json: Json = False):
     """Show what follows from a network's parameters: layers, memories, registers; list presets."""

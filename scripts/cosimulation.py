@@ -1,17 +1,18 @@
-"""Co-simulation as the command does it: one or both simulators, one report."""
+"""Co-simulation as the command does it: one or both simulators, one report; and what it reaches."""
 
 import time
 from collections.abc import Callable
 
 from popflip.cocotb_tests.cosim import cosim
+from popflip.cocotb_tests.coverage import BENCHES, KINDS, count_coverage
 from popflip.cocotb_tests.simulators import SIMULATORS, require_simulators
 from popflip.golden.data import encode
 from popflip.golden.params import Params
 from popflip.golden.trainer import check_data
-from popflip.scripts.console import say
+from popflip.scripts.console import Display, say
 from popflip.scripts.session import VIRTUAL, check_trains
 
-__all__ = ["run_cosim"]
+__all__ = ["run_cosim", "run_coverage"]
 
 #: Seconds that a simulator has: its start, and each sample under the slower one.
 START_S, SAMPLE_S = 120.0, 10.0
@@ -80,4 +81,31 @@ def run_cosim(
         "cycles": last["cycles"],
         "cycles_per_sample": last["cycles"] / samples,
         "simulators": results,
+    }
+
+
+def run_coverage(benches=BENCHES) -> dict:
+    """Count what the benches reach of the Verilog; return the report that ``--json`` prints.
+
+    Parameters
+    ----------
+    benches : sequence of (str, str)
+        Of :data:`popflip.cocotb_tests.coverage.BENCHES`.
+    """
+    require_simulators("verilator")
+    started = time.perf_counter()
+    with Display() as display:
+        parts = count_coverage(
+            benches, lambda done, what: display.show("benches", done, len(benches), what)
+        )
+        display.show("benches", len(benches), len(benches))
+    total = {
+        kind: [sum(part[kind][i] for part in parts.values()) for i in (0, 1)] for kind in KINDS
+    }
+    return {
+        "verb": "coverage",
+        "benches": [f"{what} of {network}" for network, what in benches],
+        "parts": parts,
+        "total": total,
+        "seconds": round(time.perf_counter() - started, 1),
     }

@@ -1,10 +1,19 @@
-"""Reports of attacks, differential tests, soaks and upsets, as a person reads them."""
+"""Reports of attacks, faults, differential tests, soaks and upsets, as a person reads them."""
 
+from rich import box
+from rich.table import Table
 from rich.text import Text
 
-from popflip.scripts.show import pairs, put
+from popflip.scripts.show import duration, pairs, put
 
-__all__ = ["show_attacks", "show_differential", "show_soak", "show_upsets"]
+__all__ = [
+    "show_attacks",
+    "show_coverage",
+    "show_differential",
+    "show_mutation",
+    "show_soak",
+    "show_upsets",
+]
 
 
 def _verdict(table, report: dict, good: str) -> None:
@@ -32,6 +41,24 @@ def show_attacks(report: dict) -> None:
     put(table)
 
 
+def show_coverage(report: dict) -> None:
+    """Print what benches reach of the Verilog."""
+    table = Table(
+        title=f"Reached of the Verilog: {', '.join(report['benches'])}",
+        box=box.SIMPLE, pad_edge=False,
+    )  # fmt: skip
+    table.add_column("part")
+    for column in ("lines", "of", "", "bits", "of", ""):
+        table.add_column(column, justify="right")
+    for name, kinds in [*report["parts"].items(), ("all", report["total"])]:
+        cells = []
+        for reached, total in (kinds["line"], kinds["toggle"]):
+            share = f"{reached / total:.1%}" if total else ""
+            cells += [f"{reached:,}", f"{total:,}", share]
+        table.add_row(name, *cells)
+    put(table)
+
+
 def show_differential(report: dict) -> None:
     """Print the report of a differential test."""
     seed = "one case again" if report["seed"] is None else f"seed {report['seed']}"
@@ -43,6 +70,35 @@ def show_differential(report: dict) -> None:
         table.add_row("as Verilog", f"{report['verilog_cases']:,}, under {simulators}")
     _verdict(table, report, "equal, every bit and cycle")
     put(table)
+
+
+def show_mutation(report: dict) -> None:
+    """Print the report of a campaign of faults."""
+    title = (
+        f"{report['killed']} of {report['faults']} faults killed ({report['share']:.1%}); "
+        f"{report['equal']} of {report['mutants']} drawn change nothing, which was proved; "
+        f"seed {report['seed']}, {duration(report['seconds'])}"
+    )
+    for what, rows in (("source", report["files"]), ("network", report["networks"])):
+        table = Table(title=title, box=box.SIMPLE, pad_edge=False)
+        table.add_column(what)
+        for column in ("faults", "killed", ""):
+            table.add_column(column, justify="right")
+        for name, row in rows.items():
+            share = f"{row['killed'] / row['faults']:.0%}"
+            table.add_row(name, str(row["faults"]), str(row["killed"]), share)
+        put(table)
+        title = "The same by network"
+    if report["survivors"]:
+        table = Table(title="Survivors", box=box.SIMPLE, pad_edge=False)
+        for column in ("network", "part", "fault", "source"):
+            table.add_column(column, overflow="fold")
+        for fault in report["survivors"]:
+            table.add_row(
+                f"{fault['network']} {fault['number']}", fault["module"], fault["what"],
+                fault["source"] or fault["file"],
+            )  # fmt: skip
+        put(table)
 
 
 def show_soak(report: dict) -> None:
