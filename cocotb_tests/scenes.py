@@ -77,9 +77,10 @@ class Scene:
 
 
 def draw(params: Params, n: int, seed: int):
-    """Draw input bits and labels of ``n`` samples."""
+    """Draw input bits and labels of ``n`` samples, some nearly empty and some nearly full."""
     rng = np.random.default_rng(seed)
-    return rng.random((n, params.n_in)) < 0.45, rng.integers(0, params.network.classes, n)
+    x = rng.random((n, params.n_in)) < rng.random((n, 1))
+    return x, rng.integers(0, params.network.classes, n)
 
 
 def _agree(params, words, expected):
@@ -351,11 +352,14 @@ def refuses(params: Params, seed: int = 3) -> Scene:
     too_much = HEADER.pack(VERSION, 77, Verb.WRITE) + write + bytes(MAX_PAYLOAD)
     too_much += CRC.compute(too_much).to_bytes(2, "little")
     talk.ask(cobs.encode(too_much) + b"\0", Status.OVERSIZE, sequence=77)
-    other = HEADER.pack(VERSION + 1, 78, Verb.WRITE) + write
-    other += CRC.compute(other).to_bytes(2, "little")
-    talk.ask(cobs.encode(other) + b"\0", Status.BAD_VERSION, sequence=78)
-    bad += 6
-    talk.request(99, write, Status.UNKNOWN_VERB)
+    bad += 5
+    for bit in range(8):
+        other = HEADER.pack(VERSION ^ 1 << bit, 78, Verb.WRITE) + write
+        other += CRC.compute(other).to_bytes(2, "little")
+        talk.ask(cobs.encode(other) + b"\0", Status.BAD_VERSION, sequence=78)
+        bad += 1
+    for unknown in (99, *(Verb.WRITE | 1 << bit for bit in range(4, 8))):
+        talk.request(unknown, write, Status.UNKNOWN_VERB)
     talk.request(Verb.WRITE, write[:4], Status.BAD_LENGTH)
     if target.word_bytes > 1:
         talk.request(Verb.WRITE, write + b"\0", Status.BAD_LENGTH)
