@@ -86,6 +86,9 @@ def draw(params: Params, n: int, seed: int):
 def _agree(params, words, expected):
     found = differences(params, words, expected)
     assert not found, "; ".join(found)
+    for layer, raw in enumerate(words[-params.depth :]):
+        kept = latents_to_bytes(params.synapses(layer), expected[f"latents{layer}"])
+        assert (raw == kept).all(), f"latents{layer} that are nobody's"
 
 
 def trains(params: Params, seed: int = 2, samples: int = 12) -> Scene:
@@ -114,7 +117,7 @@ def trains_from_store(params: Params, seed: int = 3, samples: int = 25) -> Scene
     settings = {f"tau{layer}": tau + 1 for layer, tau in enumerate(p.tau)}
     if not params.machine.shared_update:
         again = params.replace(
-            learning={"reset_on_flip": not p.reset_on_flip, "batch": p.batch % 4 + 2}
+            learning={"reset_on_flip": not p.reset_on_flip, "batch": 1 if p.batch > 1 else 3}
         )
         settings["options"] = int(again.learning.reset_on_flip)
     talk.set(clear=1, **settings)
@@ -154,12 +157,19 @@ def _learns(talk, params, seed, samples, *, distinct=None, more_tau=0, wide=Fals
 
 
 def _begin(params: Params, seed: int, more_tau: int, wide: bool) -> Model:
-    """Draw what to begin with; ``wide`` for latents in all of their range."""
+    """Draw what to begin with.
+
+    With ``wide``, latents are anywhere in their range, and the weights of a row much alike, so that
+    many neurons are decided by their input.
+    """
     model = initial(params, seed)
     if wide:
         rng, most = np.random.default_rng([seed, 2]), (1 << params.learning.latent_bits - 1) - 1
-        latents = [rng.integers(-most, most + 1, w.shape, np.int16) for w in model.weights]
-        model = Model(params, model.weights, latents, sign_seed=model.signs.state)
+        weights, latents = [], []
+        for w in model.weights:
+            weights.append(rng.random(w.shape) < rng.random((len(w), 1)))
+            latents.append(rng.integers(-most, most + 1, w.shape, np.int16))
+        model = Model(params, weights, latents, sign_seed=model.signs.state)
     model.tau = tuple(tau + more_tau for tau in model.tau)
     return model
 
