@@ -89,11 +89,15 @@ NETWORKS = {
     ),
     "sign": _build(
         {"hidden": [9], "image": [5, 5], "thresholds": [60, 160]},
-        {"code": "sign", "gains": [31, 37]}, {"tau": [2, 2]},
+        {"code": "sign", "gains": [31, 17], "feedback_gains": [37]}, {"tau": [2, 2]},
         {"row_lanes": 14, "relax_lanes": 4, "latent_lanes": [4, 3]},
     ),
     "deep": _build(
-        {"hidden": [8, 7, 5]}, {"gains": [83, 59, 241, 61], "threshold": 20, "active_bound": 2},
+        {"hidden": [8, 7, 5]},
+        {
+            "gains": [61, 31, 61, 23], "feedback_gains": [151, 151, 151], "threshold": 20,
+            "active_bound": 2,
+        },
         {"tau": [2, 1, 1, 1], "batch": 2, "nudging": "positive"},
         {"row_lanes": 10, "relax_lanes": 7, "latent_lanes": [3, 2, 4, 2]},
     ),
@@ -121,7 +125,9 @@ def scenes_of(params: Params) -> dict[str, Callable[[], Scene]]:
     scenes = {"train": lambda: trains(params), "refuse": lambda: refuses(params)}
     if params.alone.lines:
         # The others find an empty flash: the machine waits for a host.
-        return {"alone": lambda: trains_alone(params), **scenes}
+        slots = params.machine.sample_slots
+        more = {"slots": lambda: trains(params, seed=12, samples=slots)}
+        return {"alone": lambda: trains_alone(params), **scenes, **more}
     return scenes | {
         "store": lambda: trains_from_store(params),
         "infer": lambda: infers(params),
