@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from popflip.boards.tools import require
+from popflip.cocotb_tests.explained import explanation
 from popflip.cocotb_tests.faults import is_no_fault
 from popflip.cocotb_tests.mutation import NETWORKS, Stage, Verdict, judge_faults
 from popflip.rtl.top import identity
@@ -18,7 +19,7 @@ from popflip.scripts.session import Failure
 
 __all__ = ["GOAL", "journal_digest", "run_mutation"]
 
-#: Share of the faults that has to be killed.
+#: Share that has to be killed of the faults that are not explained.
 GOAL = 0.95
 
 # What decides on a fault, besides the machines.
@@ -162,17 +163,22 @@ def journal_digest(each: dict[str, int], seed: int) -> str:
 def _report(drawn, verdicts, seed) -> dict:
     # What was proved to change nothing is not a fault.
     faults = {key: fault for key, fault in drawn.items() if not verdicts[key].equal}
+    survivors = [key for key in faults if not verdicts[key].killed]
+    why = {key: explanation(key[0], faults[key]) for key in survivors}
 
     def table(of):
         total = Counter(of(key) for key in faults)
         killed = Counter(of(key) for key in faults if verdicts[key].killed)
         return {name: {"faults": total[name], "killed": killed[name]} for name in sorted(total)}
 
-    survivors = [key for key in faults if not verdicts[key].killed]
     killed = len(faults) - len(survivors)
+    explained = sum(bool(text) for text in why.values())
     differences = []
-    if killed < GOAL * len(faults):
-        differences = [f"{killed} of {len(faults)} faults killed, fewer than {GOAL:.0%}"]
+    if killed < GOAL * (len(faults) - explained):
+        differences = [
+            f"{killed} of {len(faults)} faults killed and {explained} explained: fewer than "
+            f"{GOAL:.0%} of the others"
+        ]
     return {
         "verb": "mutate",
         "seed": seed,
@@ -181,11 +187,15 @@ def _report(drawn, verdicts, seed) -> dict:
         "faults": len(faults),
         "killed": killed,
         "share": round(killed / len(faults), 4),
+        "explained": explained,
+        "share_of_others": round(killed / max(1, len(faults) - explained), 4),
         "goal": GOAL,
         "verified": not differences,
         "differences": differences,
         "networks": table(lambda key: key[0]),
         "files": table(lambda key: faults[key].file),
         "scenes": dict(Counter(verdicts[key].scene for key in faults if verdicts[key].killed)),
-        "survivors": [{"network": key[0], **vars(faults[key])} for key in survivors],
+        "survivors": [
+            {"network": key[0], **vars(faults[key]), "why": why[key]} for key in survivors
+        ],
     }

@@ -75,7 +75,8 @@ def show_differential(report: dict) -> None:
 def show_mutation(report: dict) -> None:
     """Print the report of a campaign of faults."""
     title = (
-        f"{report['killed']} of {report['faults']} faults killed ({report['share']:.1%}); "
+        f"{report['killed']} of {report['faults']} faults killed ({report['share']:.1%}), "
+        f"{report['share_of_others']:.1%} without {report['explained']} that are explained; "
         f"{report['equal']} of {report['mutants']} drawn change nothing, which was proved; "
         f"seed {report['seed']}, {duration(report['seconds'])}"
     )
@@ -91,12 +92,12 @@ def show_mutation(report: dict) -> None:
         title = "The same by network"
     if report["survivors"]:
         table = Table(title="Survivors", box=box.SIMPLE, pad_edge=False)
-        for column in ("network", "part", "fault", "source"):
+        for column in ("network", "part", "fault", "source", "why"):
             table.add_column(column, overflow="fold")
         for fault in report["survivors"]:
             table.add_row(
                 f"{fault['network']} {fault['number']}", fault["module"], fault["what"],
-                fault["source"] or fault["file"],
+                fault["source"] or fault["file"], fault["why"],
             )  # fmt: skip
         put(table)
 

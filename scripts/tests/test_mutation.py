@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from popflip.cocotb_tests import explained
 from popflip.cocotb_tests.faults import faulty_netlist
 from popflip.cocotb_tests.mutation import NETWORKS
 from popflip.scripts.mutation import journal_digest
@@ -26,7 +27,7 @@ def verdicts(killed):
 
 
 @pytest.mark.parametrize(("killed", "status"), [(9, 1), (11, 1)])
-def test_a_whole_journal_is_a_report(popflip, tmp_path, killed, status):
+def test_a_whole_journal_is_a_report(popflip, tmp_path, monkeypatch, killed, status):
     write_journal(tmp_path, verdicts(killed))
     argv = [*ARGV[:-1], tmp_path, "--resume"]
     got, out, err = popflip(*argv, "--json")
@@ -36,11 +37,18 @@ def test_a_whole_journal_is_a_report(popflip, tmp_path, killed, status):
     assert report["scenes"] == {"train": killed}
     [survivor] = report["survivors"]
     fault = faulty_netlist(NETWORKS[NAME], COUNT, 1).faults[killed]
-    assert survivor == {"network": NAME, **vars(fault)}
-    assert f"{killed} of {killed + 1} faults killed, fewer than 95%" in err
+    assert survivor == {"network": NAME, **vars(fault), "why": ""}
+    assert f"{killed} of {killed + 1} faults killed and 0 explained: fewer than 95% of" in err
     assert json.loads((tmp_path / "report.json").read_text()) == report
     _, out, _ = popflip(*argv)
     assert f"{NAME} {killed + 1}" in out
+    # The same fault explained: nothing is left.
+    what = {(NAME, fault.module, fault.what): "nobody looks there"}
+    monkeypatch.setattr(explained, "_EXPLAINED", what)
+    got, out, _ = popflip(*argv, "--json")
+    report = json.loads(out)
+    assert (got, report["explained"], report["share_of_others"]) == (0, 1, 1)
+    assert report["survivors"][0]["why"] == "nobody looks there"
 
 
 def test_all_killed_is_what_is_wanted(popflip, tmp_path):
