@@ -33,6 +33,7 @@ from popflip.cocotb_tests.scenes import (
     trains_alone,
     trains_from_store,
     trains_long,
+    trains_much,
 )
 from popflip.golden.params import Params
 from popflip.golden.protocol import STATUS_ANSWER
@@ -126,7 +127,7 @@ def scenes_of(params: Params) -> dict[str, Callable[[], Scene]]:
     if params.alone.lines:
         # The others find an empty flash: the machine waits for a host.
         slots = params.machine.sample_slots
-        more = {"slots": lambda: trains(params, seed=12, samples=slots)}
+        more = {f"slots {n}": lambda n=n: trains(params, seed=n, samples=slots) for n in (12, 13)}
         return {"alone": lambda: trains_alone(params), **scenes, **more}
     return scenes | {
         "store": lambda: trains_from_store(params),
@@ -135,6 +136,7 @@ def scenes_of(params: Params) -> dict[str, Callable[[], Scene]]:
         "count": lambda: counts(params),
         "long": lambda: trains_long(params),
         "again": lambda: trains_again(params),
+        "much": lambda: trains_much(params),
     }
 
 

@@ -58,6 +58,7 @@ __all__ = [
     "trains_alone",
     "trains_from_store",
     "trains_long",
+    "trains_much",
 ]
 
 
@@ -167,7 +168,7 @@ def _begin(params: Params, seed: int, more_tau: int, wide: bool) -> Model:
         rng, most = np.random.default_rng([seed, 2]), (1 << params.learning.latent_bits - 1) - 1
         weights, latents = [], []
         for w in model.weights:
-            weights.append(rng.random(w.shape) < rng.random((len(w), 1)))
+            weights.append(rng.random(w.shape) < rng.choice([0.03, 0.5, 0.97], (len(w), 1)))
             latents.append(rng.integers(-most, most + 1, w.shape, np.int16))
         model = Model(params, weights, latents, sign_seed=model.signs.state)
     model.tau = tuple(tau + more_tau for tau in model.tau)
@@ -243,6 +244,12 @@ def trains_again(params: Params, seed: int = 9, samples: int = 300) -> Scene:
     """Train with a few samples until they are known, and nudges change little."""
     talk = Talk(params)
     return Scene(talk, _learns(talk, params, seed, samples, distinct=6, internal=False))
+
+
+def trains_much(params: Params, seed: int = 11, samples: int = 2500) -> Scene:
+    """Train with many samples: what is rare has its chance."""
+    talk = Talk(params)
+    return Scene(talk, _learns(talk, params, seed, samples, internal=False))
 
 
 def counts(params: Params, seed: int = 8) -> Scene:
@@ -410,7 +417,16 @@ def refuses(params: Params, seed: int = 3) -> Scene:
         talk.ask(b"", Status.OK)
         bad += 1
 
+    # Zeros between frames are none.
+    talk.ask(b"\0\0\0" + talk.frame(Verb.STATUS))
+
     after = [talk.read(name) for name in names]
+    filled = regions["latents0"]
+    [word] = _kept(params, filled._replace(depth=1), rng)
+    middle = FILL.pack(filled.index, 1, filled.depth - 2)
+    talk.request(Verb.FILL, middle + word.tobytes())
+    behind = talk.read("latents0")
+    good = sum(answer is not None for answer in talk.expected) - bad + 1  # with that of the status
     status = talk.request(Verb.STATUS)
     # While a run waits for a sample that does not come, or is far from its end, its memories are
     # its own.
@@ -430,12 +446,15 @@ def refuses(params: Params, seed: int = 3) -> Scene:
             # Between the parts of a region there is nothing.
             there = [regions[name].holds(address) for address in range(len(words))]
             assert (kept[there] == words[there]).all(), name
+        [kept] = talk.words(answers, [(filled, behind)])
+        assert (kept[1:-1] == word).all()
+        assert (kept[[0, -1]] == written["latents0"][[0, -1]]).all()
         for values, numbers in zip(settings, registers, strict=True):
             [kept] = talk.words(answers, [(regions["registers"], numbers)])
             got = register_values(params, kept.copy().view("<u4")[:, 0].tolist())
             assert values.items() <= got.items()
-        busy, _, counted = STATUS_ANSWER.unpack(answers[status])
-        assert (busy, counted) == (0, bad)
+        busy, *counted = STATUS_ANSWER.unpack(answers[status])
+        assert (busy, counted) == (0, [good, bad])
         assert STATUS_ANSWER.unpack(answers[waiting])[0] == 1
         # Each cycle counts for some stage, about as many as the second answer took to come.
         first, second = (
