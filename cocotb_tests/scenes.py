@@ -253,8 +253,9 @@ def trains_much(params: Params, seed: int = 11, samples: int = 2500) -> Scene:
 
 
 def counts(params: Params, seed: int = 8) -> Scene:
-    """Begin runs of every power of two of samples, which are all too many, and stop them."""
+    """Send many good frames, then begin runs of every power of two of samples, and stop them."""
     talk = Talk(params)
+    statuses = [talk.request(Verb.STATUS) for _ in range(260)]
     x, labels = draw(params, 64, seed)
     talk.steps.append(("samples", pack_samples(params, x, labels), 0))
     running = []
@@ -265,6 +266,7 @@ def counts(params: Params, seed: int = 8) -> Scene:
         talk.wait()
 
     def judge(answers):
+        assert [STATUS_ANSWER.unpack(answers[i])[1] for i in statuses] == list(range(1, 261))
         for number in running:
             assert STATUS_ANSWER.unpack(answers[number])[0] == 1
 
