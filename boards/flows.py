@@ -20,6 +20,8 @@ UNSHARED = (
     "core.memory*",  # weights and latents
     "core.latents*",
     "core.sample",
+    "core.path.sample*",
+    "core.path.lists",
     "core.counters",
     "core.items",
     "core.update*",
@@ -54,6 +56,8 @@ class Flow:
         ``spram``, ``dsp``. Several share the sites of the first.
     memories : tuple of str
         Yosys's cells that are block RAMs.
+    table_memories : bool
+        Whether look-up tables can be memories: shallow ones are put there.
     mapping : str
         Of the scripts that yosys has for ABC9, the one that maps to look-up tables; its own choice
         if empty. ``flow2`` needs 2% fewer for iCE40 than that.
@@ -67,6 +71,7 @@ class Flow:
     suffix: str
     cells: Mapping[str, tuple[str, ...]]
     memories: tuple[str, ...]
+    table_memories: bool = False
     mapping: str = ""
 
     @property
@@ -94,6 +99,7 @@ class Flow:
         json = " -json top.json" if self.name == "gowin" else ""
         last = "" if json else "write_json top.json\n"
         spram = board.device.spram
+        tables = 'setattr -set ram_style "distributed" a:shallow\n' if self.table_memories else ""
         mapping = self.mapping
         choose = f"scratchpad -copy abc9.script.{mapping} abc9.script\n" if mapping else ""
         forget = f"delete {machine}{SINGLE_PORT}/t:$meminit_v2\n" if spram else ""
@@ -103,6 +109,7 @@ class Flow:
             f"rename -hide {hidden}\n"
             f"{masks}\n"
             f"{forget}"
+            f"{tables}"
             f"{choose}"
             f"{self.synth} {board.synthesis}{' -spram' if spram else ''} -top {top}{json}\n"
             f"check -assert\n"
@@ -169,6 +176,7 @@ FLOWS = {
                 "dsp": ("MULT18X18D",),
             },
             memories=("DP16KD", "PDPW16KD"),
+            table_memories=True,
         ),
         _flow(
             name="gowin",

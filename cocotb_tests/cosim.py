@@ -86,7 +86,7 @@ def train_golden(model: Model, x, labels, flush: bool = True) -> dict:
         chunk = slice(start, start + batch)
         report, relaxation = model.train(x[chunk], labels[chunk], keep_history=True)
         for i in range(report.samples):
-            cycles = cycles.plus(clock.sample(relaxation, i))
+            cycles = cycles.plus(clock.sample(relaxation, i, last=start + i + 1 == len(x)))
         predictions += relaxation.prediction.tolist()
         changed += report.changed
         flips += report.flips

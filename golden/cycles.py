@@ -32,6 +32,11 @@ READOUT_LATENCY = 3
 UPDATE_LATENCY = 6
 #: The same of a shared update engine.
 SHARED_LATENCY = 1
+#: With overlap: from the start pulse of a drive until it is over, beside the words, the waits for
+#: rows of the image and the tree.
+GROUP_LATENCY = 7
+#: With overlap: from the pulse of a pass over the lists until it is over, beside the longest.
+LIST_LATENCY = 6
 
 
 def tree_latency(width: int) -> int:
@@ -112,17 +117,28 @@ class CycleModel:
         self.pending = 0
         self._shapes = [params.synapses(layer) for layer in range(params.depth)]
         self._dirty = [np.zeros(s.rows, bool) for s in self._shapes]
+        self._ahead: int | None = None  # when the drive of the next sample is over, if it began
 
-    def sample(self, relaxation: Relaxation, i: int) -> StageCycles:
+    def sample(self, relaxation: Relaxation, i: int, last: bool = False) -> StageCycles:
         """Count the cycles of sample ``i`` of a batch, including the flush that it may end with.
+
+        Samples are in the machine in time; what it waits for them is not counted.
 
         Parameters
         ----------
         relaxation : Relaxation
             With its history kept; with both ends if the sample was trained on.
         i : int
+        last : bool
+            No sample follows in this run. (It matters with ``machine.overlap`` only.)
         """
-        run = _Run(self.params, relaxation, i)
+        run: _Run
+        if self.params.machine.overlap:
+            learns = bool(relaxation.plus)
+            more = not last and not (learns and self.pending + 1 >= self.batch)
+            run = _OverlapRun(self.params, relaxation, i, self._ahead, more)
+        else:
+            run = _Run(self.params, relaxation, i)
         run.relax()
         self.restarts += run.restarts
         if run.training:
@@ -135,6 +151,8 @@ class CycleModel:
                 self.pending = 0
         # The last state waits for the readout, which runs beside the nudged phases.
         run.spend("update" if run.training else "free", max(1, run.readout_done - run.now + 1))
+        if isinstance(run, _OverlapRun):
+            self._ahead = run.ahead()
         return StageCycles(**run.cycles)
 
     def flush(self) -> StageCycles:
@@ -149,9 +167,11 @@ class CycleModel:
             return 1 + sum(s.rows * s.row_cycles for s in self._shapes) + SHARED_LATENCY + 1
         longest = 0
         for shape, dirty in zip(self._shapes, self._dirty, strict=True):
-            tested = shape.rows if self.touched else int(dirty.sum())
-            walk = shape.rows - tested + tested * shape.row_cycles
-            longest = max(longest, walk)
+            rows = np.arange(shape.rows) if self.touched else np.flatnonzero(dirty)
+            tested = np.bincount(
+                shape.slot(rows), minlength=shape.rows // shape.block * shape.groups
+            )
+            longest = max(longest, int(np.maximum(1, tested * shape.row_cycles).sum()))
             dirty[:] = False
         self.touched = False
         self.pending = 0
@@ -183,6 +203,7 @@ class _Run:
         self.now = 0  # the cycle that the sequencer's next state begins with
         self.restarts = 0
         self.readout_done = 0
+        self._phase = 0
 
     def spend(self, stage, cycles):
         self.cycles[stage] += cycles
@@ -202,7 +223,7 @@ class _Run:
         p = self.params
         reach = p.feedback_gain(1) * bound
         self.undecided = (self.drive >= -reach) & (self.drive < reach)
-        self.spend("drive", 1 + self._drive_cycles())
+        self._await_drive()
 
         (hidden, _), last = self.phases[0][0], p.depth - 1
         self.a = [self.drive >= 0, *hidden[1:]]
@@ -210,6 +231,7 @@ class _Run:
         self.stale |= dict.fromkeys(range(2, p.depth), True)
 
         for number, states in enumerate(self.phases):
+            self._phase = number
             stage = "free" if number == 0 else "nudged"
             if number == 2:
                 self._restore(stage)
@@ -237,6 +259,9 @@ class _Run:
                 self.free = list(self.a)
                 self.readout_done = self.now - 1 + p.network.classes + READOUT_LATENCY
         return True
+
+    def _await_drive(self):
+        self.spend("drive", 1 + self._drive_cycles())
 
     def _shape(self, layer):
         return self.params.synapses(layer)
@@ -408,6 +433,164 @@ class _Run:
                 pushed, row = changed.popleft()
                 valid[0] = follower.offer(pushed, row, free_0)
         return int(done)
+
+
+class _OverlapRun(_Run):
+    """One sample on its way through a machine with ``machine.overlap``.
+
+    ``ahead`` says when its drive is over, in cycles from its first, if that began beside the sample
+    before; ``more`` that the next one's may begin beside this.
+    """
+
+    def __init__(self, params, relaxation, i, ahead, more):
+        super().__init__(params, relaxation, i)
+        self._ahead, self._more = ahead, more
+        self._lead_end: int | None = None
+        self._moved = False
+        rows = np.arange(params.sizes[1])
+        self._banks = self._shape(0).bank(rows)
+
+    def ahead(self):
+        """When the drive of the next sample is over, in cycles from that one's first."""
+        return None if self._lead_end is None else self._lead_end - self.now
+
+    def _drive_cycles(self) -> int:
+        p, shape = self.params, self._shape(0)
+        waits = p.network.window + (p.grid[0] - 1) * p.network.stride
+        return waits + shape.weight_depth + tree_latency(shape.word_bits) + GROUP_LATENCY
+
+    def _await_drive(self):
+        drive = self._drive_cycles()
+        if self.restarts:
+            # The next sample's drive is not broken off.
+            busy = 0 if self._lead_end is None else self._lead_end - self.now
+            self.spend("drive", 1 + max(0, busy) + drive)
+        else:
+            self.spend("drive", 1 + drive if self._ahead is None else max(1, self._ahead))
+            self._lead_end = self.now + drive if self._more else None
+        self._moved = False
+
+    def _visit(self, layer, after) -> int:
+        toggled = self.a[0] != after
+        if (toggled & ~self.undecided).any():
+            raise AssertionError("a neuron that the skip left out has changed")
+        self.a[0] = after
+        # After the free phase, and the first nudged one if there are two, is the second end.
+        if toggled.any() and self._phase == len(self.phases) - 1:
+            self._moved = True
+        longest = int(np.bincount(self._banks, self.undecided).max())
+        return longest + LIST_LATENCY if longest else 1
+
+    def learn(self, dirty) -> int:
+        differs = self.plus[0] != self.minus[0]
+        above = bool((self.plus[1] != self.minus[1]).any())
+        if not (above or self._moved):
+            return 2
+        needed = differs | (above & (self.plus[0] | self.minus[0]))
+        if dirty is not None:
+            dirty[0][differs] = True
+            dirty[1][needed & (self.undecided | (self.drive >= 0))] = True
+        decided = (self.drive >= 0) & ~self.undecided & above
+        return (
+            1 + _ListWalk(self.params, self._banks, self.undecided, decided, needed, differs).run()
+        )
+
+
+class _ListWalk:
+    """The walk over the lists of an overlapping machine, cycle by cycle.
+
+    Parameters
+    ----------
+    params : Params
+    banks : numpy.ndarray
+        Bank of each neuron.
+    undecided, decided : numpy.ndarray
+        Which neurons are listed where.
+    needed, differs : numpy.ndarray
+        Which neurons are jobs of update engine 1, and which of both.
+    """
+
+    def __init__(self, params, banks, undecided, decided, needed, differs):
+        self._params, self._needed, self._differs = params, needed, differs
+        count = params.machine.neuron_lanes
+        rows = np.arange(len(banks))
+        self._decided = [rows[decided & (banks == b)].tolist() for b in range(count)]
+        self._undecided = [rows[undecided & (banks == b)].tolist() for b in range(count)]
+
+    def run(self) -> int:
+        """Cycles from the pulse until the walk and both engines are done."""
+        p = self._params
+        per_line, work = p.block * p.grid[1], [p.synapses(l).row_cycles for l in range(2)]
+        lists = self._decided
+        of_decided = True
+        held: list[int | None] = [None] * len(lists)  # read, and not yet at the head
+        heads: list[int | None] = [None] * len(lists)
+        at = [0] * len(lists)
+        leaving, left = None, [False, False]
+        free, done = [0, 0], 0  # when each engine takes its next job, and when all are done
+        line, ready = 0, 1 + p.network.window
+        now = 0
+        while True:
+            now += 1
+            empty = [
+                head is None and entry is None and k == len(rows)
+                for head, entry, k, rows in zip(heads, held, at, lists, strict=True)
+            ]
+            wants = [
+                head is not None and self._wants(head) and (of_decided or head // per_line == line)
+                for head in heads
+            ]
+            # Both engines take the neuron that leaves, each in its time.
+            gone = False
+            if leaving is not None:
+                takes = [self._differs[leaving] and ready <= now, True]
+                for engine in range(2):
+                    if takes[engine] and not left[engine] and free[engine] <= now:
+                        left[engine] = True
+                        free[engine] = now + work[engine]
+                        done = max(done, now + work[engine] + UPDATE_LATENCY + 1)
+                gone = left[1] and (left[0] or not self._differs[leaving])
+            picked = wants.index(True) if (leaving is None or gone) and any(wants) else None
+            later = [
+                head is not None and self._wants(head) and not want
+                for head, want in zip(heads, wants, strict=True)
+            ]
+            new_line = (
+                not of_decided
+                and any(later)
+                and all(a or b for a, b in zip(later, empty, strict=True))
+                and not (leaving is not None and self._differs[leaving])
+                and ready <= now
+                and free[0] <= now
+            )
+            over = not of_decided and all(empty) and leaving is None
+            # From here on, what the next cycle begins with.
+            begin_undecided = of_decided and all(empty)
+            if picked is not None:
+                leaving, left = heads[picked], [False, False]
+            elif gone:
+                leaving = None
+            for b, rows in enumerate(lists):
+                drop = heads[b] is not None and (not self._wants(heads[b]) or picked == b)
+                move = held[b] is not None and (heads[b] is None or drop)
+                fetch = at[b] < len(rows) and (held[b] is None or move)
+                if move:
+                    heads[b] = held[b]
+                elif drop:
+                    heads[b] = None
+                if fetch:
+                    held[b], at[b] = rows[at[b]], at[b] + 1
+                elif move:
+                    held[b] = None
+            if begin_undecided:
+                of_decided, lists, at = False, self._undecided, [0] * len(lists)
+            if new_line:
+                line, ready = line + 1, now + p.network.stride + 1
+            if over:
+                return max(done, now + 1)
+
+    def _wants(self, row):
+        return self._needed[row]
 
 
 class _Walk(NamedTuple):

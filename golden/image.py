@@ -14,8 +14,9 @@ bytes     content
 4096      training samples, then test samples, without gaps between
 ========= ==========================================================================
 
-with :func:`popflip.golden.packing.pack_samples` for each sample, little-endian integers, and ones
-wherever nothing is said. The hardware reads bytes 0 to 17 and believes what they say if the first
+with :func:`popflip.golden.packing.pack_samples` for each sample, or its record if
+``alone.record_bytes`` is set (:func:`records`), little-endian integers, and ones wherever nothing
+is said. The hardware reads bytes 0 to 17 and believes what they say if the first
 12 are as it expects them; whoever writes an image, or simulates it, checks the rest too.
 """
 
@@ -40,6 +41,9 @@ __all__ = [
     "kind_of",
     "most_samples",
     "read_image",
+    "record_lengths",
+    "records",
+    "stored_bytes",
     "write_image",
 ]
 
@@ -51,6 +55,9 @@ COUNT_BYTES = 3
 
 #: Bytes that a command with three bytes of address can reach.
 FLASH_BYTES = 1 << 24
+
+#: Bytes of a sample that a byte of its record tells which of are zero.
+_MASKED = 8
 
 #: Bits of a read command ahead of its data: instruction, address, and a byte of waiting.
 _COMMAND_BITS = 8 + 24 + 8
@@ -82,7 +89,93 @@ def kind_of(params: Params) -> bytes:
         "words": params.sample_words,
         "word_bits": params.sample_word_bits,
     }
+    if params.alone.record_bytes:
+        kind["record_bytes"] = params.alone.record_bytes
     return hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).digest()[:8]
+
+
+def stored_bytes(params: Params) -> int:
+    """Return how many bytes of the flash a sample takes."""
+    return params.alone.record_bytes or params.sample_bytes
+
+
+def record_lengths(samples) -> np.ndarray:
+    """Return how many bytes the record of each sample has.
+
+    Parameters
+    ----------
+    samples : ndarray of uint8, shape (n, sample_bytes)
+        Packed samples.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+    """
+    masks = ceil_div(samples.shape[1], _MASKED)
+    return 1 + masks + np.count_nonzero(samples, axis=1)
+
+
+def records(params: Params, samples) -> np.ndarray:
+    """Leave out the zero bytes of samples.
+
+    A record is the number of bytes that follow; then, for every eight bytes of the sample, a mask
+    with a one for each that is not zero, the first in bit 0, and those bytes themselves.
+
+    Parameters
+    ----------
+    params : Params
+        With ``alone.record_bytes``.
+    samples : ndarray of uint8, shape (n, sample_bytes)
+        Packed samples.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, record_bytes)
+        Ones behind the end of a record.
+
+    Raises
+    ------
+    ImageError
+        If a record is longer.
+    """
+    n, size = samples.shape[0], params.alone.record_bytes
+    assert size is not None
+    lengths = record_lengths(samples)
+    if n and lengths.max() > size:
+        raise ImageError(
+            f"alone.record_bytes must be at least {lengths.max()} for these samples, not {size}"
+        )
+    masked = np.zeros((n, ceil_div(samples.shape[1], _MASKED), _MASKED), np.uint8)
+    masked.reshape(n, -1)[:, : samples.shape[1]] = samples
+    present = masked != 0
+    # Each group of bytes with its mask before it, which is always there.
+    masks = np.packbits(present, axis=2, bitorder="little")
+    there = np.concatenate([np.ones_like(masks, bool), present], axis=2).reshape(n, -1)
+    every = np.concatenate([masks, masked], axis=2).reshape(n, -1)
+    out = np.full((n, size), 0xFF, np.uint8)
+    out[:, 0] = lengths - 1
+    # The bytes that are there, row by row, are as many as the records have behind their first.
+    out[(np.arange(size) > 0) & (np.arange(size) < lengths[:, None])] = every[there]
+    return out
+
+
+def _samples_of(params: Params, recorded) -> np.ndarray:
+    """Undo :func:`records`; raise ImageError if what is there cannot be records."""
+    groups = ceil_div(params.sample_bytes, _MASKED)
+    out = np.zeros((len(recorded), groups * _MASKED), np.uint8)
+    for record, sample in zip(recorded, out, strict=True):
+        at, end = 1, int(record[0]) + 1
+        for group in range(groups):
+            mask = record[at : at + 1] if at < end else np.zeros(1, np.uint8)
+            present = np.unpackbits(mask, bitorder="little").astype(bool)
+            count = int(present.sum())
+            part = record[at + 1 : at + 1 + count]
+            if len(part) == count:  # Else the end is wrong, too.
+                sample[_MASKED * group : _MASKED * (group + 1)][present] = part
+            at += 1 + count
+        if at != end or end > len(record):
+            raise ImageError("the image is damaged: a record does not end where it says")
+    return out[:, : params.sample_bytes]
 
 
 def most_samples(params: Params, test: int, flash_bytes: int = FLASH_BYTES) -> int:
@@ -102,7 +195,7 @@ def most_samples(params: Params, test: int, flash_bytes: int = FLASH_BYTES) -> i
     """
     room = min(flash_bytes, FLASH_BYTES) - params.alone.flash_base - SECTOR
     most = 1 << params.alone.order_bits
-    return min(room // params.sample_bytes - test, most) if test <= most else 0
+    return min(room // stored_bytes(params) - test, most) if test <= most else 0
 
 
 def write_image(params: Params, train, test) -> bytes:
@@ -130,7 +223,10 @@ def write_image(params: Params, train, test) -> bytes:
             f"at most {max(most, 0):,} training samples fit the flash beside {len(test):,} test "
             f"samples, not {len(train):,}"
         )
-    samples = train.tobytes() + test.tobytes()
+    stored = [train, test]
+    if params.alone.record_bytes:
+        stored = [records(params, part) for part in stored]
+    samples = b"".join(part.tobytes() for part in stored)
     header = MAGIC + kind_of(params)
     for part in (train, test):
         header += len(part).to_bytes(COUNT_BYTES, "little")
@@ -160,39 +256,56 @@ def read_image(params: Params, content: bytes) -> Image:
             "classes or lanes): write it with this network's preset"
         )
     counts = [int.from_bytes(header[at : at + COUNT_BYTES], "little") for at in (12, 15)]
-    n_bytes = sum(counts) * params.sample_bytes
+    n_bytes = sum(counts) * stored_bytes(params)
     samples = content[SECTOR : SECTOR + n_bytes]
     if len(samples) != n_bytes or zlib.crc32(samples).to_bytes(4, "little") != header[18:22]:
         raise ImageError("the image is damaged: the checksum of its samples is wrong")
-    packed = np.frombuffer(samples, np.uint8).reshape(-1, params.sample_bytes)
+    packed = np.frombuffer(samples, np.uint8).reshape(-1, stored_bytes(params))
+    if params.alone.record_bytes:
+        packed = _samples_of(params, packed)
     return Image(packed[: counts[0]], packed[counts[0] :])
 
 
-def flash_cycles(params: Params) -> int:
+def flash_cycles(params: Params, record: float | None = None) -> float:
     """Clock cycles from one sample's request to its last byte, if the flash alone decides.
 
-    ``divider * (40 + 8 * sample_bytes / lines)`` for the command and the data, one for each bit of
-    the number ``sample_bytes``, to find the address, and a few turns. If training takes longer over
-    a sample than this and :data:`TURN_CYCLES`, it never waits for the flash.
+    ``divider * (40 + 8 * bytes / lines)`` for the command and the data, one for each bit of the
+    number of bytes that a sample takes there, to find the address, and a few turns. If training
+    takes longer over a sample than this and :data:`TURN_CYCLES`, it never waits for the flash.
+
+    Of a record nothing but the bytes that it has is read. What it stands for leaves the reader a
+    byte per cycle, from when its first bytes are there: the slower of the two decides, and where
+    neither does throughout, it takes a few cycles more.
+
+    Parameters
+    ----------
+    params : Params
+    record : float, optional
+        Mean length of the records; the longest that can be if left out.
     """
     alone, n = params.alone, params.sample_bytes
     if not alone.lines:
         raise ValueError(f"alone.flash must be single, dual or quad, not {alone.flash}")
     per_byte = alone.flash_divider * 8 // alone.lines
-    # There is room for two bytes on their way; with much delay a fast clock waits for them.
-    waits = max(0, 2 + alone.flash_delay - per_byte) * ((n - 1) // 2)
-    return (
+    first = (
         alone.flash_divider * _COMMAND_BITS
-        + per_byte * n
-        + waits
-        + n.bit_length()
+        + stored_bytes(params).bit_length()
         + alone.flash_delay
         + _READER_CYCLES
     )
+    if alone.record_bytes:
+        read = per_byte * (alone.record_bytes if record is None else record)
+        return first + max(read, 2 * per_byte + n) + _RECORD_CYCLES
+    # There is room for two bytes on their way; with much delay a fast clock waits for them.
+    waits = max(0, 2 + alone.flash_delay - per_byte) * ((n - 1) // 2)
+    return first + per_byte * n + waits
 
 
 #: Of the reader: from the request to the first step, and from the last bit to its byte.
 _READER_CYCLES = 4
+
+#: Of what turns a record into a sample: from a byte of the one to a byte of the other.
+_RECORD_CYCLES = 1
 
 #: From the last byte of a sample to the request of the next.
 TURN_CYCLES = 4

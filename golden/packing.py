@@ -70,7 +70,8 @@ def memory_map(params: Params) -> list[Region]:
     host loads), ``results`` (predictions of the last run), then ``weights<l>`` and, if the machine
     trains, ``latents<l>`` of each weight layer. Weights are given part by part, a part being one
     slice of one bank, so that the link is no wider than one of them; every part begins at a power
-    of two, and what is between its end and the next one is nothing.
+    of two, and what is between its end and the next one is nothing. So are latents, if their words
+    are wide and sliced: a part is some slices of a word.
     """
     shapes: list[tuple] = [
         ("registers", len(register_map(params)), 32),
@@ -82,7 +83,10 @@ def memory_map(params: Params) -> list[Region]:
         parts = (1 << s.part_bits, s.weight_depth) if len(s.part_widths) > 1 else ()
         shapes.append((f"weights{layer}", _weight_region_depth(s), s.slice_bits, *parts))
         if params.machine.training:
-            shapes.append((f"latents{layer}", s.latent_depth, s.latent_lanes * s.latent_bits))
+            widths = s.latent_part_widths
+            parts = (1 << s.latent_part_bits, s.latent_depth) if len(widths) > 1 else ()
+            depth = (len(widths) - 1 << s.latent_part_bits) + s.latent_depth
+            shapes.append((f"latents{layer}", depth, widths[0], *parts))
     return [Region(name, i, *rest) for i, (name, *rest) in enumerate(shapes)]
 
 
@@ -189,6 +193,12 @@ def weights_from_bytes(shape: Synapses, data):
     return chunked.reshape(shape.rows, -1)[:, : shape.row_bits]
 
 
+def _latent_addresses(shape: Synapses):
+    """Addresses of all parts of all words in region ``latents<l>``: (latent_depth, parts)."""
+    part = np.arange(len(shape.latent_part_widths)) << shape.latent_part_bits
+    return np.arange(shape.latent_depth)[:, None] + part
+
+
 def latents_to_bytes(shape: Synapses, latents):
     """Lay out one layer's latent accumulators as region ``latents<l>``.
 
@@ -199,7 +209,7 @@ def latents_to_bytes(shape: Synapses, latents):
 
     Returns
     -------
-    ndarray of uint8, shape (latent_depth, word_bytes)
+    ndarray of uint8, shape (depth of the region, word_bytes)
     """
     chunked = _rows_padded(latents, shape, np.int16)
     padded = np.zeros((shape.rows, shape.chunks, shape.steps * shape.latent_lanes), np.int16)
@@ -208,13 +218,20 @@ def latents_to_bytes(shape: Synapses, latents):
     spaced[:, : shape.chunks * shape.steps] = padded.reshape(shape.rows, -1, shape.latent_lanes)
     fields = spaced.reshape(shape.latent_depth, shape.latent_lanes)
     bits = (fields[..., None].view(np.uint16) >> np.arange(shape.latent_bits, dtype=np.uint16)) & 1
-    return bits_to_bytes(bits.reshape(shape.latent_depth, -1))
+    parts, first = shape.latent_part_widths, shape.latent_part_widths[0]
+    padded_bits = np.zeros((shape.latent_depth, len(parts) * first), bool)
+    padded_bits[:, : sum(parts)] = bits.reshape(shape.latent_depth, -1)
+    words = np.zeros((len(parts) << shape.latent_part_bits, first), bool)
+    words[_latent_addresses(shape)] = padded_bits.reshape(shape.latent_depth, len(parts), first)
+    return bits_to_bytes(words[: _latent_addresses(shape)[-1, -1] + 1])
 
 
 def latents_from_bytes(shape: Synapses, data):
     """Undo :func:`latents_to_bytes`."""
-    width = shape.latent_lanes * shape.latent_bits
-    bits = bytes_to_bits(np.asarray(data).reshape(shape.latent_depth, -1), width)
+    addresses, width = _latent_addresses(shape), shape.latent_lanes * shape.latent_bits
+    data = np.asarray(data).reshape(addresses[-1, -1] + 1, -1)
+    bits = bytes_to_bits(data, shape.latent_part_widths[0])[addresses]
+    bits = bits.reshape(shape.latent_depth, -1)[:, :width]
     bits = bits.reshape(shape.latent_depth, shape.latent_lanes, shape.latent_bits)
     weights = 1 << np.arange(shape.latent_bits, dtype=np.int32)
     weights[-1] = -weights[-1]

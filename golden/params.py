@@ -287,6 +287,11 @@ class Machine(_Section):
         RAM, for small FPGAs. It takes whole rows, one after the other, and batches of 1:
         ``row_lanes``, ``relax_lanes`` and ``neuron_lanes`` must not cut rows, the entries of
         ``latent_lanes`` be equal, and ``weight_slice`` a multiple of them.
+    overlap : bool
+        While a sample relaxes and learns, the next one of its batch is driven. For a local first
+        layer below the output, the ``heaviside`` code, and rows of later layers that are not cut
+        (``relax_lanes``). Neurons of layer 1 are listed together with their weights to the
+        output, ``neuron_lanes`` lists side by side, and one of each is visited per cycle.
     training : bool
         Whether the training logic is built; without it the machine only infers.
     uart_divisor : int
@@ -304,6 +309,7 @@ class Machine(_Section):
     latent_slice: Positive | None = None
     weight_slice: Positive | None = None
     shared_update: bool = False
+    overlap: bool = False
     training: bool = True
     uart_divisor: Annotated[int, Field(ge=4, le=65535)] = 8
     sample_slots: Annotated[int, Field(ge=1, le=256)] = 16
@@ -326,6 +332,10 @@ class Alone(_Section):
         divider of 1.
     flash_base : int
         Byte address at which the image of the data set begins, a multiple of 8,192.
+    record_bytes : int, optional
+        Samples lie in the flash without their zero bytes (:func:`popflip.golden.image.records`), in
+        records of so many bytes, 8 to 256: what the longest takes. They come faster so. If left
+        out, samples lie there as they are.
     order_bits : int
         The image may hold up to ``2 ** order_bits`` training samples, 3 to 20, and as many to test
         with.
@@ -342,6 +352,7 @@ class Alone(_Section):
     flash_divider: Annotated[int, Field(ge=1, le=64)] = 2
     flash_delay: Annotated[int, Field(ge=0, le=3)] = 0
     flash_base: Annotated[int, Field(ge=0, lt=1 << 24, multiple_of=2 * SECTOR)] = 1 << 20
+    record_bytes: Annotated[int, Field(ge=8, le=256)] | None = None
     order_bits: Annotated[int, Field(ge=3, le=20)] = 16
     epochs: Annotated[int, Field(ge=1, le=65535)] = 20
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 1
@@ -365,6 +376,11 @@ class Alone(_Section):
         """Where the generator of all random choices starts; a mixture of ``seed``, never 0."""
         digest = hashlib.sha256(self.seed.to_bytes(4, "little")).digest()
         return int.from_bytes(digest[:4], "little") or 1
+
+
+#: Bits of a latent word that the host reads at a time, if it lies in narrower memories: buses to
+#: memories all over a device cost wires.
+_WIDEST_PART = 256
 
 
 class Synapses(NamedTuple):
@@ -413,6 +429,29 @@ class Synapses(NamedTuple):
     def part_bits(self) -> int:
         """Bits of an address in a memory of weights; the host has its number in front of them."""
         return (self.weight_depth - 1).bit_length()
+
+    @property
+    def latent_slice_widths(self) -> list[int]:
+        """Bits of each memory of latents."""
+        width = self.latent_lanes * self.latent_bits
+        bits = min(self.latent_slice or width, width)
+        return [min(bits, width - low) for low in range(0, width, bits)]
+
+    @property
+    def latent_part_slices(self) -> int:
+        """Memories of latents that the host reads and writes side by side."""
+        return max(1, _WIDEST_PART // self.latent_slice_widths[0])
+
+    @property
+    def latent_part_widths(self) -> list[int]:
+        """Bits of each part of a latent word, as the host sees it."""
+        widths, step = self.latent_slice_widths, self.latent_part_slices
+        return [sum(widths[i : i + step]) for i in range(0, len(widths), step)]
+
+    @property
+    def latent_part_bits(self) -> int:
+        """Bits of an address of a latent word; the host has its part's number in front of them."""
+        return (self.latent_depth - 1).bit_length()
 
     @property
     def chunks(self) -> int:
@@ -619,6 +658,12 @@ class Params(_Section):
                     f"not {lanes}"
                 )
         self._check_shared_update()
+        self._check_overlap()
+        if self.alone.record_bytes and self.sample_bytes < 24:
+            raise ValueError(
+                "alone.record_bytes must be left out for samples of less than 24 bytes, which "
+                f"these have: {self.sample_bytes}"
+            )
         if self.learning.shift and self.learning.shift >= min(self.network.image):
             raise ValueError(
                 f"learning.shift must be less than the image's shorter side, "
@@ -660,6 +705,24 @@ class Params(_Section):
                 f"machine.weight_slice must be a multiple of latent_lanes, {lanes}, with "
                 f"machine.shared_update, not {machine.weight_slice}"
             )
+
+    def _check_overlap(self) -> None:
+        """Raise ValueError if a machine cannot drive the next sample beside the present one."""
+        if not self.machine.overlap:
+            return
+        for name, value, wanted in (
+            ("network.first", self.network.first, "local"),
+            ("network.hidden", list(self.network.hidden), []),
+            ("dynamics.code", self.dynamics.code, "heaviside"),
+            ("machine.serial_windows", self.machine.serial_windows, False),
+            ("machine.relax_lanes", self.machine.relax_lanes, self.n_out),
+            ("machine.shared_update", self.machine.shared_update, False),
+        ):
+            if value != wanted:
+                raise ValueError(
+                    f"{name} must be {json.dumps(wanted)} with machine.overlap, "
+                    f"not {json.dumps(value)}"
+                )
 
     # Shape ----------------------------------------------------------------------------------
 
@@ -737,13 +800,15 @@ class Params(_Section):
         """Shape and layout of weight layer ``layer``."""
         first = layer == 0
         rows = self.sizes[1] if first else self.sizes[layer]
+        # An overlapping machine has both layers' weights of a neuron at the same place.
+        banked = first or self.machine.overlap
         return Synapses(
             layer=layer,
             rows=rows,
             row_bits=self.fan_in if first else self.sizes[layer + 1],
             word_bits=self._word_bits(layer),
-            banks=self.machine.neuron_lanes if first else 1,
-            block=self.block if first else rows,
+            banks=self.machine.neuron_lanes if banked else 1,
+            block=self.block if banked else rows,
             latent_lanes=self.machine.latent_lanes[layer],
             latent_bits=self.learning.latent_bits,
             latent_slice=self.machine.latent_slice if first else None,

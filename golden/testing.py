@@ -165,6 +165,13 @@ def draw_params(choices: Choices) -> Params:
             machine["latent_slice"] = pick(1, latent_bits * machine["latent_lanes"][0])
         if chance(0.4):
             machine["weight_slice"] = pick(1, machine["row_lanes"])
+    if first == "local" and layers == 1 and code == "heaviside" and chance(0.6):
+        machine |= {
+            "overlap": True, "serial_windows": False, "shared_update": False,
+            "relax_lanes": sizes[1],
+            "latent_lanes": [machine["latent_lanes"][0], pick(-(-sizes[1] // 5), sizes[1])],
+        }  # fmt: skip
+        machine.pop("weight_slice", None)
     # Rarer: the ends of what there is.
     if chance(0.25):
         bits = pick(4, 10)

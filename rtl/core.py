@@ -19,10 +19,11 @@ from popflip.rtl.follow import WindowFollower
 from popflip.rtl.interface import HostSignature, RunLayout, StoreSignature
 from popflip.rtl.neurons import HiddenRegisters, ItemList
 from popflip.rtl.output import Nudge, OutputLayer, Readout
+from popflip.rtl.overlap import OverlapPath
 from popflip.rtl.relax import RelaxEngine, Visit
 from popflip.rtl.sample import SampleBuffer
 from popflip.rtl.shared_update import SharedUpdateEngine
-from popflip.rtl.synapses import SharedLatents, SynapseMemory, shared_latent_address
+from popflip.rtl.synapses import SharedLatents, SynapseMemory, hint, shared_latent_address
 from popflip.rtl.update import UpdateEngine
 
 __all__ = ["TrainerCore"]
@@ -89,9 +90,14 @@ class TrainerCore(wiring.Component):
 
         # Parts ------------------------------------------------------------------------------
         m.submodules.feeder = feeder = SampleFeeder(p)
-        m.submodules.sample = sample = SampleBuffer(p)
-        m.submodules.drive = drive = DriveEngine(p)
-        m.submodules.items = items = ItemList(p)
+        overlap = p.machine.overlap
+        if overlap:
+            m.submodules.path = path = OverlapPath(p)
+            sample = path
+        else:
+            m.submodules.sample = sample = SampleBuffer(p)
+            m.submodules.drive = drive = DriveEngine(p)
+            m.submodules.items = items = ItemList(p)
         m.submodules.output = output = OutputLayer(p)
         m.submodules.readout = readout = Readout(p)
         memories, relax, registers, updates, learners = [], {}, {}, [], []
@@ -112,6 +118,9 @@ class TrainerCore(wiring.Component):
             updates.append(update)
             learners = [_Learner.of_shared_engine(update, layer) for layer in range(depth)]
         for layer in hidden:
+            if overlap:
+                relax[layer] = path
+                continue
             m.submodules[f"relax{layer}"] = relax[layer] = RelaxEngine(p, layer)
             if layer > 1:
                 m.submodules[f"hidden{layer}"] = registers[layer] = HiddenRegisters(p, layer)
@@ -139,6 +148,8 @@ class TrainerCore(wiring.Component):
         clear, begin_odd, begin_even, restore = Signal(), Signal(), Signal(), Signal()
         save, start_learning, start_flush, finish = Signal(), Signal(), Signal(), Signal()
         restarted = Signal()
+        # The next sample belongs to the same batch: it may be driven beside this one.
+        more, claimed = Signal(), Signal()
 
         train = run.train if training else Const(0)
         engines_idle = Cat(*(engine.idle for engine in relax.values()), output.idle).all()
@@ -156,8 +167,22 @@ class TrainerCore(wiring.Component):
         kept_layers = [l for l in hidden if l % 2 == 0]
         centered = p.learning.nudging == "centered"
 
+        driven = path.driven if overlap else drive.idle
+
         # No sample is to come, and none waits.
         over = feeder.over & ~sample.full
+
+        # A sample begins to relax.
+        with m.If(clear):
+            m.d.sync += [
+                phase.eq(Phase.FREE),
+                nudge.eq(Nudge.NONE),
+                first_end.eq(1),
+                sweeps.eq(p.dynamics.free_sweeps),
+                stale.eq(sum(1 << l for l in hidden[1:])),
+                stale[1].eq(p.dynamics.code == "sign" or p.awake),
+                more.eq(~train | (pending + 1 < batch)),
+            ]
 
         m.d.comb += self.host.busy.eq(1)
         with m.FSM(name="sequencer"):
@@ -170,6 +195,7 @@ class TrainerCore(wiring.Component):
                         number.eq(0),
                         stopping.eq(0),
                         closing.eq(0),
+                        more.eq(0),
                     ]
                     m.next = "Next sample"
 
@@ -190,24 +216,33 @@ class TrainerCore(wiring.Component):
                                 lfsr.eq(Cat(lfsr[1:], Cat(lfsr[t] for t in TAPS).xor())),
                             ]
                     m.next = "Clear"
+                    if overlap:
+                        with m.If(path.ahead):
+                            m.next = "Drive"
+                        with m.Elif(more):
+                            # Its drive begins in this cycle.
+                            m.d.comb += stage.eq(Stage.WAIT)
+                            m.next = "Next sample"
                 with m.Else():
                     m.d.comb += stage.eq(Stage.WAIT)
 
             with m.State("Clear"):
-                m.d.comb += [stage.eq(Stage.DRIVE), clear.eq(1)]
-                m.d.sync += [
-                    phase.eq(Phase.FREE),
-                    nudge.eq(Nudge.NONE),
-                    first_end.eq(1),
-                    sweeps.eq(p.dynamics.free_sweeps),
-                    stale.eq(sum(1 << l for l in hidden[1:])),
-                    stale[1].eq(p.dynamics.code == "sign" or p.awake),
-                ]
-                m.next = "Drive"
+                m.d.comb += [stage.eq(Stage.DRIVE), claimed.eq(1)]
+                if overlap:
+                    m.d.comb += path.start.eq(driven)
+                    with m.If(driven):
+                        m.next = "Drive"
+                else:
+                    m.d.comb += clear.eq(1)
+                    m.next = "Drive"
 
             with m.State("Drive"):
-                m.d.comb += stage.eq(Stage.DRIVE)
-                with m.If(drive.idle & engines_idle):
+                m.d.comb += [stage.eq(Stage.DRIVE), claimed.eq(1)]
+                if overlap:
+                    m.d.comb += [path.waits.eq(1), clear.eq(driven & engines_idle)]
+                    with m.If(path.late):
+                        m.d.comb += stage.eq(Stage.WAIT)
+                with m.If(driven & engines_idle):
                     m.next = "Odd half"
 
             with m.State("Odd half"):
@@ -330,7 +365,7 @@ class TrainerCore(wiring.Component):
 
         with m.If(self.host.stop):
             m.d.sync += stopping.eq(1)
-        m.d.comb += sample.release.eq(finish | sample.full & feeder.stop)
+        m.d.comb += sample.release.eq(finish | sample.full & feeder.stop & driven)
 
         # A layer is visited again once a neighbour has changed.
         for layer, engine in relax.items():
@@ -340,7 +375,7 @@ class TrainerCore(wiring.Component):
                 m.d.sync += stale[layer].eq(0)
         begin_output = begin_odd if depth % 2 else begin_even
         m.d.comb += output.update.eq(begin_output)
-        for layer, engine in relax.items():
+        for layer, engine in {} if overlap else relax.items():
             with m.If(engine.toggled):
                 if layer > 1:
                     m.d.sync += stale[layer - 1].eq(1)
@@ -356,12 +391,21 @@ class TrainerCore(wiring.Component):
             m.d.sync += stale[depth - 1].eq(1)
 
         # Relaxation -------------------------------------------------------------------------
+        if overlap:
+            m.d.comb += [
+                path.attempt.eq(attempt),
+                path.lead.eq(more & ~claimed),
+                path.take.eq(clear),
+            ]
+        else:
+            m.d.comb += [
+                drive.start.eq(clear),
+                drive.attempt.eq(attempt),
+                items.clear.eq(clear),
+                items.item.eq(drive.item),
+                items.item_valid.eq(drive.item_valid),
+            ]
         m.d.comb += [
-            drive.start.eq(clear),
-            drive.attempt.eq(attempt),
-            items.clear.eq(clear),
-            items.item.eq(drive.item),
-            items.item_valid.eq(drive.item_valid),
             output.clear.eq(clear),
             output.nudge.eq(nudge),
             output.label.eq(sample.label),
@@ -376,15 +420,16 @@ class TrainerCore(wiring.Component):
         ]
         for layer, engine in relax.items():
             m.d.comb += [
-                engine.clear.eq(clear),
                 engine.first_end.eq(first_end),
                 engine.upper.eq(upper[layer].last),
                 engine.upper_active.eq(upper[layer].active),
                 engine.walk.eq(start_learning),
                 engine.upper_differs.eq(upper[layer].first != upper[layer].last),
-                engine.learning.eq(learning),
                 engine.swap.eq(swap := _swap(p, minus_only)),
             ]
+            if overlap:
+                continue
+            m.d.comb += [engine.clear.eq(clear), engine.learning.eq(learning)]
             if layer == 1:
                 connect(m, engine.neurons, items.neurons)
                 m.d.comb += [
@@ -417,46 +462,51 @@ class TrainerCore(wiring.Component):
         # The sample -------------------------------------------------------------------------
         connect(m, feeder.o, sample.i)
         connect(m, flipped(self.store), feeder.store)
-        m.d.comb += [
-            feeder.run.eq(self.host.run.payload),
-            feeder.last.eq(sample.last),
-            sample.en.eq(drive.en),
-            sample.restart.eq(drive.restart),
-            sample.next.eq(drive.next),
-            sample.chunk.eq(drive.chunk),
-            drive.ready.eq(sample.ready),
-            drive.x.eq(sample.x),
-        ]
+        m.d.comb += [feeder.run.eq(self.host.run.payload), feeder.last.eq(sample.last)]
+        if not overlap:
+            m.d.comb += [
+                sample.en.eq(drive.en),
+                sample.restart.eq(drive.restart),
+                sample.next.eq(drive.next),
+                sample.chunk.eq(drive.chunk),
+                drive.ready.eq(sample.ready),
+                drive.x.eq(sample.x),
+            ]
         if p.machine.serial_windows:
             m.d.comb += drive.ones.eq(sample.ones)
 
         # Learning ---------------------------------------------------------------------------
         touch = Signal()
         if training:
-            m.submodules.follower = follower = WindowFollower(p)
-            connect(m, relax[1].changed, follower.changed)
-            connect(m, follower.job, learners[0].job)
-            m.d.comb += [
-                follower.start.eq(start_learning),
-                follower.ready.eq(sample.ready),
-                learners[0].plus.eq(sample.x),
-                learners[0].minus.eq(sample.x),
-            ]
-            if shared:
-                m.d.comb += follower.held.eq(updates[0].at0)
-                if p.machine.serial_windows:
-                    m.d.comb += sample.turn.eq(updates[0].turn)
-            elif not p.machine.serial_windows:
-                m.d.comb += follower.held.eq(~learners[0].job.ready)
-            with m.If(start_learning | learning):
+            m.d.comb += [learners[0].plus.eq(sample.x), learners[0].minus.eq(sample.x)]
+            if overlap:
+                connect(m, path.job0, learners[0].job)
                 m.d.comb += [
-                    sample.restart.eq(follower.restart),
-                    sample.next.eq(follower.next),
-                    sample.chunk.eq(learners[0].chunk),
+                    path.chunk.eq(learners[0].chunk),
+                    path.held.eq(~learners[0].job.ready),
                 ]
+                changed = path.changed
+            else:
+                m.submodules.follower = follower = WindowFollower(p)
+                connect(m, relax[1].changed, follower.changed)
+                connect(m, follower.job, learners[0].job)
+                m.d.comb += [follower.start.eq(start_learning), follower.ready.eq(sample.ready)]
+                if shared:
+                    m.d.comb += follower.held.eq(updates[0].at0)
+                    if p.machine.serial_windows:
+                        m.d.comb += sample.turn.eq(updates[0].turn)
+                elif not p.machine.serial_windows:
+                    m.d.comb += follower.held.eq(~learners[0].job.ready)
+                with m.If(start_learning | learning):
+                    m.d.comb += [
+                        sample.restart.eq(follower.restart),
+                        sample.next.eq(follower.next),
+                        sample.chunk.eq(learners[0].chunk),
+                    ]
+                changed = relax[1].changed.valid & relax[1].changed.ready
             for layer in hidden:
                 learner, shape = learners[layer], shapes[layer]
-                connect(m, relax[layer].job, learner.job)
+                connect(m, path.job1 if overlap else relax[layer].job, learner.job)
                 above = upper[layer]
                 for name, end in (("plus", swap), ("minus", ~swap)):
                     bits = Signal(shape.chunks * shape.word_bits, name=f"{name}{layer}")
@@ -503,11 +553,14 @@ class TrainerCore(wiring.Component):
             _lend(m, updates[0], all_latents.read, all_latents.write)
         for layer, memory in enumerate(memories):
             port, weights, latents = memory.weight_read, f"weights{layer}", f"latents{layer}"
-            user = drive if layer == 0 else relax[layer]
+            if overlap:
+                user, own = path, f"w{layer}"
+            else:
+                user, own = (relax[layer] if layer else drive), "w"
             m.d.comb += [
-                port.en.eq(Mux(user.w_en, ~0, 0)),
-                port.address.eq(user.w_address),
-                user.w_data.eq(port.data),
+                port.en.eq(Mux(getattr(user, f"{own}_en"), ~0, 0)),
+                port.address.eq(getattr(user, f"{own}_address")),
+                getattr(user, f"{own}_data").eq(port.data),
             ]
             if training:
                 learner = learners[layer]
@@ -517,42 +570,39 @@ class TrainerCore(wiring.Component):
                     memory.weight_write.address.eq(learner.weight_write.address),
                     memory.weight_write.data.eq(learner.weight_write.data),
                 ]
-                # While it issues latents, nobody else reads weights.
-                with m.If(learner.engine.latent_read.en):
+                # While it issues latents, nobody else reads weights; unless the next sample is
+                # driven: then the engine tests none, and reads none.
+                at_work = learner.weight_read.en.any() if overlap else learner.engine.latent_read.en
+                with m.If(at_work):
                     m.d.comb += [
                         port.en.eq(learner.weight_read.en),
                         port.address.eq(learner.weight_read.address),
                     ]
+                bits = shapes[layer].latent_part_bits
                 if shared:
-                    memory_of_latents = all_latents.read, all_latents.write
+                    latent_ports = all_latents.read, all_latents.write
                     place = shared_latent_address(shapes, layer, command.address)
                 else:
-                    memory_of_latents = memory.latent_read, memory.latent_write
-                    place = command.address
-                    _lend(m, learner.engine, *memory_of_latents)
-                _host_port(
-                    m, reads[latents], writes[latents], place, 1, command.data, *memory_of_latents,
-                    [len(memory_of_latents[1].data)],
+                    latent_ports = memory.latent_read, memory.latent_write
+                    place = command.address[:bits]
+                    _lend(m, learner.engine, *latent_ports)
+                replies[latents] = _host_port(
+                    m, reads[latents], writes[latents], place, command.address[bits:],
+                    command.data, *latent_ports, shapes[layer].latent_part_widths,
                 )  # fmt: skip
-                replies[latents] = memory_of_latents[0].data
                 with m.If(writes[weights] | writes[latents]):
                     m.d.comb += touch.eq(1)
             # A part of the region is one slice of one bank.
-            widths, bits = shapes[layer].part_widths, shapes[layer].part_bits
-            part_end = bits + ceil_log2(len(widths))
-            part = command.address[bits:part_end]
-            _host_port(
+            bits = shapes[layer].part_bits
+            replies[weights] = _host_port(
                 m, reads[weights], writes[weights], command.address[:bits],
-                Cat(part == number for number in range(len(widths))), command.data,
-                port, memory.weight_write, widths,
+                command.address[bits:], command.data,
+                port, memory.weight_write, shapes[layer].part_widths,
             )  # fmt: skip
-            low, parts = 0, []
-            for width in widths:
-                parts.append(port.data[low : low + width])
-                low += width
-            replies[weights] = Array(parts)[command.address[bits:part_end]]
 
-        m.submodules.results = results = Memory(shape=8, depth=RESULTS, init=[])
+        m.submodules.results = results = Memory(
+            shape=8, depth=RESULTS, init=[], attrs=hint(RESULTS)
+        )
         write, read = results.write_port(), results.read_port()
         m.d.comb += [
             write.en.eq(finish),
@@ -571,7 +621,6 @@ class TrainerCore(wiring.Component):
 
         # Counters ---------------------------------------------------------------------------
         if training:
-            changed = relax[1].changed.valid & relax[1].changed.ready
             flips = {f"flips{layer}": learner.flips for layer, learner in enumerate(learners)}
         else:
             changed, flips = Const(0, 1), {f"flips{layer}": Const(0, 1) for layer in range(depth)}
@@ -701,8 +750,13 @@ def _lend(m, engine, read, write):
     ]
 
 
-def _host_port(m, reads, writes, address, parts, data, read, write, widths):
-    """Give the host a memory's ports for the cycle in which it means a word, or a part of one."""
+def _host_port(m, reads, writes, address, number, data, read, write, widths):
+    """Give the host a memory's ports for the cycle in which it means part ``number`` of a word.
+
+    Return that part of what is read.
+    """
+    number = number[: ceil_log2(len(widths))]
+    parts = Cat(number == i for i in range(len(widths)))
     with m.If(reads):
         m.d.comb += [read.en.eq(~0), read.address.eq(address)]
     with m.If(writes):
@@ -711,3 +765,8 @@ def _host_port(m, reads, writes, address, parts, data, read, write, widths):
             write.address.eq(address),
             write.data.eq(Cat(data[:width] for width in widths)),
         ]
+    low, found = 0, []
+    for width in widths:
+        found.append(read.data[low : low + width])
+        low += width
+    return found[0] if len(found) == 1 else Array(found)[number]

@@ -9,7 +9,7 @@ from popflip.golden.params import Params
 from popflip.rtl.arithmetic import times
 from popflip.rtl.popcount import PopcountTree
 
-__all__ = ["DriveEngine", "ItemLayout"]
+__all__ = ["DriveEngine", "GroupLayout", "ItemLayout"]
 
 
 class ItemLayout(data.StructLayout):
@@ -32,12 +32,33 @@ class ItemLayout(data.StructLayout):
         })
 
 
+class GroupLayout(data.StructLayout):
+    """Neurons of layer 1 that are driven side by side, one in each bank.
+
+    ``line`` and ``column`` of their window, and ``number`` among the groups of it; ``margins``,
+    ``undecided`` and ``active`` of each, the latter two 0 where the last group of a window has no
+    neuron.
+    """
+
+    def __init__(self, params: Params):
+        shape = params.synapses(0)
+        super().__init__({
+            "line": range(params.grid[0]),
+            "column": range(params.grid[1]),
+            "number": range(shape.groups),
+            "margins": data.ArrayLayout(ItemLayout(params)["margin"].shape, shape.banks),
+            "undecided": shape.banks,
+            "active": shape.banks,
+        })
+
+
 class DriveEngine(wiring.Component):
     """Scan the sample once, evaluate every neuron of layer 1, and emit those that matter.
 
     ``neuron_lanes`` rows are counted side by side, ``row_lanes`` bits a cycle. Of each group of
     rows the neurons that are undecided or active (with the ``sign`` code: all) leave one per
-    cycle; meanwhile the next group's words are read, and wait if they are faster.
+    cycle; meanwhile the next group's words are read, and wait if they are faster. With
+    ``machine.overlap`` the whole group leaves at once, and nothing waits.
 
     Latency: the first item leaves ``latency`` cycles after the last word of its group was
     addressed. Throughput: a group costs the greater of its words and its items;
@@ -61,6 +82,10 @@ class DriveEngine(wiring.Component):
         Read port of weight layer 0, all banks.
     item : ``Out(ItemLayout)``, item_valid : ``Out(1)``
         The items, in order of their rows.
+    coming : ``Out(1)``, slot : ``Out``
+        With ``machine.overlap``: the group of this slot leaves in the next cycle.
+    group : ``Out(GroupLayout)``, group_valid : ``Out(1)``
+        With ``machine.overlap``, instead of items.
     idle : ``Out(1)``
         Nothing is in flight.
     """
@@ -82,10 +107,17 @@ class DriveEngine(wiring.Component):
             "w_en": Out(1),
             "w_address": Out(range(shape.weight_depth)),
             "w_data": In(shape.banks * shape.word_bits),
-            "item": Out(ItemLayout(params)),
-            "item_valid": Out(1),
-            "idle": Out(1),
+            "idle": Out(1, init=1),
         }
+        if params.machine.overlap:
+            members |= {
+                "coming": Out(1),
+                "slot": Out(range(shape.rows // shape.block * shape.groups)),
+                "group": Out(GroupLayout(params)),
+                "group_valid": Out(1),
+            }
+        else:
+            members |= {"item": Out(ItemLayout(params)), "item_valid": Out(1)}
         if params.machine.serial_windows:
             members["ones"] = In(range(params.fan_in + 1))
         super().__init__(members)
@@ -179,8 +211,69 @@ class DriveEngine(wiring.Component):
                     margins[bank].eq(times(dot, p.dynamics.gains[0]) - p.dynamics.hidden_threshold),
                 ]
 
-        # A group in hand leaves item by item; the pipeline behind it stalls while it is not done.
         group_valid = valid[-1] & last[-1]
+        if p.machine.overlap:
+            # From a register: whoever waits for it is far away.
+            busy = self.start | issuing | valid[:-1].any() | group_valid
+            m.d.comb += en.eq(1)
+            m.d.sync += self.idle.eq(~busy)
+            self._emit_groups(m, group_valid, margins)
+        else:
+            left = self._emit_items(m, en, group_valid, margins)
+            m.d.comb += self.idle.eq(~issuing & ~valid.any() & ~left)
+        return m
+
+    def _judge(self, m, margin, i):
+        """Whether feedback could move the neuron of bank ``i``, and whether it is active."""
+        bounds = self._params.active_bounds
+        reach = Array(Const(self._params.feedback_gain(1) * n) for n in bounds)[self.attempt]
+        near, on = Signal(name=f"near{i}"), Signal(name=f"on{i}")
+        # One comparison for both sides: ``~margin < reach`` is ``margin >= -reach``.
+        distance = Mux(on, margin, ~margin)[: len(margin) - 1]
+        m.d.comb += [near.eq(distance < reach), on.eq(margin >= 0)]
+        return near, on
+
+    def _emit_groups(self, m, valid, margins):
+        """Let the group in hand leave in the next cycle."""
+        shape, columns = self._shape, self._params.grid[1]
+        line, column, number = (
+            Signal.like(self.group[name], name=name) for name in ("line", "column", "number")
+        )
+        m.d.comb += self.coming.eq(valid)
+        m.d.sync += self.group_valid.eq(valid)
+        last_of_block = number == shape.groups - 1
+        tail_rows = shape.block - (shape.groups - 1) * shape.banks
+        with m.If(valid):
+            m.d.sync += [
+                self.slot.eq(self.slot + 1),
+                number.eq(number + 1),
+                self.group.line.eq(line),
+                self.group.column.eq(column),
+                self.group.number.eq(number),
+            ]
+            with m.If(last_of_block):
+                m.d.sync += [number.eq(0), column.eq(column + 1)]
+                with m.If(column == columns - 1):
+                    m.d.sync += [column.eq(0), line.eq(line + 1)]
+            for i, margin in enumerate(margins):
+                near, on = self._judge(m, margin, i)
+                there = 1 if i < tail_rows else ~last_of_block
+                m.d.sync += [
+                    self.group.margins[i].eq(margin),
+                    self.group.undecided[i].eq(near & there),
+                    self.group.active[i].eq(on & there),
+                ]
+        with m.If(self.start):
+            m.d.sync += [self.slot.eq(0), number.eq(0), column.eq(0), line.eq(0)]
+
+    def _emit_items(self, m, en, group_valid, margins):
+        """Let the group in hand leave item by item; return whether any is left.
+
+        The pipeline behind it stalls meanwhile.
+        """
+        p, shape = self._params, self._shape
+        heaviside = p.dynamics.code == "heaviside"
+        margin_shape = ItemLayout(p)["margin"].shape
         pending, undecided, active = (
             Signal(shape.banks, name=n) for n in ("pending", "undecided", "active")
         )
@@ -205,7 +298,6 @@ class DriveEngine(wiring.Component):
         coming = Signal(range(shape.groups))
         tail_rows = shape.block - (shape.groups - 1) * shape.banks
         last_of_block = coming == shape.groups - 1
-        reach = Array(Const(p.feedback_gain(1) * n) for n in p.active_bounds)[self.attempt]
         with m.If(free):
             m.d.sync += in_hand.eq(group_valid)
             with m.If(in_hand):
@@ -215,15 +307,9 @@ class DriveEngine(wiring.Component):
             with m.If(group_valid):
                 m.d.sync += coming.eq(Mux(last_of_block, 0, coming + 1))
                 for i, margin in enumerate(margins):
-                    near, on = Signal(name=f"near{i}"), Signal(name=f"on{i}")
-                    # One comparison for both sides: ``~margin < reach`` is ``margin >= -reach``.
-                    distance = Mux(on, margin, ~margin)[: len(margin) - 1]
+                    near, on = self._judge(m, margin, i)
                     there = 1 if i < tail_rows else ~last_of_block
-                    m.d.comb += [
-                        near.eq(distance < reach),
-                        on.eq(margin >= 0),
-                        following[i].eq((near | on if heaviside else 1) & there),
-                    ]
+                    m.d.comb += following[i].eq((near | on if heaviside else 1) & there)
                     m.d.sync += [held[i].eq(margin), undecided[i].eq(near), active[i].eq(on)]
         with m.If(self.start):
             m.d.sync += [row.eq(0), slot.eq(0), coming.eq(0)]
@@ -239,5 +325,4 @@ class DriveEngine(wiring.Component):
                     self.item.undecided.eq(undecided[i]),
                     self.item.active.eq(active[i]),
                 ]
-        m.d.comb += self.idle.eq(~issuing & ~valid.any() & ~pending.any())
-        return m
+        return pending.any()

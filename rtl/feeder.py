@@ -31,7 +31,7 @@ class SampleFeeder(wiring.Component):
     over : ``Out(1)``
         All samples of the run have left, the last one more than a cycle ago.
     o : ``Out(stream.Signature(8))``
-        Bytes of samples.
+        Bytes of samples; from the slots, one in every cycle.
     last : ``In(1)``
         The byte that is next to leave is the last of its sample.
     store : ``Out(StoreSignature)``
@@ -85,15 +85,17 @@ class SampleFeeder(wiring.Component):
         with m.If(self.start | leave | seek):
             m.d.sync += number.eq(next_count(number, self.start, first))
 
-        # The byte in the slots; the last slot is followed by the first.
+        # The byte in the slots that is fetched next; the last slot is followed by the first.
         at = Signal(range(self._depth))
         stride, ahead = Signal(range(p.sample_bytes + 1)), Signal(range(self._depth + 1))
-        walk = Signal()
+        fetch = Signal()
         m.d.comb += [
             stride.eq(Mux(seek, p.sample_bytes, 1)),
             ahead.eq(at + stride),
         ]
-        with m.If(walk):
+        with m.If(fetch):
+            m.d.comb += [read.en.eq(1), read.addr.eq(at)]
+        with m.If(fetch | seek):
             m.d.sync += at.eq(Mux(ahead == self._depth, 0, ahead))
         with m.If(self.start):
             m.d.sync += at.eq(0)
@@ -121,7 +123,7 @@ class SampleFeeder(wiring.Component):
                 with m.If(~internal | number[:8].all()):
                     begin_next(self.over)
                 with m.Else():
-                    m.d.comb += [seek.eq(1), walk.eq(1)]
+                    m.d.comb += seek.eq(1)
             with m.State("Request"):
                 m.d.comb += self.store.request.valid.eq(1)
                 with m.If(self.store.request.ready):
@@ -135,15 +137,15 @@ class SampleFeeder(wiring.Component):
                 with m.If(self.o.valid & self.o.ready & self.last):
                     m.next = "Next"
             with m.State("Fetch"):
-                m.d.comb += [read.en.eq(1), read.addr.eq(at)]
+                m.d.comb += fetch.eq(1)
                 m.next = "Offer"
             with m.State("Offer"):
                 m.d.comb += [self.o.payload.eq(read.data), self.o.valid.eq(1)]
                 with m.If(self.o.ready):
-                    m.d.comb += walk.eq(1)
-                    m.next = "Fetch"
                     with m.If(self.last):
                         m.next = "Next"
+                    with m.Else():
+                        m.d.comb += fetch.eq(1)
             with m.State("Next"):
                 # Counted only now, so that counting is no part of the long way of a byte.
                 m.d.comb += leave.eq(1)

@@ -1,12 +1,13 @@
 """The data set in an SPI flash: a sample's number in, its bytes out."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import fifo, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
 
-from popflip.golden.image import COUNT_BYTES, MAGIC, kind_of
+from popflip.golden.image import COUNT_BYTES, MAGIC, kind_of, stored_bytes
 from popflip.golden.params import SECTOR, Params
 from popflip.rtl.interface import StoreSignature
+from popflip.rtl.records import RecordReader
 
 __all__ = ["FlashReader", "FlashSignature"]
 
@@ -19,6 +20,9 @@ READ = {1: 0x0B, 2: 0x3B, 4: 0x6B}
 #: Clock cycles after waking until the flash is read: 41 us at 100 MHz, of which the slowest parts
 #: want 35. Counted by the two counters of a command, 64 cycles for each step of the second.
 WAKE_CYCLES = 4096
+
+#: Bytes of records that wait for those before them: zeros that were left out take time again.
+_QUEUED = 64
 
 #: Bits of the address, and of waiting behind it.
 _ADDRESS, _DUMMY = 24, 8
@@ -62,9 +66,10 @@ class FlashReader(wiring.Component):
     set it (``popflip flash --with-data`` does).
     Clock mode 0: data are put on the lines while the clock is low, and taken before it falls.
 
-    A request is taken ``sample_bytes.bit_length()`` cycles after it was offered, with the
-    address. The command takes ``40 * divider`` cycles, each byte ``8 / lines * divider`` while
-    ``store.data`` is not stalled; else the clock stands still. What a sample takes in all is
+    A request is taken, with the address, one cycle for each bit of the number of bytes of a sample
+    in the flash after it was offered. The command takes ``40 * divider`` cycles, each byte ``8 /
+    lines * divider`` while ``store.data`` is not stalled; else the clock stands still. Of a record
+    no more is read than it says, and 64 bytes may wait in a queue. What a sample takes in all is
     :func:`popflip.golden.image.flash_cycles`.
 
     Parameters
@@ -130,7 +135,7 @@ class FlashReader(wiring.Component):
         # An address is found bit by bit of the constant factor, the highest first. The sum starts
         # from what becomes the address of sample 0 when it has been doubled as often; that of the
         # head of the image is one sector, one bit, before it.
-        factor, start = p.sample_bytes, alone.flash_base + SECTOR
+        factor, start = stored_bytes(p), alone.flash_base + SECTOR
         steps = factor.bit_length()
         step = Signal(range(steps))
         summing, add = Signal(), Signal()
@@ -149,11 +154,13 @@ class FlashReader(wiring.Component):
         clocks = Signal(6)
         left = Signal(range(max(factor, head_bytes, WAKE_CYCLES >> 6)), init=(WAKE_CYCLES >> 6) - 1)
         falling = Signal(init=1)
-        taken = Signal()
-        credit = Signal(2, init=2)  # Bytes that there is still room for behind the lines.
+        taken, dropped, gone = Signal(), Signal(), Signal()
+        room_for = _QUEUED if alone.record_bytes else 2
+        # Bytes that there is still room for behind the lines.
+        credit = Signal(range(room_for + 1), init=room_for)
         started = Signal()
         sampled, completed = Signal(), Signal()
-        m.d.sync += credit.eq(credit + taken - started)
+        m.d.sync += credit.eq(credit + dropped + gone - started)
 
         with m.FSM():
             with m.State("Wake"):
@@ -196,7 +203,7 @@ class FlashReader(wiring.Component):
                         m.next = "Data"
             with m.State("Data"):
                 first = (clocks == 0) & (timer == 0)
-                room = (credit != 0) | taken
+                room = (credit != 0) | gone
                 m.d.comb += [
                     selected.eq(1),
                     reading.eq(1),
@@ -259,10 +266,35 @@ class FlashReader(wiring.Component):
                 m.d.sync += good.eq(0)
             with m.If(position == head_bytes - 1):
                 m.d.sync += self.ready.eq(1)
+        m.d.comb += self.found.eq(self.ready & good)
+        if not alone.record_bytes:
+            m.d.comb += [
+                self.store.data.payload.eq(byte),
+                self.store.data.valid.eq(held & self.ready),
+                taken.eq(held & (self.store.data.ready | ~self.ready)),
+                gone.eq(taken),
+            ]
+            return m
+
+        # The first byte of a record tells how many follow, which shortens what is left to read. It
+        # is here long before even the shortest record ends.
+        at_length = Signal()
+        with m.If(self.store.request.valid & self.store.request.ready):
+            m.d.sync += at_length.eq(1)
+        length = held & self.ready & at_length
+        with m.If(length):
+            m.d.sync += [at_length.eq(0), left.eq(left + byte - (factor - 1) - completed)]
+        m.submodules.queue = queue = fifo.SyncFIFO(width=8, depth=_QUEUED)
+        m.submodules.records = records = RecordReader(p)
         m.d.comb += [
-            self.store.data.payload.eq(byte),
-            self.store.data.valid.eq(held & self.ready),
-            taken.eq(held & (self.store.data.ready | ~self.ready)),
-            self.found.eq(self.ready & good),
+            taken.eq(held),
+            queue.w_data.eq(byte),
+            queue.w_en.eq(held & self.ready & ~at_length),
+            records.i.payload.eq(queue.r_data),
+            records.i.valid.eq(queue.r_rdy),
+            queue.r_en.eq(records.i.ready),
+            dropped.eq(held & ~queue.w_en),
+            gone.eq(queue.r_rdy & queue.r_en),
         ]
+        connect(m, records.o, flipped(self.store.data))
         return m

@@ -8,6 +8,7 @@ from amaranth.utils import ceil_log2
 
 from popflip.golden.params import Params, ceil_div
 from popflip.rtl.popcount import PopcountTree
+from popflip.rtl.synapses import hint
 
 __all__ = ["SampleBuffer"]
 
@@ -89,6 +90,11 @@ class SampleBuffer(wiring.Component):
         Holds while ``ready`` or ``en`` is low.
     ones : ``Out(range(fan_in + 1))``
         With serial windows only: how many bits of ``x`` are 1.
+    jump : ``In(1)``, column : ``In(range(columns))``
+        With ``machine.overlap`` only: go to that position of the same row of positions, which is
+        in place in the next cycle.
+    line : ``In(1)``
+        With ``machine.overlap`` only: go to the next row of positions.
     turn : ``In(1)``
         With serial windows and a shared update engine only: ``x`` goes round by ``latent_lanes``
         bits towards bit 0, zeros behind it up to a multiple of these; after as many pulses as a row
@@ -116,6 +122,8 @@ class SampleBuffer(wiring.Component):
             members["ones"] = Out(range(params.fan_in + 1))
             if params.machine.shared_update:
                 members["turn"] = In(1)
+        if params.machine.overlap:
+            members |= {"jump": In(1), "column": In(range(params.grid[1])), "line": In(1)}
         super().__init__(members)
 
     @property
@@ -144,7 +152,7 @@ class SampleBuffer(wiring.Component):
         by_bytes = params.network.first == "local"
         word_bits = 8 * word_bytes if by_bytes else params.sample_word_bits
         m.submodules.memory = memory = Memory(
-            shape=unsigned(word_bits), depth=2 << index_bits, init=[]
+            shape=unsigned(word_bits), depth=2 << index_bits, init=[], attrs=hint(2 << index_bits)
         )
         write_port = memory.write_port(granularity=8 if by_bytes else None)
         read_port = memory.read_port()
@@ -244,10 +252,16 @@ class SampleBuffer(wiring.Component):
                 m.d.sync += self.ready.eq(1)
 
         column = Signal(range(columns))
+        new_line = Signal()
+        m.d.comb += new_line.eq(self.next & (column == columns - 1))
         with m.If(self.en & self.ready & self.next):
             m.d.sync += column.eq(column + 1)
-            with m.If(column == columns - 1):
-                m.d.sync += [column.eq(0), pushes.eq(net.stride), self.ready.eq(0)]
+        if params.machine.overlap:
+            m.d.comb += new_line.eq(self.line | self.next & (column == columns - 1))
+            with m.If(self.en & self.jump):
+                m.d.sync += column.eq(self.column)
+        with m.If(self.en & self.ready & new_line):
+            m.d.sync += [column.eq(0), pushes.eq(net.stride), self.ready.eq(0)]
 
         with m.If(restarted):
             m.d.sync += [

@@ -14,10 +14,20 @@ __all__ = [
     "SharedLatents",
     "SynapseMemory",
     "WriteSignature",
+    "hint",
     "shared_latent_address",
     "shared_latent_bits",
     "synapse_ports",
 ]
+
+
+def hint(depth: int) -> dict[str, int]:
+    """Attributes of a memory that is not one of a layer's large ones.
+
+    Up to 256 words are ``shallow``: better in look-up tables, where they can be, than in a block
+    RAM that they would not fill.
+    """
+    return {"shallow": 1} if depth <= 256 else {}
 
 
 class ReadSignature(wiring.Signature):
@@ -84,7 +94,11 @@ def synapse_ports(shape: Synapses, training: bool = True) -> dict[str, wiring.Si
         "weight_write": WriteSignature(*weights, shape.slices),
     }
     if training and not shape.shared:
-        ports |= {"latent_read": ReadSignature(*latents), "latent_write": WriteSignature(*latents)}
+        parts = len(shape.latent_part_widths)
+        ports |= {
+            "latent_read": ReadSignature(*latents),
+            "latent_write": WriteSignature(*latents, slices=parts),
+        }
     return ports
 
 
@@ -119,18 +133,19 @@ class SynapseMemory(wiring.Component):
             raise TypeError(f"shape must be a Synapses, not {shape!r}")
         self._shape = shape
         self._weights = tuple(
-            Memory(shape=unsigned(width), depth=shape.weight_depth, init=[])
+            Memory(
+                shape=unsigned(width),
+                depth=shape.weight_depth,
+                init=[],
+                attrs=hint(shape.weight_depth) if shape.layer else {},
+            )
             for width in shape.part_widths
         )
         self._latents: tuple[Memory, ...] = ()
         if training and not shape.shared:
-            width = shape.latent_lanes * shape.latent_bits
-            slice_bits = shape.latent_slice or width
             self._latents = tuple(
-                Memory(
-                    shape=unsigned(min(slice_bits, width - low)), depth=shape.latent_depth, init=[]
-                )
-                for low in range(0, width, slice_bits)
+                Memory(shape=unsigned(width), depth=shape.latent_depth, init=[])
+                for width in shape.latent_slice_widths
             )
         super().__init__({name: In(port) for name, port in synapse_ports(shape, training).items()})
 
@@ -173,7 +188,7 @@ class SynapseMemory(wiring.Component):
                 read.en.eq(self.latent_read.en),
                 read.addr.eq(self.latent_read.address),
                 self.latent_read.data[part].eq(read.data),
-                write.en.eq(self.latent_write.en),
+                write.en.eq(self.latent_write.en[number // self._shape.latent_part_slices]),
                 write.addr.eq(self.latent_write.address),
                 write.data.eq(self.latent_write.data[part]),
             ]

@@ -71,10 +71,12 @@ class CoreHost:
     core : popflip.rtl.core.TrainerCore
     samples : ndarray of uint8, shape (n, sample_bytes)
         What the store holds, packed.
+    gap : int
+        Cycles that the store takes before each byte.
     """
 
-    def __init__(self, params: Params, core, samples):
-        self.params, self.core, self.samples = params, core, samples
+    def __init__(self, params: Params, core, samples, gap: int = 0):
+        self.params, self.core, self.samples, self.gap = params, core, samples, gap
         self.regions = {region.name: region for region in memory_map(params)}
         self.index = {r.name: r.index for r in register_map(params)}
 
@@ -87,8 +89,11 @@ class CoreHost:
             if not valid:
                 continue
             ctx.set(port.request.ready, 0)
-            ctx.set(port.data.valid, 1)
             for byte in self.samples[number]:
+                ctx.set(port.data.valid, 0)
+                for _ in range(self.gap):
+                    await ctx.tick()
+                ctx.set(port.data.valid, 1)
                 ctx.set(port.data.payload, int(byte))
                 ready = 0
                 while not ready:

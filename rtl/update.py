@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from popflip.golden.params import Synapses
 from popflip.rtl.arithmetic import times
 from popflip.rtl.popcount import PopcountTree
-from popflip.rtl.synapses import synapse_ports
+from popflip.rtl.synapses import hint, synapse_ports
 
 __all__ = ["JobLayout", "UpdateEngine"]
 
@@ -50,9 +50,10 @@ class UpdateEngine(wiring.Component):
     is marked, and waits for a flush.
 
     *Flush.* A pulse on ``flush`` tests the marked rows, or all rows if ``stale`` is high, and
-    clears the marks and ``stale``. The walk over all rows takes one cycle for a row that is not
-    tested and ``chunks * steps`` for one that is. With ``n`` the sum of these, and the pulse in
-    cycle ``f``, ``busy`` is high in cycles ``f + 1`` to ``f + n + 1 + latency``.
+    clears the marks and ``stale``. The walk goes from slot to slot: one takes ``chunks * steps``
+    cycles for each of its rows that is tested, and one cycle if none is. With ``n`` the sum of
+    these, and the pulse in cycle ``f``, ``busy`` is high in cycles ``f + 1`` to ``f + n + 1 +
+    latency``.
 
     *Busy.* ``busy`` is high from the cycle after a job is accepted until ``latency`` cycles after
     the last issue, both included: ``n`` jobs without a gap, the first accepted in ``a``, make it
@@ -154,27 +155,56 @@ class UpdateEngine(wiring.Component):
 
         # Where rows come from: jobs, or a walk over the marks ---------------------------------
 
-        m.submodules.marks = marks = Memory(shape=unsigned(1), depth=s.rows, init=[])
+        # A mark for each bank in the word of a slot.
+        slots = s.rows // s.block * s.groups
+        m.submodules.marks = marks = Memory(
+            shape=unsigned(s.banks), depth=slots, init=[], attrs=hint(slots)
+        )
         mark_read, mark_write = marks.read_port(), marks.write_port()
 
         issuing, last_issue = Signal(), Signal()
         free, take = Signal(), Signal()  # The next cycle may be, and is, a row's first issue.
         taken = Signal(JobLayout(s))
         walking, walk_all = Signal(), Signal()
-        walk = Signal(JobLayout(s))
-        member = Signal(range(s.block))  # Of its block: the row that the walk is at.
+        walk = Signal(JobLayout(s))  # Its row is the first one of its slot.
+        group = Signal(range(s.groups))  # Of its block: the slot that the walk is at.
         active = Signal()
         flight = Signal(self.latency)
 
         m.d.comb += [
             free.eq(~issuing | last_issue),
             mark_read.en.eq(0),  # A read port is enabled if nobody says otherwise.
-            mark_write.addr.eq(taken.row),
             self.busy.eq(active | flight.any()),
         ]
         m.d.sync += flight.eq(Cat(active, flight))
         with m.If(self.touch):
             m.d.sync += self.stale.eq(1)
+
+        # A job's mark joins those of its slot a cycle later, which are in the memory by then or
+        # have just been written.
+        marking, mark_slot, mark_bank = Signal(), Signal(range(slots)), Signal(range(s.banks))
+        written, written_slot = Signal(), Signal.like(mark_slot)
+        marked, written_marks = Signal(s.banks), Signal(s.banks)
+        just_written = written & (written_slot == mark_slot)
+        again = marking & (mark_slot == taken.slot)
+        m.d.comb += [
+            marked.eq(
+                Mux(just_written, written_marks, mark_read.data)
+                | Cat(mark_bank == bank for bank in range(s.banks))
+            ),
+            mark_write.en.eq(marking),
+            mark_write.addr.eq(mark_slot),
+            mark_write.data.eq(marked),
+        ]
+        m.d.sync += [written.eq(marking), written_slot.eq(mark_slot), written_marks.eq(marked)]
+
+        # The rows of a slot that are to be tested: all, those with a mark, or what is left of them.
+        tail_rows = s.block - (s.groups - 1) * s.banks
+        last_of_block = group == s.groups - 1
+        there = Mux(last_of_block, (1 << tail_rows) - 1, (1 << s.banks) - 1)
+        looked, rest, due_rows = Signal(), Signal(s.banks), Signal(s.banks)
+        others = due_rows & (due_rows - 1)[: s.banks]
+        m.d.comb += due_rows.eq(Mux(looked, rest, Mux(walk_all, there, mark_read.data)))
 
         with m.FSM(name="source"):
             with m.State("Jobs"):
@@ -183,33 +213,43 @@ class UpdateEngine(wiring.Component):
                     self.job.ready.eq(free & ~self.flush),
                     take.eq(self.job.valid & self.job.ready),
                     taken.eq(self.job.payload),
-                    mark_read.en.eq(self.flush),
-                    mark_write.en.eq(take & ~self.immediate),
-                    mark_write.data.eq(1),
+                    mark_read.en.eq(self.flush | take & ~self.immediate & ~again),
+                    mark_read.addr.eq(Mux(self.flush, 0, taken.slot)),
+                ]
+                m.d.sync += [
+                    marking.eq(take & ~self.immediate),
+                    mark_slot.eq(taken.slot),
+                    mark_bank.eq(taken.bank),
                 ]
                 with m.If(self.flush & ~self.busy):
                     m.d.sync += [walk_all.eq(self.stale | self.touch), self.stale.eq(0)]
                     m.next = "Walk"
             with m.State("Walk"):
                 m.d.comb += [active.eq(1), walking.eq(1), taken.eq(walk)]
+                for bank in reversed(range(s.banks)):
+                    with m.If(due_rows[bank]):
+                        m.d.comb += [taken.row.eq(walk.row + bank), taken.bank.eq(bank)]
                 with m.If(free):
-                    m.d.comb += [
-                        take.eq(mark_read.data | walk_all),
-                        mark_write.en.eq(1),
-                        mark_read.addr.eq(walk.row + 1),
-                    ]
-                    m.d.sync += [walk.row.eq(walk.row + 1), member.eq(member + 1)]
-                    with m.If((walk.bank == s.banks - 1) | (member == s.block - 1)):
-                        m.d.sync += [walk.slot.eq(walk.slot + 1), walk.bank.eq(0)]
-                    with m.Else():
-                        m.d.sync += walk.bank.eq(walk.bank + 1)
-                    with m.If(member == s.block - 1):
-                        m.d.sync += member.eq(0)
-                    with m.If(walk.row == s.rows - 1):
-                        m.d.sync += [walk.eq(0), member.eq(0)]
-                        m.next = "Last row"
-                    with m.Else():
-                        m.d.comb += mark_read.en.eq(1)
+                    m.d.comb += take.eq(due_rows.any())
+                    m.d.sync += [looked.eq(1), rest.eq(others)]
+                    with m.If(others == 0):
+                        m.d.comb += [
+                            mark_write.en.eq(1),
+                            mark_write.addr.eq(walk.slot),
+                            mark_write.data.eq(0),
+                            mark_read.addr.eq(walk.slot + 1),
+                        ]
+                        m.d.sync += [
+                            looked.eq(0),
+                            group.eq(Mux(last_of_block, 0, group + 1)),
+                            walk.slot.eq(walk.slot + 1),
+                            walk.row.eq(walk.row + Mux(last_of_block, tail_rows, s.banks)),
+                        ]
+                        with m.If(walk.slot == slots - 1):
+                            m.d.sync += [walk.eq(0), group.eq(0)]
+                            m.next = "Last row"
+                        with m.Else():
+                            m.d.comb += mark_read.en.eq(1)
             with m.State("Last row"):
                 # It stays a cycle even if the last row is not tested, so that the time of a flush
                 # follows from how many rows are tested, not from which.
@@ -233,7 +273,7 @@ class UpdateEngine(wiring.Component):
             last_issue.eq(last & last_chunk),
             test.eq(issuing & tests),
             self.latent_read.en.eq(issuing),
-            self.weight_read.en.eq(Mux(issuing & first, 1 << bank, 0)),
+            self.weight_read.en.eq(Mux(test & first, 1 << bank, 0)),
         ]
         with m.If(issuing):
             m.d.sync += [
@@ -322,7 +362,7 @@ class UpdateEngine(wiring.Component):
             ]
         m.d.sync += [
             flips.eq(due),
-            self.latent_write.en.eq(valid[3]),
+            self.latent_write.en.eq(Mux(valid[3], ~0, 0)),
             self.latent_write.address.eq(latent_address[3]),
         ]
         with m.If(valid[3]):

@@ -6,20 +6,33 @@ from popflip.boards.link import Link
 from popflip.boards.machine import virtual_board
 from popflip.boards.registry import BOARDS
 from popflip.golden.alone import image_of
-from popflip.golden.data import Dataset
-from popflip.golden.image import TURN_CYCLES, flash_cycles, most_samples, write_image
+from popflip.golden.data import Dataset, input_of
+from popflip.golden.image import (
+    TURN_CYCLES,
+    flash_cycles,
+    most_samples,
+    record_lengths,
+    write_image,
+)
+from popflip.golden.packing import pack_samples
 from popflip.golden.params import Params
 from popflip.scripts.console import Display
 from popflip.scripts.facts import flash_facts
 from popflip.scripts.rates import counted_cycles
 
-__all__ = ["bench_alone", "flash_budget", "simulated"]
+__all__ = ["bench_alone", "flash_budget", "mean_record", "simulated"]
 
 #: Test images that are simulated beside the training images.
 TESTS = 16
 
 
-def flash_budget(board: Board, params: Params, core_mhz: float, train_cycles: float | None) -> dict:
+def flash_budget(
+    board: Board,
+    params: Params,
+    core_mhz: float,
+    train_cycles: float | None,
+    record: float | None = None,
+) -> dict:
     """Compare what a sample takes of the flash with what it takes of the core.
 
     The core fetches samples ahead, so that only the means count.
@@ -32,13 +45,16 @@ def flash_budget(board: Board, params: Params, core_mhz: float, train_cycles: fl
         The machine's clock.
     train_cycles : float, optional
         Mean clock cycles of a training sample in the core.
+    record : float, optional
+        Mean length of a record, if samples come as such; the longest that can be if left out.
 
     Returns
     -------
     dict
         ``obstacle``, why the machine does not train alone, or None; then ``flash`` (its lines) and
-        ``divider``, ``flash_mhz``, ``sample_bytes``, ``flash_cycles`` per sample, ``train_cycles``,
-        ``bound`` (whether the flash is the slower one; None if the core's cycles are not known),
+        ``divider``, ``flash_mhz``, ``sample_bytes`` (those that are read), ``flash_cycles`` per
+        sample, ``train_cycles``, ``bound`` (whether the flash is the slower one; None if the core's
+        cycles are not known),
         ``room`` (samples of either kind that the flash holds) and ``ways``, the cycles of every way
         to read.
     """
@@ -48,19 +64,28 @@ def flash_budget(board: Board, params: Params, core_mhz: float, train_cycles: fl
     if not alone.lines:
         return {"obstacle": why}
     assert board.flash is not None
-    cycles = flash_cycles(params) + TURN_CYCLES
+    cycles = round(flash_cycles(params, record) + TURN_CYCLES)
+    read = (record or alone.record_bytes) if alone.record_bytes else params.sample_bytes
     return {
         "obstacle": None,
         "flash": alone.flash,
         "divider": alone.flash_divider,
         "flash_mhz": core_mhz / alone.flash_divider,
-        "sample_bytes": params.sample_bytes,
+        "sample_bytes": round(read),
         "flash_cycles": cycles,
         "train_cycles": train_cycles,
         "bound": None if train_cycles is None else cycles > train_cycles,
         "room": most_samples(params.replace(alone={"order_bits": 20}), 0, board.flash.bytes),
-        "ways": flash_facts(params),
+        "ways": flash_facts(params, record),
     }
+
+
+def mean_record(params: Params, dataset: Dataset) -> float | None:
+    """Return the mean length of the training samples' records; None if they do not come as such."""
+    if not params.alone.record_bytes:
+        return None
+    bits = input_of(params.network, dataset.train_images)
+    return float(record_lengths(pack_samples(params, bits, dataset.train_labels)).mean())
 
 
 def simulated(params: Params, dataset: Dataset, samples: int) -> dict:
@@ -120,7 +145,8 @@ def bench_alone(dataset: Dataset, samples: int, boards: list[str] | None = None)
             params = board.params(preset)
             cycles = counted_cycles(preset, dataset)["train"] if params.alone.lines else None
             row: dict = {"board": board.name, "net": params.name}
-            row |= flash_budget(board, preset, board.core_mhz, cycles)
+            record = mean_record(params, dataset)
+            row |= flash_budget(board, preset, board.core_mhz, cycles, record)
             row["simulated"] = None
             if samples and params.alone.lines:
                 # Nothing else of the board is in the machine that is simulated.

@@ -26,6 +26,9 @@ __all__ = ["verify_board", "verify_checkpoint"]
 #: Samples whose cycles are compared one by one.
 CYCLE_SAMPLES = 200
 
+#: Samples of a run whose cycles are compared, where each overlaps with the next.
+OVERLAPPING = 10
+
 #: Test images whose predictions are compared.
 PREDICTIONS = 256
 
@@ -124,6 +127,8 @@ def verify_board(
     plan = Trainer(params, dataset, GoldenMachine(params), seed=seed, samples=samples)
     x, labels = plan.epoch_samples(0)
     watched = min(CYCLE_SAMPLES, samples)
+    # A run for each sample, or for a few of them where one overlaps with the next.
+    run = OVERLAPPING if params.machine.overlap else 1
     started = time.perf_counter()
     with Replay(Task.of(plan, source, (1, 0)), samples) as replay:
         with open_machine(params, target) as machine, Display() as display:
@@ -136,7 +141,7 @@ def verify_board(
                 while first < samples:
                     if trainer.stop_requested:
                         raise KeyboardInterrupt
-                    count = 1 if first < watched else min(CHUNK, samples - first)
+                    count = min(run if first < watched else CHUNK, samples - first)
                     report = machine.train(first, count, flush=first + count == samples)
                     total += report
                     if first < watched:
@@ -160,7 +165,7 @@ def verify_board(
         found.append(f"{len(wrong)} of {tests} predictions differ, the first of image {wrong[0]}")
     cycles = None
     if seen[0].cycles:
-        cycles = _cycles(params, plan, x[:watched], labels[:watched], seen, samples)
+        cycles = _cycles(params, plan, x, labels, seen, samples)
         found += cycles["differences"]
     return {
         "verb": "verify",
@@ -192,17 +197,21 @@ def _counters(total: Report, golden: dict) -> list[str]:
 
 
 def _cycles(params, plan, x, labels, seen, samples) -> dict:
-    """Compare the cycles of single samples, stage by stage, with the formulas."""
+    """Compare the cycles of the first runs, stage by stage, with the formulas."""
     state = plan.machine.read_state()
     model = Model(params, state.weights, state.latents, state.sign_state)
-    clock, found = CycleModel(params), []
-    for i, report in enumerate(seen):
-        _, relaxation = model.train(x[i : i + 1], labels[i : i + 1], keep_history=True)
-        wanted = clock.sample(relaxation, 0)
-        if i + 1 == samples and model.pending:
+    clock, found, first = CycleModel(params), [], 0
+    for report in seen:
+        wanted, end = StageCycles(), first + report.samples
+        for i in range(first, end):
+            _, relaxation = model.train(x[i : i + 1], labels[i : i + 1], keep_history=True)
+            wanted = wanted.plus(clock.sample(relaxation, 0, last=i + 1 == end))
+        if end == samples and model.pending:
             wanted = wanted.plus(clock.flush())
         got = StageCycles(*(report.cycles[stage] for stage in StageCycles._fields))
         if got != wanted:
-            found.append(f"cycles of sample {i}: {got._asdict()}, not {wanted._asdict()}")
-    more = [f"and {len(found) - 3} more samples"] if len(found) > 3 else []
+            name = f"sample {first}" if end == first + 1 else f"samples {first} to {end - 1}"
+            found.append(f"cycles of {name}: {got._asdict()}, not {wanted._asdict()}")
+        first = end
+    more = [f"and {len(found) - 3} more runs"] if len(found) > 3 else []
     return {"differences": found[:3] + more}

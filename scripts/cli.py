@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -1078,65 +1080,88 @@ def reproduce(
 
 @_verb(
     "popflip bench engine",
-    "popflip bench engine --samples 60000 --json > engine.json",
-    "popflip bench alone",
+    "popflip bench core --preset ecp5-85f --samples 0 --json",
     "popflip bench alone --samples 0",
+    "popflip bench growth --board ulx3s-25f",
 )
 def bench(
-    what: Annotated[str, typer.Argument(help="engine or alone", metavar="WHAT")],
+    what: Annotated[str, typer.Argument(help="engine, core, alone or growth", metavar="WHAT")],
     samples: Annotated[
         int | None,
         typer.Option(
-            help="Training images that are timed, 20,000 if left out; for alone, that each machine "
-            "is simulated for: 512, or 0 for none."
+            help="engine: training images that are timed, 20,000 if left out. core, alone: images "
+            "that each machine is simulated for, 256 and 512; 0 for none."
         ),
     ] = None,
+    preset: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="core: a network, several times; those of the boards if left out.", metavar="NAME"
+        ),
+    ] = None,
+    board: Annotated[
+        str, typer.Option(help="growth: for which board.", metavar="BOARD")
+    ] = "ulx3s-25f",
     data: Data = None,
     threads: Threads = None,
     seed: Seed = 1,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Picture of the scaling; runs/bench-WHAT.png if left out.", metavar="PNG"
-        ),
+        typer.Option(help="Picture; runs/bench-WHAT.png if left out.", metavar="PNG"),
     ] = None,
     as_json: Json = False,
 ):
-    """Time the fast engine, or compare the flash of each board with its core.
+    """Time the fast engine, count the machines' cycles, or measure how they grow.
 
     engine: three networks, and how its speed scales with hidden neurons, threads and batch. Each
-    figure is the median of three runs, after 4,096 samples to warm up. alone: cycles per training
-    sample, of reading it from the flash and of learning it, and what the core of the virtual board
-    waits. --json prints a list.
+    figure is the median of three runs, after 4,096 samples to warm up. core: cycles per training
+    sample by what they are spent on, after the first epoch, and whether the counters of the virtual
+    board say the same. alone: cycles of reading a sample from the flash and of learning it, and
+    what the core of the virtual board waits. growth: bitstreams of 15 sizes, which takes about an
+    hour. --json prints a list.
     """
-    from popflip.scripts.bench import bench_engine
     from popflip.scripts.session import choose_data
-    from popflip.scripts.show import show_bench
     from popflip.scripts.training import prepare_folder
 
-    if what not in ("engine", "alone"):
-        raise ValueError(f"what to bench must be engine or alone, not {what!r}")
-    if what == "alone":
-        _bench_alone(512 if samples is None else samples, data, as_json)
-        return
-    samples = 20000 if samples is None else samples
+    if what not in ("engine", "core", "alone", "growth"):
+        raise ValueError(f"what to bench must be engine, core, alone or growth, not {what!r}")
+    if samples is None:
+        samples = {"engine": 20000, "core": 256, "alone": 512, "growth": 0}[what]
     out = out or Path("runs") / f"bench-{what}.png"
     prepare_folder(out.parent)
     dataset, _ = choose_data(data)
-    rows = bench_engine(dataset, samples, seed, out, threads)
-    print(json.dumps(rows, indent=1)) if as_json else show_bench(rows, out)
+    most = len(dataset.train_labels)
+    if not 0 <= samples <= most:
+        raise ValueError(f"samples must be 0 to {most}, not {samples}")
+    show: Callable[[list[dict]], None]
+    if what == "engine":
+        from popflip.scripts.bench import bench_engine
+        from popflip.scripts.show import show_bench
 
+        rows = bench_engine(dataset, samples, seed, out, threads)
+        show = partial(show_bench, picture=out)
+    elif what == "alone":
+        from popflip.scripts.budget import bench_alone
+        from popflip.scripts.show_boards import show_alone
 
-def _bench_alone(samples: int, data: str | None, as_json: bool) -> None:
-    from popflip.scripts.budget import bench_alone
-    from popflip.scripts.session import choose_data
-    from popflip.scripts.show_boards import show_alone
+        rows = bench_alone(dataset, samples)
+        show = show_alone
+    elif what == "core":
+        from popflip.boards.registry import BOARDS
+        from popflip.scripts.hardware import bench_core
+        from popflip.scripts.show import show_core
 
-    dataset, _ = choose_data(data)
-    if not 0 <= samples <= len(dataset.train_labels):
-        raise ValueError(f"samples must be 0 to {len(dataset.train_labels)}, not {samples}")
-    rows = bench_alone(dataset, samples)
-    print(json.dumps(rows, indent=1)) if as_json else show_alone(rows)
+        chosen = preset or list(dict.fromkeys(one.preset for one in BOARDS.values()))
+        rows = bench_core(dataset, chosen, samples, out)
+        show = partial(show_core, picture=out)
+    else:
+        from popflip.boards.registry import find_board
+        from popflip.scripts.hardware import bench_growth
+        from popflip.scripts.show import show_growth
+
+        rows = bench_growth(find_board(board), dataset, out)
+        show = partial(show_growth, picture=out)
+    print(json.dumps(rows, indent=1)) if as_json else show(rows)
 
 
 OnBoard = Annotated[

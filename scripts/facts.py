@@ -68,15 +68,18 @@ def network_facts(params: Params) -> dict:
     }
 
 
-def flash_facts(params: Params) -> list[dict]:
-    """Say how many clock cycles each way of reading a flash takes over a sample."""
+def flash_facts(params: Params, record: float | None = None) -> list[dict]:
+    """Say how many clock cycles each way of reading a flash takes over a sample.
+
+    ``record`` is as of :func:`popflip.golden.image.flash_cycles`.
+    """
     rows = []
     for flash, divider in (
         ("quad", 1), ("quad", 2), ("dual", 1), ("dual", 2), ("single", 1), ("single", 2),
     ):  # fmt: skip
         delay = PINS_DELAY if divider == 1 else 0
         alone = {"flash": flash, "flash_divider": divider, "flash_delay": delay}
-        cycles = flash_cycles(params.replace(alone=alone)) + TURN_CYCLES
+        cycles = round(flash_cycles(params.replace(alone=alone), record) + TURN_CYCLES)
         rows.append({"flash": flash, "divider": divider, "cycles_per_sample": cycles})
     return rows
 

@@ -5,7 +5,7 @@ from popflip.boards.estimate import Estimate, estimate, largest
 from popflip.boards.inventory import inventory
 from popflip.golden.data import Dataset
 from popflip.golden.params import Params
-from popflip.scripts.budget import flash_budget
+from popflip.scripts.budget import flash_budget, mean_record
 from popflip.scripts.building import KINDS
 from popflip.scripts.console import Display
 from popflip.scripts.rates import counted_cycles
@@ -79,7 +79,13 @@ def fit_board(
         "cycles": cycles,
         "samples_per_s": round(core_mhz * 1e6 / cycles["train"], 1) if cycles else None,
         "inferences_per_s": round(core_mhz * 1e6 / cycles["infer"], 1) if cycles else None,
-        "alone": flash_budget(board, params, core_mhz, cycles["train"] if cycles else None),
+        "alone": flash_budget(
+            board,
+            params,
+            core_mhz,
+            cycles["train"] if cycles else None,
+            mean_record(params, dataset) if dataset is not None else None,
+        ),
         "largest": _facts(best[0], best[1]) | {"size": _size(best[0])} if best else None,
     }
 

@@ -119,7 +119,9 @@ def manifest(params: Params) -> dict:
             "low bits first, then those of bank 1, and so on. Part p is weight_depth words from "
             "p * 2**part_bits on.",
             "latents": "Region latents<l> holds the accumulators of a word side by side, the first "
-            "in the low bits; those beyond the end of a row are 0.",
+            "in the low bits; those beyond the end of a row are 0. A word may be cut into parts: "
+            "part p is latent_depth words from p * 2**latent_part_bits on, the low bits of a word "
+            "in part 0.",
         },
         "sample": _sample(params),
         "host_link": _host_link(params),
@@ -155,7 +157,7 @@ def _ports() -> list[dict]:
 def _weight_layer(shape: Synapses) -> dict:
     derived = (
         *("chunks", "groups", "steps", "weight_depth", "slices", "slice_bits", "part_bits"),
-        *("latent_stride", "latent_depth"),
+        *("latent_stride", "latent_depth", "latent_part_widths", "latent_part_bits"),
     )
     return shape._asdict() | {name: getattr(shape, name) for name in derived}
 
@@ -322,11 +324,49 @@ def _cycles(params: Params) -> dict:
         found["flush"] = {
             "rule": "At the end of a batch, if it has more than 1 sample or the host has written "
             "weights, latents or thresholds since the last flush: `row` cycles of update for each "
-            f"row that the batch (or the host: all) has touched, 1 for each other. {flushed}",
+            "row that the batch (or the host: all) has touched, 1 for each slot without such a "
+            f"row. {flushed}",
             "latency": flush_latency,
             "most": walk + flush_latency,
         }
+    if params.machine.overlap:
+        _tell_overlap(params, found)
     return found
+
+
+def _tell_overlap(params: Params, found: dict) -> None:
+    """Put in what is different where one sample is driven while another one relaxes."""
+    first, net = params.synapses(0), params.network
+    words, waits = first.weight_depth, net.window + (params.grid[0] - 1) * net.stride
+    latency = cycles.tree_latency(first.word_bits) + cycles.GROUP_LATENCY
+    found["drive"] = {
+        "rule": "`words` of weights and `rows_fetched` of the image, a cycle each, and `latency`, "
+        "whatever the sample. The drive of the next sample of a run and of a batch begins with "
+        "the first sweep of the one before, which then waits for it at most; `least` is without "
+        "that. A sample that begins again waits for the drive that is under way.",
+        "words": words,
+        "rows_fetched": waits,
+        "latency": latency,
+        "least": 2 + words + waits + latency,
+    }
+    found["sweep"] |= {
+        "rule": "A sweep has two halves, the hidden layer's and the outputs'. A half takes 1 cycle "
+        "to begin. The outputs take `outputs`; the hidden layer is visited if an output has "
+        "changed, which takes as many cycles as the longest list of a bank has undecided neurons, "
+        "and `latency` (1 cycle in all if there are none). A phase ends with a sweep that leaves "
+        "nothing to do, or with its last, and takes 1 cycle to end.",
+        "hidden_layers": [{"hidden_layer": 1, "latency": cycles.LIST_LATENCY}],
+    }
+    if params.machine.training:
+        found["update"]["rule"] = (
+            "If any output differs between the ends of the contrast, the rows of the decided "
+            "neurons are updated in weight layer 1, one after the other. Then come the undecided "
+            "neurons that differ, in both weight layers, and, if any output differs, those that "
+            "are active at either end, in weight layer 1; from one row of windows to the next "
+            "`stride` rows of the image are fetched. Neurons that change nothing are passed over, "
+            "in all banks side by side. A row takes `row` cycles of its engine; `latency` follows "
+            "the last."
+        )
 
 
 def _template(params: Params) -> str:

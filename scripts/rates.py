@@ -1,31 +1,30 @@
 """How many cycles a sample takes on a network's machine, on real images, after some training.
 
 Early in training much more changes, and the machine skips what cannot: so the fast engine trains
-for a while, and the formulas of :mod:`popflip.golden.cycles`, which simulation agrees with to the
+for an epoch, and the formulas of :mod:`popflip.golden.cycles`, which simulation agrees with to the
 cycle, count what the next samples take.
 """
 
 import hashlib
 import json
 
+import numpy as np
+
 from popflip.golden.cycles import CycleModel, StageCycles
 from popflip.golden.data import Dataset, cache_folder, input_of
 from popflip.golden.engine import FastMachine
 from popflip.golden.model import Model
 from popflip.golden.params import Params
-from popflip.golden.trainer import Trainer, write_atomically
+from popflip.golden.trainer import NetworkState, Trainer, write_atomically
 from popflip.rtl.top import identity
 
-__all__ = ["counted_cycles"]
-
-#: Samples that the network has learned before any are counted.
-LEARNED = 20_000
+__all__ = ["after_an_epoch", "counted_cycles", "cycles_of"]
 
 #: Samples that are counted, whole batches of them, of training and of inference each.
 COUNTED = 512
 
 
-def counted_cycles(params: Params, dataset: Dataset, learned: int = LEARNED) -> dict:
+def counted_cycles(params: Params, dataset: Dataset, learned: int | None = None) -> dict:
     """Count the cycles of training samples and of test samples, or recall them.
 
     Parameters
@@ -33,8 +32,9 @@ def counted_cycles(params: Params, dataset: Dataset, learned: int = LEARNED) -> 
     params : Params
         The link's settings do not matter.
     dataset : Dataset
-    learned : int
-        Samples that are learned first.
+    learned : int, optional
+        Samples of the first epoch that are learned first; all of them if left out. Those that are
+        counted are the first of the second epoch.
 
     Returns
     -------
@@ -43,7 +43,8 @@ def counted_cycles(params: Params, dataset: Dataset, learned: int = LEARNED) -> 
         they are spent on; ``learned`` and ``counted``, samples.
     """
     params = params.replace(machine={"uart_divisor": 8})
-    learned = min(learned, len(dataset.train_labels) - COUNTED)
+    there = len(dataset.train_labels)
+    learned = there if learned is None else min(learned, there)
     key = hashlib.sha256(
         json.dumps([identity(params).hex(), dataset.digest, learned, COUNTED]).encode()
     ).hexdigest()[:32]
@@ -55,32 +56,78 @@ def counted_cycles(params: Params, dataset: Dataset, learned: int = LEARNED) -> 
     return facts
 
 
-def _count(params: Params, dataset: Dataset, learned: int) -> dict:
-    batch = params.learning.batch
-    counted = max(1, COUNTED // batch) * batch
+def after_an_epoch(
+    params: Params, dataset: Dataset, learned: int | None = None
+) -> tuple[NetworkState, tuple[int, ...], np.ndarray, np.ndarray]:
+    """Learn the first epoch, or its first samples, and return what the second begins with.
+
+    Parameters
+    ----------
+    params : Params
+    dataset : Dataset
+    learned : int, optional
+        Whole batches of so many; all if left out.
+
+    Returns
+    -------
+    state : NetworkState
+    tau : tuple of int
+        Flip thresholds of the second epoch.
+    x, labels : ndarray
+        Its samples, in their order.
+    """
     machine = FastMachine(params)
     plan = Trainer(params, dataset, machine, seed=1)
     x, labels = plan.epoch_samples(0)
     machine.set_tau(params.learning.tau_in_epoch(0))
-    whole = learned // batch * batch
-    machine.load(x[:whole], labels[:whole])
-    for first in range(0, whole, machine.chunk):
-        machine.train(first, min(machine.chunk, whole - first), flush=False)
-    state = machine.read_state()
+    machine.load(x[:learned], labels[:learned])
+    n = len(labels) if learned is None else learned
+    for first in range(0, n, machine.chunk):
+        machine.train(first, min(machine.chunk, n - first), flush=False)
+    return machine.read_state(), params.learning.tau_in_epoch(1), *plan.epoch_samples(1)
+
+
+def cycles_of(
+    params: Params, state: NetworkState, tau: tuple[int, ...], x, labels, touched: bool = False
+) -> StageCycles:
+    """Count the cycles of learning samples, whole batches of them.
+
+    Parameters
+    ----------
+    params : Params
+    state : NetworkState
+        The network before.
+    tau : tuple of int
+        Flip thresholds.
+    x, labels : array_like
+        Samples.
+    touched : bool
+        A host has written weights just before.
+    """
+    batch = params.learning.batch
     model = Model(params, state.weights, state.latents, state.sign_state)
-    model.tau = params.learning.tau_in_epoch(0)
+    model.tau = tau
     clock, total = CycleModel(params), StageCycles()
-    clock.touched = False  # by the host, which wrote weights before all these samples
-    for start in range(whole, whole + counted, batch):
+    clock.touched = touched
+    for start in range(0, len(labels), batch):
         part = slice(start, start + batch)
         _, relaxation = model.train(x[part], labels[part], keep_history=True)
         for i in range(batch):
             total = total.plus(clock.sample(relaxation, i))
+    return total
+
+
+def _count(params: Params, dataset: Dataset, learned: int) -> dict:
+    batch = params.learning.batch
+    whole = learned // batch * batch
+    counted = max(1, min(COUNTED, len(dataset.train_labels)) // batch) * batch
+    state, tau, x, labels = after_an_epoch(params, dataset, whole)
+    total = cycles_of(params, state, tau, x[:counted], labels[:counted])
     tests = min(COUNTED, len(dataset.test_labels))
     bits = input_of(params.network, dataset.test_images[:tests])
-    relaxation = Model(params, model.weights).relax(bits, keep_history=True)
+    relaxation = Model(params, state.weights).relax(bits, keep_history=True)
     idle = CycleModel(params)
-    infer = sum(idle.sample(relaxation, i).total for i in range(tests))
+    infer = sum(idle.sample(relaxation, i, last=i == tests - 1).total for i in range(tests))
     return {
         "train": round(total.total / counted, 2),
         "infer": round(infer / tests, 2),

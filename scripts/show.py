@@ -15,6 +15,7 @@ __all__ = [
     "show_cosim",
     "show_data",
     "show_files",
+    "show_growth",
     "show_inference",
     "show_network",
     "show_proofs",
@@ -209,6 +210,47 @@ def show_bench(rows: list[dict], picture) -> None:
         table.add_row(
             row["net"], str(row["batch"]), str(row["threads"]), f"{row['samples_per_s']:,.0f}",
             f"{row['ms_per_batch']:.3f}", f"{row['bytes_per_synapse']:.2f}",
+        )  # fmt: skip
+    table.caption = f"drawn in {picture}"
+    put(table)
+
+
+def show_core(rows: list[dict], picture) -> None:
+    """Print what machines spend their cycles on."""
+    table = Table(title="Cycles per training sample", box=box.SIMPLE, pad_edge=False)
+    table.add_column("network", no_wrap=True)
+    stages = list(rows[0]["stages"])
+    for name in ("synapses", *stages, "in all", "inference"):
+        table.add_column(name, justify="right")
+    table.add_column("counters of the virtual board")
+    for row in rows:
+        simulated = row["simulated"]
+        told = "not asked"
+        if simulated:
+            told = "equal" if simulated["equal"] else f"NOT equal: {simulated['stages']}"
+            told += f", {simulated['samples']:,} samples"
+        table.add_row(
+            row["net"], f"{row['synapses']:,}", *(f"{row['stages'][s]:,.1f}" for s in stages),
+            f"{row['cycles']:,.1f}", f"{row['infer']:,.1f}", told,
+        )  # fmt: skip
+    table.caption = f"drawn in {picture}"
+    put(table)
+
+
+def show_growth(rows: list[dict], picture) -> None:
+    """Print what machines of several sizes take."""
+    table = Table(
+        title="What a machine takes (estimates after place and route)",
+        box=box.SIMPLE,
+        pad_edge=False,
+    )
+    table.add_column("varied", no_wrap=True)
+    for name in ("", "synapses", "cycles", "LUTs", "flip-flops", "block RAMs", "Fmax, MHz"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            row["curve"], f"{row['value']:,}", f"{row['synapses']:,}", f"{row['cycles']:,.1f}",
+            f"{row['lut']:,}", f"{row['ff']:,}", f"{row['block']:,}", f"{row['fmax_mhz']:.1f}",
         )  # fmt: skip
     table.caption = f"drawn in {picture}"
     put(table)

@@ -1,3 +1,5 @@
+import zlib
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,12 @@ from popflip.golden.image import (
     kind_of,
     most_samples,
     read_image,
+    record_lengths,
+    records,
     write_image,
 )
 from popflip.golden.params import SECTOR, Params, ParamsError
+from popflip.golden.protocol import CRC
 
 PARAMS = Params.load("local-small").replace(alone={"flash": "quad", "order_bits": 5})
 
@@ -72,6 +77,58 @@ def test_images_of_other_samples_are_refused(changes):
         read_image(other, IMAGE)
     same = PARAMS.replace(network={"window": 8, "features": 3}, machine={"row_lanes": 50})
     assert len(read_image(same, IMAGE).train) == 32
+
+
+RECORDS = PARAMS.replace(alone={"record_bytes": 128})
+
+
+def test_records_leave_out_zero_bytes():
+    sample = np.zeros((1, PARAMS.sample_bytes), np.uint8)
+    sample[0, [0, 7, 8, 112]] = [5, 6, 7, 9]
+    assert record_lengths(sample).tolist() == [1 + 15 + 4]
+    wanted = [19, 0b10000001, 5, 6, 0b1, 7, *[0] * 12, 0b1, 9]
+    assert records(RECORDS, sample)[0].tolist() == wanted + [0xFF] * (128 - len(wanted))
+
+
+def test_an_image_of_records_is_read_as_it_was_written():
+    rng = np.random.default_rng(3)
+    sparse = packed(32, 4) * (rng.random((32, PARAMS.sample_bytes)) < 0.3)
+    image = write_image(RECORDS, sparse, sparse[:5])
+    train, test = read_image(RECORDS, image)
+    np.testing.assert_array_equal(train, sparse)
+    np.testing.assert_array_equal(test, sparse[:5])
+    assert image[SECTOR + 128 : SECTOR + 256] == records(RECORDS, sparse)[1].tobytes()
+    with pytest.raises(ImageError, match=r"^the image was made for other samples than"):
+        read_image(PARAMS, image)
+    with pytest.raises(ImageError, match=r"^the image was made for other samples than"):
+        read_image(RECORDS, IMAGE)
+
+
+def test_records_that_are_too_long_are_refused():
+    assert record_lengths(np.maximum(TRAIN, 1)).max() == 1 + 15 + 113
+    with pytest.raises(ImageError, match=r"^alone.record_bytes must be at least 129 for these sam"):
+        write_image(RECORDS, np.maximum(TRAIN, 1), TEST)
+    with pytest.raises(ParamsError, match=r"^alone\.record_bytes must be left out for samples of"):
+        Params.build({
+            "network": {"image": [4, 4], "hidden": [3], "classes": 2},
+            "dynamics": {"gains": [1, 1]},
+            "learning": {"tau": [1, 1]},
+            "machine": {"row_lanes": 4, "relax_lanes": 2, "latent_lanes": [1, 1]},
+            "alone": {"record_bytes": 8},
+        })
+
+
+@pytest.mark.parametrize("change", [1, 4, 0x80, 0xFF])
+def test_records_that_make_no_sense_are_refused(change):
+    """A wrong record behind a right checksum: whoever wrote it was wrong."""
+    good = records(RECORDS, TRAIN * (TRAIN < 40))
+    good[2, 0] ^= change
+    content = good.tobytes()
+    header = b"pop\x01" + kind_of(RECORDS) + (32).to_bytes(3, "little") + bytes(3)
+    header += zlib.crc32(content).to_bytes(4, "little")
+    header += CRC.compute(header).to_bytes(2, "little")
+    with pytest.raises(ImageError, match=r"^the image is damaged: a record does not end where"):
+        read_image(RECORDS, header.ljust(SECTOR, b"\xff") + content)
 
 
 def test_no_more_than_fits():

@@ -261,6 +261,23 @@ def test_banks_of_the_large_local_preset_follow_one_another():
     assert held == [256 * bank + word for bank in range(10) for word in range(200)]
 
 
+def test_a_wide_sliced_word_of_latents_is_given_in_parts():
+    shape = synapses(rows=3, row_bits=100, word_bits=100, block=1, latent_lanes=100, latent_bits=6)
+    shape = shape._replace(latent_slice=9)
+    assert (shape.latent_part_widths, shape.latent_part_bits) == ([252, 252, 96], 2)
+    latents = np.random.default_rng(3).integers(-31, 32, (3, 100), np.int16)
+    data = latents_to_bytes(shape, latents)
+    assert data.shape == (2 * 4 + 3, 32)
+    assert not data[3].any()
+    assert not data[7].any()
+    words = [sum((int(v) & 63) << 6 * i for i, v in enumerate(row)) for row in latents]
+    for part, width in enumerate(shape.latent_part_widths):
+        for row, word in enumerate(words):
+            there = int.from_bytes(data[4 * part + row].tobytes(), "little")
+            assert there == word >> 252 * part & (1 << width) - 1
+    np.testing.assert_array_equal(latents_from_bytes(shape, data), latents)
+
+
 def test_a_machine_that_only_infers_has_no_latents():
     params = Params.load("local-small").replace(machine={"training": False})
     names = [region.name for region in memory_map(params)]

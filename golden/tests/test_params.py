@@ -13,6 +13,7 @@ PRESETS = [
     "ecp5-25f",
     "ecp5-45f",
     "ecp5-85f",
+    "ecp5-85f-overlap",
     "gw1nr-9",
     "gw2ar-18",
     "ice40hx8k",
@@ -638,3 +639,26 @@ def test_a_shared_update_engine_takes_whole_rows(section, changes, message):
     params = Params.load("local-small").replace(machine=SHARED)
     with pytest.raises(ParamsError, match=f"^{re.escape(message)}"):
         params.replace(**{section: changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network": {"hidden": [20]}, "dynamics": {"gains": [26, 9, 9]}}, "network.hidden must"),
+        ({"dynamics": {"code": "sign", "active_bound": None}}, 'dynamics.code must be "heaviside"'),
+        ({"machine": {"serial_windows": True}}, "machine.serial_windows must be false with"),
+        ({"machine": {"relax_lanes": 20}}, "machine.relax_lanes must be 40 with machine.overlap"),
+    ],
+)
+def test_an_overlapping_machine_is_of_one_local_layer(changes, message):
+    params = Params.load("local-small").replace(machine={"overlap": True})
+    if "hidden" in changes.get("network", {}):
+        changes |= {"learning": {"tau": [12, 8, 8]}, "machine": {"latent_lanes": [10, 10, 10]}}
+    with pytest.raises(ParamsError, match=f"^{re.escape(message)}"):
+        params.replace(**changes)
+
+
+def test_no_dense_machine_overlaps():
+    params = Params.load("dense-wide")
+    with pytest.raises(ParamsError, match=r"network\.first must be"):
+        params.replace(machine={"overlap": True})

@@ -98,6 +98,22 @@ CONFIGS = {
         LOCAL | {"hidden": [7, 5]}, {"gains": [90, 60, 60, 40]}, {"tau": [2, 1, 2, 1]},
         {"relax_lanes": 7, "latent_lanes": [5] * 4, "weight_slice": 5, "shared_update": True},
     ),
+    "overlap": build(
+        LOCAL, {"active_bound": 1}, {"batch": 4},
+        {"neuron_lanes": 3, "latent_lanes": [9, 6], "overlap": True},
+    ),
+    "overlap-narrow": build(
+        LOCAL | {"features": 5, "stride": 2}, {"active_bound": 1}, {"latent_bits": 4, "batch": 3},
+        {"row_lanes": 4, "neuron_lanes": 2, "latent_lanes": [3, 2], "overlap": True},
+    ),
+    "overlap-alone": build(
+        LOCAL | {"features": 2}, {"v0": 128}, {"nudging": "random-sign", "batch": 5},
+        {"latent_lanes": [9, 6], "overlap": True},
+    ),
+    "overlap-online": build(
+        LOCAL | {"features": 4}, {"active_bound": 2}, {"nudging": "positive"},
+        {"neuron_lanes": 4, "latent_lanes": [5, 6], "overlap": True},
+    ),
     "positive": build({"hidden": [9]}, {"gains": [50, 80]}, {"nudging": "positive"}),
     "sign": build(
         {"hidden": [9], "image": [5, 5]},
@@ -126,8 +142,16 @@ CONFIGS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_trains_like_golden(name):
+#: Cycles before each byte of a sample, where the machine waits for samples.
+GAPS = [("local", 9), ("overlap", 1), ("overlap-online", 3), ("overlap-alone", 9)]
+
+
+@pytest.mark.parametrize(
+    ("name", "gap"),
+    [*((name, 0) for name in CONFIGS), *GAPS],
+    ids=[*CONFIGS, *(f"{name}-late" for name, _ in GAPS)],
+)
+def test_trains_like_golden(name, gap):
     params = CONFIGS[name]
     rng = np.random.default_rng(7)
     n = 12
@@ -136,7 +160,7 @@ def test_trains_like_golden(name):
     model = Model.initial(params, 3)
     seed = model.signs.state
     core = TrainerCore(params)
-    host = CoreHost(params, core, pack_samples(params, x, labels))
+    host = CoreHost(params, core, pack_samples(params, x, labels), gap)
     got = {}
 
     async def bench(ctx):
@@ -161,7 +185,7 @@ def test_trains_like_golden(name):
         chunk = slice(i, min(n, i + params.learning.batch))
         report, relaxation = model.train(x[chunk], labels[chunk], keep_history=True)
         for j in range(report.samples):
-            cycles = cycles.plus(clock.sample(relaxation, j))
+            cycles = cycles.plus(clock.sample(relaxation, j, last=i + j == n - 1))
         predictions += list(relaxation.prediction)
         flips += report.flips
         changed += report.changed
@@ -184,6 +208,35 @@ def test_trains_like_golden(name):
     for stage, count in cycles._asdict().items():
         assert got[f"cycles_{stage}_lo"] == count, stage
     assert got["restarts_lo"] == clock.restarts
+    assert not gap or got["cycles_wait_lo"] > 0
+
+
+@pytest.mark.parametrize("name", ["overlap", "overlap-narrow", "overlap-alone"])
+def test_infers_beside_the_next_drive(name):
+    params = CONFIGS[name]
+    x = np.random.default_rng(5).random((8, params.n_in)) < 0.4
+    model = Model.initial(params, 3)
+    core = TrainerCore(params)
+    host = CoreHost(params, core, pack_samples(params, x, np.zeros(8, int)))
+    clock, got = CycleModel(params), {}
+    relaxation = model.relax(x, keep_history=True)
+
+    async def bench(ctx):
+        for layer in range(params.depth):
+            shape = params.synapses(layer)
+            await host.write(ctx, f"weights{layer}", weights_to_bytes(shape, model.weights[layer]))
+        for first, count in ((0, 7), (7, 1)):
+            await host.run(ctx, first, count, train=False)
+            got[first] = (await host.read(ctx, "results", 0, count))[:, 0]
+            stages = [await host.register(ctx, f"cycles_{s}_lo") for s in StageCycles._fields]
+            await host.register(ctx, "clear", 1)
+            wanted = StageCycles()
+            for i in range(first, first + count):
+                wanted = wanted.plus(clock.sample(relaxation, i, last=i == first + count - 1))
+            assert stages == list(wanted), f"run from {first}"
+
+    simulate(core, bench, background=[host.store], deadline=300_000)
+    assert [*got[0], *got[7]] == list(relaxation.prediction)
 
 
 @pytest.mark.parametrize("name", ["local", "shared"])

@@ -3,15 +3,23 @@ import random
 import numpy as np
 import pytest
 
-from popflip.golden.image import flash_cycles, write_image
+from popflip.golden.image import flash_cycles, record_lengths, stored_bytes, write_image
 from popflip.golden.params import SECTOR, Params
 from popflip.rtl.flash import WAKE_CYCLES, FlashReader
 from popflip.rtl.testing import FlashModel, simulate
 
 
-def build(flash="quad", **alone):
+def build(flash="quad", records=False, **alone):
+    if records:
+        alone["record_bytes"] = 43
     return Params.build({
-        "network": {"image": [5, 9], "first": "local", "window": 3, "stride": 2, "features": 2},
+        "network": {
+            "image": [12, 20] if records else [5, 9],
+            "first": "local",
+            "window": 3,
+            "stride": 2,
+            "features": 2,
+        },
         "dynamics": {"gains": [1, 1]},
         "learning": {"tau": [1, 1]},
         "machine": {"row_lanes": 9, "relax_lanes": 2, "latent_lanes": [1, 1]},
@@ -20,7 +28,10 @@ def build(flash="quad", **alone):
 
 
 def packed(params, n, seed=1):
-    return np.random.default_rng(seed).integers(0, 256, (n, params.sample_bytes), np.uint8)
+    """Samples, of which the later ones have less zeros; the last has none."""
+    rng = np.random.default_rng(seed)
+    samples = rng.integers(1, 256, (n, params.sample_bytes), np.uint8)
+    return samples * (rng.random(samples.shape) < np.linspace(0, 1, n)[:, None])
 
 
 def content_of(params, train, test):
@@ -35,16 +46,23 @@ WIRES = [
 ]  # fmt: skip
 
 
+#: Of samples as they are, and of records.
+READS = [
+    *((*wires, False) for wires in WIRES),
+    *((*wires, True) for wires in (WIRES[0], WIRES[6], WIRES[9], WIRES[13])),
+]
+
+
 @pytest.mark.parametrize("handshake", ["full-rate", "backpressure", "polite"])
-@pytest.mark.parametrize(("flash", "divider", "delay"), WIRES)
-def test_samples_arrive(flash, divider, delay, handshake):
-    params = build(flash, flash_divider=divider, flash_delay=delay)
+@pytest.mark.parametrize(("flash", "divider", "delay", "records"), READS)
+def test_samples_arrive(flash, divider, delay, records, handshake):
+    params = build(flash, records, flash_divider=divider, flash_delay=delay)
     train, test = packed(params, 20), packed(params, 6, 2)
     dut = FlashReader(params)
     model = FlashModel(content_of(params, train, test), delay=delay, rest=WAKE_CYCLES)
     rng = random.Random(3)
     samples = np.concatenate([train, test])
-    numbers = [0, 25, *rng.sample(range(26), 6)]
+    numbers = [0, 25, *rng.sample(range(26), 3 if records else 6)]
     got = []
 
     async def ask(ctx):
@@ -78,15 +96,18 @@ def test_samples_arrive(flash, divider, delay, handshake):
     np.testing.assert_array_equal(np.reshape(got, (len(numbers), -1)), samples[numbers])
     head, *reads = model.reads
     assert head[0] == 2 * SECTOR
-    clocks = params.sample_bytes * 8 // params.alone.lines
-    assert reads == [(3 * SECTOR + n * params.sample_bytes, clocks) for n in numbers]
+    lengths = record_lengths(samples) if records else [params.sample_bytes] * len(samples)
+    assert reads == [
+        (3 * SECTOR + n * stored_bytes(params), lengths[n] * 8 // params.alone.lines)
+        for n in numbers
+    ]
 
 
-@pytest.mark.parametrize(("flash", "divider", "delay"), WIRES)
-def test_a_sample_takes_as_long_as_predicted(flash, divider, delay):
-    params = build(flash, flash_divider=divider, flash_delay=delay)
+@pytest.mark.parametrize(("flash", "divider", "delay", "records"), READS)
+def test_a_sample_takes_as_long_as_predicted(flash, divider, delay, records):
+    params = build(flash, records, flash_divider=divider, flash_delay=delay)
     dut = FlashReader(params)
-    train = packed(params, 20)
+    train = packed(params, 3)
     model = FlashModel(content_of(params, train, train), delay=delay)
     times = []
 
@@ -109,7 +130,14 @@ def test_a_sample_takes_as_long_as_predicted(flash, divider, delay):
             times.append(now - start)
 
     simulate(dut, bench, background=[model.process(dut.flash)], deadline=20_000)
-    assert times == [flash_cycles(params)] * 3
+    wanted = [flash_cycles(params)] * 3
+    if records:
+        # One of zeros, whose bytes decide, and one without, whose record does; between them a bit
+        # of both.
+        wanted = [flash_cycles(params, n) for n in record_lengths(train)]
+        assert wanted[1] <= times[1] <= 1.05 * wanted[1]
+        wanted[1] = times[1]
+    assert times == wanted
 
 
 @pytest.mark.parametrize(

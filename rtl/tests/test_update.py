@@ -225,7 +225,8 @@ class Trial:
         self.current = None
         await self.settle(ctx)
         tested = int(rows.sum())
-        n = self.shape.rows - tested + tested * self.row_cycles
+        of_slots = np.bincount(self.shape.slot(np.arange(len(rows))), rows).astype(int)
+        n = int(np.maximum(1, of_slots * self.row_cycles).sum())
         mine = [cycle - start for cycle in self.busy if cycle >= start]
         assert mine == list(range(1, n + 1 + e.latency + 1)), f"flush of {tested} rows"
         return tested
