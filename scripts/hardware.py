@@ -12,7 +12,7 @@ from popflip.golden.data import Dataset
 from popflip.golden.params import Params
 from popflip.scripts import plots
 from popflip.scripts.console import Display
-from popflip.scripts.rates import after_an_epoch, counted_cycles, cycles_of
+from popflip.scripts.rates import after_learning, counted_cycles, cycles_of
 
 __all__ = ["bench_core", "bench_growth"]
 
@@ -63,7 +63,7 @@ def bench_core(
         for name in presets:
             display.show("networks", len(rows), len(presets), name)
             params = Params.load(name)
-            facts = counted_cycles(params, dataset)
+            facts = counted_cycles(params, dataset, None)
             simulated = None
             if samples:
                 display.show("networks", len(rows), len(presets), f"{name}: simulated")
@@ -88,7 +88,7 @@ def _simulated(params: Params, dataset: Dataset, samples: int) -> dict:
     """Compare a board's counters with the formulas, over the first samples of the second epoch."""
     # The fastest line: the network takes less time to come, and no cycle of the core depends on it.
     params = params.replace(machine={"uart_divisor": 4})
-    state, tau, x, labels = after_an_epoch(params, dataset)
+    state, tau, x, labels = after_learning(params, dataset, None)
     batch = params.learning.batch
     samples = max(1, samples // batch) * batch
     wanted = cycles_of(params, state, tau, x[:samples], labels[:samples], touched=True)

@@ -1,7 +1,7 @@
 """How many cycles a sample takes on a network's machine, on real images, after some training.
 
 Early in training much more changes, and the machine skips what cannot: so the fast engine trains
-for an epoch, and the formulas of :mod:`popflip.golden.cycles`, which simulation agrees with to the
+for a while, and the formulas of :mod:`popflip.golden.cycles`, which simulation agrees with to the
 cycle, count what the next samples take.
 """
 
@@ -18,13 +18,16 @@ from popflip.golden.params import Params
 from popflip.golden.trainer import NetworkState, Trainer, write_atomically
 from popflip.rtl.top import identity
 
-__all__ = ["after_an_epoch", "counted_cycles", "cycles_of"]
+__all__ = ["after_learning", "counted_cycles", "cycles_of"]
+
+#: Samples that the network has learned before any are counted.
+LEARNED = 20_000
 
 #: Samples that are counted, whole batches of them, of training and of inference each.
 COUNTED = 512
 
 
-def counted_cycles(params: Params, dataset: Dataset, learned: int | None = None) -> dict:
+def counted_cycles(params: Params, dataset: Dataset, learned: int | None = LEARNED) -> dict:
     """Count the cycles of training samples and of test samples, or recall them.
 
     Parameters
@@ -33,8 +36,8 @@ def counted_cycles(params: Params, dataset: Dataset, learned: int | None = None)
         The link's settings do not matter.
     dataset : Dataset
     learned : int, optional
-        Samples of the first epoch that are learned first; all of them if left out. Those that are
-        counted are the first of the second epoch.
+        Samples of the first epoch that are learned first, of which the next ones are counted; with
+        None the whole epoch, and the first ones of the second are counted.
 
     Returns
     -------
@@ -43,8 +46,8 @@ def counted_cycles(params: Params, dataset: Dataset, learned: int | None = None)
         they are spent on; ``learned`` and ``counted``, samples.
     """
     params = params.replace(machine={"uart_divisor": 8})
-    there = len(dataset.train_labels)
-    learned = there if learned is None else min(learned, there)
+    if learned is not None:
+        learned = min(learned, len(dataset.train_labels) - COUNTED)
     key = hashlib.sha256(
         json.dumps([identity(params).hex(), dataset.digest, learned, COUNTED]).encode()
     ).hexdigest()[:32]
@@ -56,35 +59,37 @@ def counted_cycles(params: Params, dataset: Dataset, learned: int | None = None)
     return facts
 
 
-def after_an_epoch(
-    params: Params, dataset: Dataset, learned: int | None = None
+def after_learning(
+    params: Params, dataset: Dataset, learned: int | None
 ) -> tuple[NetworkState, tuple[int, ...], np.ndarray, np.ndarray]:
-    """Learn the first epoch, or its first samples, and return what the second begins with.
+    """Learn the first epoch, or its first samples, and return what comes next.
 
     Parameters
     ----------
     params : Params
     dataset : Dataset
     learned : int, optional
-        Whole batches of so many; all if left out.
+        So many, in whole batches; all with None.
 
     Returns
     -------
     state : NetworkState
     tau : tuple of int
-        Flip thresholds of the second epoch.
+        Flip thresholds of the next samples.
     x, labels : ndarray
-        Its samples, in their order.
+        They, in their order: the rest of the first epoch, or the second.
     """
     machine = FastMachine(params)
     plan = Trainer(params, dataset, machine, seed=1)
     x, labels = plan.epoch_samples(0)
+    n = len(labels) if learned is None else learned // params.learning.batch * params.learning.batch
     machine.set_tau(params.learning.tau_in_epoch(0))
-    machine.load(x[:learned], labels[:learned])
-    n = len(labels) if learned is None else learned
+    machine.load(x[:n], labels[:n])
     for first in range(0, n, machine.chunk):
         machine.train(first, min(machine.chunk, n - first), flush=False)
-    return machine.read_state(), params.learning.tau_in_epoch(1), *plan.epoch_samples(1)
+    if learned is None:
+        return machine.read_state(), params.learning.tau_in_epoch(1), *plan.epoch_samples(1)
+    return machine.read_state(), params.learning.tau_in_epoch(0), x[n:], labels[n:]
 
 
 def cycles_of(
@@ -117,11 +122,10 @@ def cycles_of(
     return total
 
 
-def _count(params: Params, dataset: Dataset, learned: int) -> dict:
+def _count(params: Params, dataset: Dataset, learned: int | None) -> dict:
     batch = params.learning.batch
-    whole = learned // batch * batch
     counted = max(1, min(COUNTED, len(dataset.train_labels)) // batch) * batch
-    state, tau, x, labels = after_an_epoch(params, dataset, whole)
+    state, tau, x, labels = after_learning(params, dataset, learned)
     total = cycles_of(params, state, tau, x[:counted], labels[:counted])
     tests = min(COUNTED, len(dataset.test_labels))
     bits = input_of(params.network, dataset.test_images[:tests])
@@ -132,6 +136,6 @@ def _count(params: Params, dataset: Dataset, learned: int) -> dict:
         "train": round(total.total / counted, 2),
         "infer": round(infer / tests, 2),
         "stages": {k: round(v / counted, 2) for k, v in total._asdict().items()},
-        "learned": whole,
+        "learned": len(dataset.train_labels) if learned is None else learned // batch * batch,
         "counted": counted,
     }
