@@ -166,6 +166,13 @@ class Netlist:
     faults: tuple[Fault, ...]
     rtlil: str
 
+    @property
+    def digest(self) -> str:
+        """Digest of the hardware before any fault, wherever its source lies."""
+        lines = self.rtlil.splitlines()
+        kept = [line for line in lines if not line.lstrip().startswith(("attribute ", "#"))]
+        return hashlib.sha256("\n".join(kept).encode()).hexdigest()[:16]
+
 
 class _Unreset(wiring.Component):
     """A machine that is never reset."""

@@ -93,7 +93,8 @@ def run_mutation(
                 equal = is_no_fault(stages[name].netlist, faults[name, number])
                 journal.add(name, number, Verdict(False, equal=equal))
         display.show("proofs", len(alive), len(alive))
-    report = _report(faults, journal.verdicts, seed) | {
+    hardware = {name: stage.netlist.digest for name, stage in stages.items()}
+    report = _report(faults, journal.verdicts, seed, hardware) | {
         "jobs": jobs,
         "journal": str(journal.path),
         "seconds": round(time.monotonic() - started, 1),
@@ -160,11 +161,11 @@ def journal_digest(each: dict[str, int], seed: int) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _report(drawn, verdicts, seed) -> dict:
+def _report(drawn, verdicts, seed, hardware) -> dict:
     # What was proved to change nothing is not a fault.
     faults = {key: fault for key, fault in drawn.items() if not verdicts[key].equal}
     survivors = [key for key in faults if not verdicts[key].killed]
-    why = {key: explanation(key[0], faults[key]) for key in survivors}
+    why = {key: explanation(hardware[key[0]], faults[key]) for key in survivors}
 
     def table(of):
         total = Counter(of(key) for key in faults)
@@ -182,6 +183,7 @@ def _report(drawn, verdicts, seed) -> dict:
     return {
         "verb": "mutate",
         "seed": seed,
+        "hardware": hardware,
         "mutants": len(drawn),
         "equal": len(drawn) - len(faults),
         "faults": len(faults),

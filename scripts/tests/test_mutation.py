@@ -36,14 +36,18 @@ def test_a_whole_journal_is_a_report(popflip, tmp_path, monkeypatch, killed, sta
     assert (report["faults"], report["killed"]) == (killed + 1, killed)
     assert report["scenes"] == {"train": killed}
     [survivor] = report["survivors"]
-    fault = faulty_netlist(NETWORKS[NAME], COUNT, 1).faults[killed]
+    netlist = faulty_netlist(NETWORKS[NAME], COUNT, 1)
+    fault = netlist.faults[killed]
     assert survivor == {"network": NAME, **vars(fault), "why": ""}
     assert f"{killed} of {killed + 1} faults killed and 0 explained: fewer than 95% of" in err
     assert json.loads((tmp_path / "report.json").read_text()) == report
     _, out, _ = popflip(*argv)
     assert f"{NAME} {killed + 1}" in out
+    # The same name in other hardware is another fault.
+    monkeypatch.setattr(explained, "_EXPLAINED", {("0" * 16, fault.module, fault.what): "no"})
+    assert json.loads(popflip(*argv, "--json")[1])["explained"] == 0
     # The same fault explained: nothing is left.
-    what = {(NAME, fault.module, fault.what): "nobody looks there"}
+    what = {(netlist.digest, fault.module, fault.what): "nobody looks there"}
     monkeypatch.setattr(explained, "_EXPLAINED", what)
     got, out, _ = popflip(*argv, "--json")
     report = json.loads(out)
