@@ -11,7 +11,7 @@ from popflip.boards.flows import FLOWS, UNSHARED
 from popflip.boards.inventory import inventory
 from popflip.boards.registry import BOARDS, find_board
 from popflip.boards.synthesis import plan
-from popflip.boards.tests.networks import MICRO, MICRO_SHARED
+from popflip.boards.tests.networks import MICRO, MICRO_SHARED, SMALL_LOCAL
 from popflip.golden.params import Params
 
 every_board = pytest.mark.parametrize("board", BOARDS.values(), ids=lambda board: board.name)
@@ -114,7 +114,7 @@ def test_a_board_that_is_not_there_is_named():
 def test_the_memories_that_never_collide_are_in_the_design():
     """Yosys's selection of a name that is not there would silently be empty."""
     with_memory = set()
-    for params in (MICRO, MICRO_SHARED):
+    for params in (MICRO, MICRO_SHARED, SMALL_LOCAL.replace(machine={"overlap": True})):
         text = files_of(BOARDS["icebreaker"], params)["top.il"]
         module = ""
         for line in text.splitlines():

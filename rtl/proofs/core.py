@@ -126,7 +126,6 @@ class _Arbiter(_Core):
             self.lemma(~walk | learning)
             complete, counted = (inside[f"relax{layer}.{n}"] for n in ("complete", "counted"))
             self.lemma((complete & ~counted) == 0)
-            self.lemma(inside[f"relax{layer}.queue.inner_level"] <= p.sizes[layer] + 1)
             fetches = [inside[f"relax{layer}.visiting"]]
             for stage in inside[f"relax{layer}.stages"][1:]:
                 fetches += [stage.visit, stage.apply]
