@@ -170,6 +170,8 @@ def _by_torch(order: Order) -> dict:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise ValueError(f"device {order.device!r} is not there: {reason}") from None
+    # A GPU's convolutions would round to 10 bits otherwise.
+    torch.backends.cudnn.allow_tf32 = False
     images: Images = load_images(order.row, order.source)
     trainer = Trainer(
         order.row, images, seed=order.seed, samples=order.samples,

@@ -36,7 +36,11 @@ def integer_params(row: Row) -> Params:
     fans = (math.prod(row.image), hidden.neurons)
     v_max = 1 << POTENTIAL_BITS
     # The mean of |w| where w is uniform within 1/sqrt(fan_in); in the paper to 4 decimals.
-    gains = [round(1 / (2 * math.sqrt(fan)), 4) * v_max for fan in fans]
+    factors = row.alpha_factors or (1, 1)
+    gains = [
+        factor * round(1 / (2 * math.sqrt(fan)), 4) * v_max
+        for fan, factor in zip(fans, factors, strict=True)
+    ]
     ends = 2 if row.nudging == "centered" else 1
     counts = [
         ends * tau * row.beta * row.batch / gamma

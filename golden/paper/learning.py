@@ -59,22 +59,19 @@ class Learner:
                 seen = link.alpha_share * link.by_scale((link.weight * g.weight).sum)
                 link.alpha = link.alpha + self._alpha_lr(l, epoch) * seen
             flips.append(self._flip(l, link, g.weight))
-            if flips[-1] or row.alpha_lr:
-                link.rescale()
-        return flips
+            link.rescale()
+        return [int(count) for count in flips]
 
     def _alpha_lr(self, l, epoch):
         row = self.network.row
         decayed = row.alpha_decay and epoch >= row.alpha_decay
         return row.alpha_lr[l] / 10 if decayed else row.alpha_lr[l]
 
-    def _flip(self, l, link, g) -> int:
+    def _flip(self, l, link, g):
         """Average, ``m <- (1 - gamma) m + gamma g``; flip where -w m > tau, and keep m."""
         row, m = self.network.row, self.averages[l]
         m.mul_(1 - row.gamma[l]).add_(g, alpha=row.gamma[l])
         loyal = link.spins * m
         flip = loyal <= -row.tau[l] if row.flips_at_tau else loyal < -row.tau[l]
-        count = int(torch.count_nonzero(flip))
-        if count:
-            link.spins[flip.nonzero(as_tuple=True)] *= -1
-        return count
+        link.spins = torch.where(flip, -link.spins, link.spins)
+        return torch.count_nonzero(flip)

@@ -25,6 +25,8 @@ class Link:
         As drawn. Binary ones keep only its sign.
     bias : Tensor, shape (n_above,)
     binary : bool
+    factor : float
+        What the scaling factors of binary weights are multiplied by.
 
     Attributes
     ----------
@@ -40,13 +42,14 @@ class Link:
     #: Of the gradient of the scaling factor.
     alpha_share: float
 
-    def __init__(self, weight, bias, binary: bool):
+    def __init__(self, weight, bias, binary: bool, factor: float = 1):
         self.weight, self.bias = weight, bias
         self.spins = self.alpha = None
         if binary:
             # sign(0) = +1
             self.spins = torch.where(weight >= 0, 1.0, -1.0).to(weight.dtype)
-            self.alpha = torch.round(self.by_scale(weight.abs().mean), decimals=4)
+            self.alpha = factor * torch.round(self.by_scale(weight.abs().mean), decimals=4)
+            self.weight = torch.empty_like(weight)
             self.rescale()
 
     def by_scale(self, reduce):
@@ -54,10 +57,8 @@ class Link:
         raise NotImplementedError
 
     def rescale(self):
-        """Take over new spins or scaling factors: W = alpha spins."""
-        assert self.alpha is not None
-        assert self.spins is not None
-        self.weight = self.alpha * self.spins
+        """Take over new spins or scaling factors, in place: W = alpha spins."""
+        torch.mul(self.alpha, self.spins, out=self.weight)
 
     def up(self, below):
         """What the layer above receives, and the positions that pooling took it from, or None."""
@@ -119,9 +120,9 @@ class ConvLink(Link):
 
     alpha_share = 1.0
 
-    def __init__(self, weight, bias, binary, padding: int, pool: int, size: tuple[int, int]):
+    def __init__(self, weight, bias, binary, padding: int, pool: int, size, factor=1):
         self.padding, self.pool, self.size = padding, pool, size
-        super().__init__(weight, bias, binary)
+        super().__init__(weight, bias, binary, factor)
 
     def by_scale(self, reduce):
         """Reduce to one number per channel above."""
@@ -160,7 +161,8 @@ def draw_links(row: Row, rng: np.random.Generator, dtype, device) -> list[Link]:
         return torch.from_numpy(rng.uniform(-bound, bound, shape)).to(device, dtype)
 
     links: list[Link] = []
-    for layer, below in zip(row.layers, row.shapes, strict=False):
+    factors = row.alpha_factors or (1,) * len(row.layers)
+    for layer, below, factor in zip(row.layers, row.shapes, factors, strict=False):
         binary = row.weights == "binary"
         fan_in = math.prod(below)
         if isinstance(layer, Conv):
@@ -169,14 +171,14 @@ def draw_links(row: Row, rng: np.random.Generator, dtype, device) -> list[Link]:
         n = layer.channels if isinstance(layer, Conv) else layer.neurons
         bias = uniform(0.0 if row.zero_biases else bound, n)
         if isinstance(layer, Dense):
-            links.append(DenseLink(uniform(bound, n, fan_in), bias, binary))
+            links.append(DenseLink(uniform(bound, n, fan_in), bias, binary, factor))
             continue
         _, height, width = below
         grown = 2 * layer.padding - layer.kernel + 1
         links.append(
             ConvLink(
                 uniform(bound, n, below[0], layer.kernel, layer.kernel), bias, binary,
-                layer.padding, layer.pool, (height + grown, width + grown),
+                layer.padding, layer.pool, (height + grown, width + grown), factor,
             )
         )  # fmt: skip
     return links

@@ -113,11 +113,13 @@ class Network:
         return State(s, indices)
 
     def relax(self, drive, state: State, steps: int, nudge=None) -> State:
-        """Take ``steps`` steps; without gradients only as many as change anything."""
+        """Take ``steps`` steps; on a CPU and without gradients only as many as change anything."""
+        # A GPU would take longer to answer than to take a step.
+        asks = torch.device(self.device).type == "cpu" and not torch.is_grad_enabled()
         for _ in range(steps):
             before, state = state, self.step(drive, state, nudge)
             # The next step would be this one again, bit for bit.
-            if not torch.is_grad_enabled() and _same(before, state):
+            if asks and _same(before, state):
                 break
         return state
 

@@ -19,6 +19,7 @@ from popflip.golden.model import Report
 from popflip.golden.paper.images import Images, pixels
 from popflip.golden.paper.learning import Learner
 from popflip.golden.paper.network import Network
+from popflip.golden.paper.recorded import Recorded
 from popflip.golden.paper.systems import Row
 from popflip.golden.trainer import CheckpointError, Progress, write_atomically
 
@@ -94,6 +95,9 @@ class Trainer:
         rng = np.random.default_rng([seed, _INITIAL])
         self.network = Network(row, rng, device=device)
         self.learner = Learner(self.network, rng)
+        self._ep, self._infer = self.network.ep, self.network.infer
+        if torch.device(device).type == "cuda":
+            self._ep, self._infer = Recorded(self._ep), Recorded(self._infer)
         self.epoch = self.position = 0
         self.history: list[EpochLog] = []
         self.stop_requested = False
@@ -155,7 +159,7 @@ class Trainer:
         x = self._tensor(pixels(self.row, self.images.train[chosen], rng))
         labels = self._tensor(self.images.train_labels[chosen].astype(np.int64))
         if self.row.method == "ep":
-            gradients, outputs = self.network.ep(x, labels, int(sign))
+            gradients, outputs = self._ep(x, labels, int(sign))
         else:
             gradients, outputs = self.network.bptt(x, labels)
         flips = self.learner.learn(gradients, self.epoch)
@@ -169,7 +173,7 @@ class Trainer:
                 return None
             end = min(first + self.row.batch, self.test_samples)
             x = self._tensor(pixels(self.row, self.images.test[first:end]))
-            predicted = self.network.infer(x).cpu().numpy()
+            predicted = self._infer(x).cpu().numpy()
             correct = int((predicted == self.images.test_labels[first:end]).sum())
             total += Report(end - first, correct, 0, [0] * len(self.row.layers))
             if on_progress:

@@ -120,3 +120,10 @@ def test_weights_are_drawn_as_the_paper_draws_them(name, fans, scales):
     real_links = draw_links(ROWS["fc1-float"], np.random.default_rng(1), torch.float32, "cpu")
     assert real_links[0].alpha is None
     assert 0.99 / 28 < real_links[0].weight.abs().max() <= 1 / 28
+
+
+def test_scaling_factors_are_multiplied():
+    weight = torch.tensor([[0.25, -0.125]])
+    link = DenseLink(weight, torch.zeros(1), binary=True, factor=2)
+    assert link.alpha == 2 * 0.1875
+    assert torch.equal(link.weight, torch.tensor([[0.375, -0.375]]))

@@ -16,7 +16,8 @@ def test_every_system_of_the_paper_is_there():
         for how in ("float", "binary", "learned", "bptt", "bptt-learned")
     }
     binary = {f"full-{net}{how}" for net in ("fc1", "fc2", "conv") for how in ("", "-learned")}
-    assert set(ROWS) == real | binary | {"full-fc1-integer", "full-fc1-integer-centered"}
+    ours = {f"full-fc1-{how}" for how in ("doubled", "integer-centered", "integer-doubled")}
+    assert set(ROWS) == real | binary | ours | {"full-fc1-integer"}
     assert all(name == row.name for name, row in ROWS.items())
 
 
@@ -83,6 +84,9 @@ def test_the_integer_row_has_the_thresholds_and_scales_of_the_paper():
     below, above = params.dynamics.gains
     assert below / 256 / v_max == pytest.approx(0.0179 / 255, rel=2e-3)
     assert above / v_max == pytest.approx(0.0055, rel=2e-3)
+    doubled = integer_params(ROWS["full-fc1-integer-doubled"]).dynamics.gains
+    assert doubled[0] / below == pytest.approx(2, rel=1e-2)
+    assert doubled[1] == above
 
 
 def test_a_row_says_what_decides_its_results():

@@ -172,3 +172,13 @@ def test_logs(small, blobs, tmp_path):
             row["flips"][0],
         ]
         assert float(line["alpha1"]) == row["alpha"][1]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch knows")
+@pytest.mark.parametrize("name", ["fc1-binary", "fc2-learned", "full-fc1"])
+def test_what_a_gpu_replays_is_what_it_computes(small, blobs, name):
+    recorded, plain = (Trainer(small(name), cut(blobs, 150), device="cuda") for _ in range(2))
+    plain._ep, plain._infer = plain.network.ep, plain.network.infer
+    assert recorded.run(2)
+    assert plain.run(2)
+    same(recorded, plain)
