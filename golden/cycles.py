@@ -266,6 +266,12 @@ class _Run:
     def _shape(self, layer):
         return self.params.synapses(layer)
 
+    def _line_waits(self) -> int:
+        """Cycles in which the drive waits for the rows of the image that its next windows need."""
+        shape = self._shape(0)
+        looks = shape.groups * shape.chunks * self.params.grid[1]
+        return max(0, self.params.network.stride - looks)
+
     def _drive_cycles(self) -> int:
         """Cycles after the start pulse until the drive and the first counts are over."""
         p, shape = self.params, self._shape(0)
@@ -280,8 +286,7 @@ class _Run:
         if p.machine.serial_windows:
             step[shape.groups :: shape.groups] += max(0, p.network.window - shape.groups)
         else:
-            per_line = shape.groups * p.grid[1]
-            step[per_line::per_line] += p.network.stride
+            step[shape.groups * p.grid[1] :: shape.groups * p.grid[1]] += self._line_waits()
         first = p.network.window + 1 + shape.chunks - 1 + tree_latency(shape.word_bits)
         waits = np.maximum(step[1:], count[:-1])
         begins = first + DRIVE_LATENCY + np.concatenate([[0], np.cumsum(waits)])
@@ -456,7 +461,7 @@ class _OverlapRun(_Run):
 
     def _drive_cycles(self) -> int:
         p, shape = self.params, self._shape(0)
-        waits = p.network.window + (p.grid[0] - 1) * p.network.stride
+        waits = p.network.window + (p.grid[0] - 1) * self._line_waits()
         return waits + shape.weight_depth + tree_latency(shape.word_bits) + GROUP_LATENCY
 
     def _await_drive(self):
@@ -528,7 +533,8 @@ class _ListWalk:
         at = [0] * len(lists)
         leaving, left = None, [False, False]
         free, done = [0, 0], 0  # when each engine takes its next job, and when all are done
-        line, ready = 0, 1 + p.network.window
+        # When the window may be looked at, and when it may move down again.
+        line, ready, filled = 0, 1 + p.network.window, p.network.window + p.network.stride
         now = 0
         while True:
             now += 1
@@ -585,7 +591,8 @@ class _ListWalk:
             if begin_undecided:
                 of_decided, lists, at = False, self._undecided, [0] * len(lists)
             if new_line:
-                line, ready = line + 1, now + p.network.stride + 1
+                moves = max(now, filled)
+                line, ready, filled = line + 1, moves + 1, moves + p.network.stride
             if over:
                 return max(done, now + 1)
 
@@ -611,6 +618,7 @@ class _Follower:
     def __init__(self, params: Params):
         self._params = params
         self._ready, self._position, self._now = params.network.window + 1, 0, 0
+        self._filled = params.network.window + params.network.stride  # it may move down
 
     def offer(self, pushed, row, free) -> int:
         """When the job of a neuron queued at ``pushed`` is valid.
@@ -627,14 +635,15 @@ class _Follower:
                 now = max(now, self._ready)
         while self._position < row // p.block:
             self._position += 1
+            if not serial and self._position % p.grid[1] == 0:
+                now = max(now, self._filled)
+                self._filled = now + p.network.stride
             now += 1
             if serial:
                 # A window that was complete has the next one behind it; one that was not is
                 # skipped, and the next begins.
                 behind = self._ready + height
                 self._ready = max(now, behind) if self._ready < now else now + height
-            elif self._position % p.grid[1] == 0:
-                now += p.network.stride
         return max(now, self._ready)
 
     def accept(self, now):

@@ -25,8 +25,9 @@ class SampleBuffer(wiring.Component):
 
     - with a ``dense`` first layer the whole image is the only position, and its words are read
       from the memory as they are asked for;
-    - with a ``local`` one rows of the image are pushed into ``window`` row registers, one per
-      cycle, and a position is selected behind them;
+    - with a ``local`` one rows of the image are in ``window`` row registers, which move down by
+      ``stride`` rows at once, and a position is selected behind them; the rows that come next are
+      fetched meanwhile, one per cycle;
     - with ``machine.serial_windows`` the columns of a window are selected from one row per cycle
       and pushed into a register that holds nothing but a window; ``x`` is a copy, taken when it
       is complete, so that the next window is fetched while this one is looked at.
@@ -35,8 +36,9 @@ class SampleBuffer(wiring.Component):
 
     - after ``restart`` in cycle t, ``ready`` is low for :attr:`load_cycles` cycles, from t + 1 on,
       then high at the first position;
-    - after ``next`` in cycle t, the next position is in place in t + 1. But row registers keep
-      ``ready`` low for :attr:`row_cycles` cycles, from t + 1 on, at the end of a row of positions;
+    - after ``next`` in cycle t, the next position is in place in t + 1. But row registers move
+      down, at the end of a row of positions, no sooner than ``stride`` cycles after they did so
+      before, or after the last cycle of the load: ``ready`` is low from t + 1 on until they have;
       and serial windows keep it low until ``window`` cycles after the cycle in which it rose for
       the position before;
     - ``next`` while ``ready`` is low does nothing; but with serial windows it skips the position
@@ -49,8 +51,8 @@ class SampleBuffer(wiring.Component):
       until a cycle after the next one in which ``ready`` rises for another position.
 
     So a scan that looks at each position for ``n`` cycles takes ``load_cycles + positions * n +
-    (grid rows - 1) * row_cycles`` of them, or with serial windows ``load_cycles + (positions - 1)
-    * max(n, window) + n``.
+    (grid rows - 1) * max(0, stride - columns * n)`` of them, or with serial windows ``load_cycles +
+    (positions - 1) * max(n, window) + n``.
 
     Pulses with ``en`` low are ignored, except ``release``, which always counts: hold it for one
     clock cycle only. ``release`` drops ``ready`` from the next cycle on and ends a load. In the
@@ -130,14 +132,6 @@ class SampleBuffer(wiring.Component):
     def load_cycles(self) -> int:
         """Cycles without ``ready`` after ``restart``: ``window``, or 0 for a dense layer."""
         return self._params.network.window
-
-    @property
-    def row_cycles(self) -> int:
-        """Cycles without ``ready`` at the end of a row of positions.
-
-        ``stride``; 0 for a dense layer and for serial windows.
-        """
-        return 0 if self._params.machine.serial_windows else self._params.network.stride
 
     def elaborate(self, platform):
         m = Module()
@@ -233,42 +227,62 @@ class SampleBuffer(wiring.Component):
         net = params.network
         columns = params.grid[1]
 
-        # The memory's output register always holds the next row to push, ``row``, so that a push
-        # follows in the very next cycle. Behind the last row it reads on; that is never pushed.
-        row = Signal(range(params.sample_words))
-        pushes = Signal(range(max(net.window, net.stride) + 1))
-        push = self.en & (pushes != 0)
-        fetch = Mux(restarted, 0, row + 1)[: len(row)]
-        m.d.comb += [
-            read_port.addr.eq(Cat(fetch, bank)),
-            read_port.en.eq(restarted | push),
-        ]
+        # Rows move down by a whole stride. What moves in is fetched before: the memory's output
+        # register holds ``row``, the last of a stride, and ``spare`` those before it. Behind the
+        # last row it reads on; that is never looked at.
         rows = [Signal(params.sample_word_bits, name=f"row{r}") for r in range(net.window)]
+        spare = [Signal(params.sample_word_bits, name=f"spare{r}") for r in range(net.stride - 1)]
+        chain = [*rows, *spare, read_port.data]
+        loads = ceil_div(net.window, net.stride)
+        row = Signal(range(params.sample_words))
+        fetch = Mux(restarted, 0, row + 1)[: len(row)]
+        running, filled = Signal(), Signal(range(net.stride))
+        missing = Signal(range(loads + 1))  # moves until the position is in place
+        complete, new_line, move, push = Signal(), Signal(), Signal(), Signal()
+        at_hand = self.en & self.ready
+        m.d.comb += [
+            complete.eq(self.en & running & (filled == net.stride - 1)),
+            move.eq(complete & ((missing != 0) | (at_hand & new_line))),
+            push.eq(self.en & running & ~(filled == net.stride - 1)),
+            read_port.addr.eq(Cat(fetch, bank)),
+            read_port.en.eq(restarted | push | move),
+        ]
+        with m.If(push | move):
+            m.d.sync += row.eq(fetch)
         with m.If(push):
-            for held, newer in zip(rows, [*rows[1:], read_port.data], strict=True):
+            m.d.sync += filled.eq(filled + 1)
+            for held, newer in zip(spare, chain[net.window + 1 :], strict=True):
                 m.d.sync += held.eq(newer)
-            m.d.sync += [row.eq(fetch), pushes.eq(pushes - 1)]
-            with m.If(pushes == 1):
-                m.d.sync += self.ready.eq(1)
 
         column = Signal(range(columns))
-        new_line = Signal()
         m.d.comb += new_line.eq(self.next & (column == columns - 1))
-        with m.If(self.en & self.ready & self.next):
+        with m.If(at_hand & self.next):
             m.d.sync += column.eq(column + 1)
         if params.machine.overlap:
             m.d.comb += new_line.eq(self.line | self.next & (column == columns - 1))
             with m.If(self.en & self.jump):
                 m.d.sync += column.eq(self.column)
-        with m.If(self.en & self.ready & new_line):
-            m.d.sync += [column.eq(0), pushes.eq(net.stride), self.ready.eq(0)]
+        with m.If(at_hand & new_line):
+            m.d.sync += column.eq(0)
+            with m.If(~complete):
+                m.d.sync += [missing.eq(1), self.ready.eq(0)]
+        with m.If(move):
+            m.d.sync += filled.eq(0)
+            for held, newer in zip(rows, chain[net.stride :], strict=False):
+                m.d.sync += held.eq(newer)
+            with m.If(missing != 0):
+                m.d.sync += missing.eq(missing - 1)
+            with m.If(missing == 1):
+                m.d.sync += self.ready.eq(1)
 
         with m.If(restarted):
+            # The first move brings what the window has beyond whole strides.
             m.d.sync += [
-                column.eq(0), row.eq(0), pushes.eq(net.window), self.ready.eq(0),
+                column.eq(0), row.eq(0), running.eq(1), self.ready.eq(0), missing.eq(loads),
+                filled.eq(loads * net.stride - net.window),
             ]  # fmt: skip
         with m.If(released):
-            m.d.sync += [pushes.eq(0), self.ready.eq(0)]
+            m.d.sync += [running.eq(0), self.ready.eq(0)]
 
         window = Signal(params.fan_in)
         m.d.comb += window.eq(Cat(self._select(row, column) for row in rows))

@@ -175,8 +175,15 @@ def test_local_windows_wait_for_their_lines():
     params = build(WINDOWS, [100, 5])
     r = relax(model(params, np.ones((4, 4)), np.ones((4, 2))), [0] * 9)
     # 2 lines and 1 before the first window, whose second word is 1 later; tree 1, latency 5. Then
-    # 2 words for each window, and 1 for the third line.
-    assert CycleModel(params).sample(r, 0).drive == 1 + 1 + (2 + 1 + 1 + 1 + 5) + 2 + (2 + 1) + 2
+    # 2 words for each window; the third line comes meanwhile.
+    assert CycleModel(params).sample(r, 0).drive == 1 + 1 + (2 + 1 + 1 + 1 + 5) + 2 + 2 + 2
+
+
+def test_few_looks_do_not_hide_the_next_lines():
+    params = build(WINDOWS | {"image": [5, 2], "stride": 3}, [100, 5])
+    r = relax(model(params, np.ones((2, 4)), np.ones((2, 2))), [0] * 10)
+    # One window in each of two lines: of the 3 cycles that its lines take 2 are hidden.
+    assert CycleModel(params).sample(r, 0).drive == 1 + 1 + (2 + 1 + 1 + 1 + 5) + 2 + 1
 
 
 @pytest.mark.parametrize(("features", "wait"), [(1, 2), (2, 2), (3, 3)])
@@ -206,12 +213,13 @@ def test_update_of_a_window_waits_for_its_line():
     assert not r.minus[0].any()
     nudged = (1 + 6) + (1 + (1 + 7 + 1 + 2 + 5) + 6) + 1
     # Its row is accepted in cycle 2 and pushed towards weight layer 0, and is at the head 2 later.
-    # The scan has its first window by then; one to the second, one and one line to the third.
-    learn = 1 + (2 + 2 + 1 + (1 + 1) + 2 + 6 + 1)
+    # The scan has its first window by then; one to the second, and one to the third: its line has
+    # come meanwhile.
+    learn = 1 + (2 + 2 + 1 + 1 + 2 + 6 + 1)
     flush = 1 + 4 * 2 + 6 + 2
     clock = CycleModel(params)
-    assert clock.sample(r, 0) == StageCycles(19, 8, nudged, learn + flush + 1)
-    assert clock.sample(r, 0) == StageCycles(19, 8, nudged, learn + 1)
+    assert clock.sample(r, 0) == StageCycles(18, 8, nudged, learn + flush + 1)
+    assert clock.sample(r, 0) == StageCycles(18, 8, nudged, learn + 1)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ PRESETS = [
     "ecp5-25f",
     "ecp5-45f",
     "ecp5-85f",
-    "ecp5-85f-overlap",
     "gw1nr-9",
     "gw2ar-18",
     "ice40hx8k",
