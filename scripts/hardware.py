@@ -54,7 +54,7 @@ def bench_core(
     -------
     list of dict
         What ``--json`` prints: for each network ``net``; ``cycles``, ``stages`` and ``infer``, mean
-        cycles per sample; ``counted`` and ``learned``, samples; ``simulated``, None or ``samples``
+        cycles per sample; ``counted``, samples; ``simulated``, None or ``samples``
         with the ``stages`` that the board's own counters tell and whether they are ``equal`` to the
         formulas'.
     """
@@ -63,7 +63,7 @@ def bench_core(
         for name in presets:
             display.show("networks", len(rows), len(presets), name)
             params = Params.load(name)
-            facts = counted_cycles(params, dataset, None)
+            facts = counted_cycles(params, dataset)
             simulated = None
             if samples:
                 display.show("networks", len(rows), len(presets), f"{name}: simulated")
@@ -75,7 +75,6 @@ def bench_core(
                 "stages": facts["stages"],
                 "infer": facts["infer"],
                 "counted": facts["counted"],
-                "learned": facts["learned"],
                 "simulated": simulated,
             })
         display.show("networks", len(rows), len(presets))
@@ -88,7 +87,7 @@ def _simulated(params: Params, dataset: Dataset, samples: int) -> dict:
     """Compare a board's counters with the formulas, over the first samples of the second epoch."""
     # The fastest line: the network takes less time to come, and no cycle of the core depends on it.
     params = params.replace(machine={"uart_divisor": 4})
-    state, tau, x, labels = after_learning(params, dataset, None)
+    state, tau, x, labels = after_learning(params, dataset)
     batch = params.learning.batch
     samples = max(1, samples // batch) * batch
     wanted = cycles_of(params, state, tau, x[:samples], labels[:samples], touched=True)

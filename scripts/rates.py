@@ -1,7 +1,7 @@
-"""How many cycles a sample takes on a network's machine, on real images, after some training.
+"""How many cycles a sample takes on a network's machine, on real images, after the first epoch.
 
-Early in training much more changes, and the machine skips what cannot: so the fast engine trains
-for a while, and the formulas of :mod:`popflip.golden.cycles`, which simulation agrees with to the
+Early in training much more changes, and the machine skips what cannot: so the fast engine learns
+for an epoch, and the formulas of :mod:`popflip.golden.cycles`, which simulation agrees with to the
 cycle, count what the next samples take.
 """
 
@@ -20,14 +20,11 @@ from popflip.rtl.top import identity
 
 __all__ = ["after_learning", "counted_cycles", "cycles_of"]
 
-#: Samples that the network has learned before any are counted.
-LEARNED = 20_000
-
 #: Samples that are counted, whole batches of them, of training and of inference each.
 COUNTED = 512
 
 
-def counted_cycles(params: Params, dataset: Dataset, learned: int | None = LEARNED) -> dict:
+def counted_cycles(params: Params, dataset: Dataset) -> dict:
     """Count the cycles of training samples and of test samples, or recall them.
 
     Parameters
@@ -35,41 +32,34 @@ def counted_cycles(params: Params, dataset: Dataset, learned: int | None = LEARN
     params : Params
         The link's settings do not matter.
     dataset : Dataset
-    learned : int, optional
-        Samples of the first epoch that are learned first, of which the next ones are counted; with
-        None the whole epoch, and the first ones of the second are counted.
 
     Returns
     -------
     dict
         ``train`` and ``infer``, the mean cycles of a sample; ``stages``, those of training by what
-        they are spent on; ``learned`` and ``counted``, samples.
+        they are spent on; ``counted``, the first samples of the second epoch.
     """
     params = params.replace(machine={"uart_divisor": 8})
-    if learned is not None:
-        learned = min(learned, len(dataset.train_labels) - COUNTED)
     key = hashlib.sha256(
-        json.dumps([identity(params).hex(), dataset.digest, learned, COUNTED]).encode()
+        json.dumps([identity(params).hex(), dataset.digest, COUNTED]).encode()
     ).hexdigest()[:32]
     path = cache_folder() / "cycles" / f"{key}.json"
     if path.is_file():
         return json.loads(path.read_text())
-    facts = _count(params, dataset, learned)
+    facts = _count(params, dataset)
     write_atomically(path, json.dumps(facts, indent=1).encode())
     return facts
 
 
 def after_learning(
-    params: Params, dataset: Dataset, learned: int | None
+    params: Params, dataset: Dataset
 ) -> tuple[NetworkState, tuple[int, ...], np.ndarray, np.ndarray]:
-    """Learn the first epoch, or its first samples, and return what comes next.
+    """Learn the first epoch, and return what comes next.
 
     Parameters
     ----------
     params : Params
     dataset : Dataset
-    learned : int, optional
-        So many, in whole batches; all with None.
 
     Returns
     -------
@@ -77,19 +67,17 @@ def after_learning(
     tau : tuple of int
         Flip thresholds of the next samples.
     x, labels : ndarray
-        They, in their order: the rest of the first epoch, or the second.
+        They, in their order: the second epoch.
     """
     machine = FastMachine(params)
     plan = Trainer(params, dataset, machine, seed=1)
     x, labels = plan.epoch_samples(0)
-    n = len(labels) if learned is None else learned // params.learning.batch * params.learning.batch
+    n = len(labels)
     machine.set_tau(params.learning.tau_in_epoch(0))
-    machine.load(x[:n], labels[:n])
+    machine.load(x, labels)
     for first in range(0, n, machine.chunk):
         machine.train(first, min(machine.chunk, n - first), flush=False)
-    if learned is None:
-        return machine.read_state(), params.learning.tau_in_epoch(1), *plan.epoch_samples(1)
-    return machine.read_state(), params.learning.tau_in_epoch(0), x[n:], labels[n:]
+    return machine.read_state(), params.learning.tau_in_epoch(1), *plan.epoch_samples(1)
 
 
 def cycles_of(
@@ -122,10 +110,10 @@ def cycles_of(
     return total
 
 
-def _count(params: Params, dataset: Dataset, learned: int | None) -> dict:
+def _count(params: Params, dataset: Dataset) -> dict:
     batch = params.learning.batch
     counted = max(1, min(COUNTED, len(dataset.train_labels)) // batch) * batch
-    state, tau, x, labels = after_learning(params, dataset, learned)
+    state, tau, x, labels = after_learning(params, dataset)
     total = cycles_of(params, state, tau, x[:counted], labels[:counted])
     tests = min(COUNTED, len(dataset.test_labels))
     bits = input_of(params.network, dataset.test_images[:tests])
@@ -136,6 +124,5 @@ def _count(params: Params, dataset: Dataset, learned: int | None) -> dict:
         "train": round(total.total / counted, 2),
         "infer": round(infer / tests, 2),
         "stages": {k: round(v / counted, 2) for k, v in total._asdict().items()},
-        "learned": len(dataset.train_labels) if learned is None else learned // batch * batch,
         "counted": counted,
     }

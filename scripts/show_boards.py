@@ -78,7 +78,7 @@ def show_alone(rows: list[dict]) -> None:
             str(row["sample_bytes"]), f"{row['flash_cycles']:,}", f"{row['train_cycles']:,.0f}",
             *cells,
         )  # fmt: skip
-    table.caption = "of the core: after 20,000 samples were learned; simulated: from the first on"
+    table.caption = "of the core: after the first epoch; simulated: from the first sample on"
     put(table)
 
 
