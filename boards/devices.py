@@ -59,8 +59,17 @@ ECP5_12F = replace(ECP5_25F, part="LFE5U-12F", options=("--12k",))
 ECP5_45F = replace(
     ECP5_25F, part="LFE5U-45F", options=("--45k",), luts=43848, ffs=43848, blocks=108, dsps=72
 )
+#: Where the memories of a network take up all of the chip, wires are long: their time has to weigh
+#: more than their length, which the placer does not do by itself. (46.0 MHz after placement instead
+#: of 40.0, with less wire, for a network with 207 of 208 block RAMs.)
 ECP5_85F = replace(
-    ECP5_25F, part="LFE5U-85F", options=("--85k",), luts=83640, ffs=83640, blocks=208, dsps=156
+    ECP5_25F,
+    part="LFE5U-85F",
+    options=("--85k", "--placer-heap-timingweight", "20"),
+    luts=83640,
+    ffs=83640,
+    blocks=208,
+    dsps=156,
 )
 
 _BSRAM = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))

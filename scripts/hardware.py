@@ -53,8 +53,10 @@ def bench_core(
     Returns
     -------
     list of dict
-        What ``--json`` prints: for each network ``net``; ``cycles``, ``stages`` and ``infer``, mean
-        cycles per sample; ``counted``, samples; ``simulated``, None or ``samples``
+        What ``--json`` prints: for each network ``net``; ``bound``, the words of its first weight
+        layer, of which the memory gives one per cycle, so that with these lanes no order of things
+        takes less for a sample; ``cycles``, ``stages`` and ``infer``, mean cycles per sample;
+        ``counted``, samples; ``simulated``, None or ``samples``
         with the ``stages`` that the board's own counters tell and whether they are ``equal`` to the
         formulas'.
     """
@@ -71,6 +73,7 @@ def bench_core(
             rows.append({
                 "net": params.name,
                 "synapses": params.n_synapses,
+                "bound": params.synapses(0).weight_depth,
                 "cycles": facts["train"],
                 "stages": facts["stages"],
                 "infer": facts["infer"],

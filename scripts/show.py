@@ -220,7 +220,7 @@ def show_core(rows: list[dict], picture) -> None:
     table = Table(title="Cycles per training sample", box=box.SIMPLE, pad_edge=False)
     table.add_column("network", no_wrap=True)
     stages = list(rows[0]["stages"])
-    for name in ("synapses", *stages, "in all", "inference"):
+    for name in ("synapses", *stages, "in all", "weight words", "inference"):
         table.add_column(name, justify="right")
     table.add_column("counters of the virtual board")
     for row in rows:
@@ -231,9 +231,10 @@ def show_core(rows: list[dict], picture) -> None:
             told += f", {simulated['samples']:,} samples"
         table.add_row(
             row["net"], f"{row['synapses']:,}", *(f"{row['stages'][s]:,.1f}" for s in stages),
-            f"{row['cycles']:,.1f}", f"{row['infer']:,.1f}", told,
+            f"{row['cycles']:,.1f}", f"{row['bound']:,} ({row['bound'] / row['cycles']:.0%})",
+            f"{row['infer']:,.1f}", told,
         )  # fmt: skip
-    table.caption = f"drawn in {picture}"
+    table.caption = f"weight words: of the first layer, one per cycle at most. Drawn in {picture}"
     put(table)
 
 
