@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from popflip.boards.board import Board, Device
+from popflip.boards.flows import FLOWS
 from popflip.boards.inventory import Inventory, inventory
 from popflip.golden.params import Params, ceil_div
 
@@ -106,8 +107,9 @@ def estimate(device: Device, found: Inventory) -> Estimate:
     w = WEIGHTS[device.flow]
     single = [m for m in found.memories if m.single_port and device.spram]
     others = [m for m in found.memories if m not in single]
-    small = [m for m in others if device.is_small(m.depth, m.width)]
-    blocks = [m for m in others if not device.is_small(m.depth, m.width)]
+    in_tables = FLOWS[device.flow].table_memories
+    small = [m for m in others if (m.shallow and in_tables) or device.is_small(m.depth, m.width)]
+    blocks = [m for m in others if m not in small]
     shared = sum(m.width for m in blocks if m.shared)
     luts = (
         w.base

@@ -40,6 +40,8 @@ class MemoryBlock:
         Whether it may read and write one address in the same cycle, which takes logic beside it.
     single_port : bool
         Whether single-port RAM can hold it.
+    shallow : bool
+        Whether it is better in tables than in a block RAM.
     """
 
     name: str
@@ -47,6 +49,7 @@ class MemoryBlock:
     width: int
     shared: bool
     single_port: bool = False
+    shallow: bool = False
 
     @property
     def bits(self) -> int:
@@ -113,6 +116,7 @@ def read_inventory(text: str) -> Inventory:
     bits: Counter[str] = Counter()
     widths: dict[str, str] = {}
     module, cell, depth = "", "", 0
+    before: list[str] = []  # words of the line above
     for line in text.splitlines():
         words = line.split()
         if not words:
@@ -129,6 +133,7 @@ def read_inventory(text: str) -> Inventory:
                     width=int(entry["width"]),
                     shared=not any(fnmatchcase(place, pattern) for pattern in UNSHARED),
                     single_port=fnmatchcase(place, SINGLE_PORT),
+                    shallow=before == ["attribute", "\\shallow", "1"],
                 )
             )
         elif words[0] == "cell":
@@ -145,6 +150,7 @@ def read_inventory(text: str) -> Inventory:
                 depth -= 1
         elif words[0] == "assign" and depth:
             bits["multiplexed"] += _width(words[-2:])
+        before = words
     return Inventory(
         memories=tuple(memories),
         ffs=bits["ffs"],
