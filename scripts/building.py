@@ -171,7 +171,7 @@ def markdown(board: Board, report: dict) -> str:
         lines += [
             "",
             f"{c['train']:,.0f} cycles per training sample ({c['counted']} samples counted after "
-            f"{c['learned']:,} were learned): {report['samples_per_s']:,.0f} training samples/s, "
+            f"the first epoch): {report['samples_per_s']:,.0f} training samples/s, "
             f"{report['inferences_per_s']:,.0f} inferences/s at that clock.",
         ]
     lines += [
