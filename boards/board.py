@@ -162,6 +162,8 @@ class Board:
         Further options of yosys's pass for the device.
     placer : tuple of str
         Further options of the placer.
+    seed : int
+        Of its random numbers, in the first placement that is tried.
     packer : tuple of str
         Further options of the packer.
     loader : tuple of str
@@ -191,6 +193,7 @@ class Board:
     flash: Flash | None = None
     synthesis: str = ""
     placer: tuple[str, ...] = ()
+    seed: int = 1
     packer: tuple[str, ...] = ()
     loader: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

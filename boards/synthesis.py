@@ -374,7 +374,7 @@ def build(
         placed, report = results[seed]
         achieved, wanted, clock = _margin(report)
         if achieved < wanted:
-            tried = f"the best of {seeds} seeds" if seeds > 1 else "seed 1"
+            tried = f"the best of {seeds} seeds" if seeds > 1 else f"seed {seed}"
             raise TimingError(
                 f"{board.title} misses its timing: {achieved:.2f} MHz of {wanted:.2f} MHz with "
                 f"{tried}: try --seeds {max(8, 2 * seeds)}, or a lower clock with --freq"
@@ -411,13 +411,13 @@ def _slack(report: dict) -> float:
 
 
 def _search(board, flow, core_mhz, netlist, seeds, tool, jobs, workers, progress):
-    """Place with seeds 1 to ``seeds``, several at a time."""
+    """Place with ``seeds`` seeds, from the board's own on, several at a time."""
     results = {}
     progress("placement", 0, seeds)
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         futures = {
             seed: pool.submit(_place, board, flow, core_mhz, netlist, seed, tool, jobs)
-            for seed in range(1, seeds + 1)
+            for seed in range(board.seed, board.seed + seeds)
         }
         try:
             for seed, future in futures.items():

@@ -22,7 +22,7 @@ _FLASH = Resource(
 )  # fmt: skip
 
 
-def _board(size: str, device: Device, platform, preset: str, core_mhz: float) -> Board:
+def _board(size: str, device: Device, platform, preset: str, core_mhz: float, seed=1) -> Board:
     return Board(
         name=f"ulx3s-{size}",
         title=f"Radiona ULX3S {size.upper()}",
@@ -37,6 +37,7 @@ def _board(size: str, device: Device, platform, preset: str, core_mhz: float) ->
         error_led="led.7",
         flash=Flash(bytes=16 << 20, data_offset=2 << 20, resource="spi_flash_4x", lines="quad"),
         placer=("--package", "CABGA381", "--speed", "6"),
+        seed=seed,
         packer=("--compress",),
         loader=("--board", "ulx3s"),
     )
@@ -61,4 +62,4 @@ class _85F(ULX3S_85F_Platform):
 ULX3S_12F = _board("12f", ECP5_12F, _12F, "ecp5-25f", 55)
 ULX3S_25F = _board("25f", ECP5_25F, _25F, "ecp5-25f", 55)
 ULX3S_45F = _board("45f", ECP5_45F, _45F, "ecp5-45f", 50)
-ULX3S_85F = _board("85f", ECP5_85F, _85F, "ecp5-85f", 41.667)
+ULX3S_85F = _board("85f", ECP5_85F, _85F, "ecp5-85f", 41.667, seed=2)
