@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from popflip.boards.board import Board, Device
 from popflip.boards.flows import FLOWS
-from popflip.boards.inventory import Inventory, inventory
+from popflip.boards.inventory import Inventory, MemoryBlock, inventory
 from popflip.golden.params import Params, ceil_div
 
-__all__ = ["WEIGHTS", "Estimate", "Weights", "estimate", "largest", "resized"]
+__all__ = ["WEIGHTS", "Estimate", "Weights", "estimate", "in_tables", "largest", "resized"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +95,13 @@ class Estimate:
         return max(self.shares.values()) <= 1
 
 
+def in_tables(device: Device, memory: MemoryBlock) -> bool:
+    """Whether a memory is made of look-up tables rather than of block RAMs."""
+    flow = FLOWS.get(device.flow)  # None of Vivado's, which decides by itself
+    shallow = memory.shallow and flow is not None and flow.table_memories
+    return shallow or device.is_small(memory.depth, memory.width)
+
+
 def estimate(device: Device, found: Inventory) -> Estimate:
     """Estimate what a design takes of a device.
 
@@ -107,8 +114,7 @@ def estimate(device: Device, found: Inventory) -> Estimate:
     w = WEIGHTS[device.flow]
     single = [m for m in found.memories if m.single_port and device.spram]
     others = [m for m in found.memories if m not in single]
-    in_tables = FLOWS[device.flow].table_memories
-    small = [m for m in others if (m.shallow and in_tables) or device.is_small(m.depth, m.width)]
+    small = [m for m in others if in_tables(device, m)]
     blocks = [m for m in others if m not in small]
     shared = sum(m.width for m in blocks if m.shared)
     luts = (

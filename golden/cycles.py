@@ -14,7 +14,7 @@ import numpy as np
 from popflip.golden.model import Relaxation
 from popflip.golden.params import Params, ceil_div
 
-__all__ = ["CycleModel", "StageCycles", "most_cycles", "tree_latency"]
+__all__ = ["CycleModel", "StageCycles", "line_waits", "most_cycles", "tree_latency"]
 
 #: From the address of a group's last word to its first item, beside the popcount tree.
 DRIVE_LATENCY = 5
@@ -43,6 +43,15 @@ def tree_latency(width: int) -> int:
     """Registers in :class:`popflip.rtl.popcount.PopcountTree` of ``width`` bits."""
     levels = 1 + (ceil_div(width, 3) - 1).bit_length()
     return ceil_div(levels, 3)
+
+
+def line_waits(params: Params) -> int:
+    """Cycles in which a drive waits, at the end of a row of windows, for the image's next rows.
+
+    They come while the row is looked at, one per cycle. (Serial windows are fetched otherwise.)
+    """
+    shape = params.synapses(0)
+    return max(0, params.network.stride - shape.groups * shape.chunks * params.grid[1])
 
 
 class StageCycles(NamedTuple):
@@ -266,12 +275,6 @@ class _Run:
     def _shape(self, layer):
         return self.params.synapses(layer)
 
-    def _line_waits(self) -> int:
-        """Cycles in which the drive waits for the rows of the image that its next windows need."""
-        shape = self._shape(0)
-        looks = shape.groups * shape.chunks * self.params.grid[1]
-        return max(0, self.params.network.stride - looks)
-
     def _drive_cycles(self) -> int:
         """Cycles after the start pulse until the drive and the first counts are over."""
         p, shape = self.params, self._shape(0)
@@ -286,7 +289,7 @@ class _Run:
         if p.machine.serial_windows:
             step[shape.groups :: shape.groups] += max(0, p.network.window - shape.groups)
         else:
-            step[shape.groups * p.grid[1] :: shape.groups * p.grid[1]] += self._line_waits()
+            step[shape.groups * p.grid[1] :: shape.groups * p.grid[1]] += line_waits(p)
         first = p.network.window + 1 + shape.chunks - 1 + tree_latency(shape.word_bits)
         waits = np.maximum(step[1:], count[:-1])
         begins = first + DRIVE_LATENCY + np.concatenate([[0], np.cumsum(waits)])
@@ -461,7 +464,7 @@ class _OverlapRun(_Run):
 
     def _drive_cycles(self) -> int:
         p, shape = self.params, self._shape(0)
-        waits = p.network.window + (p.grid[0] - 1) * self._line_waits()
+        waits = p.network.window + (p.grid[0] - 1) * line_waits(p)
         return waits + shape.weight_depth + tree_latency(shape.word_bits) + GROUP_LATENCY
 
     def _await_drive(self):

@@ -240,7 +240,7 @@ def _cycles(params: Params) -> dict:
         waits, begins = max(0, fetch - first.groups), "a window"
         all_waits = (params.positions - 1) * waits
     else:
-        waits, begins = params.network.stride, "a row of windows"
+        waits, begins = cycles.line_waits(params), "a row of windows"
         all_waits = (rows - 1) * waits
     # Two states before the pulse is over, the first group, and the words of the others.
     least = (
@@ -337,7 +337,8 @@ def _cycles(params: Params) -> dict:
 def _tell_overlap(params: Params, found: dict) -> None:
     """Put in what is different where one sample is driven while another one relaxes."""
     first, net = params.synapses(0), params.network
-    words, waits = first.weight_depth, net.window + (params.grid[0] - 1) * net.stride
+    words = first.weight_depth
+    waits = net.window + (params.grid[0] - 1) * cycles.line_waits(params)
     latency = cycles.tree_latency(first.word_bits) + cycles.GROUP_LATENCY
     found["drive"] = {
         "rule": "`words` of weights and `rows_fetched` of the image, a cycle each, and `latency`, "
@@ -362,10 +363,10 @@ def _tell_overlap(params: Params, found: dict) -> None:
             "If any output differs between the ends of the contrast, the rows of the decided "
             "neurons are updated in weight layer 1, one after the other. Then come the undecided "
             "neurons that differ, in both weight layers, and, if any output differs, those that "
-            "are active at either end, in weight layer 1; from one row of windows to the next "
-            "`stride` rows of the image are fetched. Neurons that change nothing are passed over, "
-            "in all banks side by side. A row takes `row` cycles of its engine; `latency` follows "
-            "the last."
+            "are active at either end, in weight layer 1; from one row of windows to the next it "
+            "takes a cycle, and `stride` cycles at least, in which rows of the image are fetched. "
+            "Neurons that change nothing are passed over, in all banks side by side. A row takes "
+            "`row` cycles of its engine; `latency` follows the last."
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from popflip.boards.estimate import estimate
+from popflip.boards.estimate import estimate, in_tables
 from popflip.boards.flows import FLOWS, UNSHARED
 from popflip.boards.inventory import inventory
 from popflip.boards.registry import BOARDS, find_board
@@ -83,8 +83,8 @@ def test_a_small_network_has_an_estimate(board, micro):
     assert found.fits == (max(found.shares.values()) <= 1)
     assert found.shares[found.limiting] == max(found.shares.values())
     assert found.used["ff"] >= micro.ffs
-    large = [m for m in micro.memories if not board.device.is_small(m.depth, m.width)]
-    assert 3 <= len(large) <= found.used["block"]
+    large = [m for m in micro.memories if not in_tables(board.device, m)]
+    assert 1 <= len(large) <= found.used["block"]
     assert found.memory_bits == sum(memory.bits for memory in micro.memories)
     assert found.available["lut"] == board.device.luts
 
