@@ -69,7 +69,7 @@ def test_a_board_that_is_not_there(popflip, verb):
 
 
 def test_fit_says_yes_with_the_largest_that_does(popflip, folder):
-    words = ("fit", "--board", "ulx3s-12f", "--config", folder / "tiny.toml", "--no-cycles")
+    words = ("fit", "--board", "icebreaker", "--config", folder / "tiny.toml", "--no-cycles")
     status, out, _ = popflip(*words, "--json")
     assert status == 0
     report = json.loads(out)
@@ -80,7 +80,7 @@ def test_fit_says_yes_with_the_largest_that_does(popflip, folder):
     blocks = {memory["memory"]: memory for memory in report["memories"]}
     assert blocks["core.memory0.latents0"]["bits"] == 32 * 8
     status, out, _ = popflip(*words, "--no-search")
-    assert "tiny fits Radiona ULX3S 12F" in out
+    assert "tiny fits 1BitSquared iCEBreaker" in out
 
 
 def test_fit_says_no_with_what_is_lacking(popflip):

@@ -186,16 +186,14 @@ def test_a_cluster_does_the_work(folder, tmp_path):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
-def test_bad_input_gets_one_line_and_status_2(folder, tmp_path, options, line):
+def test_bad_input_gets_one_line_and_status_2(popflip, folder, tmp_path, options, line):
     other = (folder / "batches.toml").read_text().replace("image = [8, 8]", "image = [9, 8]")
     (folder / "shape.toml").write_text(other)
-    done = subprocess.run(
-        command(folder, tmp_path, *options), capture_output=True, text=True, cwd=folder
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    last = done.stderr.splitlines()[-1]
-    assert re.fullmatch(rf"popflip: {line}", last), done.stderr
-    assert "Traceback" not in done.stderr
+    _, _, _, *words = command(folder, tmp_path, *options)
+    status, out, err = popflip(*words)
+    assert (status, out) == (2, "")
+    assert re.fullmatch(rf"popflip: {line}", err.splitlines()[-1]), err
+    assert "Traceback" not in err
 
 
 def test_another_sweep_in_the_same_folder_is_refused(folder, tmp_path):
@@ -270,12 +268,11 @@ def test_axes_are_put_where_they_belong():
         (["--epochs", "0"], r"epochs must be at least 1, not 0"),
     ],
 )
-def test_ablations_refuse_bad_input_in_one_line(folder, tmp_path, options, line):
+def test_ablations_refuse_bad_input_in_one_line(popflip, folder, tmp_path, options, line):
     paths = ["--data", folder, "--out", tmp_path / "work", "--page", tmp_path / "page.md"]
-    words = [sys.executable, "-m", "popflip.scripts.cli", "ablate", *map(str, paths), *options]
-    done = subprocess.run(words, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(rf"popflip: {line}\n", done.stderr), done.stderr
+    status, out, err = popflip("ablate", *paths, *options)
+    assert (status, out) == (2, "")
+    assert re.fullmatch(rf"popflip: {line}\n", err), err
     assert not {path.name for path in tmp_path.iterdir()} & {"page", "page.md"}
 
 
