@@ -69,7 +69,11 @@ def test_a_board_that_is_not_there(popflip, verb):
 
 
 def test_fit_says_yes_with_the_largest_that_does(popflip, folder):
-    words = ("fit", "--board", "icebreaker", "--config", folder / "tiny.toml", "--no-cycles")
+    narrow = (folder / "tiny.toml").read_text()
+    for wide, lanes in (("row_lanes = 64", "row_lanes = 16"), ("[32, 3]", "[8, 3]")):
+        narrow = narrow.replace(wide, lanes)
+    (folder / "narrow.toml").write_text(narrow)
+    words = ("fit", "--board", "icebreaker", "--config", folder / "narrow.toml", "--no-cycles")
     status, out, _ = popflip(*words, "--json")
     assert status == 0
     report = json.loads(out)
@@ -78,9 +82,9 @@ def test_fit_says_yes_with_the_largest_that_does(popflip, folder):
     assert report["largest"]["size"] > 12
     assert report["used"]["block"] <= report["available"]["block"]
     blocks = {memory["memory"]: memory for memory in report["memories"]}
-    assert blocks["core.memory0.latents0"]["bits"] == 32 * 8
+    assert blocks["core.memory0.latents0"]["bits"] == 8 * 8
     status, out, _ = popflip(*words, "--no-search")
-    assert "tiny fits 1BitSquared iCEBreaker" in out
+    assert "narrow fits 1BitSquared iCEBreaker" in out
 
 
 def test_fit_says_no_with_what_is_lacking(popflip):
