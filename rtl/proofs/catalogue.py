@@ -1,14 +1,16 @@
 """All proofs, by subject."""
 
-from popflip.rtl.proofs import core, link, popcount, streams, update
+from popflip.rtl.proofs import core, drive, link, popcount, samples, streams, update
 from popflip.rtl.proofs.harness import Proof
 
 __all__ = ["PROOFS"]
 
 PROOFS: list[Proof] = [
     *popcount.PROOFS,
+    *drive.PROOFS,
     *update.PROOFS,
     *streams.PROOFS,
+    *samples.PROOFS,
     *link.PROOFS,
     *core.PROOFS,
 ]

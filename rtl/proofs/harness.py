@@ -161,6 +161,10 @@ class Inside:
         """Names of the states of a state machine."""
         return list(self.fragment.find_generated(fsm).encoding)
 
+    def begin(self, register: Signal, value: int) -> None:
+        """Have a register begin with another value than its own."""
+        register._init = value
+
     def registers(self) -> list[Signal]:
         """All registers, in an order that is the same for equal components."""
 

@@ -1,19 +1,45 @@
 """The popcount tree counts: for every word, at the widths that the presets have."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Const, Module, Signal, Value
 
 from popflip.rtl.popcount import PopcountTree, _ones_of_three
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof
 
-__all__ = ["PROOFS", "TreeOfSums"]
+__all__ = ["PROOFS", "Followed", "count_ones"]
 
 
-class TreeOfSums:
-    """A tree of sums that cannot overflow, beside a real one of the same shape.
+class Followed:
+    """A word, any, that is followed through a pipeline.
 
-    Each of its nodes is the sum of what is below it, by induction over the levels: of three bits,
-    or of two nodes. That each node of the real tree equals its counterpart, and counts no more
-    ones than there are bits below it, is what the induction over time stands on.
+    Parameters
+    ----------
+    harness : Harness
+    m : Module
+    enters, moves : Value
+        Whether a word enters the pipeline in this cycle, and whether the pipeline moves.
+    length : int
+        Registers to follow it through.
+    """
+
+    def __init__(self, harness: Harness, m: Module, enters: Value, moves: Value, length: int):
+        self._behind = Signal(range(length + 2))  # registers; 0 before it comes
+        self.begins = Signal(name="follows")
+        m.d.comb += self.begins.eq(harness.any(1, "follow") & (self._behind == 0) & enters & moves)
+        with m.If(self.begins | moves & (self._behind != 0) & (self._behind <= length)):
+            m.d.sync += self._behind.eq(self._behind + 1)
+        harness.lemma(self._behind <= length + 1)
+
+    def behind(self, registers: int) -> Value:
+        """Whether it is in the register of that number, the first being 1."""
+        return self._behind == registers
+
+
+def count_ones(harness, m, inside, tree, word, there, *, per_register=3, part="") -> Signal:
+    """Count the ones of a followed word by sums that cannot overflow.
+
+    Each of their nodes is the sum of what is below it, by induction over the levels: of three bits,
+    or of two nodes. That each node of the real tree equals its counterpart when the word is there,
+    and counts no more ones than there are bits below it, is what the induction over time stands on.
 
     Parameters
     ----------
@@ -21,35 +47,37 @@ class TreeOfSums:
     m : Module
     inside : Inside
         The real tree, or what it is a part of, named ``part``.
-    width, levels, levels_per_register : int
+    tree : PopcountTree
         Its shape.
-    enable, word : Value
-        Its inputs.
+    word : Value
+    there : callable
+        From a number of the tree's registers to whether the word is behind so many; None for what
+        is not to be looked at.
+    per_register : int
+        Levels of the tree between two registers.
     part : str
     """
-
-    def __init__(self, harness, m, inside, tree, enable, word, *, per_register, part=""):
-        terms = []
-        for low in range(0, tree.width, 3):
-            bits = word[low : low + 3]
-            terms.append((sum(bits[i] for i in range(len(bits))), len(bits)))
-        for level in range(1, tree.levels + 1):
-            if level > 1:
-                groups = [terms[low : low + 2] for low in range(0, len(terms), 2)]
-                terms = [(sum(v for v, _ in g), sum(most for _, most in g)) for g in groups]
-            nodes = []
-            for index, (value, most) in enumerate(terms):
-                node = Signal(16, name=f"{part}sum{level}_{index}")
-                if level % per_register == 0 or level == tree.levels:
-                    with m.If(enable):
-                        m.d.sync += node.eq(value)
-                else:
-                    m.d.comb += node.eq(value)
-                real = inside[f"{part}level{level}_{index}"]
-                harness.lemma((real == node) & (node <= most))
-                nodes.append((node, most))
-            terms = nodes
-        [(self.count, _)] = terms
+    terms = []
+    for low in range(0, tree.width, 3):
+        bits = word[low : low + 3]
+        terms.append((sum(bits[i] for i in range(len(bits))), len(bits)))
+    for level in range(1, tree.levels + 1):
+        if level > 1:
+            groups = [terms[low : low + 2] for low in range(0, len(terms), 2)]
+            terms = [(sum(v for v, _ in g), sum(most for _, most in g)) for g in groups]
+        registers = tree.latency if level == tree.levels else level // per_register
+        is_there = there(registers)
+        nodes = []
+        for index, (value, most) in enumerate(terms):
+            node = Signal(16, name=f"{part}sum{level}_{index}")
+            m.d.comb += node.eq(value)
+            harness.lemma(node <= most)
+            if is_there is not None:
+                harness.lemma(~is_there | (inside[f"{part}level{level}_{index}"] == node))
+            nodes.append((node, most))
+        terms = nodes
+    [(count, _)] = terms
+    return count
 
 
 class _Tree(Harness):
@@ -64,8 +92,12 @@ class _Tree(Harness):
             tree.i.eq(self.any(tree.width, "word")),
             tree.en.eq(self.any(1, "enable")),
         ]
-        sums = TreeOfSums(self, m, inside, tree, tree.en, tree.i, per_register=3)
-        self.claim("count", tree.o == sums.count)
+        followed = Followed(self, m, Const(1), tree.en, tree.latency)
+        word = Signal(tree.width)
+        with m.If(followed.begins):
+            m.d.sync += word.eq(tree.i)
+        count = count_ones(self, m, inside, tree, word, lambda n: followed.behind(n) if n else None)
+        self.claim("count", ~followed.behind(tree.latency) | (tree.o == count))
 
 
 class _Flat(Harness):

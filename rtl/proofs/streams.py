@@ -15,7 +15,7 @@ from popflip.rtl.proofs.nets import tiny
 from popflip.rtl.relax import RelaxEngine
 from popflip.rtl.uart import UartReceiver, UartTransmitter
 
-__all__ = ["PROOFS", "Streams"]
+__all__ = ["PROOFS", "Streams", "rules"]
 
 _VALID = "valid never waits on ready: whoever takes words cannot change when one is offered"
 _HELD = "a word that is offered and not taken stays, and stays as it is"
@@ -52,6 +52,8 @@ class Streams(Harness):
             if member.flow == In:
                 name = "__".join(map(str, path))
                 port, twin_port = Value.cast(value), Value.cast(twins[path])
+                if not len(port):
+                    continue
                 m.d.comb += port.eq(given := self.any(len(port), name))
                 if path[-1] == "ready" and ".".join(map(str, path[:-1])) in self._outs:
                     given = self.any(1, f"twin_{name}")
@@ -352,12 +354,21 @@ class _Relax(Streams):
         self.assume(~walked | dut.learning)
 
 
-def _rules(fault_of_valid, fault_of_held, words, fault_of_words):
-    claims = {"words": Claim(words, fault_of_words)}
-    if fault_of_valid:
-        claims["valid"] = Claim(_VALID, fault_of_valid)
-    if fault_of_held:
-        claims["held"] = Claim(_HELD, fault_of_held)
+def rules(
+    fault_of_valid: Fault | None,
+    fault_of_held: Fault | None,
+    words: str = "",
+    fault_of_words: Fault | None = None,
+) -> dict[str, Claim]:
+    """Return the claims of a component with streams, as far as each has a fault."""
+    claims = {}
+    for name, says, fault in (
+        ("words", words, fault_of_words),
+        ("valid", _VALID, fault_of_valid),
+        ("held", _HELD, fault_of_held),
+    ):
+        if fault is not None:
+            claims[name] = Claim(says, fault)
     return claims
 
 
@@ -372,7 +383,7 @@ def _line(name, depth, what, slow=False):
         "uart",
         f"4 cycles per bit, transmitter to receiver: {what}",
         lambda: _Line(4),
-        _rules(
+        rules(
             None,
             Fault(_RECEIVE, "m.If(self.o.ready)", "m.If(1)", 50),
             "each byte that is sent is offered once, in order, as it was",
@@ -390,7 +401,7 @@ PROOFS = [
         "cobs",
         "pieces of 254 bytes, memory of 256: the real ones",
         lambda: _Encoder(CobsEncoder),
-        _rules(
+        rules(
             Fault(
                 _ENCODE,
                 "self.o.payload.eq(size + 1), self.o.valid.eq(1)",
@@ -415,7 +426,7 @@ PROOFS = [
         "cobs",
         "the real one",
         lambda: _Decoder(CobsDecoder),
-        _rules(
+        rules(
             Fault(
                 _DECODE,
                 "self.o.valid.eq(self.i.valid & has_token)",
@@ -431,7 +442,7 @@ PROOFS = [
         "uart",
         "8 cycles per bit, the presets'",
         lambda: _Transmitter(8),
-        _rules(
+        rules(
             None,
             None,
             "each byte is ten bits of 8 cycles each on the line, and the line is high between",
@@ -453,7 +464,7 @@ PROOFS = [
         lambda: _Follower(
             lambda: WindowFollower(Params.load("local-small")), ("job",), ("changed",)
         ),
-        _rules(
+        rules(
             Fault(
                 _FOLLOW,
                 "self.changed.valid & ~ahead & self.ready)",
@@ -477,7 +488,7 @@ PROOFS = [
             ("o", "store.request"),
             ("store.data",),
         ),
-        _rules(
+        rules(
             Fault(
                 _FEED,
                 "m.d.comb += self.store.request.valid.eq(1)",
@@ -498,25 +509,19 @@ PROOFS = [
         "relax",
         "layer 1 of a dense network 4-3-2, 12 cycles, a walk among them",
         lambda: _Relax(lambda: RelaxEngine(tiny(), 1), ("job", "changed"), ()),
-        {
-            "valid": Claim(
-                _VALID,
-                Fault(
-                    RelaxEngine.elaborate,
-                    "self.changed.valid.eq(self.learning & queue.ready)",
-                    "self.changed.valid.eq(self.learning & queue.ready & self.changed.ready)",
-                ),
+        rules(
+            Fault(
+                RelaxEngine.elaborate,
+                "self.changed.valid.eq(self.learning & queue.ready)",
+                "self.changed.valid.eq(self.learning & queue.ready & self.changed.ready)",
             ),
-            "held": Claim(
-                _HELD,
-                Fault(
-                    RelaxEngine.elaborate,
-                    "advance.eq(~walk_valid | ~needed | self.job.ready)",
-                    "advance.eq(1)",
-                    20,
-                ),
+            Fault(
+                RelaxEngine.elaborate,
+                "advance.eq(~walk_valid | ~needed | self.job.ready)",
+                "advance.eq(1)",
+                20,
             ),
-        },
+        ),
         depth=12,
         inductive=False,
     ),
