@@ -1082,7 +1082,7 @@ def reproduce(
     "popflip bench engine",
     "popflip bench core --preset ecp5-85f --samples 0 --json",
     "popflip bench alone --samples 0",
-    "popflip bench growth --board ulx3s-25f",
+    "popflip bench growth --board ulx3s-45f",
 )
 def bench(
     what: Annotated[str, typer.Argument(help="engine, core, alone or growth", metavar="WHAT")],
@@ -1101,7 +1101,7 @@ def bench(
     ] = None,
     board: Annotated[
         str, typer.Option(help="growth: for which board.", metavar="BOARD")
-    ] = "ulx3s-25f",
+    ] = "ulx3s-45f",
     data: Data = None,
     threads: Threads = None,
     seed: Seed = 1,
