@@ -19,6 +19,7 @@ from popflip.golden.data import Dataset
 from popflip.golden.image import write_image
 from popflip.golden.model import Model
 from popflip.golden.packing import (
+    RESULTS,
     Region,
     bits_to_bytes,
     latents_to_bytes,
@@ -43,7 +44,7 @@ from popflip.golden.protocol import (
     Status,
     Verb,
 )
-from popflip.golden.registers import AloneState, register_map, register_values
+from popflip.golden.registers import AloneState, counter_map, register_map, register_values
 from popflip.golden.trainer import GoldenMachine
 from popflip.rtl.top import identity
 
@@ -92,13 +93,19 @@ def _agree(params, words, expected):
         assert (raw == kept).all(), f"latents{layer} that are nobody's"
 
 
-def trains(params: Params, seed: int = 2, samples: int = 12) -> Scene:
-    """Identify the machine, train it from its slots, the last ones first, and read all back."""
+def trains(params: Params, seed: int = 2, samples: int = 12, first: int | None = None) -> Scene:
+    """Identify the machine, train it from its slots, and read all back.
+
+    If not told the first slot, begin with those of the last quarter; the last one is followed by
+    slot 0.
+    """
     talk = Talk(params)
     identify = talk.request(Verb.IDENTIFY)
     slots = params.machine.sample_slots
     samples = min(samples, slots)
-    learned = _learns(talk, params, seed, samples, internal=True, first=slots - slots // 4)
+    if first is None:
+        first = slots - slots // 4
+    learned = _learns(talk, params, seed, samples, internal=True, first=first)
 
     def judge(answers):
         assert answers[identify] == IDENTIFY_ANSWER.pack(identity(params), MAX_PAYLOAD)
@@ -253,39 +260,81 @@ def trains_much(params: Params, seed: int = 11, samples: int = 2500) -> Scene:
 
 
 def counts(params: Params, seed: int = 8) -> Scene:
-    """Send many good frames, then begin runs of every power of two of samples, and stop them."""
+    """Send many good frames, then begin runs of every power of two of samples, and stop them.
+
+    Each predicts sample after sample until then. Between them, and after them, nothing counts, and
+    of what has been counted a clear leaves nothing.
+    """
     talk = Talk(params)
+    regions = {region.name: region for region in memory_map(params)}
     statuses = [talk.request(Verb.STATUS) for _ in range(260)]
-    x, labels = draw(params, 64, seed)
+    x, labels = draw(params, RESULTS, seed)
     talk.steps.append(("samples", pack_samples(params, x, labels), 0))
-    running = []
+    model = initial(params, seed)
+    for layer in range(params.depth):
+        words = weights_to_bytes(params.synapses(layer), model.weights[layer])
+        talk.write(f"weights{layer}", 0, words)
+    running, rests = [], []
+    talk.set(clear=1)
     for bit in range(6, 24):
         talk.request(Verb.RUN, RUN.pack(0, 0, 1 << bit))
         running.append(talk.request(Verb.STATUS))
         talk.request(Verb.STOP)
         talk.wait()
+        rests.append(talk.read("registers"))
+    results = talk.read("results")
+    rests.append(talk.read("registers"))
+    talk.set(clear=1)
+    rests += [talk.read("registers") for _ in range(2)]
+
+    relaxation = model.relax(x, keep_history=True)
+    clock = CycleModel(params)
+    cycles = [clock.sample(relaxation, i) for i in range(RESULTS)]
 
     def judge(answers):
         assert [STATUS_ANSWER.unpack(answers[i])[1] for i in statuses] == list(range(1, 261))
         for number in running:
             assert STATUS_ANSWER.unpack(answers[number])[0] == 1
+        counted = []
+        for numbers in rests:
+            payload = b"".join(answers[i] for i in numbers)
+            counted.append(register_values(params, np.frombuffer(payload, "<u4").tolist()))
+        *stopped, still, cleared, nothing = counted
+        known, before, most = StageCycles(), 0, 0
+        correct = 0
+        for values in stopped:
+            done = values["samples"] - before
+            assert 1 < done <= RESULTS
+            before, most = values["samples"], max(most, done)
+            correct += int((relaxation.prediction[:done] == labels[:done]).sum())
+            for spent in cycles[:done]:
+                known = known.plus(spent)
+            assert values["correct"] == correct
+            assert known == tuple(values[f"cycles_{stage}"] for stage in StageCycles._fields)
+        [kept] = talk.words(answers, [(regions["results"], results)])
+        assert kept[:most, 0].tolist() == relaxation.prediction[:most].tolist()
+        assert still == stopped[-1]
+        assert cleared == nothing == still | dict.fromkeys(counter_map(params), 0)
 
     return Scene(talk, judge)
 
 
-def draw_data(params: Params, seed: int = 4) -> Dataset:
+def draw_data(params: Params, seed: int = 4, samples: int = 13, tests: int = 5) -> Dataset:
     """Draw a data set, small enough to be learned alone in a moment."""
     rng = np.random.default_rng(seed)
     parts = []
-    for n in (13, 5):
+    for n in (samples, tests):
         parts.append(rng.integers(0, 256, (n, *params.network.image), np.uint8))
         parts.append(rng.integers(0, params.network.classes, n))
     return Dataset("drawn", *parts)
 
 
-def trains_alone(params: Params) -> Scene:
-    """Listen to a machine that trains from its flash, and read its network in the end."""
-    data, epochs = draw_data(params), params.alone.epochs
+def trains_alone(params: Params, **how) -> Scene:
+    """Listen to a machine that trains from its flash, and read its network in the end.
+
+    ``how`` is the data set drawn (:func:`draw_data`).
+    """
+    data, epochs = draw_data(params, **how), params.alone.epochs
     golden = GoldenMachine(params)
     trainer = AloneTrainer(params, data, golden)
     trainer.run(epochs)
