@@ -123,21 +123,21 @@ _SECONDS = 300.0
 
 def scenes_of(params: Params) -> dict[str, Callable[[], Scene]]:
     """Return what makes the scenes that a machine plays, the quickest and most telling first."""
-    scenes = {"train": lambda: trains(params), "refuse": lambda: refuses(params)}
+    scenes = {
+        "train": lambda: trains(params),
+        "refuse": lambda: refuses(params),
+        "store": lambda: trains_from_store(params),
+        "infer": lambda: infers(params),
+        "stop": lambda: stops(params),
+        "long": lambda: trains_long(params),
+        "again": lambda: trains_again(params),
+    }
     if params.alone.lines:
         # The others find an empty flash: the machine waits for a host.
         slots = params.machine.sample_slots
         more = {f"slots {n}": lambda n=n: trains(params, seed=n, samples=slots) for n in (12, 13)}
         return {"alone": lambda: trains_alone(params), **scenes, **more}
-    return scenes | {
-        "store": lambda: trains_from_store(params),
-        "infer": lambda: infers(params),
-        "stop": lambda: stops(params),
-        "count": lambda: counts(params),
-        "long": lambda: trains_long(params),
-        "again": lambda: trains_again(params),
-        "much": lambda: trains_much(params),
-    }
+    return scenes | {"count": lambda: counts(params), "much": lambda: trains_much(params)}
 
 
 class _Dead(AssertionError):
