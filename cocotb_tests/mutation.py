@@ -123,30 +123,32 @@ _SECONDS = 300.0
 
 def scenes_of(params: Params) -> dict[str, Callable[[], Scene]]:
     """Return what makes the scenes that a machine plays, the quickest and most telling first."""
-    scenes = {"train": lambda: trains(params), "refuse": lambda: refuses(params)}
-    # No bit of the first slot's number is what it is in the short scene.
     slots = params.machine.sample_slots
-    around = {"slots": lambda: trains(params, 13, slots, first=slots // 4 - 1)}
+    scenes = {
+        "train": lambda: trains(params),
+        "refuse": lambda: refuses(params),
+        "store": lambda: trains_from_store(params),
+        "infer": lambda: infers(params),
+        "stop": lambda: stops(params),
+        # No bit of the first slot's number is what it is in the short scene.
+        "slots": lambda: trains(params, 13, slots, first=slots // 4 - 1),
+        "long": lambda: trains_long(params),
+        "again": lambda: trains_again(params),
+    }
     if params.alone.lines:
         # The others find an empty flash: the machine waits for a host.
         most = 1 << params.alone.order_bits
         return {
             "alone": lambda: trains_alone(params),
             **scenes,
-            **around,
             "slots again": lambda: trains(params, 12, slots),
             # With that of the first scene, each bit of both numbers is 0 once, and 1.
             "alone most": lambda: trains_alone(params, samples=most, tests=10),
             "alone few": lambda: trains_alone(params, samples=3, tests=most),
         }
     return scenes | {
-        "store": lambda: trains_from_store(params),
-        "infer": lambda: infers(params),
-        "stop": lambda: stops(params),
         "count": lambda: counts(params),
-        **around,
-        "long": lambda: trains_long(params),
-        "again": lambda: trains_again(params),
+        "varied": lambda: trains_varied(params),
         "much": lambda: trains_much(params),
     }
 

@@ -114,13 +114,26 @@ def trains(params: Params, seed: int = 2, samples: int = 12, first: int | None =
     return Scene(talk, judge)
 
 
+def _source(params: Params, samples: int, first: int = 0) -> tuple[int, dict]:
+    """Return how many samples there are room for, and where they come from.
+
+    That is the store; a machine that trains alone has none, but slots.
+    """
+    if not params.alone.lines:
+        return samples, {"internal": False, "first": first}
+    slots = params.machine.sample_slots
+    return min(samples, slots), {"internal": True, "first": first % slots}
+
+
 def trains_from_store(params: Params, seed: int = 3, samples: int = 25) -> Scene:
     """Train from the store, and again with other settings: nothing is left of the first time.
 
-    The second time its samples are at the far end of the store.
+    The second time its samples are at the far end of the store. (Or of the slots, if there is none;
+    likewise in the scenes that follow.)
     """
     talk = Talk(params)
-    learned = _learns(talk, params, seed, samples, internal=False)
+    samples, how = _source(params, samples)
+    learned = _learns(talk, params, seed, samples, **how)
     again, p = params, params.learning
     settings = {f"tau{layer}": tau + 1 for layer, tau in enumerate(p.tau)}
     if not params.machine.shared_update:
@@ -129,9 +142,8 @@ def trains_from_store(params: Params, seed: int = 3, samples: int = 25) -> Scene
         )
         settings["options"] = int(again.learning.reset_on_flip)
     talk.set(clear=1, **settings)
-    learned_again = _learns(
-        talk, again, seed + 1, 2 * samples, more_tau=1, internal=False, first=_FAR
-    )
+    samples, how = _source(params, 2 * samples, _FAR)
+    learned_again = _learns(talk, again, seed + 1, samples, more_tau=1, **how)
 
     def judge(answers):
         learned(answers)
@@ -145,16 +157,21 @@ _FAR = 0b1010_0110_1100_0101_1010_0101
 _AS_FAR = _FAR ^ 0xFF_FFFF
 
 
-def _learns(talk, params, seed, samples, *, distinct=None, more_tau=0, wide=False, **how):
+def _learns(
+    talk, params, seed, samples, *, distinct=None, more_tau=0, wide=False, nobodys=False, **how
+):
     """Train in a talk; return what judges the answers.
 
     The seed is the next with which neurons differ and every layer flips. ``distinct`` samples come
-    again and again.
+    again and again. With ``nobodys`` a label is that of a class but for one bit more: no class's.
     """
     moved = False
     order = np.arange(samples) % (distinct or samples)
+    low = (params.network.classes - 1).bit_length()
+    more = 1 << low + order % (8 - low) if nobodys else 0
     while not moved:
         x, labels = (each[order] for each in draw(params, distinct or samples, seed))
+        labels |= more
         model, trained = (_begin(params, seed, more_tau, wide) for _ in range(2))
         expected = train_golden(trained, x, labels)
         flips = [expected[f"flips{layer}"] for layer in range(params.depth)]
@@ -185,9 +202,10 @@ def _begin(params: Params, seed: int, more_tau: int, wide: bool) -> Model:
 def infers(params: Params, seed: int = 5, samples: int = 40) -> Scene:
     """Predict samples of the store: no weight, latent or threshold moves."""
     talk = Talk(params)
+    samples, how = _source(params, samples, _AS_FAR)
     x, labels = draw(params, samples, seed)
     model = initial(params, seed)
-    reads = talk.train(model, x, labels, internal=False, train=False, first=_AS_FAR)
+    reads = talk.train(model, x, labels, train=False, **how)
     relaxation = model.relax(x, keep_history=True)
     clock, cycles = CycleModel(params), StageCycles()
     for i in range(samples):
@@ -220,9 +238,10 @@ def infers(params: Params, seed: int = 5, samples: int = 40) -> Scene:
 def stops(params: Params, seed: int = 6, samples: int = 400) -> Scene:
     """Stop a run: what was learned until then is what golden learns from as many samples."""
     talk = Talk(params)
+    samples, how = _source(params, samples)
     x, labels = draw(params, samples, seed)
     model = initial(params, seed)
-    reads = talk.train(model, x, labels, internal=False, stop=True)
+    reads = talk.train(model, x, labels, stop=True, **how)
 
     def judge(answers):
         words = talk.words(answers, reads)
@@ -242,15 +261,31 @@ def trains_long(params: Params, seed: int = 7, samples: int = 620) -> Scene:
     Latents begin anywhere.
     """
     talk = Talk(params)
+    samples, how = _source(params, samples)
     if not params.machine.shared_update:
         params = params.replace(learning={"batch": samples - 23})
-    return Scene(talk, _learns(talk, params, seed, samples, wide=True, internal=False))
+    return Scene(talk, _learns(talk, params, seed, samples, wide=True, **how))
 
 
-def trains_again(params: Params, seed: int = 9, samples: int = 300) -> Scene:
-    """Train with a few samples until they are known, and nudges change little."""
+def trains_again(params: Params, seed: int = 9, samples: int = 301) -> Scene:
+    """Train with a few samples until they are known, and nudges change little.
+
+    Then likewise with labels that no class has, in batches: once no output is active, nudges change
+    nothing at all, and no row is marked at the end of a batch.
+    """
     talk = Talk(params)
-    return Scene(talk, _learns(talk, params, seed, samples, distinct=6, internal=False))
+    samples, how = _source(params, samples)
+    learned = _learns(talk, params, seed, samples, distinct=6, **how)
+    if not params.machine.shared_update:
+        params = params.replace(learning={"batch": 3})
+    talk.set(clear=1)
+    unlearned = _learns(talk, params, seed + 1, samples, distinct=6, nobodys=True, **how)
+
+    def judge(answers):
+        learned(answers)
+        unlearned(answers)
+
+    return Scene(talk, judge)
 
 
 def trains_much(params: Params, seed: int = 11, samples: int = 2500) -> Scene:
