@@ -24,10 +24,13 @@ from popflip.boards.virtual import VirtualBoard
 from popflip.cocotb_tests.faults import FAULT, faulty_netlist
 from popflip.cocotb_tests.scenes import (
     Scene,
+    asks_bounds,
+    asks_long,
     counts,
     infers,
     refuses,
     stops,
+    stops_each,
     trains,
     trains_again,
     trains_alone,
@@ -124,19 +127,25 @@ _SECONDS = 300.0
 def scenes_of(params: Params) -> dict[str, Callable[[], Scene]]:
     """Return what makes the scenes that a machine plays, the quickest and most telling first."""
     scenes = {"train": lambda: trains(params), "refuse": lambda: refuses(params)}
+    last = {
+        "bounds": lambda: asks_bounds(params),
+        "pieces": lambda: asks_long(params),
+        "count": lambda: counts(params),
+    }
     if params.alone.lines:
         # The others find an empty flash: the machine waits for a host.
         slots = params.machine.sample_slots
         more = {f"slots {n}": lambda n=n: trains(params, seed=n, samples=slots) for n in (12, 13)}
-        return {"alone": lambda: trains_alone(params), **scenes, **more}
+        return {"alone": lambda: trains_alone(params), **scenes, **more, **last}
     return scenes | {
         "store": lambda: trains_from_store(params),
         "infer": lambda: infers(params),
         "stop": lambda: stops(params),
-        "count": lambda: counts(params),
+        "stop each": lambda: stops_each(params),
         "long": lambda: trains_long(params),
         "again": lambda: trains_again(params),
         "much": lambda: trains_much(params),
+        **last,
     }
 
 
