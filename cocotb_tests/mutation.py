@@ -24,10 +24,13 @@ from popflip.boards.virtual import VirtualBoard
 from popflip.cocotb_tests.faults import FAULT, faulty_netlist
 from popflip.cocotb_tests.scenes import (
     Scene,
+    asks_bounds,
+    asks_long,
     counts,
     infers,
     refuses,
     stops,
+    stops_each,
     trains,
     trains_again,
     trains_alone,
@@ -135,6 +138,11 @@ def scenes_of(params: Params) -> dict[str, Callable[[], Scene]]:
         "long": lambda: trains_long(params),
         "again": lambda: trains_again(params),
     }
+    last = {
+        "bounds": lambda: asks_bounds(params),
+        "pieces": lambda: asks_long(params),
+        "count": lambda: counts(params),
+    }
     if params.alone.lines:
         # The others find an empty flash: the machine waits for a host.
         most = 1 << params.alone.order_bits
@@ -145,11 +153,13 @@ def scenes_of(params: Params) -> dict[str, Callable[[], Scene]]:
             # With that of the first scene, each bit of both numbers is 0 once, and 1.
             "alone most": lambda: trains_alone(params, samples=most, tests=10),
             "alone few": lambda: trains_alone(params, samples=3, tests=most),
+            **last,
         }
     return scenes | {
-        "count": lambda: counts(params),
+        "stop each": lambda: stops_each(params),
         "varied": lambda: trains_varied(params),
         "much": lambda: trains_much(params),
+        **last,
     }
 
 

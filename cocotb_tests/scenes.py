@@ -11,6 +11,7 @@ import numpy as np
 from cobs import cobs
 
 from popflip.boards.alone import decode
+from popflip.boards.peer import WHOLE, Peer
 from popflip.cocotb_tests.cosim import differences, initial, train_golden
 from popflip.cocotb_tests.talk import Talk
 from popflip.golden.alone import AloneTrainer, image_of
@@ -50,10 +51,13 @@ from popflip.rtl.top import identity
 
 __all__ = [
     "Scene",
+    "asks_bounds",
+    "asks_long",
     "counts",
     "infers",
     "refuses",
     "stops",
+    "stops_each",
     "trains",
     "trains_again",
     "trains_alone",
@@ -61,6 +65,13 @@ __all__ = [
     "trains_long",
     "trains_much",
 ]
+
+
+#: How the names of regions begin that hold what is written to them.
+_STORED = ("weights", "latents", "samples")
+
+#: The shortest frame: no byte is in it.
+_NOTHING = b"\x01\0"
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,57 @@ class Scene:
 
     talk: Talk
     judge: Callable[[list], None]
+
+
+class _Judged:
+    """Requests to a machine at rest, which answers each as its peer in software does.
+
+    Parameters
+    ----------
+    params : Params
+    """
+
+    def __init__(self, params: Params):
+        self.talk, self.peer = Talk(params), Peer(params, identity(params))
+        self.regions = {region.name: region for region in self.peer.regions}
+        self.good = self.bad = 0
+        self._payloads: dict[int, bytes] = {}
+
+    def send(self, line: bytes) -> None:
+        """Send a frame, good or bad, with its zero."""
+        verdict = self.peer.execute(line[:-1])
+        whole = verdict.status in WHOLE
+        self.good, self.bad = self.good + whole, self.bad + (not whole)
+        payload = verdict.payload
+        if verdict.verb == Verb.STATUS and payload is None:
+            payload = STATUS_ANSWER.pack(0, self.good, self.bad)
+        number = self.talk.ask(line, verdict.status, verdict.sequence)
+        if payload is not None:
+            self._payloads[number] = payload
+
+    def ask(self, verb: int, payload: bytes = b"") -> None:
+        """Send a request."""
+        self.send(self.talk.frame(verb, payload))
+
+    def check(self) -> None:
+        """Read all that can be written, and the status."""
+        for name, region in self.regions.items():
+            if name.startswith(_STORED):
+                most = MAX_PAYLOAD // region.word_bytes
+                for at in range(0, region.depth, most):
+                    self.ask(Verb.READ, READ.pack(region.index, at, min(most, region.depth - at)))
+        for at in self.peer.settings:
+            self.ask(Verb.READ, READ.pack(self.regions["registers"].index, at, 1))
+        self.ask(Verb.STATUS)
+
+    def scene(self) -> Scene:
+        """Return the scene of all this."""
+
+        def judge(answers):
+            for number, payload in self._payloads.items():
+                assert answers[number] == payload, f"answer {number}"
+
+        return Scene(self.talk, judge)
 
 
 def draw(params: Params, n: int, seed: int):
@@ -294,15 +356,33 @@ def trains_much(params: Params, seed: int = 11, samples: int = 2500) -> Scene:
     return Scene(talk, _learns(talk, params, seed, samples, internal=False))
 
 
-def counts(params: Params, seed: int = 8) -> Scene:
-    """Send many good frames, then begin runs of every power of two of samples, and stop them.
+def counts(params: Params) -> Scene:
+    """Send good and bad frames in turns, then so many bad ones that 13 bits of their count move."""
+    judged = _Judged(params)
+    for _ in range(260):
+        judged.send(_NOTHING)
+        judged.ask(Verb.STATUS)
+    samples = judged.regions["samples"]
+    most = min(MAX_PAYLOAD, samples.depth)
+    talk = judged.talk
+    while judged.bad < 1 << 12:
+        # While a long answer leaves, what comes is dropped and counted, even if it is good.
+        judged.ask(Verb.READ, READ.pack(samples.index, 0, most))
+        n = max(0, most // len(_NOTHING) - 8)
+        talk.steps[-1] = ("ask", talk.steps[-1][1] + n * _NOTHING + talk.frame(Verb.STATUS))
+        judged.bad += n + 1
+        judged.ask(Verb.STATUS)
+    return judged.scene()
+
+
+def stops_each(params: Params, seed: int = 8) -> Scene:
+    """Begin runs of every power of two of samples, and stop them.
 
     Each predicts sample after sample until then. Between them, and after them, nothing counts, and
     of what has been counted a clear leaves nothing.
     """
     talk = Talk(params)
     regions = {region.name: region for region in memory_map(params)}
-    statuses = [talk.request(Verb.STATUS) for _ in range(260)]
     x, labels = draw(params, RESULTS, seed)
     talk.steps.append(("samples", pack_samples(params, x, labels), 0))
     model = initial(params, seed)
@@ -327,7 +407,6 @@ def counts(params: Params, seed: int = 8) -> Scene:
     cycles = [clock.sample(relaxation, i) for i in range(RESULTS)]
 
     def judge(answers):
-        assert [STATUS_ANSWER.unpack(answers[i])[1] for i in statuses] == list(range(1, 261))
         for number in running:
             assert STATUS_ANSWER.unpack(answers[number])[0] == 1
         counted = []
@@ -431,7 +510,7 @@ def refuses(params: Params, seed: int = 3) -> Scene:
     talk = Talk(params)
     rng = np.random.default_rng(seed)
     regions = {region.name: region for region in memory_map(params)}
-    names = [name for name in regions if name.startswith(("weights", "latents", "samples"))]
+    names = [name for name in regions if name.startswith(_STORED)]
     written = {}
     for name in names:
         words = _kept(params, regions[name], rng)
@@ -554,3 +633,84 @@ def refuses(params: Params, seed: int = 3) -> Scene:
         assert 0.8 * cycles < second - first < 1.3 * cycles
 
     return Scene(talk, judge)
+
+
+def asks_bounds(params: Params, seed: int = 10) -> Scene:
+    """Ask for what is just there and what just is not: lengths, regions, words, runs."""
+    judged, rng = _Judged(params), np.random.default_rng(seed)
+    stored = [r for name, r in judged.regions.items() if name.startswith(_STORED)]
+    for region in stored:
+        fill = FILL.pack(region.index, 0, region.depth)
+        judged.ask(Verb.FILL, fill + rng.bytes(region.word_bytes))
+
+    # One bit of a frame is another, or its end is missing.
+    for bit in range(8 * (HEADER.size + CRC_BYTES)):
+        body = bytearray(cobs.decode(judged.talk.frame(Verb.STOP)[:-1]))
+        body[bit // 8] ^= 1 << bit % 8
+        judged.send(cobs.encode(body) + b"\0")
+    for size in range(HEADER.size + CRC_BYTES):
+        judged.send(cobs.encode(body[:size]) + b"\0")
+    for verb in Verb:
+        for bit in range(Verb.STATUS.bit_length(), 8):
+            judged.ask(verb ^ 1 << bit)
+    judged.ask(0)
+
+    # Every length, the longest first: what a short one should not write is not written over. All
+    # ask for word 1, or, of RUN, for flags and samples that there are.
+    layouts = {Verb.READ: READ, Verb.WRITE: WRITE, Verb.FILL: FILL, Verb.RUN: RUN}
+    for verb in Verb:
+        for region in stored if verb in (Verb.WRITE, Verb.FILL) else stored[:1]:
+            arguments = b""
+            if verb in layouts:
+                arguments = layouts[verb].pack(region.index, 1, *[1] * (verb != Verb.WRITE))
+            least = 0 if region == stored[0] else len(arguments)
+            for size in range(len(arguments) + 2 * region.word_bytes + 1, least - 1, -1):
+                if verb != Verb.RUN or size != RUN.size:
+                    judged.ask(verb, (arguments + rng.bytes(size))[:size])
+
+    for index in [*range(17), *(stored[0].index | 1 << bit for bit in range(4, 8))]:
+        judged.ask(Verb.READ, READ.pack(index, 0, 1))
+        judged.ask(Verb.FILL, FILL.pack(index, 0, 0) + b"\0")
+    for region in judged.regions.values():
+        end, most = region.depth, MAX_PAYLOAD // region.word_bytes
+        for at, count in ((end, 0), (0, 0), (end - 1, 1), (end, 1), (0, end + 1), (0, most + 1)):
+            judged.ask(Verb.READ, READ.pack(region.index, at, count))
+    # One bit of an address or a count is another than in one that there is.
+    for bit in range(32):
+        region = stored[bit % len(stored)]
+        at = int(rng.integers(region.depth))
+        count = int(rng.integers(1, min(4, region.depth - at) + 1))
+        word, other = rng.bytes(region.word_bytes), 1 << bit
+        judged.ask(Verb.READ, READ.pack(region.index, at ^ other, count))
+        judged.ask(Verb.WRITE, WRITE.pack(region.index, at ^ other) + count * word)
+        judged.ask(Verb.FILL, FILL.pack(region.index, at ^ other, count) + word)
+        judged.ask(Verb.FILL, FILL.pack(region.index, at, count ^ other) + word)
+        if bit < 16:
+            judged.ask(Verb.READ, READ.pack(region.index, at, count ^ other))
+        if bit >= 24:
+            judged.ask(Verb.RUN, RUN.pack(0, other, 1))
+            judged.ask(Verb.RUN, RUN.pack(0, 0, 1 | other))
+    # Of flags that there are not, the peer does not know.
+    for flag in (8, 16, 32, 64, 128):
+        judged.talk.request(Verb.RUN, RUN.pack(flag, 0, 1), Status.OUT_OF_RANGE)
+        judged.good += 1
+    judged.check()
+    return judged.scene()
+
+
+def asks_long(params: Params, seed: int = 12) -> Scene:
+    """Send and fetch bytes whose zeros are about as far apart as pieces of a frame may be long."""
+    judged, rng = _Judged(params), np.random.default_rng(seed)
+    samples = judged.regions["samples"]
+    # A checksum follows the bytes; before the last of them may be a zero, as far from the first.
+    sizes = [(size, None) for piece in (254, 508) for size in range(piece - 4, piece + 2)]
+    sizes += [(270, zero) for zero in (252, 253, 254, 255)]
+    for size, zero in sizes:
+        if size <= samples.depth:
+            data = rng.integers(1, 256, size, np.uint8)
+            if zero is not None:
+                data[zero] = 0
+            judged.ask(Verb.WRITE, WRITE.pack(samples.index, 0) + data.tobytes())
+            judged.ask(Verb.READ, READ.pack(samples.index, 0, size))
+    judged.ask(Verb.STATUS)
+    return judged.scene()

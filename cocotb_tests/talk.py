@@ -1,6 +1,7 @@
 """Talks of a host with a machine, over the pins of its serial line."""
 
 import numpy as np
+from cobs import cobs
 
 from popflip.boards.link import decode_frame, encode_frame
 from popflip.cocotb_tests.cosim import train_steps
@@ -185,5 +186,7 @@ class Talk:
                 status, sequence = expected
                 assert Status(frame.kind) == status, f"answer {number}"
                 assert frame.sequence == sequence, f"answer {number}"
+                # Some answers could be encoded in another way, too.
+                assert cobs.encode(cobs.decode(result)) == result, f"answer {number}"
                 payloads.append(frame.payload)
         return payloads
