@@ -34,6 +34,7 @@ from popflip.cocotb_tests.scenes import (
     trains_from_store,
     trains_long,
     trains_much,
+    trains_varied,
 )
 from popflip.golden.params import Params
 from popflip.golden.protocol import STATUS_ANSWER
@@ -137,6 +138,7 @@ def scenes_of(params: Params) -> dict[str, Callable[[], Scene]]:
         "long": lambda: trains_long(params),
         "again": lambda: trains_again(params),
         "much": lambda: trains_much(params),
+        "varied": lambda: trains_varied(params),
     }
 
 
