@@ -37,6 +37,7 @@ from popflip.cocotb_tests.scenes import (
     trains_from_store,
     trains_long,
     trains_much,
+    trains_varied,
 )
 from popflip.golden.params import Params
 from popflip.golden.protocol import STATUS_ANSWER

@@ -64,6 +64,7 @@ __all__ = [
     "trains_from_store",
     "trains_long",
     "trains_much",
+    "trains_varied",
 ]
 
 
@@ -354,6 +355,66 @@ def trains_much(params: Params, seed: int = 11, samples: int = 2500) -> Scene:
     """Train with many samples: what is rare has its chance."""
     talk = Talk(params)
     return Scene(talk, _learns(talk, params, seed, samples, internal=False))
+
+
+def trains_varied(params: Params, seed: int = 12, parts: int = 24, samples: int = 60) -> Scene:
+    """Train many networks with a few samples each: sums and margins come to their ends.
+
+    Every network has its own densities of weights and goes on with the latents of the one before.
+    Every part has its own densities of samples, some of which are of no class.
+    """
+    talk, rng = Talk(params), np.random.default_rng(seed)
+    model, learned = Model(params, _densities(params, rng)), []
+    shapes = [params.synapses(layer) for layer in range(params.depth)]
+    for layer, shape in enumerate(shapes):
+        talk.write(f"latents{layer}", 0, latents_to_bytes(shape, model.latents[layer]))
+    for part in range(parts):
+        model = Model(params, _densities(params, rng), model.latents, seed + part)
+        x, labels = _lit(params, rng, samples)
+        for layer, shape in enumerate(shapes):
+            talk.write(f"weights{layer}", 0, weights_to_bytes(shape, model.weights[layer]))
+        talk.set(clear=1, seed=seed + part)
+        talk.steps.append(("samples", pack_samples(params, x, labels), 0))
+        talk.request(Verb.RUN, RUN.pack(RunFlags.TRAIN | RunFlags.FLUSH, 0, samples))
+        talk.wait()
+        learned.append((talk.read("registers"), train_golden(model, x, labels)))
+    memories = [f"{kind}{layer}" for kind in ("weights", "latents") for layer in range(len(shapes))]
+    regions = {region.name: region for region in memory_map(params)}
+    reads = [("results", talk.read("results", samples))]
+    reads += [(name, talk.read(name)) for name in memories]
+
+    def judge(answers):
+        for numbers, expected in learned:
+            [words] = talk.words(answers, [(regions["registers"], numbers)])
+            got = register_values(params, words.copy().view("<u4")[:, 0].tolist())
+            assert got == {name: expected.get(name, value) for name, value in got.items()}
+        last = [("registers", learned[-1][0]), *reads]
+        _agree(params, talk.words(answers, [(regions[name], n) for name, n in last]), expected)
+
+    return Scene(talk, judge)
+
+
+def _densities(params: Params, rng) -> list[np.ndarray]:
+    """Draw weights: as many of each sign in a row of the first layer, or a density for each."""
+    weights = []
+    for layer in range(params.depth):
+        rows, width = params.synapses(layer).rows, params.synapses(layer).row_bits
+        if layer == 0 and rng.random() < 0.5:
+            order = rng.permuted(np.tile(np.arange(width), (rows, 1)), axis=1)
+            weights.append(order < (width + 1) // 2)
+        else:
+            across = [(rows, 1), (1, width), (1, 1)][rng.integers(3)]
+            weights.append(rng.random((rows, width)) < rng.random(across))
+    return weights
+
+
+def _lit(params: Params, rng, n: int):
+    """Draw samples that are nearly empty, nearly full, or between; one in six of no class."""
+    few = 10 ** rng.uniform(-1.5, -0.2, (n, 1))
+    density = [few, 1 - few, rng.random((n, 1))][rng.integers(3)]
+    labels = rng.integers(0, params.network.classes, n)
+    labels = np.where(rng.random(n) < 1 / 6, rng.integers(0, 256, n), labels)
+    return rng.random((n, params.n_in)) < density, labels
 
 
 def counts(params: Params) -> Scene:
