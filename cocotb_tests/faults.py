@@ -112,7 +112,7 @@ simplemap t:$dff
 splitnets
 opt_clean
 select -clear
-expose -shared -evert -evert-dff gold gate
+expose -dff -shared -evert -evert-dff gold gate
 miter -equiv -flatten -make_assert gold gate miter
 hierarchy -top miter
 opt
