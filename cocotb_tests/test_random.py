@@ -7,10 +7,10 @@ from popflip.cocotb_tests.cosim import cosim, initial, train_golden
 from popflip.cocotb_tests.simulators import SIMULATORS
 from popflip.golden.testing import random_params
 
-# Seeds of random_params, which cover the space together. Icarus is ready at once; Verilator takes
-# seconds for each design.
+# Seeds of random_params, which cover the space together. The others are slow, and nightly there are
+# many more (popflip differential).
 SEEDS = [*range(19), 189]
-QUICK = {"icarus": SEEDS, "verilator": [3, 13, 189]}
+QUICK = {"icarus": SEEDS[::2], "verilator": [3, 13, 189]}
 
 
 def random_samples(params, seed, n):
