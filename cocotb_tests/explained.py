@@ -22,8 +22,7 @@ _EXPLAINED: dict[tuple[str, str, str], str] = {
     # serial 20 of seed 1
     ("1f8117782dbd1157", "top", "const1 of core.host__run__ready[0] (host__run__ready[0])"): (
         "The core is ready for a run whenever it is not busy, and the link begins one only in "
-        "such a cycle: while a run is offered, this bit is 1. yosys proves it by induction of "
-        "the link's server beside a core that is busy as it likes after a run began."
+        "such a cycle: while a run is offered, this bit is 1."
     ),
     # shared 5 of seed 1
     ("f4ae22089c0335a7", "core.sample", "cnot1 of $procmux$701.A[1] by bit 0"): (
@@ -70,6 +69,18 @@ _EXPLAINED: dict[tuple[str, str, str], str] = {
     ("288efc4b64636027", "core.update1", "const0 of $225.A[0] (busy[0])"): (
         "Whether the update engine is at work when it is told to flush. The core tells it so "
         "only when all engines have been at rest since the last walk: it never is."
+    ),
+    # narrow 38 of seed 1
+    ("14ddb38ee391e253", "core.relax1", "const1 of $145.Y[0] (en[0])"): (
+        "Whether the popcount tree moves. It does from the cycle in which a word enters until its "
+        "count has been taken, which marks beside the tree tell; what it does without a word in it "
+        "is never looked at."
+    ),
+    # deep 36 of seed 1
+    ("f5ce113cba66e628", "core.relax2", "const1 of $137.B[0]"): (
+        "Whether the popcount tree moves. It does from the cycle in which a word enters until its "
+        "count has been taken, which marks beside the tree tell; what it does without a word in it "
+        "is never looked at."
     ),
 }
 
