@@ -378,10 +378,10 @@ def growth(rows: list[dict]) -> Figure:
             points = [(row["value"], row[kind]) for row in rows if row["curve"] == curve]
             _dress(axis, title if axis is line[0] else "", "")
             axis.plot(*zip(*points, strict=True), "o-", color=BLUE, lw=1.4, ms=4)
-            axis.set_ylim(bottom=0)
             if kind == "fmax_mhz":
                 axis.set_xticks([x for x, _ in points], [f"{x:,}" for x, _ in points])
                 axis.set_xlabel(curve, color=QUIET, fontsize=9)
+        line[0].set_ylim(bottom=0)  # of all: the limits are shared
     return figure
 
 
