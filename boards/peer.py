@@ -199,7 +199,7 @@ class Peer:
                 return Status.BAD_LENGTH
             flags, first, count = RUN.unpack(payload)
             known = RunFlags.TRAIN | RunFlags.INTERNAL | RunFlags.FLUSH
-            if flags & ~known or max(first, count) >= _ADDRESSES or not count:
+            if flags & ~int(known) or max(first, count) >= _ADDRESSES or not count:
                 return Status.OUT_OF_RANGE
             return Status.BUSY if busy else Status.OK
         layout = {Verb.READ: READ, Verb.WRITE: WRITE, Verb.FILL: FILL}.get(verb)

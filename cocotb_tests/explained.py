@@ -82,6 +82,22 @@ _EXPLAINED: dict[tuple[str, str, str], str] = {
         "count has been taken, which marks beside the tree tell; what it does without a word in it "
         "is never looked at."
     ),
+    # alone 15 of seed 1
+    ("288efc4b64636027", "link.server.encoder", "inv of $38.EN[0] (read__en[0])"): (
+        "The encoder's memory reads in every state but Fetch. Then a byte is old in the first "
+        "cycle of Send only, and there nobody takes it: Fetch follows a byte that the line has "
+        "just taken, which is busy for 39 cycles. Tried: all 161 states of a model of both."
+    ),
+    # alone 16 of seed 1
+    ("288efc4b64636027", "link.server", "const1 of $procmux$2551_CMP0.A[2]"): (
+        "Byte 5 of what identifies the machine is chosen at position 1 too. So is byte 1 there, "
+        "and the earlier choice wins; where choices are joined by OR it would show."
+    ),
+    # alone 28 of seed 1
+    ("288efc4b64636027", "link.server", "const1 of $procmux$2577.A[5]"): (
+        "What goes to the encoder in states in which nothing is offered, or a frame's end, of "
+        "which it does not look at the byte; the checksum does not, either."
+    ),
 }
 
 
