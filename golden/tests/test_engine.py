@@ -63,14 +63,14 @@ def test_random_networks(seed, leaky, batch, threads):
 
 
 @pytest.mark.parametrize("kind", ["sweeps", "leaky"])
-@pytest.mark.parametrize("batch", [1, 16, 64])
+@pytest.mark.parametrize("batch", [1, pytest.param(16, marks=pytest.mark.slow), 64])
 @pytest.mark.parametrize("preset", preset_names())
 def test_real_samples(preset, batch, kind):
     gains = {"sweeps": {}, "leaky": {"gains": [7, 3], "free_sweeps": 9}}[kind]
     params = Params.load(preset).replace(
         dynamics={"kind": kind, **gains}, learning={"batch": batch}, machine=PLAIN
     )
-    count = 2000 if kind == "sweeps" and batch == 64 else 300
+    count = 1000 if kind == "sweeps" and batch == 64 else 300
     mnist = data.load("mnist")
     x = data.encode(mnist.train_images[:count], params.network.thresholds)
     agree(params, x, mnist.train_labels[:count].astype(int), [(count, True)], most_threads())

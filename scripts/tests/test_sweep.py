@@ -16,7 +16,7 @@ import pytest
 from matplotlib.image import imread
 
 from popflip.golden import data
-from popflip.golden.engine import FastMachine, most_threads
+from popflip.golden.engine import FastMachine
 from popflip.golden.params import Params, ParamsError
 from popflip.golden.trainer import Trainer
 from popflip.scripts import ablations
@@ -34,10 +34,10 @@ def command(folder, out, *options):
     ]  # fmt: skip
 
 
-def sweep(folder, out, *options, workers=1):
+def sweep(folder, out, *options):
     # Each worker is a process that imports all there is, which takes longer than these trials.
     if "--scheduler" not in options:
-        options = (*options, "--workers", workers)
+        options = (*options, "--workers", 1)
     done = subprocess.run(
         [*command(folder, out, *options), "--json"], capture_output=True, text=True, timeout=500
     )
@@ -47,7 +47,7 @@ def sweep(folder, out, *options, workers=1):
 
 def test_a_search_goes_on_where_it_ended(folder, tmp_path):
     axes = ["--vary", "learning.beta=1..8", "--vary", "learning.tau.0=1..60:log"]
-    first = sweep(folder, tmp_path, *axes, "--trials", 4, workers=min(2, most_threads()))
+    first = sweep(folder, tmp_path, *axes, "--trials", 4)
     assert first["complete"] == 4
     second = sweep(folder, tmp_path, *axes, "--trials", 7)
     assert second["complete"] == 7
