@@ -231,11 +231,12 @@ class _HostAttack:
             return
         again = self._line.requests - requests > 1
         self._outcome.answers["asked again" if again else "found behind damage"] += 1
-        # What is behind its answer, which may have come doubled, it does not look at.
+        # What is behind its answer, which may have come doubled, it does not look at yet.
         told = sum(frame[:2] == (0, Status.REPORT) for frame in opened[:at])
         _expect(got == truth, f"READ of {region.name} brought {got[:80]!r}, not its words")
         _expect(again == (mine is None), "a request was sent again that had its answer")
         _expect(len(self._link.reports) - reports == told, "a report came from nowhere")
+        self._link.resync()
         self._link.reports.clear()
 
     def _same_decoding(self, piece: bytes) -> None:
