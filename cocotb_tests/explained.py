@@ -11,6 +11,12 @@ from popflip.cocotb_tests.faults import Fault
 
 __all__ = ["explanation"]
 
+_TREE_MOVES = (
+    "Whether the popcount tree moves. It does from the cycle in which a word enters until its "
+    "count has been taken, which marks beside the tree tell; what it does without a word in it "
+    "is never looked at."
+)
+
 #: From netlist, part and fault to why it changes nothing in that machine.
 _EXPLAINED: dict[tuple[str, str, str], str] = {
     # serial 2 of seed 1
@@ -71,27 +77,14 @@ _EXPLAINED: dict[tuple[str, str, str], str] = {
         "only when all engines have been at rest since the last walk: it never is."
     ),
     # narrow 38 of seed 1
-    ("14ddb38ee391e253", "core.relax1", "const1 of $145.Y[0] (en[0])"): (
-        "Whether the popcount tree moves. It does from the cycle in which a word enters until its "
-        "count has been taken, which marks beside the tree tell; what it does without a word in it "
-        "is never looked at."
-    ),
+    ("14ddb38ee391e253", "core.relax1", "const1 of $145.Y[0] (en[0])"): _TREE_MOVES,
     # deep 36 of seed 1
-    ("f5ce113cba66e628", "core.relax2", "const1 of $137.B[0]"): (
-        "Whether the popcount tree moves. It does from the cycle in which a word enters until its "
-        "count has been taken, which marks beside the tree tell; what it does without a word in it "
-        "is never looked at."
-    ),
+    ("f5ce113cba66e628", "core.relax2", "const1 of $137.B[0]"): _TREE_MOVES,
     # alone 15 of seed 1
     ("288efc4b64636027", "link.server.encoder", "inv of $38.EN[0] (read__en[0])"): (
         "The encoder's memory reads in every state but Fetch. Then a byte is old in the first "
         "cycle of Send only, and there nobody takes it: Fetch follows a byte that the line has "
         "just taken, which is busy for 39 cycles. Tried: all 161 states of a model of both."
-    ),
-    # alone 16 of seed 1
-    ("288efc4b64636027", "link.server", "const1 of $procmux$2551_CMP0.A[2]"): (
-        "Byte 5 of what identifies the machine is chosen at position 1 too. So is byte 1 there, "
-        "and the earlier choice wins; where choices are joined by OR it would show."
     ),
     # alone 28 of seed 1
     ("288efc4b64636027", "link.server", "const1 of $procmux$2577.A[5]"): (

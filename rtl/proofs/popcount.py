@@ -8,6 +8,10 @@ from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof
 __all__ = ["PROOFS", "Followed", "count_ones"]
 
 
+#: Levels of the tree between two registers, as in all engines.
+_PER_REGISTER = 3
+
+
 class Followed:
     """A word, any, that is followed through a pipeline.
 
@@ -34,7 +38,7 @@ class Followed:
         return self._behind == registers
 
 
-def count_ones(harness, m, inside, tree, word, there, *, per_register=3, part="") -> Signal:
+def count_ones(harness, m, inside, tree, word, there, *, part="") -> Signal:
     """Count the ones of a followed word by sums that cannot overflow.
 
     Each of their nodes is the sum of what is below it, by induction over the levels: of three bits,
@@ -53,8 +57,6 @@ def count_ones(harness, m, inside, tree, word, there, *, per_register=3, part=""
     there : callable
         From a number of the tree's registers to whether the word is behind so many; None for what
         is not to be looked at.
-    per_register : int
-        Levels of the tree between two registers.
     part : str
     """
     terms = []
@@ -65,7 +67,7 @@ def count_ones(harness, m, inside, tree, word, there, *, per_register=3, part=""
         if level > 1:
             groups = [terms[low : low + 2] for low in range(0, len(terms), 2)]
             terms = [(sum(v for v, _ in g), sum(most for _, most in g)) for g in groups]
-        registers = tree.latency if level == tree.levels else level // per_register
+        registers = tree.latency if level == tree.levels else level // _PER_REGISTER
         is_there = there(registers)
         nodes = []
         for index, (value, most) in enumerate(terms):
@@ -83,7 +85,7 @@ def count_ones(harness, m, inside, tree, word, there, *, per_register=3, part=""
 class _Tree(Harness):
     def __init__(self, width: int):
         super().__init__()
-        self._tree = PopcountTree(width, levels_per_register=3)
+        self._tree = PopcountTree(width, levels_per_register=_PER_REGISTER)
 
     def body(self, m: Module) -> None:
         tree = self._tree

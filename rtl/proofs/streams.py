@@ -12,6 +12,7 @@ from popflip.rtl.feeder import SampleFeeder
 from popflip.rtl.follow import WindowFollower
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, held
 from popflip.rtl.proofs.nets import tiny
+from popflip.rtl.queue import Queue
 from popflip.rtl.relax import RelaxEngine
 from popflip.rtl.uart import UartReceiver, UartTransmitter
 
@@ -354,6 +355,48 @@ class _Relax(Streams):
         self.assume(~walked | dut.learning)
 
 
+class _Queue(Harness):
+    """One place of its memory, any, is looked at; nobody adds more than it holds."""
+
+    def __init__(self, capacity):
+        super().__init__()
+        self._capacity = capacity
+
+    def body(self, m: Module) -> None:
+        dut = Queue(8, self._capacity)
+        m.submodules.dut = (inside := Inside(dut)).fragment
+        m.d.comb += [
+            dut.add.eq(self.any(1, "add")),
+            dut.entry.eq(self.any(8, "entry")),
+            dut.take.eq(self.any(1, "take")),
+        ]
+        bits = self._capacity.bit_length()
+        put, got, count = Signal(bits), Signal(bits), Signal(bits)
+        gone = dut.ready & dut.take
+        m.d.sync += [put.eq(put + dut.add), got.eq(got + gone), count.eq(count + dut.add - gone)]
+        self.assume(~dut.add | (count != self._capacity))
+        place, wanted, kept = self.constant(m, bits, "place"), Signal(8), Signal(8)
+        with m.If(dut.add & (put == place)):
+            m.d.sync += wanted.eq(dut.entry)
+        waited = Signal(2)
+        m.d.sync += waited.eq(Mux((count == 0) | dut.ready, 0, waited + 1))
+        stays, before = Signal(), Signal(8)
+        m.d.sync += [stays.eq(dut.ready & ~dut.take), before.eq(dut.data)]
+        self.claim("words", ~dut.ready | (count != 0))
+        self.claim("words", ~(dut.ready & (got == place)) | (dut.data == wanted))
+        self.claim("soon", dut.empty == (count == 0))
+        self.claim("soon", ~((count != 0) & ~dut.ready) | (waited == 0))
+        self.claim("held", ~stays | dut.ready & (dut.data == before))
+
+        self.lemma((count == (put - got)[:bits]) & (count <= self._capacity))
+        fetched = inside["fetched"]
+        self.lemma((inside["added"] == put) & (fetched == (got + dut.ready)[:bits]))
+        [memory] = [f for f, name, _ in inside.fragment.subfragments if name == "storage"]
+        memory.read_port(domain="comb", addr=place, data=kept, en=1, transparent_for=())
+        self.lemma(((place - fetched)[:bits] >= (put - fetched)[:bits]) | (kept == wanted))
+        self.lemma(~stays | (dut.data == before))
+
+
 def rules(
     fault_of_valid: Fault | None,
     fault_of_held: Fault | None,
@@ -374,6 +417,7 @@ def rules(
 
 _ENCODE, _DECODE = CobsEncoder.elaborate, CobsDecoder.elaborate
 _SEND, _RECEIVE = UartTransmitter.elaborate, UartReceiver.elaborate
+_QUEUE = Queue.elaborate
 _FOLLOW, _FEED = WindowFollower.elaborate, SampleFeeder.elaborate
 
 
@@ -524,5 +568,23 @@ PROOFS = [
         ),
         depth=12,
         inductive=False,
+    ),
+    Proof(
+        "queue",
+        "queue",
+        "1,800 entries, as many as ecp5-85f has hidden neurons",
+        lambda: _Queue(1800),
+        rules(
+            None,
+            Fault(_QUEUE, "with m.Elif(self.take):", "with m.Else():"),
+            "entries come out in order, each once, as they were",
+            Fault(_QUEUE, "read.en.eq(waiting & (~self.ready | self.take))", "read.en.eq(waiting)"),
+        )
+        | {
+            "soon": Claim(
+                "it is empty if there is none; an entry is ready two cycles after it was added",
+                Fault(_QUEUE, "self.empty.eq(~waiting & ~self.ready)", "self.empty.eq(~waiting)"),
+            )
+        },
     ),
 ]

@@ -66,6 +66,11 @@ def test_each_curve_of_growth_varies_one_thing(tmp_path):
             {"curve": curve, "value": value}
             | dict.fromkeys(("cycles", "lut", "block", "fmax_mhz"), value)
         )
-    plots.save(plots.growth(rows), tmp_path / "growth.png")
+    figure = plots.growth(rows)
+    for axis in figure.axes:
+        bottom, top = axis.get_ylim()
+        assert bottom == 0
+        assert max(axis.lines[0].get_ydata()) <= top, "a curve is cut off"
+    plots.save(figure, tmp_path / "growth.png")
     assert imread(tmp_path / "growth.png").shape[2] == 4
     assert Params.load("local-small").n_in == base.n_in
