@@ -67,7 +67,7 @@ SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
     [
         ("verilator", 200, 1),
         ("verilator", 200, 16),
-        ("icarus", 3, 2),
+        ("icarus", 2, 2),
         pytest.param("icarus", 200, 1, marks=SLOW),
         pytest.param("icarus", 200, 16, marks=SLOW),
     ],

@@ -18,7 +18,7 @@ PARAMS = Params.build({
     },
 })  # fmt: skip
 
-pytestmark = pytest.mark.parametrize("simulator", SIMULATORS)
+EACH = pytest.mark.parametrize("simulator", SIMULATORS)
 
 
 def play(scene, simulator):
@@ -26,10 +26,12 @@ def play(scene, simulator):
     scene.judge(scene.talk.play(build_design(params, simulator, "top")))
 
 
+@EACH
 def test_trains_over_its_pins(simulator):
     play(trains(PARAMS), simulator)
 
 
+@EACH
 def test_trains_alone_from_its_flash(simulator):
     params = PARAMS.replace(
         network={"first": "local", "window": 3, "stride": 1, "features": 2, "hidden": []},
@@ -40,5 +42,6 @@ def test_trains_alone_from_its_flash(simulator):
     play(trains_alone(params), simulator)
 
 
+@pytest.mark.parametrize("simulator", ["verilator", pytest.param("icarus", marks=pytest.mark.slow)])
 def test_bad_frames_change_nothing(simulator):
     play(refuses(PARAMS), simulator)

@@ -70,7 +70,7 @@ def test_real_samples(preset, batch, kind):
     params = Params.load(preset).replace(
         dynamics={"kind": kind, **gains}, learning={"batch": batch}, machine=PLAIN
     )
-    count = 1000 if kind == "sweeps" and batch == 64 else 300
+    count = 640 if kind == "sweeps" and batch == 64 else 300
     mnist = data.load("mnist")
     x = data.encode(mnist.train_images[:count], params.network.thresholds)
     agree(params, x, mnist.train_labels[:count].astype(int), [(count, True)], most_threads())

@@ -154,7 +154,7 @@ GAPS = [("local", 9), ("overlap", 1), ("overlap-online", 3), ("overlap-alone", 9
 def test_trains_like_golden(name, gap):
     params = CONFIGS[name]
     rng = np.random.default_rng(7)
-    n = 12
+    n = 7  # no batch of these networks divides it but 1: the last one is cut short
     x = rng.random((n, params.n_in)) < 0.4
     labels = rng.integers(0, params.network.classes, n)
     model = Model.initial(params, 3)
