@@ -1,6 +1,6 @@
 """All proofs, by subject."""
 
-from popflip.rtl.proofs import core, drive, link, popcount, samples, streams, update
+from popflip.rtl.proofs import core, drive, link, popcount, samples, shared_update, streams, update
 from popflip.rtl.proofs.harness import Proof
 
 __all__ = ["PROOFS"]
@@ -9,6 +9,7 @@ PROOFS: list[Proof] = [
     *popcount.PROOFS,
     *drive.PROOFS,
     *update.PROOFS,
+    *shared_update.PROOFS,
     *streams.PROOFS,
     *samples.PROOFS,
     *link.PROOFS,

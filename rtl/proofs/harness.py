@@ -20,7 +20,7 @@ from amaranth.hdl import (
     Value,
 )
 
-__all__ = ["Claim", "Fault", "Harness", "Inside", "Proof", "held"]
+__all__ = ["Claim", "Fault", "Harness", "Inside", "Proof", "held", "past"]
 
 
 @dataclass(frozen=True)
@@ -253,6 +253,15 @@ def held(m: Module, valid: Value, ready: Value, payload) -> Value:
     stalled, before = Signal(), Signal(len(payload))
     m.d.sync += [stalled.eq(valid & ~ready), before.eq(payload)]
     return ~stalled | (valid & (payload == before))
+
+
+def past(m: Module, value, cycles: int, name: str) -> Value:
+    """What a value was some cycles ago; 0 before the start."""
+    for cycle in range(cycles):
+        later = Signal(value.shape(), name=f"{name}_{cycle + 1}")
+        m.d.sync += later.eq(value)
+        value = later
+    return value
 
 
 @dataclass(frozen=True)

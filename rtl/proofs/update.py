@@ -3,19 +3,10 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 
 from popflip.golden.params import Synapses
-from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof
+from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, past
 from popflip.rtl.update import UpdateEngine
 
 __all__ = ["PROOFS"]
-
-
-def _past(m, value, cycles, name):
-    """Return a signal that shows what a value was some cycles ago; 0 before the start."""
-    for cycle in range(cycles):
-        later = Signal(value.shape(), name=f"{name}_{cycle + 1}")
-        m.d.sync += later.eq(value)
-        value = later
-    return value
 
 
 class _Update(Harness):
@@ -53,8 +44,8 @@ class _Update(Harness):
             self.assume(old >= -top)
         self.assume(dut.tau >= 1)
         settings = Cat(dut.tau, dut.immediate, dut.reset_on_flip)
-        before = _past(m, settings, 1, "settings")
-        was_busy = _past(m, dut.busy | (job.valid & job.ready), 1, "was_busy")
+        before = past(m, settings, 1, "settings")
+        was_busy = past(m, dut.busy | (job.valid & job.ready), 1, "was_busy")
         self.assume(~was_busy | (settings == before))
 
         # t: where the engine is in a row, by what it accepted and what it reads.
@@ -83,7 +74,7 @@ class _Update(Harness):
         self.lemma(step == 0 if s.chunks == 1 and steps == 1 else issue | (step == 0))
 
         # t + 1: the words arrive.
-        issue_1, step_1 = _past(m, issue, 1, "issue"), _past(m, step, 1, "step")
+        issue_1, step_1 = past(m, issue, 1, "issue"), past(m, step, 1, "step")
         first = issue_1 & (step_1 == 0)
         words = []
         for name, port in (("word", dut.weight_read.data), ("above_plus", dut.plus),
@@ -92,9 +83,9 @@ class _Update(Harness):
             with m.If(first):
                 m.d.sync += kept.eq(port)
             words.append(Mux(first, port, kept))
-        adds = _past(m, ~flushing, 1, "adds")
-        tests = _past(m, flushing | dut.immediate, 1, "tests")
-        ends = _past(m, own_plus, 1, "end_plus"), _past(m, own_minus, 1, "end_minus")
+        adds = past(m, ~flushing, 1, "adds")
+        tests = past(m, flushing | dut.immediate, 1, "tests")
+        ends = past(m, own_plus, 1, "end_plus"), past(m, own_minus, 1, "end_minus")
 
         # The rule.
         news, flips = [], []
@@ -136,14 +127,14 @@ class _Update(Harness):
         # Four cycles after its issue, and only then, a word is written.
         write = dut.latent_write
         written = [write.data[lane * bits : (lane + 1) * bits].as_signed() for lane in range(lanes)]
-        due = _past(m, issue, 4, "due")
+        due = past(m, issue, 4, "due")
         self.claim("writes", write.en == due)
         self.claim(
             "writes",
-            ~due | (write.address == _past(m, dut.latent_read.address, 4, "address")),
+            ~due | (write.address == past(m, dut.latent_read.address, 4, "address")),
         )
         for lane in range(lanes):
-            expected = _past(m, news[lane], 3, f"expected{lane}")
+            expected = past(m, news[lane], 3, f"expected{lane}")
             self.claim("saturate", ~due | (written[lane] == expected))
             self.claim("rails", ~write.en | (written[lane] >= -top) & (written[lane] <= top))
 
@@ -154,12 +145,12 @@ class _Update(Harness):
         with m.If(issue_1):
             m.d.sync += gathered.eq(after)
         ended = issue_1 & (step_1 == steps - 1) & (after[: s.word_bits] != 0)
-        flipping = _past(m, ended, 4, "flipping")
-        word = _past(m, words[0] ^ after[: s.word_bits], 4, "flipped")
+        flipping = past(m, ended, 4, "flipping")
+        word = past(m, words[0] ^ after[: s.word_bits], 4, "flipped")
         self.claim("flip", dut.weight_write.en == flipping)
         self.claim("flip", ~flipping | (dut.weight_write.data == word))
         count = sum(flips)
-        self.claim("count", dut.flips == _past(m, count, 4, "count"))
+        self.claim("count", dut.flips == past(m, count, 4, "count"))
 
 
 def _shape(bits, synapses, lanes):
