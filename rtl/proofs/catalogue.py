@@ -1,6 +1,16 @@
 """All proofs, by subject."""
 
-from popflip.rtl.proofs import core, drive, link, popcount, samples, shared_update, streams, update
+from popflip.rtl.proofs import (
+    core,
+    drive,
+    link,
+    lists,
+    popcount,
+    samples,
+    shared_update,
+    streams,
+    update,
+)
 from popflip.rtl.proofs.harness import Proof
 
 __all__ = ["PROOFS"]
@@ -11,6 +21,7 @@ PROOFS: list[Proof] = [
     *update.PROOFS,
     *shared_update.PROOFS,
     *streams.PROOFS,
+    *lists.PROOFS,
     *samples.PROOFS,
     *link.PROOFS,
     *core.PROOFS,

@@ -3,8 +3,9 @@
 from amaranth.hdl import Cat, Mux, Signal
 
 from popflip.golden.params import Params
+from popflip.rtl.alone import Conductor
 from popflip.rtl.flash import FlashReader
-from popflip.rtl.proofs.harness import Claim, Fault, Proof
+from popflip.rtl.proofs.harness import Claim, Fault, Proof, past
 from popflip.rtl.proofs.streams import Streams, rules
 from popflip.rtl.records import RecordReader
 from popflip.rtl.sample import SampleBuffer
@@ -188,12 +189,34 @@ class _Buffer(Streams):
             self.lemma(mine == theirs)
 
 
+class _Conductor(Streams):
+    """Between core and flash; the core asks while it is at work, and for one sample at a time."""
+
+    def __init__(self, params):
+        outs, ins = ("flash.request", "core.data"), ("core.request", "flash.data")
+        super().__init__(lambda: Conductor(params), outs, ins)
+        self._bits = params.alone.order_bits
+
+    def words(self, m, dut, inside):
+        asked, answered = dut.core.request, dut.flash.request
+        self.assume(~asked.valid | dut.busy & ~inside["shifter.active"])
+        self.assume(~dut.busy | inside.state("Rest") | inside.state("Running"))
+        # What the head of the image says stays while samples are asked for.
+        self.assume(~past(m, dut.busy, 1, "busy") | (dut.train == past(m, dut.train, 1, "train")))
+        self.claim("words", (asked.valid & asked.ready) == (answered.valid & answered.ready))
+        drawn = inside.state("Running") & ~inside["testing"]
+        self.assume(~drawn | (asked.payload[self._bits :] == 0))
+        self.claim("words", ~answered.valid | ~drawn | (answered.payload < dut.train))
+        self.claim("words", drawn | ~answered.valid | (answered.payload == asked.payload[:24]))
+        self.lemma(inside.legal())
+
+
 def _with_flash(preset, **alone):
     return Params.load(preset).replace(learning={"shift": 1}, alone=alone)
 
 
 _READ, _RECORD = FlashReader.elaborate, RecordReader.elaborate
-_SHIFT = ImageShifter.elaborate
+_SHIFT, _CONDUCT = ImageShifter.elaborate, Conductor.elaborate
 
 PROOFS = [
     Proof(
@@ -274,5 +297,32 @@ PROOFS = [
             "two samples are held as they came, in order, until they are released",
             Fault(SampleBuffer.elaborate, "write_port.en.eq(1 << byte)", "write_port.en.eq(-1)"),
         ),
+    ),
+    Proof(
+        "conductor",
+        "alone",
+        "local-small, images moved by up to a pixel",
+        lambda: _Conductor(_with_flash("local-small", flash="quad")),
+        rules(
+            Fault(
+                _CONDUCT,
+                "self.flash.request.valid.eq(self.core.request.valid & offered)",
+                "self.flash.request.valid.eq(self.core.request.valid & self.flash.request.ready)",
+            ),
+            Fault(
+                _CONDUCT,
+                "with m.Elif(shuffling & (requested | ~in_range)):",
+                "with m.Elif(shuffling):",
+                60,
+            ),
+            "each request of the core is one of the flash, in training for a sample that there is",
+            Fault(
+                _CONDUCT,
+                "self.core.request.ready.eq(self.flash.request.ready & offered)",
+                "self.core.request.ready.eq(self.flash.request.ready)",
+                60,
+            ),
+        ),
+        depth=3,
     ),
 ]
