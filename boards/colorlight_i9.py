@@ -20,7 +20,7 @@ COLORLIGHT_I9 = Board(
     preset="ecp5-45f",
     clock="clk25",
     clock_mhz=25,
-    core_mhz=50,
+    core_mhz=45,
     pll="ehxplll",
     leds=("led.0",),
     flash=Flash(bytes=8 << 20, data_offset=1 << 20, resource="spi_flash_2x"),
