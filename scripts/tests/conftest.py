@@ -1,5 +1,6 @@
 """A data set and networks that are small enough to train in a test."""
 
+import os
 import struct
 
 import numpy as np
@@ -70,3 +71,9 @@ def popflip(command, folder, monkeypatch):
     """Run the command in the folder of the data."""
     monkeypatch.chdir(folder)
     return command
+
+
+@pytest.fixture
+def uncounted():
+    """The environment of a process that has no room for the data of coverage."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}

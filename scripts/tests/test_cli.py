@@ -342,13 +342,14 @@ def test_a_resumed_training_equals_one_that_went_through(popflip, folder, tmp_pa
     same_training(whole, parts)
 
 
-def started(folder, out, *argv, prelude=""):
+def started(folder, out, *argv, prelude="", env=None):
     """Start a training in a process of its own; return it once it has trained some samples."""
     words = [str(word) for word in ["train", *tiny(folder, "--out", out, *argv)]]
     code = f"import sys\nfrom popflip.scripts.cli import run\n{prelude}\nsys.exit(run({words!r}))"
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=env,
+    )  # fmt: skip
     line = process.stderr.readline()
     assert line.startswith("train 1/"), line + process.stderr.read()
     return process
@@ -405,12 +406,12 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(popflip, folder, tmp
     same_training(whole, parts)
 
 
-def test_a_full_disk_leaves_earlier_results_as_they_were(folder, popflip, tmp_path):
+def test_a_full_disk_leaves_earlier_results_as_they_were(folder, popflip, tmp_path, uncounted):
     argv = tiny(folder, "--samples", 256, "--out", tmp_path)
     assert popflip("train", *argv)[0] == 0
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))"
-    process = started(folder, tmp_path, "--samples", 512, prelude=limit)
+    process = started(folder, tmp_path, "--samples", 512, prelude=limit, env=uncounted)
     out, err = process.communicate(timeout=100)
     assert (process.returncode, out) == (2, "")
     last = err.splitlines()[-1]

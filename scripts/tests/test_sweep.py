@@ -209,7 +209,7 @@ def test_another_sweep_in_the_same_folder_is_refused(folder, tmp_path):
     assert "holds another sweep: its axes differ; name another folder" in done.stderr
 
 
-def test_a_full_disk_costs_nothing_that_was_found(folder, tmp_path):
+def test_a_full_disk_costs_nothing_that_was_found(folder, tmp_path, uncounted):
     axes = ["--vary", "learning.beta=2..9"]
     before = sweep(folder, tmp_path, *axes, "--trials", 2)
     results = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -223,8 +223,9 @@ def test_a_full_disk_costs_nothing_that_was_found(folder, tmp_path):
     )
     words = command(folder, tmp_path, *axes, "--trials", 9)
     done = subprocess.run(
-        [sys.executable, "-c", limit, *words[3:]], capture_output=True, text=True, timeout=300
-    )
+        [sys.executable, "-c", limit, *words[3:]], capture_output=True, text=True, timeout=300,
+        env=uncounted,
+    )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
     last = done.stderr.splitlines()[-1]
     assert re.fullmatch(rf"popflip: {tmp_path}/sweep\.\w+: File too large", last), done.stderr
