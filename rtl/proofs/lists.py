@@ -5,6 +5,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from popflip.golden.params import Params
 from popflip.rtl.lists import ListWalk
 from popflip.rtl.proofs.harness import Fault, Inside, Proof, past
+from popflip.rtl.proofs.nets import tiny
 from popflip.rtl.proofs.streams import Streams, rules
 
 __all__ = ["PROOFS"]
@@ -160,20 +161,38 @@ class _Walk(Streams):
 
 _WALK = ListWalk.elaborate
 
-PROOFS = [
-    Proof(
-        "walk",
+
+def _small():
+    local = {"first": "local", "image": [4, 4], "window": 2, "stride": 1, "features": 3}
+    machine = {"latent_lanes": [4, 2], "neuron_lanes": 2, "overlap": True}
+    return tiny(network={**local, "hidden": []}, machine=machine)
+
+
+def _proof(name, params, size, slow=False):
+    return Proof(
+        name,
         "lists",
-        "ecp5-85f: 1,800 neurons in nine lists",
-        lambda: _Walk(Params.load("ecp5-85f")),
+        size,
+        lambda: _Walk(params()),
         rules(
             Fault(_WALK, "~left1),", "~left1 & self.job1.ready),"),
             Fault(_WALK, "(left0 | taken0 | ~differs) &", "(left0 | taken0 | 1) &"),
-            "each neuron that differs leaves once for each engine, with its activations; one that "
-            "both ends have active once for the layer above if that differs; no other leaves",
+            "each neuron that differs leaves once for each engine, with its row and activations; "
+            "one that both ends have active once for the layer above if that differs; no other "
+            "leaves",
             Fault(_WALK, "left1.eq((left1 | taken1) & ~gone)", "left1.eq(taken1 & ~gone)"),
         ),
         depth=3,
+        slow=slow,
+    )
+
+
+PROOFS = [
+    _proof("walk", _small, "27 neurons in two lists"),
+    _proof(
+        "walk-ecp5-85f",
+        lambda: Params.load("ecp5-85f"),
+        "ecp5-85f: 1,800 neurons in nine lists",
         slow=True,
     ),
 ]
