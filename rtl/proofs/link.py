@@ -7,6 +7,7 @@ from popflip.rtl.cobs import CobsDecoder, CobsEncoder
 from popflip.rtl.link import FrameReceiver, RequestServer
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, held
 from popflip.rtl.proofs.nets import tiny
+from popflip.rtl.proofs.streams import Streams, rules
 
 __all__ = ["PROOFS"]
 
@@ -156,6 +157,18 @@ class _Link(Harness):
         self.lemma(~(error & closing) | (position < CRC_BYTES))
 
 
+class _Server(Streams):
+    """The same beside a twin; that what it offers stays is claimed above."""
+
+    reads = ("receiver.read", "encoder.read")
+    stays = False
+
+    def __init__(self):
+        identity = bytes(range(IDENTITY_BYTES))
+        outs = ("o", "host.command", "host.run")
+        super().__init__(lambda: RequestServer(tiny(), identity), outs)
+
+
 _RECEIVE = FrameReceiver.elaborate
 _SERVE = RequestServer.elaborate
 
@@ -200,5 +213,15 @@ PROOFS = [
             ),
         },
         depth=3,
+    ),
+    Proof(
+        "server",
+        "link",
+        "the same, beside a twin",
+        _Server,
+        rules(
+            Fault(_SERVE, "out.valid.eq(1)", "out.valid.eq(self.o.ready)", 14),
+            None,
+        ),
     ),
 ]
