@@ -214,10 +214,15 @@ class Harness(Elaboratable):
 
     def constant(self, m: Module, shape, name: str) -> Any:
         """Return a signal that takes any value, and keeps it."""
-        signal, before, first = self.any(shape, name), Signal(shape), Signal(init=1)
-        m.d.sync += [before.eq(signal), first.eq(0)]
-        self.assume(first | (Value.cast(signal) == Value.cast(before)))
+        signal, later = self.any(shape, name), Signal()
+        m.d.sync += later.eq(1)
+        self.stays(m, signal, later, name)
         return signal
+
+    def stays(self, m: Module, value, when, name: str) -> None:
+        """Assume that a value is what it was a cycle ago, whenever a condition holds."""
+        value = Value.cast(value)
+        self.assume(~when | (value == past(m, value, 1, name)))
 
     def claim(self, name: str, condition) -> None:
         """Claim that a condition holds in every cycle."""

@@ -161,7 +161,7 @@ class _Server(Streams):
     """The same beside a twin; that what it offers stays is claimed above."""
 
     reads = ("receiver.read", "encoder.read")
-    stays = False
+    claims_held = False
 
     def __init__(self):
         identity = bytes(range(IDENTITY_BYTES))

@@ -23,12 +23,9 @@ class _Walk(Streams):
         banks, capacity = shape.banks, shape.rows // shape.block * shape.groups
         walks, begins = past(m, ~dut.idle, 1, "walks"), past(m, dut.start, 1, "begins")
 
-        def stays(value, holds, name):
-            self.assume(~holds | (value == past(m, value, 1, name)))
-
         # The sequencer, and the sample's buffer: a window stays there until somebody moves.
         self.assume(~dut.start | dut.idle)
-        stays(Cat(dut.swap, dut.upper_differs), walks | begins, "settings")
+        self.stays(m, Cat(dut.swap, dut.upper_differs), walks | begins, "settings")
         moved = past(m, dut.restart | dut.jump | dut.line, 1, "moved")
         self.assume(moved | ~past(m, dut.ready, 1, "was_ready") | dut.ready)
 
@@ -39,7 +36,7 @@ class _Walk(Streams):
         self.assume(place < capacity)
         content = self.constant(m, len(dut.entry[0].as_value()), "content")
         ends = self.constant(m, 2, "ends")
-        stays(Cat(dut.count.as_value(), dut.decided.as_value()), walks | begins, "counts")
+        self.stays(m, Cat(dut.count, dut.decided), walks | begins, "counts")
         for count, decided in zip(dut.count, dut.decided, strict=True):
             self.assume(count + decided <= capacity)
         count, decided = (Array(array)[bank] for array in (dut.count, dut.decided))
@@ -55,10 +52,8 @@ class _Walk(Streams):
         self.assume(Mux(latest == place, (entry == content) & (Cat(first, last) == ends), ~same))
         looked = past(m, Cat(dut.read_en), 1, "looked")
         for number in range(banks):
-            stays(
-                Cat(dut.entry[number].as_value(), dut.first[number], dut.last[number]),
-                ~looked[number], f"entry{number}",
-            )  # fmt: skip
+            shown = Cat(dut.entry[number], dut.first[number], dut.last[number])
+            self.stays(m, shown, ~looked[number], f"entry{number}")
 
         # Whether it leaves for either engine.
         above = place >= capacity - decided

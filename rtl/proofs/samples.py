@@ -202,7 +202,7 @@ class _Conductor(Streams):
         self.assume(~asked.valid | dut.busy & ~inside["shifter.active"])
         self.assume(~dut.busy | inside.state("Rest") | inside.state("Running"))
         # What the head of the image says stays while samples are asked for.
-        self.assume(~past(m, dut.busy, 1, "busy") | (dut.train == past(m, dut.train, 1, "train")))
+        self.stays(m, dut.train, past(m, dut.busy, 1, "busy"), "train")
         self.claim("words", (asked.valid & asked.ready) == (answered.valid & answered.ready))
         drawn = inside.state("Running") & ~inside["testing"]
         self.assume(~drawn | (asked.payload[self._bits :] == 0))

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 
 from popflip.golden.params import Params, Synapses, ceil_div
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, past
+from popflip.rtl.proofs.update import clipped
 from popflip.rtl.shared_update import SharedUpdateEngine
 
 __all__ = ["PROOFS"]
@@ -40,11 +41,8 @@ class _SharedUpdate(Harness):
             self.assume(job.payload.row < s.rows)
             self.assume(getattr(dut, f"tau{l}") >= 1)
             # A memory, whatever is in it: what was read stays until the next read.
-            port, fresh, kept = (
-                weight_reads[l],
-                self.any(s.word_bits, f"word{l}"),
-                Signal(s.word_bits),
-            )
+            port = weight_reads[l]
+            fresh, kept = self.any(s.word_bits, f"word{l}"), Signal(s.word_bits)
             m.d.comb += port.data.eq(Mux(past(m, port.en, 1, f"word{l}_read"), fresh, kept))
             m.d.sync += kept.eq(port.data)
         olds = [self.any(signed(bits), f"latent{lane}") for lane in range(lanes)]
@@ -150,18 +148,10 @@ class _SharedUpdate(Harness):
             mine = real_1 & (layer_1 == l) & (step_1 != 0)
             self.lemma(~mine | (kept_word[: len(port.data)] == port.data))
         for lane in range(lanes):
-            contrast, tested = (
-                Signal(signed(2), name=f"contrast{lane}"),
-                Signal(name=f"tested{lane}"),
-            )
+            contrast = Signal(signed(2), name=f"contrast{lane}")
+            tested = Signal(name=f"tested{lane}")
             m.d.sync += [contrast.eq(contrasts[lane]), tested.eq(inner[lane])]
-            total, moved = (
-                Signal(signed(bits + 4), name=f"{name}{lane}") for name in ("total", "moved")
-            )
-            m.d.comb += [
-                total.eq(olds[lane] + contrast),
-                moved.eq(Mux(total > top, top, Mux(total < -top, -top, total))),
-            ]
+            moved = clipped(m, olds[lane] + contrast, bits, f"moved{lane}")
             written = write.data[lane * bits : (lane + 1) * bits].as_signed()
             self.claim("saturate", ~real_1 | (written == moved))
             self.claim("rails", ~write.en | (written >= -top) & (written <= top))

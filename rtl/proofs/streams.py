@@ -10,7 +10,7 @@ from popflip.golden.params import Params
 from popflip.rtl.cobs import CobsDecoder, CobsEncoder
 from popflip.rtl.feeder import SampleFeeder
 from popflip.rtl.follow import WindowFollower
-from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, held
+from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, held, past
 from popflip.rtl.proofs.nets import tiny
 from popflip.rtl.queue import Queue
 from popflip.rtl.relax import RelaxEngine
@@ -45,7 +45,7 @@ class Streams(Harness):
     reads: tuple[str, ...] = ()
 
     #: Whether to claim that words stay, too; not if another proof does.
-    stays = True
+    claims_held = True
 
     def __init__(self, make: Callable[[], wiring.Component], outs=("o",), ins=("i",)):
         super().__init__()
@@ -70,7 +70,7 @@ class Streams(Harness):
         for name in self._outs:
             mine, theirs = _port(dut, name), _port(twin, name)
             self.claim("valid", parted | (mine.valid == theirs.valid))
-            if self.stays:
+            if self.claims_held:
                 self.claim("held", held(m, mine.valid, mine.ready, mine.payload))
             parting.append(mine.valid & (mine.ready != theirs.ready))
         for name in self._ins:
@@ -343,26 +343,13 @@ class _Relax(Streams):
         port = dut.neurons
         self.assume(~dut.learning | ~(dut.visit | dut.push | dut.walk | dut.clear))
         # What the neurons show stays until another is looked at; settings stay while it learns.
-        shown = [port.place, port.first, port.last]
-        looked, learnt = Signal(), Signal()
-        settings = Cat(dut.swap, dut.upper_differs)
-        before = [Signal(len(Value.cast(v)), name=f"before{n}") for n, v in enumerate(shown)]
-        settings_before = Signal(2)
-        m.d.sync += [
-            looked.eq(port.place_en | port.look_en), learnt.eq(dut.learning),
-            settings_before.eq(settings),
-            *(b.eq(Value.cast(v)) for b, v in zip(before, shown, strict=True)),
-        ]  # fmt: skip
-        for b, v in zip(before, shown, strict=True):
-            self.assume(looked | (b == Value.cast(v)))
-        self.assume(~learnt | (settings == settings_before))
+        looked = past(m, port.place_en | port.look_en, 1, "looked")
+        learnt = past(m, dut.learning, 1, "learnt")
+        self.stays(m, Cat(port.place, port.first, port.last), ~looked, "shown")
+        self.stays(m, Cat(dut.swap, dut.upper_differs), learnt, "settings")
         # It goes on learning until it is idle.
-        waits = Signal()
-        m.d.sync += waits.eq(~dut.idle)
-        self.assume(~waits | ~learnt | dut.learning)
-        walked = Signal()
-        m.d.sync += walked.eq(dut.walk)
-        self.assume(~walked | dut.learning)
+        self.assume(~past(m, ~dut.idle, 1, "waits") | ~learnt | dut.learning)
+        self.assume(~past(m, dut.walk, 1, "walked") | dut.learning)
 
 
 class _Queue(Harness):

@@ -6,7 +6,15 @@ from popflip.golden.params import Synapses
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, past
 from popflip.rtl.update import UpdateEngine
 
-__all__ = ["PROOFS"]
+__all__ = ["PROOFS", "clipped"]
+
+
+def clipped(m: Module, total, bits: int, name: str) -> Signal:
+    """A latent's value after a step: a sum, taken back to the nearer rail if it is beyond one."""
+    top = (1 << (bits - 1)) - 1
+    value = Signal(signed(bits + 4), name=name)  # wide enough to multiply and compare
+    m.d.comb += value.eq(Mux(total > top, top, Mux(total < -top, -top, total)))
+    return value
 
 
 class _Update(Harness):
@@ -44,9 +52,8 @@ class _Update(Harness):
             self.assume(old >= -top)
         self.assume(dut.tau >= 1)
         settings = Cat(dut.tau, dut.immediate, dut.reset_on_flip)
-        before = past(m, settings, 1, "settings")
         was_busy = past(m, dut.busy | (job.valid & job.ready), 1, "was_busy")
-        self.assume(~was_busy | (settings == before))
+        self.stays(m, settings, was_busy, "settings")
 
         # t: where the engine is in a row, by what it accepted and what it reads.
         issue = dut.latent_read.en
@@ -110,12 +117,7 @@ class _Update(Harness):
                 other = at(side)
                 products.append(end & other if code == "heaviside" else end == other)
             contrast = Mux(adds & there, products[0] - products[1], 0)
-            total = Signal(signed(bits + 4), name=f"total{lane}")
-            moved = Signal(signed(bits + 4), name=f"moved{lane}")
-            m.d.comb += [
-                total.eq(olds[lane] + contrast),
-                moved.eq(Mux(total > top, top, Mux(total < -top, -top, total))),
-            ]
+            moved = clipped(m, olds[lane] + contrast, bits, f"moved{lane}")
             weight = Mux(at(words[0]), 1, -1)
             flip = Signal(name=f"flip{lane}")
             m.d.comb += flip.eq(issue_1 & tests & (moved * weight + dut.tau <= 0))
