@@ -66,8 +66,8 @@ SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
     ("simulator", "samples", "batch"),
     [
         ("verilator", 200, 1),
-        ("verilator", 200, 16),
-        ("icarus", 2, 2),
+        pytest.param("verilator", 200, 16, marks=SLOW),
+        pytest.param("icarus", 2, 2, marks=SLOW),
         pytest.param("icarus", 200, 1, marks=SLOW),
         pytest.param("icarus", 200, 16, marks=SLOW),
     ],

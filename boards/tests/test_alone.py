@@ -97,7 +97,10 @@ def compare(params, board, data=DATA, link=None):
     return seen
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name == "padded" else []) for name in CONFIGS],
+)
 def test_a_board_trains_as_golden_does(name):
     params, data = CONFIGS[name], DATA
     if params.alone.record_bytes:

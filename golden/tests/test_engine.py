@@ -47,7 +47,7 @@ PLAIN = {"shared_update": False, "serial_windows": False}
     batch=st.sampled_from([1, 2, 3, 16]),
     threads=st.integers(1, most_threads()),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_random_networks(seed, leaky, batch, threads):
     rng = np.random.default_rng(seed)
     params = random_params(rng).replace(

@@ -146,10 +146,22 @@ CONFIGS = {
 GAPS = [("local", 9), ("overlap", 1), ("overlap-online", 3), ("overlap-alone", 9)]
 
 
+#: Near to others of them.
+SLOW = {
+    "local-narrow", "local-edge", "serial-wide", "shared-serial-even", "overlap-narrow",
+    "three-hidden-sign",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "gap"),
-    [*((name, 0) for name in CONFIGS), *GAPS],
-    ids=[*CONFIGS, *(f"{name}-late" for name, _ in GAPS)],
+    [
+        *(
+            pytest.param(name, 0, marks=pytest.mark.slow if name in SLOW else [], id=name)
+            for name in CONFIGS
+        ),
+        *(pytest.param(*late, id=f"{late[0]}-late") for late in GAPS),
+    ],
 )
 def test_trains_like_golden(name, gap):
     params = CONFIGS[name]

@@ -53,8 +53,17 @@ READS = [
 ]
 
 
-@pytest.mark.parametrize("handshake", ["full-rate", "backpressure", "polite"])
-@pytest.mark.parametrize(("flash", "divider", "delay", "records"), READS)
+HANDSHAKES = ["full-rate", "backpressure", "polite"]
+
+
+@pytest.mark.parametrize(
+    ("flash", "divider", "delay", "records", "handshake"),
+    [
+        pytest.param(*read, handshake, marks=[] if number % 3 == turn else pytest.mark.slow)
+        for number, read in enumerate(READS)
+        for turn, handshake in enumerate(HANDSHAKES)
+    ],
+)
 def test_samples_arrive(flash, divider, delay, records, handshake):
     params = build(flash, records, flash_divider=divider, flash_delay=delay)
     train, test = packed(params, 20), packed(params, 6, 2)

@@ -75,6 +75,13 @@ def test_a_grid_tries_every_combination_once(folder, tmp_path):
     assert report["complete"] == len(report["rows"]) == len(tried) == 4
     again = sweep(folder, tmp_path, *axes, "--grid", "--seeds", 2)
     assert again["rows"] == report["rows"]
+    # The folder takes no other.
+    done = subprocess.run(
+        command(folder, tmp_path, "--vary", "learning.beta=2,4", "--grid"),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "holds another sweep: its axes differ; name another folder" in done.stderr
 
 
 def test_one_network_with_several_seeds_on_the_test_set(folder, tmp_path):
@@ -197,16 +204,6 @@ def test_bad_input_gets_one_line_and_status_2(popflip, folder, tmp_path, options
     assert (status, out) == (2, "")
     assert re.fullmatch(rf"popflip: {line}", err.splitlines()[-1]), err
     assert "Traceback" not in err
-
-
-def test_another_sweep_in_the_same_folder_is_refused(folder, tmp_path):
-    sweep(folder, tmp_path, "--vary", "learning.beta=2,3", "--grid")
-    done = subprocess.run(
-        command(folder, tmp_path, "--vary", "learning.beta=2,4", "--grid"),
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "holds another sweep: its axes differ; name another folder" in done.stderr
 
 
 def test_a_full_disk_costs_nothing_that_was_found(folder, tmp_path, uncounted):
