@@ -203,7 +203,10 @@ def _follow(vigil: Vigil, transport: Transport, link: Link, counts: dict | None)
             total = counts[phase] if counts else now.report.samples
             title = f"{phase} {now.epoch + 1}/{params.alone.epochs}"
             cycles = now.report.cycles["total"] / now.report.samples
-            note = f"error {now.report.error:.1f} %  {cycles:,.0f} cycles each"
+            # The counters move on while they are read: of the first samples more may be right than
+            # there were.
+            error = max(0.0, now.report.error)
+            note = f"error {error:.1f} %  {cycles:,.0f} cycles each"
             display.show(title, now.report.samples, total, note)
 
         for epoch in watch(params, link, on_sighting):
