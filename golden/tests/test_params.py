@@ -17,7 +17,6 @@ PRESETS = [
     "gw2ar-18",
     "ice40hx8k",
     "ice40up5k",
-    "lifcl-40",
     "local-large-wide",
     "local-medium",
     "local-medium-sign",
