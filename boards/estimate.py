@@ -1,7 +1,7 @@
 """Whether a network fits a board, before any synthesis."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from popflip.boards.board import Board, Device
 from popflip.boards.flows import FLOWS
@@ -30,6 +30,10 @@ class Weights:
     multiplexed: float
     ffs: float = 0.0
 
+    def scaled(self, factor: float) -> "Weights":
+        """Return weights of a family whose tables do less or more than those of this one."""
+        return Weights(**{name: value * factor for name, value in asdict(self).items()})
+
 
 #: By flow. Least squares over six networks each, synthesized and packed, gave the weights; those
 #: of iCE40 were then scaled by 0.87 to the two of its presets that are routed. The five routed
@@ -52,8 +56,10 @@ WEIGHTS: dict[str, Weights] = {
         base=0, arithmetic=0.98, compared=0.60, logic=0.50, shifted=0.73, multiplexed=0.255
     ),
 }
-WEIGHTS["vivado"] = WEIGHTS["nexus"] = WEIGHTS["ecp5"]
-WEIGHTS["gatemate"] = WEIGHTS["gowin"]
+WEIGHTS["vivado"] = WEIGHTS["ecp5"]
+# Of two routed designs each.
+WEIGHTS["nexus"] = WEIGHTS["ecp5"].scaled(0.85)
+WEIGHTS["gatemate"] = WEIGHTS["gowin"].scaled(1.4)
 
 #: Logic beside each bit of a memory that may read and write one address at once.
 _SHARED_LUTS, _SHARED_FFS = 2.0, 2.2
