@@ -77,7 +77,7 @@ def test_a_grid_tries_every_combination_once(folder, tmp_path):
     assert again["rows"] == report["rows"]
     # The folder takes no other.
     done = subprocess.run(
-        command(folder, tmp_path, "--vary", "learning.beta=2,4", "--grid"),
+        command(folder, tmp_path, "--vary", "learning.beta=2,4", "--grid", "--seeds", 2),
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 2
