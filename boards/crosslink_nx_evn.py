@@ -1,5 +1,7 @@
 """Lattice CrossLink-NX Evaluation Board: LIFCL-40."""
 
+import re
+
 from amaranth.build import Attrs, Clock, Pins, PinsN, Resource, Subsignal
 from amaranth.vendor import LatticePlatform
 
@@ -29,8 +31,22 @@ class CrossLinkNxEvnPlatform(LatticePlatform):
             "uart", 0, Subsignal("rx", Pins("F16", dir="i")), Subsignal("tx", Pins("F18", dir="o")),
             _3V3,
         ),
+        Resource(
+            "spi_flash_4x", 0,
+            Subsignal("cs", PinsN("E13", dir="o")),
+            Subsignal("clk", Pins("E12", dir="o")),
+            Subsignal("dq", Pins("D13 D15 D14 D16", dir="io")),
+            _3V3,
+        ),
     )  # fmt: skip
     connectors = ()
+
+    def toolchain_prepare(self, fragment, name, **options):
+        """Put braces around names with brackets, which nextpnr would read without an end."""
+        plan = super().toolchain_prepare(fragment, name, **options)
+        pins = f"{name}.pdc"
+        plan.files[pins] = re.sub(r"get_ports (\w+\[\d+\])", r"get_ports {\1}", plan.files[pins])
+        return plan
 
 
 CROSSLINK_NX_EVN = Board(
@@ -44,10 +60,11 @@ CROSSLINK_NX_EVN = Board(
     core_mhz=12,
     leds=("led.0", "led.1", "led.2", "led.3"),
     error_led="led.7",
-    flash=Flash(bytes=16 << 20, data_offset=1 << 20, resource=""),
+    # At half of the machine's clock: nextpnr knows no registers in these pins.
+    flash=Flash(bytes=16 << 20, data_offset=1 << 20, resource="spi_flash_4x", lines="quad", mhz=6),
     loader=("--board", "crosslinknx_evn"),
     notes=(
         "Jumper JP2 lets the clock of 12 MHz through.",
-        "The serial line is its USB's second one, if R15 and R17 are fitted with 0 ohms.",
+        "The serial line is its USB's second one, if R15 and R17 are fitted and R18 and R19 are not.",
     ),
 )

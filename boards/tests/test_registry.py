@@ -44,7 +44,7 @@ def test_the_design_elaborates_with_the_pins_of_the_board(board):
         assert ("USRMCLK" in design) == usrmclk
         assert (f"{board.flash.resource}_0__clk" in pins) != usrmclk
     else:
-        assert board.name in {"upduino-v3", "crosslink-nx-evn"}
+        assert board.name == "upduino-v3"
         assert "spi_flash" not in pins
     if board.core_mhz != board.clock_mhz:
         kind = {
