@@ -65,6 +65,6 @@ CROSSLINK_NX_EVN = Board(
     loader=("--board", "crosslinknx_evn"),
     notes=(
         "Jumper JP2 lets the clock of 12 MHz through.",
-        "The serial line is its USB's second one, if R15 and R17 are fitted and R18 and R19 are not.",
+        "The serial line is its USB's second one, with R15 and R17 fitted, R18 and R19 not.",
     ),
 )

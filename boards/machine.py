@@ -7,6 +7,7 @@ from popflip.boards.transport import Transport
 from popflip.boards.virtual import VirtualBoard
 from popflip.golden.cycles import StageCycles
 from popflip.golden.data import cache_folder
+from popflip.golden.files import write_atomically
 from popflip.golden.model import Report
 from popflip.golden.packing import (
     RESULTS,
@@ -18,7 +19,7 @@ from popflip.golden.packing import (
 )
 from popflip.golden.params import Params
 from popflip.golden.registers import AloneState, register_map, register_values
-from popflip.golden.trainer import CHUNK, NetworkState, write_atomically
+from popflip.golden.trainer import CHUNK, NetworkState
 from popflip.rtl.top import identity
 from popflip.rtl.verilog import generate
 

@@ -28,8 +28,8 @@ from popflip.boards.toolchain import Tool, toolchain
 from popflip.boards.tools import Jobs
 from popflip.boards.top import BoardTop
 from popflip.golden.data import cache_folder
+from popflip.golden.files import write_atomically
 from popflip.golden.params import Params
-from popflip.golden.trainer import write_atomically
 from popflip.rtl.core import TrainerCore
 from popflip.rtl.interface import check_hardware
 from popflip.rtl.top import identity

@@ -25,8 +25,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from popflip.boards.toolchain import Tool, find_tool
 from popflip.boards.tools import ToolError, run_to_end
 from popflip.golden.data import cache_folder
+from popflip.golden.files import write_atomically
 from popflip.golden.params import Params
-from popflip.golden.trainer import write_atomically
 from popflip.rtl.top import Top, identity
 from popflip.rtl.verilog import to_rtlil
 

@@ -10,10 +10,8 @@ A *machine* is what computes: :class:`GoldenMachine` here, a board or the virtua
     print(trainer.history[-1].test_error)
 """
 
-import csv
 import io
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -24,23 +22,22 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from popflip.golden.data import Dataset, draw_shifts, input_of, shift_images
+from popflip.golden.files import write_atomically
 from popflip.golden.lfsr import Lfsr
+from popflip.golden.loop import CheckpointError, Log, Progress, TrainingLoop, opened_checkpoint
 from popflip.golden.model import Model, Report
 from popflip.golden.params import Params, ParamsError, ceil_div
 
 __all__ = [
-    "CheckpointError",
     "EpochLog",
     "GoldenMachine",
     "Machine",
     "NetworkState",
     "Origin",
-    "Progress",
     "Trainer",
     "check_data",
     "differences",
     "initial_state",
-    "write_atomically",
 ]
 
 #: Samples that a machine is given at a time, about, if it has no better number.
@@ -48,10 +45,6 @@ CHUNK = 256
 
 #: Of checkpoints; another number is another layout.
 FORMAT = 1
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message is one line for the user."""
 
 
 @dataclass
@@ -196,34 +189,20 @@ class GoldenMachine:
 
 
 @dataclass
-class EpochLog:
+class EpochLog(Log):
     """What one epoch came to; errors in percent."""
 
-    epoch: int
-    samples: int
-    train_error: float
-    test_error: float
     changed_per_sample: float
-    flips: list[int]
     tau: list[int]
-    seconds: float
-    samples_per_s: float
     cycles_per_sample: float | None = None
     cycles_per_inference: float | None = None
     stage_cycles: dict = field(default_factory=dict)
 
-
-@dataclass
-class Progress:
-    """Where an epoch is, for whoever shows it."""
-
-    epoch: int
-    epochs: int
-    phase: str
-    done: int
-    total: int
-    seconds: float
-    report: Report
+    def columns(self) -> dict[str, object]:
+        """Return a row of ``log.csv``: a list has a column per layer, cycles one per stage."""
+        row = super().columns()
+        del row["stage_cycles"]
+        return row | {f"cycles_{stage}": count for stage, count in self.stage_cycles.items()}
 
 
 class _Description(BaseModel):
@@ -264,7 +243,7 @@ def _check_state(params: Params, state: NetworkState) -> None:
             raise ValueError(f"latents of layer {layer} are too large")
 
 
-class Trainer:
+class Trainer(TrainingLoop[EpochLog]):
     """Train a network on a data set, epoch by epoch.
 
     Parameters
@@ -301,24 +280,12 @@ class Trainer:
         test_samples: int | None = None,
     ):
         check_data(params, data)
-        if seed < 0:
-            raise ValueError(f"seed must be at least 0, not {seed}")
-        limits = {
-            "samples": (samples, len(data.train_labels)),
-            "test_samples": (test_samples, len(data.test_labels)),
-        }
-        for name, (value, most) in limits.items():
-            if value is not None and not 1 <= value <= most:
-                raise ValueError(f"{name} must be 1 to {most}, not {value}")
-        self.params, self.data, self.machine, self.seed = params, data, machine, seed
-        self.samples = samples or len(data.train_labels)
-        self.test_samples = test_samples or len(data.test_labels)
-        self.epoch = self.position = 0
-        self.history: list[EpochLog] = []
+        super().__init__(
+            params.depth, len(data.train_labels), len(data.test_labels),
+            seed=seed, samples=samples, test_samples=test_samples,
+        )  # fmt: skip
+        self.params, self.data, self.machine = params, data, machine
         self.origin: Origin | None = None
-        self.stop_requested = False
-        self._so_far = Report(flips=[0] * params.depth)
-        self._seconds = 0.0
         machine.write_state(self.first_state())
 
     # Data -----------------------------------------------------------------------------------
@@ -346,39 +313,6 @@ class Trainer:
 
     # The loop -------------------------------------------------------------------------------
 
-    def run(
-        self,
-        epochs: int,
-        on_progress: Callable[[Progress], None] | None = None,
-        on_epoch: Callable[[EpochLog], None] | None = None,
-    ) -> bool:
-        """Train until ``epochs`` epochs are complete, and test after each.
-
-        Parameters
-        ----------
-        epochs : int
-            In all, those before a resumption included.
-        on_progress : callable, optional
-            Called after each chunk of samples.
-        on_epoch : callable, optional
-            Called after each epoch.
-
-        Returns
-        -------
-        bool
-            False if it was stopped before.
-        """
-        while self.epoch < epochs:
-            if not self._run_epoch(epochs, on_progress):
-                return False
-            tested = self.test(on_progress, epochs)
-            if tested is None:
-                return False
-            self._finish_epoch(tested)
-            if on_epoch:
-                on_epoch(self.history[-1])
-        return True
-
     def replay(
         self,
         epoch: int,
@@ -396,13 +330,13 @@ class Trainer:
         """
         while (self.epoch, self.position) < (epoch, position):
             goal = position if self.epoch == epoch else self.samples
-            if not self._run_epoch(epoch, on_progress, goal):
+            if not self._train(epoch, on_progress, goal):
                 return False
             if self.epoch < epoch:
                 self._begin_epoch(self.epoch + 1)
         return True
 
-    def _run_epoch(self, epochs, on_progress, goal: int | None = None) -> bool:
+    def _train(self, epochs, on_progress, goal: int | None = None) -> bool:
         goal = self.samples if goal is None else goal
         if self.position < goal:
             self.machine.load(*self.epoch_samples(self.epoch))
@@ -435,7 +369,7 @@ class Trainer:
     def test(self, on_progress=None, epochs: int | None = None) -> Report | None:
         """Predict the test set; None if stopped before its end."""
         self.machine.load(*self.test_set())
-        total, started = Report(flips=[0] * self.params.depth), time.perf_counter()
+        total, started = self._nothing(), time.perf_counter()
         chunk = self.machine.chunk
         for first in range(0, self.test_samples, chunk):
             if self.stop_requested:
@@ -451,33 +385,19 @@ class Trainer:
                 )  # fmt: skip
         return total
 
-    def _finish_epoch(self, tested: Report):
-        done = self._so_far
+    def _log(self, trained: Report, tested: Report) -> EpochLog:
         log = EpochLog(
-            epoch=self.epoch + 1,
-            samples=done.samples,
-            train_error=round(done.error, 4),
-            test_error=round(tested.error, 4),
-            changed_per_sample=done.changed / done.samples,
-            flips=list(done.flips),
+            **self._figures(trained, tested),
+            changed_per_sample=trained.changed / trained.samples,
             tau=list(self.params.learning.tau_in_epoch(self.epoch)),
-            seconds=self._seconds,
-            samples_per_s=done.samples / max(self._seconds, 1e-9),
         )
-        if done.cycles:
-            per_sample = {k: v / done.samples for k, v in done.cycles.items()}
+        if trained.cycles:
+            per_sample = {k: v / trained.samples for k, v in trained.cycles.items()}
             log.cycles_per_sample = per_sample.pop("total")
             log.stage_cycles = per_sample
         if tested.cycles:
             log.cycles_per_inference = tested.cycles["total"] / tested.samples
-        self.history.append(log)
-        self._begin_epoch(self.epoch + 1)
-
-    def _begin_epoch(self, epoch: int):
-        self.epoch = epoch
-        self.position = 0
-        self._so_far = Report(flips=[0] * self.params.depth)
-        self._seconds = 0.0
+        return log
 
     # Checkpoints ----------------------------------------------------------------------------
 
@@ -487,16 +407,9 @@ class Trainer:
         meta = {
             "format": FORMAT,
             "params": self.params.model_dump(mode="json"),
-            "seed": self.seed,
-            "samples": self.samples,
-            "test_samples": self.test_samples,
+            **self._meta(),
             "data": self.data.name,
             "data_digest": self.data.digest,
-            "epoch": self.epoch,
-            "position": self.position,
-            "seconds": self._seconds,
-            "so_far": asdict(self._so_far),
-            "history": [asdict(log) for log in self.history],
             "sign_state": state.sign_state,
         }
         if self.origin is not None:
@@ -526,33 +439,20 @@ class Trainer:
         OSError
             If it cannot be read.
         """
-        try:
-            content = Path(path).read_bytes()
-        except FileNotFoundError:
-            raise CheckpointError(f"{path} does not exist") from None
-        try:
-            # From memory: of a damaged file NumPy would leave the descriptor open.
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                meta = json.loads(str(file["meta"]))
-                if meta["format"] != FORMAT:
-                    raise CheckpointError(
-                        f"{path} is a checkpoint of format {meta['format']}; this popflip reads "
-                        f"format {FORMAT}"
-                    )
-                _Description.model_validate_json(str(file["meta"]))
+        with opened_checkpoint(path, FORMAT, "a checkpoint of popflip") as (arrays, meta):
+            _Description.model_validate_json(json.dumps(meta))
+            try:
                 params = Params.build(meta["params"])
-                state = NetworkState(
-                    [file[f"weights{layer}"] for layer in range(params.depth)],
-                    [file[f"latents{layer}"] for layer in range(params.depth)],
-                    meta["sign_state"],
-                )
-                _check_state(params, state)
-        except ParamsError as error:
-            raise CheckpointError(f"{path} holds parameters that are not valid: {error}") from None
-        except CheckpointError:
-            raise
-        except Exception:  # of zipfile, zlib, NumPy's headers: damage has half a dozen kinds
-            raise CheckpointError(f"{path} is not a checkpoint of popflip, or is damaged") from None
+            except ParamsError as error:
+                raise CheckpointError(
+                    f"{path} holds parameters that are not valid: {error}"
+                ) from None
+            state = NetworkState(
+                [arrays[f"weights{layer}"] for layer in range(params.depth)],
+                [arrays[f"latents{layer}"] for layer in range(params.depth)],
+                meta["sign_state"],
+            )
+            _check_state(params, state)
         return meta, state
 
     def resume(self, path: str | Path) -> None:
@@ -575,11 +475,7 @@ class Trainer:
         if saved != mine:
             parts = [part for part in mine if saved.get(part) != mine[part]]
             raise CheckpointError(f"{path} is of another network: its {', '.join(parts)} differ")
-        for name in ("seed", "samples", "test_samples"):
-            if meta[name] != getattr(self, name):
-                raise CheckpointError(
-                    f"{path} was made with {name} {meta[name]}, not {getattr(self, name)}"
-                )
+        self._check_meta(path, meta)
         if meta["data_digest"] != self.data.digest:
             other = "other data of that name" if meta["data"] == self.data.name else self.data.name
             raise CheckpointError(f"{path} was trained on {meta['data']}, not {other}")
@@ -588,45 +484,6 @@ class Trainer:
         self._seconds, self._so_far = meta["seconds"], Report(**meta["so_far"])
         self.history = [EpochLog(**log) for log in meta["history"]]
         self.origin = Origin(**meta["origin"]) if meta.get("origin") else None
-
-    # Logs -----------------------------------------------------------------------------------
-
-    def write_logs(self, folder: str | Path) -> None:
-        """Write the history as ``log.csv`` and ``log.json`` in a folder."""
-        rows = [asdict(log) for log in self.history]
-        write_atomically(Path(folder) / "log.json", json.dumps(rows, indent=1).encode())
-        text = io.StringIO()
-        flat = []
-        for row in rows:
-            row |= {f"flips{i}": n for i, n in enumerate(row.pop("flips"))}
-            row |= {f"tau{i}": n for i, n in enumerate(row.pop("tau"))}
-            row |= {f"cycles_{k}": v for k, v in row.pop("stage_cycles").items()}
-            flat.append(row)
-        # A machine that counts cycles may have gone on where one that does not stopped.
-        names = list(dict.fromkeys(name for row in flat for name in row)) or ["epoch"]
-        writer = csv.DictWriter(text, fieldnames=names)
-        writer.writeheader()
-        writer.writerows(flat)
-        write_atomically(Path(folder) / "log.csv", text.getvalue().encode())
-
-
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write a file so that it appears whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(scratch, "wb") as file:
-            file.write(content)
-            file.flush()
-            # Else the name could reach the disk before the content, and the power go in between.
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    except OSError as error:
-        error.filename = str(path)  # a full disk does not say which file it was
-        raise
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def differences(a: NetworkState, b: NetworkState) -> list[str]:

@@ -13,10 +13,11 @@ from popflip.boards.machine import BoardMachine, stop_alone, virtual_board
 from popflip.boards.transport import SerialTransport, Transport
 from popflip.golden.alone import AloneTrainer, image_of
 from popflip.golden.data import Dataset
+from popflip.golden.files import write_atomically
 from popflip.golden.image import TURN_CYCLES, flash_cycles, read_image, write_image
 from popflip.golden.params import Params
 from popflip.golden.registers import AloneState, register_map
-from popflip.golden.trainer import EpochLog, Trainer, differences, write_atomically
+from popflip.golden.trainer import EpochLog, Trainer, differences
 from popflip.rtl.interface import check_hardware
 from popflip.scripts import plots
 from popflip.scripts.console import Display, say

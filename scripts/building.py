@@ -8,8 +8,8 @@ from popflip.boards.board import Board
 from popflip.boards.flows import FLOWS
 from popflip.boards.synthesis import build, write_project
 from popflip.golden.data import Dataset, cache_folder
+from popflip.golden.files import write_atomically
 from popflip.golden.params import Params
-from popflip.golden.trainer import write_atomically
 from popflip.rtl.top import identity
 from popflip.scripts import plots
 from popflip.scripts.console import Display

@@ -1351,7 +1351,7 @@ def boards(
 
     --json prints a list. Errors are those that popflip sweep --validation 0 has left in runs/.
     """
-    from popflip.golden.trainer import write_atomically
+    from popflip.golden.files import write_atomically
     from popflip.scripts.boards import board_rows, table_markdown
     from popflip.scripts.session import choose_data
     from popflip.scripts.show_boards import show_boards

@@ -6,8 +6,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from popflip.golden.files import write_atomically
+from popflip.golden.loop import CheckpointError, Progress
 from popflip.golden.model import Report
-from popflip.golden.trainer import CheckpointError, Progress, write_atomically
 
 __all__ = ["Curve", "Point"]
 

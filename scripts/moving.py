@@ -11,16 +11,10 @@ import numpy as np
 
 from popflip.boards.machine import BoardMachine
 from popflip.golden.data import Dataset
+from popflip.golden.loop import CheckpointError
 from popflip.golden.params import Params
 from popflip.golden.protocol import VERSION
-from popflip.golden.trainer import (
-    CheckpointError,
-    GoldenMachine,
-    NetworkState,
-    Origin,
-    Trainer,
-    differences,
-)
+from popflip.golden.trainer import GoldenMachine, NetworkState, Origin, Trainer, differences
 from popflip.rtl.top import identity
 from popflip.scripts.console import say
 from popflip.scripts.session import Target, open_machine, same_network

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from popflip.golden.files import write_atomically
 from popflip.golden.paper.systems import Row
 from popflip.golden.params import Params, ceil_div
-from popflip.golden.trainer import write_atomically
 
 __all__ = [
     "build_resources",

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from popflip.golden import data
+from popflip.golden.loop import CheckpointError
 from popflip.golden.params import Params, ParamsError
-from popflip.golden.trainer import CheckpointError, GoldenMachine, Machine
+from popflip.golden.trainer import GoldenMachine, Machine
 
 __all__ = [
     "CLOCKS_MHZ",

@@ -26,8 +26,9 @@ from optuna.trial import TrialState
 
 from popflip.golden import data
 from popflip.golden.engine import FastMachine, most_threads
+from popflip.golden.files import write_atomically
 from popflip.golden.params import Params, ParamsError
-from popflip.golden.trainer import Trainer, check_data, write_atomically
+from popflip.golden.trainer import Trainer, check_data
 from popflip.scripts import plots
 from popflip.scripts.console import Display, say
 

@@ -4,24 +4,23 @@ Every random choice follows from the seed, the epoch and the batch, so a trainin
 a checkpoint, on the same machine and with as many threads, comes to the same bits.
 """
 
-import csv
 import io
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from popflip.golden.files import write_atomically
+from popflip.golden.loop import CheckpointError, Log, Progress, TrainingLoop, opened_checkpoint
 from popflip.golden.model import Report
 from popflip.golden.paper.images import Images, pixels
 from popflip.golden.paper.learning import Learner
 from popflip.golden.paper.network import Network
 from popflip.golden.paper.recorded import Recorded
 from popflip.golden.paper.systems import Row
-from popflip.golden.trainer import CheckpointError, Progress, write_atomically
 
 __all__ = ["EpochLog", "Trainer"]
 
@@ -33,20 +32,13 @@ _INITIAL, _ORDER, _BATCH = range(3)
 
 
 @dataclass
-class EpochLog:
+class EpochLog(Log):
     """What one epoch came to: errors in percent, flips and mean scaling factors by link."""
 
-    epoch: int
-    samples: int
-    train_error: float
-    test_error: float
-    flips: list[int]
     alpha: list[float]
-    seconds: float
-    samples_per_s: float
 
 
-class Trainer:
+class Trainer(TrainingLoop[EpochLog]):
     """Train a row's network, epoch by epoch.
 
     Parameters
@@ -80,58 +72,19 @@ class Trainer:
         test_samples: int | None = None,
         device: str = "cpu",
     ):
-        if seed < 0:
-            raise ValueError(f"seed must be at least 0, not {seed}")
-        limits = {
-            "samples": (samples, len(images.train)),
-            "test_samples": (test_samples, len(images.test)),
-        }
-        for name, (value, most) in limits.items():
-            if value is not None and not 1 <= value <= most:
-                raise ValueError(f"{name} must be 1 to {most}, not {value}")
-        self.row, self.images, self.seed, self.device = row, images, seed, device
-        self.samples = samples or len(images.train)
-        self.test_samples = test_samples or len(images.test)
+        super().__init__(
+            len(row.layers), len(images.train), len(images.test),
+            seed=seed, samples=samples, test_samples=test_samples,
+        )  # fmt: skip
+        self.row, self.images, self.device = row, images, device
         rng = np.random.default_rng([seed, _INITIAL])
         self.network = Network(row, rng, device=device)
         self.learner = Learner(self.network, rng)
         self._ep, self._infer = self.network.ep, self.network.infer
         if torch.device(device).type == "cuda":
             self._ep, self._infer = Recorded(self._ep), Recorded(self._infer)
-        self.epoch = self.position = 0
-        self.history: list[EpochLog] = []
-        self.stop_requested = False
-        self._begin_epoch(0)
-
-    def _begin_epoch(self, epoch):
-        self.epoch, self.position, self._seconds = epoch, 0, 0.0
-        self._so_far = Report(flips=[0] * len(self.row.layers))
 
     # The loop -------------------------------------------------------------------------------
-
-    def run(
-        self,
-        epochs: int,
-        on_progress: Callable[[Progress], None] | None = None,
-        on_epoch: Callable[[EpochLog], None] | None = None,
-    ) -> bool:
-        """Train until ``epochs`` epochs are complete, and test after each.
-
-        Returns
-        -------
-        bool
-            False if it was stopped before.
-        """
-        while self.epoch < epochs:
-            if not self._train(epochs, on_progress):
-                return False
-            tested = self._test(epochs, on_progress)
-            if tested is None:
-                return False
-            self._finish_epoch(tested)
-            if on_epoch:
-                on_epoch(self.history[-1])
-        return True
 
     def _train(self, epochs, on_progress) -> bool:
         order = np.random.default_rng([self.seed, _ORDER, self.epoch]).permutation(self.samples)
@@ -166,8 +119,9 @@ class Trainer:
         correct = int((self.network.predict(outputs) == labels).sum())
         return Report(len(chosen), correct, 0, flips)
 
-    def _test(self, epochs, on_progress) -> Report | None:
-        total, started = Report(flips=[0] * len(self.row.layers)), time.perf_counter()
+    def test(self, on_progress=None, epochs: int | None = None) -> Report | None:
+        """Predict the test set; None if stopped before its end."""
+        total, started = self._nothing(), time.perf_counter()
         for first in range(0, self.test_samples, self.row.batch):
             if self.stop_requested:
                 return None
@@ -179,7 +133,7 @@ class Trainer:
             if on_progress:
                 on_progress(
                     Progress(
-                        self.epoch + 1, epochs, "test", end, self.test_samples,
+                        self.epoch + 1, epochs or self.epoch + 1, "test", end, self.test_samples,
                         time.perf_counter() - started, total,
                     )
                 )  # fmt: skip
@@ -188,22 +142,10 @@ class Trainer:
     def _tensor(self, array):
         return torch.from_numpy(array).to(self.device)
 
-    def _finish_epoch(self, tested: Report):
-        done = self._so_far
+    def _log(self, trained: Report, tested: Report) -> EpochLog:
         scales = [link.alpha for link in self.network.links]
-        self.history.append(
-            EpochLog(
-                epoch=self.epoch + 1,
-                samples=done.samples,
-                train_error=round(done.error, 4),
-                test_error=round(tested.error, 4),
-                flips=list(done.flips),
-                alpha=[round(float(a.mean()), 8) for a in scales if a is not None],
-                seconds=self._seconds,
-                samples_per_s=done.samples / max(self._seconds, 1e-9),
-            )
-        )
-        self._begin_epoch(self.epoch + 1)
+        alpha = [round(float(a.mean()), 8) for a in scales if a is not None]
+        return EpochLog(**self._figures(trained, tested), alpha=alpha)
 
     # Checkpoints ----------------------------------------------------------------------------
 
@@ -226,22 +168,12 @@ class Trainer:
             "row": self.row.name,
             # As JSON knows it, which has no tuples.
             "parameters": json.loads(json.dumps(self.row.describe())),
-            "seed": self.seed,
-            "samples": self.samples,
-            "test_samples": self.test_samples,
             "data_digest": self.images.digest,
         }
 
     def save(self, path: str | Path) -> None:
         """Save everything that a resumption needs; the file appears whole or not at all."""
-        meta = {
-            **self._description(),
-            "epoch": self.epoch,
-            "position": self.position,
-            "seconds": self._seconds,
-            "so_far": asdict(self._so_far),
-            "history": [asdict(log) for log in self.history],
-        }
+        meta = {**self._description(), **self._meta()}
         arrays: dict = {name: tensor.cpu().numpy() for name, tensor in self._tensors().items()}
         for name in arrays:
             if name.startswith("spins"):
@@ -258,27 +190,16 @@ class Trainer:
         CheckpointError
             If it is of another row, seed or data set, or damaged.
         """
-        try:
-            content = Path(path).read_bytes()
-        except FileNotFoundError:
-            raise CheckpointError(f"{path} does not exist") from None
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                meta = json.loads(str(file["meta"]))
-                self._check(path, meta)
-                tensors = self._tensors()
-                arrays = {name: file[name] for name in tensors}
-                if any(arrays[name].shape != tensor.shape for name, tensor in tensors.items()):
-                    raise ValueError("arrays of other shapes")
-                history = [EpochLog(**log) for log in meta["history"]]
-                so_far = Report(**meta["so_far"])
-                epoch, position, seconds = meta["epoch"], meta["position"], meta["seconds"]
-        except CheckpointError:
-            raise
-        except Exception:  # of zipfile, zlib, NumPy's headers: damage has half a dozen kinds
-            raise CheckpointError(
-                f"{path} is not a checkpoint of a row of the paper, or is damaged"
-            ) from None
+        tensors = self._tensors()
+        kind = "a checkpoint of a row of the paper"
+        with opened_checkpoint(path, FORMAT, kind) as (file, meta):
+            self._check(path, meta)
+            arrays = {name: file[name] for name in tensors}
+            if any(arrays[name].shape != tensor.shape for name, tensor in tensors.items()):
+                raise ValueError("arrays of other shapes")
+            history = [EpochLog(**log) for log in meta["history"]]
+            so_far = Report(**meta["so_far"])
+            epoch, position, seconds = meta["epoch"], meta["position"], meta["seconds"]
         for name, tensor in tensors.items():
             tensor.copy_(torch.from_numpy(arrays[name]))
         for link in self.network.links:
@@ -289,32 +210,10 @@ class Trainer:
 
     def _check(self, path, meta):
         mine = self._description()
-        if meta["format"] != FORMAT:
-            raise CheckpointError(
-                f"{path} is a checkpoint of format {meta['format']}; this popflip reads "
-                f"format {FORMAT}"
-            )
         if meta["row"] != self.row.name:
             raise CheckpointError(f"{path} is of row {meta['row']}, not {self.row.name}")
-        for name in ("seed", "samples", "test_samples"):
-            if meta[name] != mine[name]:
-                raise CheckpointError(f"{path} was made with {name} {meta[name]}, not {mine[name]}")
+        self._check_meta(path, meta)
         if meta["data_digest"] != mine["data_digest"]:
             raise CheckpointError(f"{path} was trained on other data than {self.images.name}")
         if meta["parameters"] != mine["parameters"]:
             raise CheckpointError(f"{path} was made with other parameters of {self.row.name}")
-
-    # Logs -----------------------------------------------------------------------------------
-
-    def write_logs(self, folder: str | Path) -> None:
-        """Write the history as ``log.csv`` and ``log.json`` in a folder."""
-        rows = [asdict(log) for log in self.history]
-        write_atomically(Path(folder) / "log.json", json.dumps(rows, indent=1).encode())
-        for row in rows:
-            row |= {f"flips{l}": n for l, n in enumerate(row.pop("flips"))}
-            row |= {f"alpha{l}": a for l, a in enumerate(row.pop("alpha"))}
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["epoch"])
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomically(Path(folder) / "log.csv", text.getvalue().encode())

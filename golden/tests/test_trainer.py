@@ -12,18 +12,18 @@ import pytest
 
 from popflip.golden.cycles import CycleModel, StageCycles
 from popflip.golden.data import Dataset, draw_shifts, encode, shift_images
+from popflip.golden.files import write_atomically
 from popflip.golden.lfsr import Lfsr
+from popflip.golden.loop import CheckpointError
 from popflip.golden.model import Model, Report
 from popflip.golden.params import Params
 from popflip.golden.trainer import (
-    CheckpointError,
     EpochLog,
     GoldenMachine,
     NetworkState,
     Trainer,
     differences,
     initial_state,
-    write_atomically,
 )
 
 N, N_TEST = 700, 300
@@ -595,9 +595,9 @@ def test_logs_hold_the_history(tmp_path):
     with open(folder / "log.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
-        "epoch", "samples", "train_error", "test_error", "changed_per_sample", "seconds",
-        "samples_per_s", "cycles_per_sample", "cycles_per_inference", "flips0", "flips1", "tau0",
-        "tau1",
+        "epoch", "samples", "train_error", "test_error", "flips0", "flips1", "seconds",
+        "samples_per_s", "changed_per_sample", "tau0", "tau1", "cycles_per_sample",
+        "cycles_per_inference",
     ]  # fmt: skip
     assert len(rows) == 2
     for row, log in zip(rows, t.history, strict=True):
