@@ -41,7 +41,11 @@ PEERS = (
 
 
 def board_rows(
-    runs: Path, *, build_with: Dataset | None = None, seeds: int = 1, tools: str | None = None
+    runs: Path,
+    *,
+    build_with: Dataset | None = None,
+    seeds: int | None = None,
+    tools: str | None = None,
 ) -> list[dict]:
     """Collect a row for each board.
 

@@ -46,7 +46,7 @@ def build_board(
     out: Path,
     *,
     core_mhz: float | None = None,
-    seeds: int = 1,
+    seeds: int | None = None,
     tools: str | None = None,
 ) -> dict:
     """Build a bitstream and write it with its reports.

@@ -1235,8 +1235,13 @@ def build(
     preset: Preset = None,
     config: Config = None,
     seeds: Annotated[
-        int, typer.Option(help="Placements to try, side by side; the fastest is taken.", min=1)
-    ] = 1,
+        int | None,
+        typer.Option(
+            help="Placements to try, side by side; the fastest is taken. If left out, one, and "
+            "three more if it misses the clock.",
+            min=1,
+        ),
+    ] = None,
     freq: Freq = None,
     tools: Tools = None,
     data: Data = None,
@@ -1336,7 +1341,9 @@ def doctor(as_json: Json = False):
 @_verb("popflip boards", "popflip boards --build --seeds 4", "popflip boards --json")
 def boards(
     build: Annotated[bool, typer.Option("--build", help="Build what is missing.")] = False,
-    seeds: Annotated[int, typer.Option(help="Placements of each build.", min=1)] = 1,
+    seeds: Annotated[
+        int | None, typer.Option(help="Placements of each build, as for popflip build.", min=1)
+    ] = None,
     tools: Tools = None,
     runs: Annotated[
         Path, typer.Option(help="Folder of sweeps, which tell errors.", metavar="DIR")

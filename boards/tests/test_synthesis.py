@@ -155,12 +155,24 @@ def test_another_network_or_tool_is_another_build(tools, tmp_path):
 def test_a_design_that_misses_its_timing_is_refused(tools, tmp_path):
     tools(mhz=[23.9])
     with pytest.raises(TimingError) as caught:
-        made()
+        made(seeds=1)
     assert str(caught.value) == (
         "1BitSquared iCEBreaker misses its timing: 23.90 MHz of 24.38 MHz with seed 1: try "
         "--seeds 8, or a lower clock with --freq"
     )
     assert left(tmp_path) == ["placements/whole", "synthesis/whole"]
+
+
+def test_more_seeds_are_tried_if_the_first_misses_and_nobody_said_how_many(tools):
+    ran = tools(mhz=[23, 24, 26, 25])
+    found = made()
+    assert found.facts["seeds"] == {"1": 23, "2": 24, "3": 26, "4": 25}
+    assert (found.facts["seed"], found.facts["fmax_mhz"]) == (3, 26)
+    assert ran() == ["yosys", *["nextpnr-ice40"] * 4, "icepack"]
+    ran = tools(mhz=[20] * 4)
+    with pytest.raises(TimingError, match=r"the best of 4 seeds: try --seeds 8"):
+        made(core_mhz=23.25)
+    assert ran() == ["yosys", *["nextpnr-ice40"] * 4]
 
 
 def test_the_message_names_how_many_seeds_were_tried(tools):

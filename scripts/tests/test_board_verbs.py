@@ -36,7 +36,7 @@ def popflip(command, tmp_path, monkeypatch):
 def built(tmp_path, monkeypatch):
     """Builds that come out at once, as if from tools."""
 
-    def build(board, params, *, core_mhz=None, seeds=1, tools=None, progress):
+    def build(board, params, *, core_mhz=None, seeds=None, tools=None, progress):
         for stage in ("elaboration", "synthesis", "placement", "bitstream"):
             progress(stage, 1, 1)
         folder = tmp_path / "made"
