@@ -36,9 +36,9 @@ class Weights:
 
 
 #: By flow. Least squares over six networks each, synthesized and packed, gave the weights; those
-#: of iCE40 were then scaled by 0.87 to the two of its presets that are routed. The five routed
-#: presets of the README are met within 6%; for Gowin nothing has been routed since. Artix-7 has not
-#: been measured: its tables have six inputs, so that those of ECP5, with four, are an upper bound.
+#: of iCE40 and of Gowin were then scaled, by 0.87 and 0.93, to their presets that are routed. Artix-7
+#: has not been measured: its tables have six inputs, so that those of ECP5, with four, are an upper
+#: bound.
 WEIGHTS: dict[str, Weights] = {
     "ice40": Weights(
         base=0,
@@ -53,7 +53,7 @@ WEIGHTS: dict[str, Weights] = {
         base=0, arithmetic=0.61, compared=0.54, logic=0.49, shifted=0.70, multiplexed=0.196
     ),
     "gowin": Weights(
-        base=0, arithmetic=0.98, compared=0.60, logic=0.50, shifted=0.73, multiplexed=0.255
+        base=0, arithmetic=0.91, compared=0.56, logic=0.465, shifted=0.68, multiplexed=0.237
     ),
 }
 WEIGHTS["vivado"] = WEIGHTS["ecp5"]
@@ -66,9 +66,9 @@ _SHARED_LUTS, _SHARED_FFS = 2.0, 2.2
 #: Tables of 16 words of 4 bits, with the multiplexer behind them.
 _PIECE_LUTS = 6
 
-#: By flow, where tables hold no data: a memory of fewer bits is made of flip-flops, as yosys counts
-#: a block RAM as so many.
-_BLOCK_COST = {"ice40": 64}
+#: By flow: a memory of fewer bits is made of tables or, on iCE40, of flip-flops, as yosys counts a
+#: block RAM as so many. Gowin's is what lies between memories that became the one and the other.
+_BLOCK_COST = {"ice40": 64, "gowin": 1536}
 
 #: Words of a single-port RAM, and their bits.
 _SPRAM_WORDS, _SPRAM_WIDTH = 16384, 16

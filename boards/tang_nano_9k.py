@@ -15,7 +15,8 @@ TANG_NANO_9K = Board(
     preset="gw1nr-9",
     clock="clk27",
     clock_mhz=27,
-    core_mhz=27,
+    core_mhz=45,
+    pll="rpll",
     leds=("led.0", "led.1", "led.2", "led.3"),
     error_led="led.5",
     # The FPGA is configured from flash of its own: all of the other one is for data.
