@@ -36,9 +36,9 @@ class Weights:
 
 
 #: By flow. Least squares over six networks each, synthesized and packed, gave the weights; those
-#: of iCE40 and of Gowin were then scaled, by 0.87 and 0.93, to their presets that are routed. Artix-7
-#: has not been measured: its tables have six inputs, so that those of ECP5, with four, are an upper
-#: bound.
+#: of iCE40 and of Gowin were then scaled, by 0.87 and 0.93, to their presets that are routed.
+#: Artix-7 has not been measured: its tables have six inputs, so that those of ECP5, with four, are
+#: an upper bound.
 WEIGHTS: dict[str, Weights] = {
     "ice40": Weights(
         base=0,
