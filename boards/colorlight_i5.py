@@ -20,7 +20,7 @@ COLORLIGHT_I5 = Board(
     preset="ecp5-25f",
     clock="clk25",
     clock_mhz=25,
-    core_mhz=50,
+    core_mhz=45,
     pll="ehxplll",
     leds=("led.0",),
     flash=Flash(bytes=2 << 20, data_offset=0x90000, resource="spi_flash_2x"),

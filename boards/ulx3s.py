@@ -59,7 +59,7 @@ class _85F(ULX3S_85F_Platform):
     resources = (*ULX3S_85F_Platform.resources, _FLASH)
 
 
-ULX3S_12F = _board("12f", ECP5_12F, _12F, "ecp5-25f", 50)
-ULX3S_25F = _board("25f", ECP5_25F, _25F, "ecp5-25f", 50)
-ULX3S_45F = _board("45f", ECP5_45F, _45F, "ecp5-45f", 50)
+ULX3S_12F = _board("12f", ECP5_12F, _12F, "ecp5-25f", 45)
+ULX3S_25F = _board("25f", ECP5_25F, _25F, "ecp5-25f", 45)
+ULX3S_45F = _board("45f", ECP5_45F, _45F, "ecp5-45f", 45)
 ULX3S_85F = _board("85f", ECP5_85F, _85F, "ecp5-85f", 41.667, seed=2)
