@@ -529,7 +529,10 @@ def test_one_wrong_bit_is_found(popflip, trained, folder, tmp_path, name, line):
 
 
 def test_counters_that_differ_are_named():
-    log = EpochLog(1, 100, 9.0, 8.0, 2.5, [3, 4], [1, 1], 1.0, 100.0)
+    log = EpochLog(
+        epoch=1, samples=100, train_error=9.0, test_error=8.0, flips=[3, 4], seconds=1.0,
+        samples_per_s=100.0, changed_per_sample=2.5, tau=[1, 1],
+    )  # fmt: skip
     same = {"samples": 100, "correct": 91, "changed": 250, "flips": [3, 4]}
     assert counted([log], {1: same}) == []
     assert counted([log], {}) == [], "an epoch from before a resumption"

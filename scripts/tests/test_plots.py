@@ -57,7 +57,10 @@ def points(n, cycles=1000, epochs=1):
 
 
 def log(epoch, samples):
-    return EpochLog(epoch, samples, 9.0, 7.25, 8.0, [1, 2], [3, 3], 1.0, 100.0)
+    return EpochLog(
+        epoch=epoch, samples=samples, train_error=9.0, test_error=7.25, flips=[1, 2], seconds=1.0,
+        samples_per_s=100.0, changed_per_sample=8.0, tau=[3, 3],
+    )  # fmt: skip
 
 
 def separate_images(image):
