@@ -47,9 +47,9 @@ __all__ = [
     "write_project",
 ]
 
-#: Seeds that are tried if nobody says how many, and the first misses the clock. Each version of the
-#: design carries another identity, which is enough to move what fits tightly by a few percent.
-_MORE_SEEDS = 4
+#: Seeds in all that are tried if the first misses the clock and nobody said how many. Each version
+#: of the design carries another identity, which moves what fits tightly by a few percent.
+_SEEDS_AFTER_A_MISS = 4
 
 #: Lines of a failed tool's log that go into the message.
 _TAIL = 25
@@ -374,7 +374,7 @@ def build(
     yosys, placer, packer = found
     with Jobs() as jobs:
         netlist, cells = _synthesize(board, params, flow, core_mhz, yosys, jobs, progress)
-        for count in [seeds] if seeds else [1, _MORE_SEEDS]:
+        for count in [seeds] if seeds else [1, _SEEDS_AFTER_A_MISS]:
             results = _search(
                 board, flow, core_mhz, netlist, count, placer, jobs, workers, progress
             )  # fmt: skip
