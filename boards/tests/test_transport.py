@@ -55,15 +55,15 @@ def test_read_takes_all_that_waits(line, port):
     os.write(line.far, b"abc")
     time.sleep(0.05)
     start = time.monotonic()
-    assert port.read(5) == b"abc"
-    assert time.monotonic() - start < 1
+    assert port.read(30) == b"abc"
+    assert time.monotonic() - start < 20
 
 
 @pytest.mark.parametrize("timeout", [0, 0.1])
 def test_timeout(port, timeout):
     start = time.monotonic()
     assert port.read(timeout) == b""
-    assert timeout <= time.monotonic() - start < timeout + 1
+    assert timeout <= time.monotonic() - start < timeout + 20
 
 
 def test_idle_sleeps(port):

@@ -418,20 +418,24 @@ def test_interrupt_ends_a_long_wait(board):
         board.idle(3600)
     delay = time.monotonic() - sent[0]
     thread.join()
-    assert delay < 0.5, "the bound is 0.1 s on a free processor"
+    assert delay < 10, "0.1 s on a free processor; whoever waits for the board waits for hours"
     board.write(b"\x99")
     assert board.read(1e-3) == b"\x99"
 
 
 def test_other_threads_run_meanwhile(board):
     """A simulation holds no lock of the interpreter, and counters can be read beside it."""
-    thread = threading.Thread(target=board.idle, args=(0.05,))
+    board._slice = 5_000_000  # all of it in one call of the compiled model
+    thread = threading.Thread(target=board.idle, args=(0.1,))
     thread.start()
-    looks = set()
+    looks = 0
     while thread.is_alive():
-        looks.add(board.cycles)
-    assert board.cycles == 2_500_000
-    assert len(looks) > 5
+        # Each nap lets go of the interpreter: would the simulation keep it, a few looks at most
+        # could find it still at work.
+        time.sleep(1e-3)
+        looks += board._lock.locked() and board.cycles == 0
+    assert board.cycles == 5_000_000
+    assert looks > 10
 
 
 class TestBuild:
@@ -599,6 +603,6 @@ class TestPseudoTerminal:
         board = VirtualBoard(text, divisor=DIVISOR, sample_bytes=1, folder=models)
         terminal = PseudoTerminal(board)
         board.close()
-        time.sleep(0.2)
+        terminal._thread.join(60)
         with pytest.raises(TransportError, match=r"^the virtual board is closed$"):
             terminal.close()
