@@ -47,9 +47,14 @@ __all__ = [
     "write_project",
 ]
 
-#: Seeds in all that are tried if the first misses the clock and nobody said how many. Each version
-#: of the design carries another identity, which moves what fits tightly by a few percent.
+#: Seeds in all that are tried if the first misses the clock, or cannot be routed, and nobody said
+#: how many. Each version of the design carries another identity, which moves what fits tightly by a
+#: few percent.
 _SEEDS_AFTER_A_MISS = 4
+
+#: Rounds of nextpnr's router2 after which it is not waited for. It has been seen to turn over two
+#: wires 46,000 times; what it could route took it 83 rounds at most.
+_ROUNDS = 1000
 
 #: Lines of a failed tool's log that go into the message.
 _TAIL = 25
@@ -155,11 +160,20 @@ def _made(folder: Path):
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _run(jobs: Jobs, tool: Tool, arguments: list[str], folder: Path, log: str) -> None:
+def _run(
+    jobs: Jobs,
+    tool: Tool,
+    arguments: list[str],
+    folder: Path,
+    log: str,
+    hopeless: Callable[[Path], bool] = lambda log: False,
+) -> None:
     """Run a tool; its log (what it wrote, if it has none) goes into the error."""
-    status, text = jobs.run([str(tool.path), *arguments], folder, dict(os.environ))
+    path = folder / log
+    status, text = jobs.run(
+        [str(tool.path), *arguments], folder, dict(os.environ), lambda: hopeless(path)
+    )
     if status:
-        path = folder / log
         # WebAssembly builds lose part of what they write to a pipe.
         logged = path.read_text(errors="replace") if path.is_file() else ""
         lines = (logged + text).splitlines()
@@ -273,19 +287,33 @@ def _synthesize(board, params, flow, core_mhz, yosys, jobs, progress):
 
 
 def _place(board, flow, core_mhz, netlist, seed, tool, jobs):
-    """Place and route with one seed; return the folder with ``top.routed`` and ``report.json``."""
+    """Place and route with one seed; return the folder with ``top.routed``, and the report.
+
+    There is no report, and nothing routed, if the router found no end.
+    """
     key = _digest("placement", netlist.name, str(seed), str(tool))
     folder = cache_folder() / "placements" / key
     with _made(folder) as work:
         if work is not None:
             for name in ("top.json", f"top{flow.constraints}"):
                 _link(netlist / name, work / name)
+            log, report = work / "place.log", work / "report.json"
             try:
-                _run(jobs, tool, flow.place(board, seed, core_mhz), work, "place.log")
+                _run(jobs, tool, flow.place(board, seed, core_mhz), work, log.name, _endless)
             except BuildError as error:
-                raise _overfull(board, flow, work / "place.log") or error from None
+                if not _endless(log):
+                    raise _overfull(board, flow, log) or error from None
+                report.write_text("null")
             (work / "top.json").unlink()
     return folder, json.loads((folder / "report.json").read_text())
+
+
+def _endless(log: Path) -> bool:
+    """Whether the router goes on without an end, over the same few wires again and again."""
+    if not log.is_file():
+        return False
+    rounds = re.findall(r"\biter=(\d+)", log.read_text(errors="replace"))
+    return bool(rounds) and int(rounds[-1]) > _ROUNDS
 
 
 def _overfull(board: Board, flow: Flow, log: Path) -> BuildError | None:
@@ -344,7 +372,7 @@ def build(
         The machine's clock; the board's own if left out.
     seeds : int, optional
         Placements to try, each from another random beginning: the fastest is taken. If left out,
-        one, and three more if that misses the clock.
+        one, and three more if that misses the clock or cannot be routed.
     tools : {"yowasp", "native"}, optional
         Where the tools come from; the first of these that is complete if left out.
     workers : int, optional
@@ -363,7 +391,7 @@ def build(
     TimingError
         If no placement is as fast as the clock. There is no bitstream then.
     BuildError
-        If a tool fails, as it does if the design does not fit.
+        If a tool fails, as it does if the design does not fit, or no placement can be routed.
     """
     if seeds is not None and seeds < 1:
         raise ValueError(f"seeds must be at least 1, not {seeds}")
@@ -378,13 +406,20 @@ def build(
             results = _search(
                 board, flow, core_mhz, netlist, count, placer, jobs, workers, progress
             )  # fmt: skip
+            if not results:
+                continue
             seed = max(results, key=lambda seed: _slack(results[seed][1]))
             placed, report = results[seed]
             achieved, wanted, clock = _margin(report)
             if achieved >= wanted:
                 break
         else:
-            tried = f"the best of {count} seeds" if count > 1 else f"seed {seed}"
+            tried = f"the best of {count} seeds" if count > 1 else f"seed {board.seed}"
+            if not results:
+                raise BuildError(
+                    f"the router found no end for {board.title} (seeds tried: {count}): try "
+                    f"--seeds {max(8, 2 * count)}, or a smaller network"
+                )
             raise TimingError(
                 f"{board.title} misses its timing: {achieved:.2f} MHz of {wanted:.2f} MHz with "
                 f"{tried}: try --seeds {max(8, 2 * count)}, or a lower clock with --freq"
@@ -421,7 +456,10 @@ def _slack(report: dict) -> float:
 
 
 def _search(board, flow, core_mhz, netlist, seeds, tool, jobs, workers, progress):
-    """Place with ``seeds`` seeds, from the board's own on, several at a time."""
+    """Place with ``seeds`` seeds, from the board's own on, several at a time.
+
+    Return the folder and the report of each that could be routed.
+    """
     results = {}
     progress("placement", 0, seeds)
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
@@ -439,7 +477,7 @@ def _search(board, flow, core_mhz, netlist, seeds, tool, jobs, workers, progress
             for future in futures.values():
                 future.cancel()
             raise
-    return results
+    return {seed: (placed, report) for seed, (placed, report) in results.items() if report}
 
 
 def _pack(board, flow, placed, tool, jobs, progress):

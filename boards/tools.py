@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -18,6 +18,9 @@ __all__ = ["Jobs", "ToolError", "Verilator", "compiler", "require", "run_to_end"
 
 # The first release without the internal errors that Amaranth's output met in older ones.
 OLDEST_VERILATOR = (5, 22)
+
+#: Seconds between looks at whether a program can still come to something.
+_LOOK = 2.0
 
 _APT = {"perl": "perl", "make": "make", "g++": "g++", "iverilog": "iverilog"}
 # PyPI has it for one kind of machine.
@@ -198,7 +201,13 @@ class Jobs:
         if kind is not None:
             self.stop()
 
-    def run(self, command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+    def run(
+        self,
+        command: list[str],
+        folder: Path,
+        environment: dict[str, str],
+        hopeless: Callable[[], bool] = lambda: False,
+    ) -> tuple[int, str]:
         """Run a command to its end.
 
         Parameters
@@ -207,6 +216,8 @@ class Jobs:
         folder : Path
             Where it runs.
         environment : dict of str to str
+        hopeless : callable, optional
+            Is asked every two seconds; once it says so the command is killed.
 
         Returns
         -------
@@ -232,7 +243,13 @@ class Jobs:
             )
             self._running.add(process)
         try:
-            text, _ = process.communicate()
+            while True:
+                try:
+                    text, _ = process.communicate(timeout=_LOOK)
+                    break
+                except subprocess.TimeoutExpired:
+                    if hopeless():
+                        _kill(process)
         except BaseException:
             _kill(process)
             process.communicate()

@@ -55,6 +55,10 @@ if how.get("full"):
 if how.get("fail"):
     print("ERROR: something else\\nmore of it")
     sys.exit(1)
+rounds = how.get("rounds", {}).get(str(seed), 0)
+if rounds:
+    open("place.log", "w").write(f"Info:     iter=1 wires=9\\nInfo:     iter={rounds} wires=9\\n")
+    time.sleep(600 if rounds > 1000 else 1)
 mhz = how["mhz"][seed - 1]
 json.dump({
     "fmax": {"clk": {"achieved": mhz, "constraint": float(option("--freq"))}},
@@ -173,6 +177,23 @@ def test_more_seeds_are_tried_if_the_first_misses_and_nobody_said_how_many(tools
     with pytest.raises(TimingError, match=r"the best of 4 seeds: try --seeds 8"):
         made(core_mhz=23.25)
     assert ran() == ["yosys", *["nextpnr-ice40"] * 4]
+
+
+def test_a_router_without_an_end_is_ended_and_other_seeds_are_tried(tools, monkeypatch):
+    monkeypatch.setattr("popflip.boards.tools._LOOK", 0.1)
+    ran = tools(mhz=[30, 31, 32, 33], rounds={"1": 1001, "2": 1000, "3": 46000})
+    assert made().facts["seeds"] == {"2": 31, "4": 33}
+    assert ran() == ["yosys", *["nextpnr-ice40"] * 4, "icepack"]
+    # Nor is the same found out twice.
+    ran = tools(mhz=[30] * 4)
+    assert made().facts["seed"] == 4
+    with pytest.raises(BuildError) as caught:
+        made(seeds=1)
+    assert str(caught.value) == (
+        "the router found no end for 1BitSquared iCEBreaker (seeds tried: 1): try --seeds 8, or a "
+        "smaller network"
+    )
+    assert ran() == []
 
 
 def test_the_message_names_how_many_seeds_were_tried(tools):
