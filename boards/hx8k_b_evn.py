@@ -21,8 +21,9 @@ HX8K_B_EVN = Board(
     error_led="led.7",
     flash=Flash(bytes=4 << 20, data_offset=0x30000, resource="spi_flash_2x"),
     synthesis="-abc9 -device hx",
-    # The default router has been seen to go on without an end here.
+    # The default router has been seen to go on without an end here, and this one with seed 1.
     placer=("--router", "router2"),
+    seed=2,
     loader=("--board", "ice40_generic"),
     notes=(
         "Jumpers J6 and J7 choose between flash and volatile memory: see the guide of the board.",

@@ -1238,7 +1238,7 @@ def build(
         int | None,
         typer.Option(
             help="Placements to try, side by side; the fastest is taken. If left out, one, and "
-            "three more if it misses the clock.",
+            "three more if it misses the clock or cannot be routed.",
             min=1,
         ),
     ] = None,
