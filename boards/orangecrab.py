@@ -65,5 +65,5 @@ def _board(size: str, device: Device, platform, preset: str, core_mhz: float) ->
     )
 
 
-ORANGECRAB_25F = _board("25f", ECP5_25F, _25F, "ecp5-25f", 54)
+ORANGECRAB_25F = _board("25f", ECP5_25F, _25F, "ecp5-25f", 48)
 ORANGECRAB_85F = _board("85f", ECP5_85F, _85F, "ecp5-85f", 48)
