@@ -1,9 +1,10 @@
 """Attacks on both ends of the host link: damaged frames, lies, replays, resets, vanishing hosts.
 
-:func:`attack_host` lets the host's end (:mod:`popflip.boards.link`) talk to a peer whose answers
-come behind damaged ones. :func:`attack_board` lets hosts of all kinds talk to a virtual board, the
-RTL, and looks at all its memories between the groups. Both know what has to come of each byte from
-:class:`popflip.boards.peer.Peer`. Frames come in groups, each drawn from the seed and its number.
+:func:`attack_host` lets the host's end (:mod:`popflip.boards.host.link`) talk to a peer whose
+answers come behind damaged ones. :func:`attack_board` lets hosts of all kinds talk to a virtual
+board, the RTL, and looks at all its memories between the groups. Both know what has to come of each
+byte from :class:`popflip.boards.peer.Peer`. Frames come in groups, each drawn from the seed and its
+number.
 """
 
 import random
@@ -13,20 +14,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from popflip.boards.link import Frame, FrameError, Link, LinkError, decode_frame, encode_frame
-from popflip.boards.machine import virtual_board
+from popflip.boards.host.link import Frame, FrameError, Link, LinkError, decode_frame, encode_frame
+from popflip.boards.host.machine import virtual_board
+from popflip.boards.host.transport import Transport
 from popflip.boards.mutations import mutate
 from popflip.boards.peer import WHOLE, Peer, Verdict, open_frame, pieces
-from popflip.boards.transport import Transport
-from popflip.golden.packing import (
+from popflip.golden.description.packing import (
     latents_to_bytes,
     pack_samples,
     weights_to_bytes,
 )
-from popflip.golden.params import Params
-from popflip.golden.protocol import FILL, MAX_PAYLOAD, READ, RUN, WRITE, Status, Verb
-from popflip.golden.registers import register_map
-from popflip.golden.trainer import GoldenMachine, NetworkState
+from popflip.golden.description.params import Params
+from popflip.golden.description.protocol import FILL, MAX_PAYLOAD, READ, RUN, WRITE, Status, Verb
+from popflip.golden.description.registers import register_map
+from popflip.golden.training.trainer import GoldenMachine, NetworkState
 from popflip.rtl.top import identity
 
 __all__ = ["GROUP", "TARGET", "Outcome", "attack_board", "attack_host"]

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from popflip.boards.spi import PINS_DELAY
-from popflip.golden.params import Params, ceil_div
+from popflip.boards.build.flash_pins import PINS_DELAY
+from popflip.golden.description.params import Params, ceil_div
 from popflip.rtl.interface import check_hardware
 
 __all__ = ["Board", "Device", "Flash", "Shape"]
@@ -27,7 +27,7 @@ class Device:
     part : str
         As on its package.
     flow : str
-        Key of :data:`popflip.boards.flows.FLOWS`.
+        Key of :data:`popflip.boards.families.flows.FLOWS`.
     options : tuple of str
         What the placer (of a project for a vendor's tools: nobody) is told of the device.
     luts, ffs : int
@@ -92,8 +92,8 @@ class Flash:
         Where data begin: a multiple of 64 KiB, the largest block that is erased at once, behind
         the longest bitstream of the device.
     resource : str
-        The platform's resource with its pins, as :class:`popflip.boards.spi.FlashPins` takes them;
-        empty if they are not wired to the design.
+        The platform's resource with its pins, as :class:`popflip.boards.build.flash_pins.FlashPins`
+        takes them; empty if they are not wired to the design.
     lines : {"dual", "quad"}
         Data lines that the board wires.
     mhz : float
@@ -227,9 +227,9 @@ class Board:
     def params(self, params: Params, core_mhz: float | None = None) -> Params:
         """Return parameters as this board runs them: its serial line, and its flash.
 
-        With ``alone.flash`` of ``auto`` the machine trains alone wherever :meth:`obstacle` finds
-        nothing against it, at the fastest clock of the flash; named lines keep their divider. Where
-        the data begin, and the registers in the pins, are the board's in any case.
+        With ``standalone.flash`` of ``auto`` the machine trains alone wherever :meth:`obstacle`
+        finds nothing against it, at the fastest clock of the flash; named lines keep their divider.
+        Where the data begin, and the registers in the pins, are the board's in any case.
 
         Parameters
         ----------
@@ -240,27 +240,27 @@ class Board:
         Raises
         ------
         ValueError
-            If ``alone.flash`` names lines that the board does not wire to the design.
+            If ``standalone.flash`` names lines that the board does not wire to the design.
         """
         core_mhz = self.core_mhz if core_mhz is None else core_mhz
         params = params.replace(machine={"uart_divisor": self.uart_divisor(core_mhz)})
-        flash, wanted = self.flash, params.alone.flash
+        flash, wanted = self.flash, params.standalone.flash
         if wanted == "none" or (wanted == "auto" and self.obstacle(params)):
-            return params.replace(alone={"flash": "none"})
+            return params.replace(standalone={"flash": "none"})
         if flash is None or not flash.resource:
             raise ValueError(
-                f"alone.flash must be auto or none for {self.name}, whose flash is not wired to "
-                f"the design, not {wanted}"
+                f"standalone.flash must be auto or none for {self.name}, whose flash is not wired "
+                f"to the design, not {wanted}"
             )
         if wanted == "quad" and flash.lines != "quad":
             raise ValueError(
-                f"alone.flash must be auto, none, single or dual for {self.name}, which wires two "
-                "lines, not quad"
+                f"standalone.flash must be auto, none, single or dual for {self.name}, which wires "
+                "two lines, not quad"
             )
         auto = wanted == "auto"
-        divider = flash.divider(core_mhz) if auto else params.alone.flash_divider
+        divider = flash.divider(core_mhz) if auto else params.standalone.flash_divider
         return params.replace(
-            alone={
+            standalone={
                 "flash": flash.lines if auto else wanted,
                 "flash_divider": divider,
                 "flash_delay": PINS_DELAY if divider == 1 else 0,
@@ -275,12 +275,12 @@ class Board:
         ----------
         params : Params
         """
-        if params.alone.flash == "none":
-            return "alone.flash is none"
+        if params.standalone.flash == "none":
+            return "standalone.flash is none"
         if self.flash is None or not self.flash.resource:
             return "the board's flash is not wired to the design"
         try:
-            check_hardware(params.replace(alone={"flash": self.flash.lines}))
+            check_hardware(params.replace(standalone={"flash": self.flash.lines}))
         except ValueError as error:
             return str(error)
         return None

@@ -1,16 +1,16 @@
 """The board's end of the host link, as software: what it must answer, and what it may change.
 
-:class:`Peer` says what :mod:`popflip.rtl.link` and the memories behind it do with any bytes. It
-shares neither the codec nor the checksum with the host's end (:mod:`popflip.boards.link`), so that
-it can judge both.
+:class:`Peer` says what :mod:`popflip.rtl.frontends.link` and the memories behind it do with any
+bytes. It shares neither the codec nor the checksum with the host's end
+(:mod:`popflip.boards.host.link`), so that it can judge both.
 """
 
 import binascii
 from typing import NamedTuple
 
-from popflip.golden.packing import Region, memory_map
-from popflip.golden.params import Params
-from popflip.golden.protocol import (
+from popflip.golden.description.packing import Region, memory_map
+from popflip.golden.description.params import Params
+from popflip.golden.description.protocol import (
     CRC_BYTES,
     FILL,
     HEADER,
@@ -24,7 +24,7 @@ from popflip.golden.protocol import (
     Status,
     Verb,
 )
-from popflip.golden.registers import register_map
+from popflip.golden.description.registers import register_map
 
 __all__ = ["WHOLE", "Peer", "Verdict", "open_frame", "pieces", "undo_cobs"]
 

@@ -2,18 +2,18 @@
 
 from types import MappingProxyType
 
-from popflip.boards.arty_a7 import ARTY_A7_35T, ARTY_A7_100T
 from popflip.boards.board import Board
-from popflip.boards.colorlight_i5 import COLORLIGHT_I5
-from popflip.boards.colorlight_i9 import COLORLIGHT_I9
-from popflip.boards.crosslink_nx_evn import CROSSLINK_NX_EVN
-from popflip.boards.hx8k_b_evn import HX8K_B_EVN
-from popflip.boards.icebreaker import ICEBREAKER
-from popflip.boards.orangecrab import ORANGECRAB_25F, ORANGECRAB_85F
-from popflip.boards.tang_nano_9k import TANG_NANO_9K
-from popflip.boards.tang_nano_20k import TANG_NANO_20K
-from popflip.boards.ulx3s import ULX3S_12F, ULX3S_25F, ULX3S_45F, ULX3S_85F
-from popflip.boards.upduino_v3 import UPDUINO_V3, UPDUINO_V3_ALONE
+from popflip.boards.recipes.arty_a7 import ARTY_A7_35T, ARTY_A7_100T
+from popflip.boards.recipes.colorlight_i5 import COLORLIGHT_I5
+from popflip.boards.recipes.colorlight_i9 import COLORLIGHT_I9
+from popflip.boards.recipes.crosslink_nx_evn import CROSSLINK_NX_EVN
+from popflip.boards.recipes.hx8k_b_evn import HX8K_B_EVN
+from popflip.boards.recipes.icebreaker import ICEBREAKER
+from popflip.boards.recipes.orangecrab import ORANGECRAB_25F, ORANGECRAB_85F
+from popflip.boards.recipes.tang_nano_9k import TANG_NANO_9K
+from popflip.boards.recipes.tang_nano_20k import TANG_NANO_20K
+from popflip.boards.recipes.ulx3s import ULX3S_12F, ULX3S_25F, ULX3S_45F, ULX3S_85F
+from popflip.boards.recipes.upduino_v3 import UPDUINO_V3, UPDUINO_V3_STANDALONE
 
 __all__ = ["BOARDS", "find_board"]
 
@@ -23,7 +23,7 @@ BOARDS = MappingProxyType({
     for board in (
         ICEBREAKER,
         UPDUINO_V3,
-        UPDUINO_V3_ALONE,
+        UPDUINO_V3_STANDALONE,
         HX8K_B_EVN,
         ULX3S_12F,
         ULX3S_25F,

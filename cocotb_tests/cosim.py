@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from popflip.boards.machine import cached_verilog
+from popflip.boards.host.machine import cached_verilog
 from popflip.cocotb_tests.simulators import Design, build, play, require_simulators
 from popflip.golden.cycles import CycleModel, StageCycles
-from popflip.golden.model import Model
-from popflip.golden.packing import (
+from popflip.golden.description.packing import (
     RESULTS,
     latents_from_bytes,
     latents_to_bytes,
@@ -15,8 +14,9 @@ from popflip.golden.packing import (
     weights_from_bytes,
     weights_to_bytes,
 )
-from popflip.golden.params import Params
-from popflip.golden.registers import register_map, register_values
+from popflip.golden.description.params import Params
+from popflip.golden.description.registers import register_map, register_values
+from popflip.golden.model import Model
 
 __all__ = ["build_design", "cosim", "differences", "initial", "train_golden", "train_steps"]
 

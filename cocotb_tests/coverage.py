@@ -7,10 +7,10 @@ the top of one trains and refuses bad frames over its pins, that of another trai
 import re
 from collections.abc import Callable
 
-from popflip.boards.machine import cached_verilog
+from popflip.boards.host.machine import cached_verilog
 from popflip.cocotb_tests.cosim import differences, initial, train_golden, train_steps
 from popflip.cocotb_tests.mutation import NETWORKS
-from popflip.cocotb_tests.scenes import draw, refuses, trains, trains_alone
+from popflip.cocotb_tests.scenes import draw, refuses, trains, trains_standalone
 from popflip.cocotb_tests.simulators import Design, build, play
 
 __all__ = ["BENCHES", "KINDS", "count_coverage", "read_counts"]
@@ -19,9 +19,9 @@ __all__ = ["BENCHES", "KINDS", "count_coverage", "read_counts"]
 KINDS = ("line", "toggle")
 
 #: What is run, in order: the network, and what of it.
-BENCHES = tuple((name, "core") for name in NETWORKS if name != "alone") + (
+BENCHES = tuple((name, "core") for name in NETWORKS if name != "standalone") + (
     ("narrow", "top"),
-    ("alone", "top"),
+    ("standalone", "top"),
 )
 
 # Samples that a core learns.
@@ -78,7 +78,7 @@ def _play_core(params, design: Design, counts: list[str]) -> None:
 
 
 def _play_top(params, design: Design, counts: list[str]) -> None:
-    makers = (trains_alone,) if params.alone.lines else (trains, refuses)
+    makers = (trains_standalone,) if params.standalone.lines else (trains, refuses)
     for scene in (make(params) for make in makers):
         scene.judge(scene.talk.play(design, counts=counts))
 

@@ -20,12 +20,12 @@ from popflip.cocotb_tests.cosim import (
     train_steps,
 )
 from popflip.cocotb_tests.simulators import BenchError, play
-from popflip.golden import strategies
-from popflip.golden.engine import FastMachine
-from popflip.golden.params import Params
-from popflip.golden.trainer import GoldenMachine, NetworkState
-from popflip.golden.trainer import differences as state_differences
-from popflip.rtl.testing import play_core
+from popflip.golden.description.params import Params
+from popflip.golden.engine.engine import FastMachine
+from popflip.golden.tests import strategies
+from popflip.golden.training.trainer import GoldenMachine, NetworkState
+from popflip.golden.training.trainer import differences as state_differences
+from popflip.rtl.simulation import play_core
 
 __all__ = ["VARIANTS", "Case", "cases", "compare", "compare_hardware", "compare_software"]
 

@@ -22,11 +22,11 @@ from amaranth.hdl import ClockDomain, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from popflip.boards.toolchain import Tool, find_tool
+from popflip.boards.build.toolchain import Tool, find_tool
 from popflip.boards.tools import ToolError, run_to_end
-from popflip.golden.data import cache_folder
-from popflip.golden.files import write_atomically
-from popflip.golden.params import Params
+from popflip.golden.datasets.data import cache_folder
+from popflip.golden.description.params import Params
+from popflip.golden.support.files import write_atomically
 from popflip.rtl.top import Top, identity
 from popflip.rtl.verilog import to_rtlil
 
@@ -131,7 +131,7 @@ class Fault:
     module : str
         Path of the part of the design, such as ``core.update0``.
     file : str
-        Source file of that part, such as ``rtl/update.py``.
+        Source file of that part, such as ``rtl/layers/update.py``.
     what : str
         What is wrong: yosys's mode, the cell, its port and the bit.
     source : str

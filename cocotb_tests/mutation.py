@@ -19,8 +19,8 @@ from multiprocessing import connection
 
 import numpy as np
 
-from popflip.boards.link import decode_frame
-from popflip.boards.virtual import VirtualBoard
+from popflip.boards.host.link import decode_frame
+from popflip.boards.virtual.board import VirtualBoard
 from popflip.cocotb_tests.faults import FAULT, faulty_netlist
 from popflip.cocotb_tests.scenes import (
     Scene,
@@ -33,14 +33,14 @@ from popflip.cocotb_tests.scenes import (
     stops_each,
     trains,
     trains_again,
-    trains_alone,
     trains_from_store,
     trains_long,
     trains_much,
+    trains_standalone,
     trains_varied,
 )
-from popflip.golden.params import Params
-from popflip.golden.protocol import STATUS_ANSWER
+from popflip.golden.description.params import Params
+from popflip.golden.description.protocol import STATUS_ANSWER
 
 __all__ = [
     "NETWORKS",
@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 
-def _build(network, dynamics=None, learning=None, machine=None, alone=None):
+def _build(network, dynamics=None, learning=None, machine=None, standalone=None):
     return Params.build({
         "network": {"image": [6, 6], "classes": 3, "copies": 2, **network},
         "dynamics": {"gains": [91, 37], **(dynamics or {})},
@@ -63,7 +63,7 @@ def _build(network, dynamics=None, learning=None, machine=None, alone=None):
             "row_lanes": 9, "relax_lanes": 6, "latent_lanes": [3, 6], "uart_divisor": 4,
             "sample_slots": 256, **(machine or {}),
         },
-        "alone": alone or {},
+        "standalone": standalone or {},
     })  # fmt: skip
 
 
@@ -106,7 +106,7 @@ NETWORKS = {
         {"tau": [2, 1, 1, 1], "batch": 2, "nudging": "positive"},
         {"row_lanes": 10, "relax_lanes": 7, "latent_lanes": [3, 2, 4, 2]},
     ),
-    "alone": _build(
+    "standalone": _build(
         {"first": "local", "window": 3, "stride": 1, "features": 2, "image": [5, 5]},
         None, {"tau": [3, 2], "shift": 1, "batch": 2, "tau_growth": 40},
         {"relax_lanes": 3, "latent_lanes": [3, 3]},
@@ -144,16 +144,16 @@ def scenes_of(params: Params) -> dict[str, Callable[[], Scene]]:
         "pieces": lambda: asks_long(params),
         "count": lambda: counts(params),
     }
-    if params.alone.lines:
+    if params.standalone.lines:
         # The others find an empty flash: the machine waits for a host.
-        most = 1 << params.alone.order_bits
+        most = 1 << params.standalone.order_bits
         return {
-            "alone": lambda: trains_alone(params),
+            "standalone": lambda: trains_standalone(params),
             **scenes,
             "slots again": lambda: trains(params, 12, slots),
             # With that of the first scene, each bit of both numbers is 0 once, and 1.
-            "alone most": lambda: trains_alone(params, samples=most, tests=10),
-            "alone few": lambda: trains_alone(params, samples=3, tests=most),
+            "alone most": lambda: trains_standalone(params, samples=most, tests=10),
+            "alone few": lambda: trains_standalone(params, samples=3, tests=most),
             **last,
         }
     return scenes | {
@@ -234,12 +234,12 @@ def converse(board: VirtualBoard, steps: list, divisor: int, most_cycles: int = 
 
 def board_of(params: Params, verilog: str, flash: bytes = b"") -> VirtualBoard:
     """Build a virtual board of some Verilog of a machine, with the content of its flash."""
-    alone = params.alone
+    standalone = params.standalone
     return VirtualBoard(
         verilog,
         divisor=params.machine.uart_divisor,
         sample_bytes=params.sample_bytes,
-        flash_delay=alone.flash_delay if alone.lines else None,
+        flash_delay=standalone.flash_delay if standalone.lines else None,
         flash=flash,
     )
 

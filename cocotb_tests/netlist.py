@@ -15,11 +15,11 @@ from importlib import resources
 from pathlib import Path
 
 from popflip.boards.board import Board
-from popflip.boards.flows import FLOWS
-from popflip.boards.synthesis import build, synthesize, synthesize_core
-from popflip.boards.toolchain import toolchain
+from popflip.boards.build.synthesis import build, synthesize, synthesize_core
+from popflip.boards.build.toolchain import toolchain
+from popflip.boards.families.flows import FLOWS
 from popflip.boards.tools import ToolError
-from popflip.golden.params import Params
+from popflip.golden.description.params import Params
 
 __all__ = ["ICESTORM", "bitstream_verilog", "board_verilog", "core_verilog", "flatten"]
 
@@ -109,7 +109,7 @@ def board_verilog(board: Board, params: Params) -> str:
     -------
     str
         Verilog of one module, ``pins``, with the ports of the generated top. It keeps itself in
-        reset for :data:`popflip.boards.clocking.RESET_CYCLES` cycles and a few more.
+        reset for :data:`popflip.boards.build.clocking.RESET_CYCLES` cycles and a few more.
 
     Raises
     ------

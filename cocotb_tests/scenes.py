@@ -10,16 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from cobs import cobs
 
-from popflip.boards.alone import decode
+from popflip.boards.host.monitor import decode
 from popflip.boards.peer import WHOLE, Peer
 from popflip.cocotb_tests.cosim import differences, initial, train_golden
 from popflip.cocotb_tests.talk import Talk
-from popflip.golden.alone import AloneTrainer, image_of
 from popflip.golden.cycles import CycleModel, StageCycles
-from popflip.golden.data import Dataset
-from popflip.golden.image import write_image
-from popflip.golden.model import Model
-from popflip.golden.packing import (
+from popflip.golden.datasets.data import Dataset
+from popflip.golden.description.flash_image import write_image
+from popflip.golden.description.packing import (
     RESULTS,
     Region,
     bits_to_bytes,
@@ -28,8 +26,8 @@ from popflip.golden.packing import (
     pack_samples,
     weights_to_bytes,
 )
-from popflip.golden.params import Params
-from popflip.golden.protocol import (
+from popflip.golden.description.params import Params
+from popflip.golden.description.protocol import (
     CRC,
     CRC_BYTES,
     FILL,
@@ -45,8 +43,15 @@ from popflip.golden.protocol import (
     Status,
     Verb,
 )
-from popflip.golden.registers import AloneState, counter_map, register_map, register_values
-from popflip.golden.trainer import GoldenMachine
+from popflip.golden.description.registers import (
+    StandaloneState,
+    counter_map,
+    register_map,
+    register_values,
+)
+from popflip.golden.model import Model
+from popflip.golden.training.standalone import StandaloneTrainer, image_of
+from popflip.golden.training.trainer import GoldenMachine
 from popflip.rtl.top import identity
 
 __all__ = [
@@ -60,10 +65,10 @@ __all__ = [
     "stops_each",
     "trains",
     "trains_again",
-    "trains_alone",
     "trains_from_store",
     "trains_long",
     "trains_much",
+    "trains_standalone",
     "trains_varied",
 ]
 
@@ -182,7 +187,7 @@ def _source(params: Params, samples: int, first: int = 0) -> tuple[int, dict]:
 
     That is the store; a machine that trains alone has none, but slots.
     """
-    if not params.alone.lines:
+    if not params.standalone.lines:
         return samples, {"internal": False, "first": first}
     slots = params.machine.sample_slots
     return min(samples, slots), {"internal": True, "first": first % slots}
@@ -504,18 +509,18 @@ def draw_data(params: Params, seed: int = 4, samples: int = 13, tests: int = 5) 
     return Dataset("drawn", *parts)
 
 
-def trains_alone(params: Params, **how) -> Scene:
+def trains_standalone(params: Params, **how) -> Scene:
     """Listen to a machine that trains from its flash, and read its network in the end.
 
     ``how`` is the data set drawn (:func:`draw_data`).
     """
-    data, epochs = draw_data(params, **how), params.alone.epochs
+    data, epochs = draw_data(params, **how), params.standalone.epochs
     golden = GoldenMachine(params)
-    trainer = AloneTrainer(params, data, golden)
+    trainer = StandaloneTrainer(params, data, golden)
     trainer.run(epochs)
     talk = Talk(params)
     image = write_image(params, *image_of(params, data))
-    talk.steps.append(("flash", b"\xff" * params.alone.flash_base + image))
+    talk.steps.append(("flash", b"\xff" * params.standalone.flash_base + image))
     for _ in range(2 * epochs):
         talk.steps.append(("hear",))
         talk.expected.append((Status.REPORT, 0))
@@ -536,7 +541,10 @@ def trains_alone(params: Params, **how) -> Scene:
             assert answers[number] == payload
         reports = [decode(params, payload) for payload in answers[: 2 * epochs]]
         for trained, tested, log in zip(reports[::2], reports[1::2], trainer.history, strict=True):
-            assert (trained.state, tested.state) == (AloneState.TRAINING, AloneState.TESTING)
+            assert (trained.state, tested.state) == (
+                StandaloneState.TRAINING,
+                StandaloneState.TESTING,
+            )
             assert round(trained.report.error, 4) == log.train_error
             assert round(tested.report.error, 4) == log.test_error
             assert trained.report.flips == log.flips

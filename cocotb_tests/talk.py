@@ -3,13 +3,21 @@
 import numpy as np
 from cobs import cobs
 
-from popflip.boards.link import decode_frame, encode_frame
+from popflip.boards.host.link import decode_frame, encode_frame
 from popflip.cocotb_tests.cosim import train_steps
 from popflip.cocotb_tests.simulators import Design, play
-from popflip.golden.packing import memory_map
-from popflip.golden.params import Params
-from popflip.golden.protocol import MAX_PAYLOAD, READ, RUN, WRITE, RunFlags, Status, Verb
-from popflip.golden.registers import register_map
+from popflip.golden.description.packing import memory_map
+from popflip.golden.description.params import Params
+from popflip.golden.description.protocol import (
+    MAX_PAYLOAD,
+    READ,
+    RUN,
+    WRITE,
+    RunFlags,
+    Status,
+    Verb,
+)
+from popflip.golden.description.registers import register_map
 
 __all__ = ["Talk"]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from popflip.cocotb_tests.bus import Ports
 from popflip.cocotb_tests.simulators import exchange
-from popflip.golden.packing import memory_map
+from popflip.golden.description.packing import memory_map
 from popflip.rtl.interface import HostSignature, RunLayout
 
 

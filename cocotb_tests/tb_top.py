@@ -16,11 +16,11 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge, Timer, with_timeout
 from cocotbext.uart import UartSink, UartSource
 
-from popflip.boards.link import decode_frame
+from popflip.boards.host.link import decode_frame
 from popflip.cocotb_tests.bus import PERIOD
 from popflip.cocotb_tests.simulators import exchange
-from popflip.golden.protocol import STATUS_ANSWER
-from popflip.rtl.testing import FlashModel
+from popflip.golden.description.protocol import STATUS_ANSWER
+from popflip.rtl.simulation import FlashModel
 
 # The UART model takes a rate. The rate of this clock period makes its bits whole cycles long.
 _HERTZ = 10**9 // PERIOD
@@ -83,7 +83,7 @@ async def bench(dut):
     with exchange() as (steps, results):
         [(_, params), *steps] = steps
         dut.rst.value = 1
-        if params.alone.lines:
+        if params.standalone.lines:
             [(_, content), *steps] = steps
             dut.start.value = 0
             dut.flash__i.value = 0
@@ -95,7 +95,7 @@ async def bench(dut):
         Clock(dut.clk, PERIOD, unit="ns", impl="gpi").start()
         await Timer(5 * PERIOD, "ns")
         dut.rst.value = 0
-        if params.alone.lines:
+        if params.standalone.lines:
             cocotb.start_soon(flash(dut, content))
         await Timer(5 * PERIOD, "ns")
         for what, *arguments in steps:

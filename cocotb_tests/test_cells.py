@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 
-from popflip.boards.flows import FLOWS
+from popflip.boards.build.toolchain import toolchain
+from popflip.boards.families.flows import FLOWS
 from popflip.boards.registry import BOARDS
-from popflip.boards.toolchain import toolchain
 from popflip.cocotb_tests.netlist import flatten
 
 # A first call of yosys compiles it.

@@ -13,8 +13,8 @@ from popflip.cocotb_tests.cosim import (
     train_steps,
 )
 from popflip.cocotb_tests.simulators import SIMULATORS, BenchError, build, play
-from popflip.golden import data
-from popflip.golden.params import Params
+from popflip.golden.datasets import data
+from popflip.golden.description.params import Params
 
 SMALL = Params.build({
     "network": {

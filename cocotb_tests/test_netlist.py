@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from popflip.boards.clocking import RESET_CYCLES
+from popflip.boards.build.clocking import RESET_CYCLES
 from popflip.boards.registry import BOARDS
 from popflip.boards.tests.networks import MICRO, MICRO_SHARED
 from popflip.cocotb_tests.cosim import differences, initial, train_golden, train_steps
@@ -21,9 +21,9 @@ from popflip.cocotb_tests.netlist import (
 )
 from popflip.cocotb_tests.simulators import build, play
 from popflip.cocotb_tests.talk import Talk
-from popflip.golden import data
-from popflip.golden.params import Params
-from popflip.golden.protocol import IDENTIFY_ANSWER, MAX_PAYLOAD, Verb
+from popflip.golden.datasets import data
+from popflip.golden.description.params import Params
+from popflip.golden.description.protocol import IDENTIFY_ANSWER, MAX_PAYLOAD, Verb
 from popflip.rtl.top import identity
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -82,7 +82,7 @@ def check_core(board, params, n, seconds):
 def check_pins(board, params, verilog):
     """Talk to a board over the pins of its serial line, and have it train."""
     # At these pins there is no flash: the bench is the host.
-    params = board.params(params.replace(alone={"flash": "none"}))
+    params = board.params(params.replace(standalone={"flash": "none"}))
     design = build("verilator", "pins", verilog(board, params))
     x, labels = samples_of(params, params.machine.sample_slots)
     model = initial(params, 2)

@@ -5,7 +5,7 @@ import pytest
 
 from popflip.cocotb_tests.cosim import cosim, initial, train_golden
 from popflip.cocotb_tests.simulators import SIMULATORS
-from popflip.golden.testing import random_params
+from popflip.golden.description.random_params import random_params
 
 # Seeds of random_params, which cover the space together. The others are slow, and nightly there are
 # many more (popflip differential).

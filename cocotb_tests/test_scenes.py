@@ -2,7 +2,7 @@
 
 import pytest
 
-from popflip.boards.machine import cached_verilog
+from popflip.boards.host.machine import cached_verilog
 from popflip.boards.tests.networks import SMALL_LOCAL
 from popflip.cocotb_tests.mutation import NETWORKS, board_of, converse, play_scene, scenes_of
 

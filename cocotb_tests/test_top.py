@@ -3,9 +3,9 @@
 import pytest
 
 from popflip.cocotb_tests.cosim import build_design
-from popflip.cocotb_tests.scenes import refuses, trains, trains_alone
+from popflip.cocotb_tests.scenes import refuses, trains, trains_standalone
 from popflip.cocotb_tests.simulators import SIMULATORS
-from popflip.golden.params import Params
+from popflip.golden.description.params import Params
 
 # As small as can be: a byte takes 40 cycles.
 PARAMS = Params.build({
@@ -37,9 +37,9 @@ def test_trains_alone_from_its_flash(simulator):
         network={"first": "local", "window": 3, "stride": 1, "features": 2, "hidden": []},
         learning={"shift": 1, "batch": 2},
         machine={"row_lanes": 9, "relax_lanes": 3, "latent_lanes": [3, 3]},
-        alone={"flash": "quad", "order_bits": 4, "epochs": 2, "flash_base": 8192},
+        standalone={"flash": "quad", "order_bits": 4, "epochs": 2, "flash_base": 8192},
     )
-    play(trains_alone(params), simulator)
+    play(trains_standalone(params), simulator)
 
 
 @pytest.mark.parametrize("simulator", ["verilator", pytest.param("icarus", marks=pytest.mark.slow)])

@@ -6,20 +6,20 @@ import pytest
 from popflip.cocotb_tests.simulators import build, play
 from popflip.cocotb_tests.units import UNITS, ChangedLayout
 from popflip.golden.cycles import tree_latency
-from popflip.golden.model import Model, State, _window_index
-from popflip.golden.packing import (
+from popflip.golden.description.packing import (
     latents_from_bytes,
     latents_to_bytes,
     pack_samples,
     weights_from_bytes,
     weights_to_bytes,
 )
-from popflip.golden.params import Params
+from popflip.golden.description.params import Params
+from popflip.golden.model import Model, State, _window_index
 from popflip.golden.plasticity import accumulate, contrast, flip
-from popflip.rtl.drive import ItemLayout
-from popflip.rtl.neurons import dots_layout
-from popflip.rtl.output import Nudge
-from popflip.rtl.update import JobLayout
+from popflip.rtl.layers.drive import ItemLayout
+from popflip.rtl.layers.neurons import dots_layout
+from popflip.rtl.layers.output import Nudge
+from popflip.rtl.layers.update import JobLayout
 from popflip.rtl.verilog import convert
 
 CONFIGS = {

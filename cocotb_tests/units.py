@@ -4,15 +4,15 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from popflip.golden.params import Params
-from popflip.rtl.drive import DriveEngine, ItemLayout
-from popflip.rtl.neurons import ItemList, PlaceLayout, dots_layout
-from popflip.rtl.output import Nudge, OutputLayer, Readout
-from popflip.rtl.popcount import PopcountTree
-from popflip.rtl.relax import RelaxEngine
-from popflip.rtl.sample import SampleBuffer
-from popflip.rtl.synapses import SynapseMemory, WriteSignature, synapse_ports
-from popflip.rtl.update import JobLayout, UpdateEngine
+from popflip.golden.description.params import Params
+from popflip.rtl.layers.drive import DriveEngine, ItemLayout
+from popflip.rtl.layers.neurons import ItemList, PlaceLayout, dots_layout
+from popflip.rtl.layers.output import Nudge, OutputLayer, Readout
+from popflip.rtl.layers.relax import RelaxEngine
+from popflip.rtl.layers.sample_buffer import SampleBuffer
+from popflip.rtl.layers.synapses import SynapseMemory, WriteSignature, synapse_ports
+from popflip.rtl.layers.update import JobLayout, UpdateEngine
+from popflip.rtl.primitives.popcount import PopcountTree
 
 __all__ = [
     "UNITS",

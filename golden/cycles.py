@@ -1,7 +1,7 @@
 """How many clock cycles the machine takes: exact, from what the golden model did.
 
 The machine skips what cannot change anything, so its cycles depend on the sample.
-:class:`CycleModel` follows the sequencer of :mod:`popflip.rtl.core` through the history of a
+:class:`CycleModel` follows the sequencer of :mod:`popflip.rtl.core.core` through the history of a
 relaxation and counts the cycles of each stage; simulation must agree to the cycle. Latencies of
 the engines are named here once and asserted against the RTL by its tests.
 """
@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from popflip.golden.description.params import Params, ceil_div
 from popflip.golden.model import Relaxation
-from popflip.golden.params import Params, ceil_div
 
 __all__ = ["CycleModel", "StageCycles", "line_waits", "most_cycles", "tree_latency"]
 
@@ -40,7 +40,7 @@ LIST_LATENCY = 6
 
 
 def tree_latency(width: int) -> int:
-    """Registers in :class:`popflip.rtl.popcount.PopcountTree` of ``width`` bits."""
+    """Registers in :class:`popflip.rtl.primitives.popcount.PopcountTree` of ``width`` bits."""
     levels = 1 + (ceil_div(width, 3) - 1).bit_length()
     return ceil_div(levels, 3)
 

@@ -2,8 +2,8 @@
 
 Plain NumPy on integers and booleans. Layer ``l`` holds activation bits ``a[l]``; weight layer
 ``l`` joins it to layer ``l + 1``. Weights are stored as the machine stores them
-(:class:`popflip.golden.params.Synapses`): layer 0 by its upper neurons, of shape ``(n_1,
-fan_in)``, every later layer by its lower neurons, of shape ``(n_l, n_(l+1))``.
+(:class:`popflip.golden.description.params.Synapses`): layer 0 by its upper neurons, of shape
+``(n_1, fan_in)``, every later layer by its lower neurons, of shape ``(n_l, n_(l+1))``.
 
 Samples of a batch see the same weights, so the model relaxes them side by side; the leading axis
 of every activation is the sample.
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from popflip.golden.lfsr import Lfsr
-from popflip.golden.params import Params
+from popflip.golden.description.lfsr import Lfsr
+from popflip.golden.description.params import Params
 from popflip.golden.plasticity import accumulate, contrast, flip
 
 __all__ = ["Model", "Relaxation", "Report", "State"]

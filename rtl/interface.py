@@ -3,9 +3,9 @@
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from popflip.golden.packing import memory_map
-from popflip.golden.params import SECTOR, Params
-from popflip.golden.protocol import FILL, MAX_PAYLOAD
+from popflip.golden.description.packing import memory_map
+from popflip.golden.description.params import SECTOR, Params
+from popflip.golden.description.protocol import FILL, MAX_PAYLOAD
 
 __all__ = [
     "HostSignature",
@@ -36,7 +36,7 @@ def check_hardware(params: Params) -> None:
         raise ValueError(
             f"network.pixel_bits must be 1 in hardware, not {params.network.pixel_bits}"
         )
-    _check_alone(params)
+    _check_standalone(params)
     regions, most = memory_map(params), MAX_PAYLOAD - FILL.size
     if len(regions) > 16:
         raise ValueError(
@@ -54,9 +54,9 @@ def check_hardware(params: Params) -> None:
             )
 
 
-def _check_alone(params: Params) -> None:
+def _check_standalone(params: Params) -> None:
     """Raise ValueError if a machine with a flash cannot train these parameters by itself."""
-    if not params.alone.lines:
+    if not params.standalone.lines:
         return
     if not params.machine.training:
         raise ValueError("machine.training must be true for a machine that trains alone, not false")
@@ -141,7 +141,8 @@ class StoreSignature(wiring.Signature):
     request : ``Out(stream)`` of 32 bits
         Number of a sample. Each has to be answered: a run waits for its sample, even if stopped.
     data : ``In(stream)`` of 8 bits
-        Its ``sample_bytes`` bytes (:func:`popflip.golden.packing.pack_samples`), in order.
+        Its ``sample_bytes`` bytes (:func:`popflip.golden.description.packing.pack_samples`), in
+        order.
     """
 
     def __init__(self):

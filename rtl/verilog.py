@@ -13,8 +13,8 @@ from amaranth.back import rtlil
 from amaranth.hdl import Const, Value
 from amaranth.lib import wiring
 
-from popflip.golden.params import Params
-from popflip.rtl.core import TrainerCore
+from popflip.golden.description.params import Params
+from popflip.rtl.core.core import TrainerCore
 from popflip.rtl.interface import check_hardware
 from popflip.rtl.top import Top
 

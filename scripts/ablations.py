@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from popflip.golden.files import write_atomically
-from popflip.golden.params import Params
+from popflip.golden.description.params import Params
+from popflip.golden.support.files import write_atomically
 from popflip.scripts.console import say
 from popflip.scripts.sweep import Axis, Sweep, check_sweep, run_sweep
 

@@ -4,10 +4,10 @@ import statistics
 import time
 from pathlib import Path
 
-from popflip.golden.data import Dataset, input_of
-from popflip.golden.engine import FastMachine, check_threads, most_threads
-from popflip.golden.params import Params
-from popflip.golden.trainer import check_data, initial_state
+from popflip.golden.datasets.data import Dataset, input_of
+from popflip.golden.description.params import Params
+from popflip.golden.engine.engine import FastMachine, check_threads, most_threads
+from popflip.golden.training.trainer import check_data, initial_state
 from popflip.scripts import plots
 from popflip.scripts.console import Display
 

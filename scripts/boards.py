@@ -5,11 +5,11 @@ import statistics
 from pathlib import Path
 
 from popflip.boards.board import Board
-from popflip.boards.flows import FLOWS
+from popflip.boards.build.synthesis import BuildError
+from popflip.boards.families.flows import FLOWS
 from popflip.boards.registry import BOARDS
-from popflip.boards.synthesis import BuildError
-from popflip.golden.data import Dataset
-from popflip.golden.params import Params
+from popflip.golden.datasets.data import Dataset
+from popflip.golden.description.params import Params
 from popflip.scripts.building import build_board, cached_report
 from popflip.scripts.console import say
 
@@ -56,7 +56,7 @@ def board_rows(
     build_with : Dataset, optional
         Build what is missing, and count cycles on its images.
     seeds, tools
-        Of such builds, as for :func:`popflip.boards.synthesis.build`.
+        Of such builds, as for :func:`popflip.boards.build.synthesis.build`.
 
     Returns
     -------

@@ -1,26 +1,26 @@
 """Whether a board that trains alone has to wait for its flash: arithmetic, and simulation."""
 
-from popflip.boards.alone import watch
 from popflip.boards.board import Board
-from popflip.boards.link import Link
-from popflip.boards.machine import virtual_board
+from popflip.boards.host.link import Link
+from popflip.boards.host.machine import virtual_board
+from popflip.boards.host.monitor import watch
 from popflip.boards.registry import BOARDS
-from popflip.golden.alone import image_of
-from popflip.golden.data import Dataset, input_of
-from popflip.golden.image import (
+from popflip.golden.datasets.data import Dataset, input_of
+from popflip.golden.description.flash_image import (
     TURN_CYCLES,
     flash_cycles,
     most_samples,
     record_lengths,
     write_image,
 )
-from popflip.golden.packing import pack_samples
-from popflip.golden.params import Params
+from popflip.golden.description.packing import pack_samples
+from popflip.golden.description.params import Params
+from popflip.golden.training.standalone import image_of
 from popflip.scripts.console import Display
 from popflip.scripts.facts import flash_facts
 from popflip.scripts.rates import counted_cycles
 
-__all__ = ["bench_alone", "flash_budget", "mean_record", "simulated"]
+__all__ = ["bench_standalone", "flash_budget", "mean_record", "simulated"]
 
 #: Test images that are simulated beside the training images.
 TESTS = 16
@@ -60,29 +60,29 @@ def flash_budget(
     """
     why = board.obstacle(params)
     params = board.params(params, core_mhz)
-    alone = params.alone
-    if not alone.lines:
+    standalone = params.standalone
+    if not standalone.lines:
         return {"obstacle": why}
     assert board.flash is not None
     cycles = round(flash_cycles(params, record) + TURN_CYCLES)
-    read = (record or alone.record_bytes) if alone.record_bytes else params.sample_bytes
+    read = (record or standalone.record_bytes) if standalone.record_bytes else params.sample_bytes
     return {
         "obstacle": None,
-        "flash": alone.flash,
-        "divider": alone.flash_divider,
-        "flash_mhz": core_mhz / alone.flash_divider,
+        "flash": standalone.flash,
+        "divider": standalone.flash_divider,
+        "flash_mhz": core_mhz / standalone.flash_divider,
         "sample_bytes": round(read),
         "flash_cycles": cycles,
         "train_cycles": train_cycles,
         "bound": None if train_cycles is None else cycles > train_cycles,
-        "room": most_samples(params.replace(alone={"order_bits": 20}), 0, board.flash.bytes),
+        "room": most_samples(params.replace(standalone={"order_bits": 20}), 0, board.flash.bytes),
         "ways": flash_facts(params, record),
     }
 
 
 def mean_record(params: Params, dataset: Dataset) -> float | None:
     """Return the mean length of the training samples' records; None if they do not come as such."""
-    if not params.alone.record_bytes:
+    if not params.standalone.record_bytes:
         return None
     bits = input_of(params.network, dataset.train_images)
     return float(record_lengths(pack_samples(params, bits, dataset.train_labels)).mean())
@@ -104,7 +104,7 @@ def simulated(params: Params, dataset: Dataset, samples: int) -> dict:
     dict
         ``samples``; ``cycles`` and ``wait``, both per training sample.
     """
-    params = params.replace(alone={"epochs": 1})
+    params = params.replace(standalone={"epochs": 1})
     image = write_image(params, *image_of(params, dataset, samples, TESTS))
     with virtual_board(params, image) as board:
         (epoch,) = watch(params, Link(board, params))
@@ -118,7 +118,7 @@ def simulated(params: Params, dataset: Dataset, samples: int) -> dict:
     }
 
 
-def bench_alone(dataset: Dataset, samples: int, boards: list[str] | None = None) -> list[dict]:
+def bench_standalone(dataset: Dataset, samples: int, boards: list[str] | None = None) -> list[dict]:
     """Make the budget of every board's own network, and simulate it.
 
     Parameters
@@ -143,15 +143,15 @@ def bench_alone(dataset: Dataset, samples: int, boards: list[str] | None = None)
             display.show("boards", len(rows), len(chosen), board.name)
             preset = Params.load(board.preset)
             params = board.params(preset)
-            cycles = counted_cycles(preset, dataset)["train"] if params.alone.lines else None
+            cycles = counted_cycles(preset, dataset)["train"] if params.standalone.lines else None
             row: dict = {"board": board.name, "net": params.name}
             record = mean_record(params, dataset)
             row |= flash_budget(board, preset, board.core_mhz, cycles, record)
             row["simulated"] = None
-            if samples and params.alone.lines:
+            if samples and params.standalone.lines:
                 # Nothing else of the board is in the machine that is simulated.
                 same = {"uart_divisor": 8}
-                machine = params.replace(machine=same, alone={"flash_base": 8192})
+                machine = params.replace(machine=same, standalone={"flash_base": 8192})
                 if machine.digest not in found:
                     display.show("boards", len(rows), len(chosen), f"{board.name}: simulated")
                     found[machine.digest] = simulated(machine, dataset, samples)

@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 from popflip.boards.board import Board
-from popflip.boards.flows import FLOWS
-from popflip.boards.synthesis import build, write_project
-from popflip.golden.data import Dataset, cache_folder
-from popflip.golden.files import write_atomically
-from popflip.golden.params import Params
+from popflip.boards.build.synthesis import build, write_project
+from popflip.boards.families.flows import FLOWS
+from popflip.golden.datasets.data import Dataset, cache_folder
+from popflip.golden.description.params import Params
+from popflip.golden.support.files import write_atomically
 from popflip.rtl.top import identity
 from popflip.scripts import plots
 from popflip.scripts.console import Display
@@ -61,7 +61,7 @@ def build_board(
     out : Path
         Folder of the bitstream, of ``params.toml``, and of ``report.json``, ``.md`` and ``.png``.
     core_mhz, seeds, tools
-        As for :func:`popflip.boards.synthesis.build`.
+        As for :func:`popflip.boards.build.synthesis.build`.
 
     Returns
     -------

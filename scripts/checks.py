@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from popflip.golden.cycles import CycleModel, StageCycles
-from popflip.golden.data import Dataset, input_of
-from popflip.golden.loop import CheckpointError
+from popflip.golden.datasets.data import Dataset, input_of
+from popflip.golden.description.params import Params
 from popflip.golden.model import Model, Report
-from popflip.golden.params import Params
-from popflip.golden.trainer import GoldenMachine, NetworkState, Trainer, differences
+from popflip.golden.training.loop import CheckpointError
+from popflip.golden.training.trainer import GoldenMachine, NetworkState, Trainer, differences
 from popflip.scripts.console import Display
 from popflip.scripts.replay import Replay, Task
 from popflip.scripts.session import VIRTUAL, Target, check_trains, open_machine

@@ -203,8 +203,8 @@ def train(
     Ctrl-C saves a checkpoint and ends; a second one ends at once. Without --resume a training
     begins anew, and replaces the results of an earlier one in the same folder.
     """
-    from popflip.golden.params import Params
-    from popflip.golden.trainer import Trainer
+    from popflip.golden.description.params import Params
+    from popflip.golden.training.trainer import Trainer
     from popflip.scripts.session import (
         DEFAULT_PRESET,
         Target,
@@ -307,9 +307,9 @@ def watch(
     The virtual board is made with that data set in its flash, and what it has learned is compared
     with the software engine, bit for bit. A board at a serial port is only listened to.
     """
-    from popflip.scripts.alone import Vigil, watch_board
     from popflip.scripts.session import DEFAULT_PRESET, Target, choose_params
     from popflip.scripts.show import show_watch
+    from popflip.scripts.standalone import Vigil, watch_board
 
     params = choose_params(preset, config) or choose_params(DEFAULT_PRESET, None)
     assert params is not None
@@ -348,8 +348,8 @@ def infer(
     The network is that of the checkpoint. --preset or --config names another machine for it, such
     as one without the training logic.
     """
-    from popflip.golden.params import Params
-    from popflip.golden.trainer import Trainer
+    from popflip.golden.description.params import Params
+    from popflip.golden.training.trainer import Trainer
     from popflip.scripts.inference import infer
     from popflip.scripts.session import (
         Target,
@@ -414,8 +414,8 @@ def verify(
     the checkpoint's network has learned. With --checkpoint and --board nothing is learned: what the
     board holds must be what the file holds.
     """
-    from popflip.golden.params import Params
-    from popflip.golden.trainer import Trainer
+    from popflip.golden.description.params import Params
+    from popflip.golden.training.trainer import Trainer
     from popflip.scripts.checks import verify_board, verify_checkpoint
     from popflip.scripts.moving import compare_board
     from popflip.scripts.session import (
@@ -515,8 +515,8 @@ def load(
     lanes, or no training logic, but not other layers, dynamics or latents. The virtual board ends
     with this command: it only shows that the file fits.
     """
-    from popflip.golden.params import Params
-    from popflip.golden.trainer import Trainer
+    from popflip.golden.description.params import Params
+    from popflip.golden.training.trainer import Trainer
     from popflip.scripts.moving import load_board
     from popflip.scripts.session import Target, choose_params
     from popflip.scripts.show import show_comparison
@@ -873,10 +873,10 @@ def data(
     With --image it is also packed for the flash of a board that trains by itself: pixels become
     bits, so that the file is for networks of one kind.
     """
-    from popflip.scripts.alone import write_flash_image
     from popflip.scripts.facts import data_facts
     from popflip.scripts.session import DEFAULT_PRESET, choose_data, choose_params
     from popflip.scripts.show import show_data
+    from popflip.scripts.standalone import write_flash_image
 
     # Here even a folder that is called mnist is meant.
     named = None if folder is None else "./mnist" if str(folder) == "mnist" else str(folder)
@@ -1081,16 +1081,16 @@ def reproduce(
 @_verb(
     "popflip bench engine",
     "popflip bench core --preset ecp5-85f --samples 0 --json",
-    "popflip bench alone --samples 0",
+    "popflip bench standalone --samples 0",
     "popflip bench growth --board ulx3s-45f",
 )
 def bench(
-    what: Annotated[str, typer.Argument(help="engine, core, alone or growth", metavar="WHAT")],
+    what: Annotated[str, typer.Argument(help="engine, core, standalone or growth", metavar="WHAT")],
     samples: Annotated[
         int | None,
         typer.Option(
-            help="engine: training images that are timed, 20,000 if left out. core, alone: images "
-            "that each machine is simulated for, 256 and 512; 0 for none."
+            help="engine: training images that are timed, 20,000 if left out. core, standalone: "
+            "images that each machine is simulated for, 256 and 512; 0 for none."
         ),
     ] = None,
     preset: Annotated[
@@ -1116,17 +1116,17 @@ def bench(
     engine: three networks, and how its speed scales with hidden neurons, threads and batch. Each
     figure is the median of three runs, after 4,096 samples to warm up. core: cycles per training
     sample by what they are spent on, after the first epoch, and whether the counters of the virtual
-    board say the same. alone: cycles of reading a sample from the flash and of learning it, and
-    what the core of the virtual board waits. growth: bitstreams of 15 sizes, which takes about an
-    hour. --json prints a list.
+    board say the same. standalone: cycles of reading a sample from the flash and of learning it,
+    and what the core of the virtual board waits. growth: bitstreams of 15 sizes, which takes about
+    an hour. --json prints a list.
     """
     from popflip.scripts.session import choose_data
     from popflip.scripts.training import prepare_folder
 
-    if what not in ("engine", "core", "alone", "growth"):
-        raise ValueError(f"what to bench must be engine, core, alone or growth, not {what!r}")
+    if what not in ("engine", "core", "standalone", "growth"):
+        raise ValueError(f"what to bench must be engine, core, standalone or growth, not {what!r}")
     if samples is None:
-        samples = {"engine": 20000, "core": 256, "alone": 512, "growth": 0}[what]
+        samples = {"engine": 20000, "core": 256, "standalone": 512, "growth": 0}[what]
     out = out or Path("runs") / f"bench-{what}.png"
     prepare_folder(out.parent)
     dataset, _ = choose_data(data)
@@ -1140,12 +1140,12 @@ def bench(
 
         rows = bench_engine(dataset, samples, seed, out, threads)
         show = partial(show_bench, picture=out)
-    elif what == "alone":
-        from popflip.scripts.budget import bench_alone
-        from popflip.scripts.show_boards import show_alone
+    elif what == "standalone":
+        from popflip.scripts.budget import bench_standalone
+        from popflip.scripts.show_boards import show_standalone
 
-        rows = bench_alone(dataset, samples)
-        show = show_alone
+        rows = bench_standalone(dataset, samples)
+        show = show_standalone
     elif what == "core":
         from popflip.boards.registry import BOARDS
         from popflip.scripts.hardware import bench_core
@@ -1358,7 +1358,7 @@ def boards(
 
     --json prints a list. Errors are those that popflip sweep --validation 0 has left in runs/.
     """
-    from popflip.golden.files import write_atomically
+    from popflip.golden.support.files import write_atomically
     from popflip.scripts.boards import board_rows, table_markdown
     from popflip.scripts.session import choose_data
     from popflip.scripts.show_boards import show_boards
@@ -1460,9 +1460,9 @@ def _expected(error: BaseException) -> bool:
     """Whether an error says something to the user, rather than that popflip is wrong."""
     if isinstance(error, (ValueError, OSError)):
         return True
-    from popflip.boards.link import LinkError
+    from popflip.boards.host.link import LinkError
+    from popflip.boards.host.transport import TransportError
     from popflip.boards.tools import ToolError
-    from popflip.boards.transport import TransportError
     from popflip.scripts.session import Failure
 
     if isinstance(error, (Failure, LinkError, ToolError, TransportError)):

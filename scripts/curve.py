@@ -6,9 +6,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from popflip.golden.files import write_atomically
-from popflip.golden.loop import CheckpointError, Progress
 from popflip.golden.model import Report
+from popflip.golden.support.files import write_atomically
+from popflip.golden.training.loop import CheckpointError, Progress
 
 __all__ = ["Curve", "Point"]
 

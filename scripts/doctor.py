@@ -8,12 +8,12 @@ import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from popflip.boards.flash import LIBRARIES, find_loader, probes
-from popflip.boards.flows import FLOWS
+from popflip.boards.build.programmer import LIBRARIES, find_loader, probes
+from popflip.boards.build.toolchain import SOURCES, Tool, find_tool, toolchain
+from popflip.boards.families.flows import FLOWS
 from popflip.boards.registry import BOARDS
-from popflip.boards.toolchain import SOURCES, Tool, find_tool, toolchain
 from popflip.boards.tools import ToolError, require, verilator
-from popflip.golden import data
+from popflip.golden.datasets import data
 
 __all__ = ["Finding", "examine", "report"]
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from popflip.boards.spi import PINS_DELAY
-from popflip.golden.data import Dataset, cache_folder, encode
-from popflip.golden.image import TURN_CYCLES, flash_cycles
-from popflip.golden.packing import memory_map
-from popflip.golden.params import Params, preset_names
-from popflip.golden.registers import register_map
+from popflip.boards.build.flash_pins import PINS_DELAY
+from popflip.golden.datasets.data import Dataset, cache_folder, encode
+from popflip.golden.description.flash_image import TURN_CYCLES, flash_cycles
+from popflip.golden.description.packing import memory_map
+from popflip.golden.description.params import Params, preset_names
+from popflip.golden.description.registers import register_map
 from popflip.rtl.top import identity
 
 __all__ = ["data_facts", "flash_facts", "network_facts"]
@@ -71,15 +71,15 @@ def network_facts(params: Params) -> dict:
 def flash_facts(params: Params, record: float | None = None) -> list[dict]:
     """Say how many clock cycles each way of reading a flash takes over a sample.
 
-    ``record`` is as of :func:`popflip.golden.image.flash_cycles`.
+    ``record`` is as of :func:`popflip.golden.description.flash_image.flash_cycles`.
     """
     rows = []
     for flash, divider in (
         ("quad", 1), ("quad", 2), ("dual", 1), ("dual", 2), ("single", 1), ("single", 2),
     ):  # fmt: skip
         delay = PINS_DELAY if divider == 1 else 0
-        alone = {"flash": flash, "flash_divider": divider, "flash_delay": delay}
-        cycles = round(flash_cycles(params.replace(alone=alone), record) + TURN_CYCLES)
+        standalone = {"flash": flash, "flash_divider": divider, "flash_delay": delay}
+        cycles = round(flash_cycles(params.replace(standalone=standalone), record) + TURN_CYCLES)
         rows.append({"flash": flash, "divider": divider, "cycles_per_sample": cycles})
     return rows
 

@@ -1,10 +1,10 @@
 """Whether a network fits a board, how fast it would be, and the largest of its family that does."""
 
 from popflip.boards.board import Board
-from popflip.boards.estimate import Estimate, estimate, largest
-from popflip.boards.inventory import inventory
-from popflip.golden.data import Dataset
-from popflip.golden.params import Params
+from popflip.boards.build.estimate import Estimate, estimate, largest
+from popflip.boards.build.inventory import inventory
+from popflip.golden.datasets.data import Dataset
+from popflip.golden.description.params import Params
 from popflip.scripts.budget import flash_budget, mean_record
 from popflip.scripts.building import KINDS
 from popflip.scripts.console import Display
@@ -79,7 +79,7 @@ def fit_board(
         "cycles": cycles,
         "samples_per_s": round(core_mhz * 1e6 / cycles["train"], 1) if cycles else None,
         "inferences_per_s": round(core_mhz * 1e6 / cycles["infer"], 1) if cycles else None,
-        "alone": flash_budget(
+        "standalone": flash_budget(
             board,
             params,
             core_mhz,

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from popflip.boards.board import Board
-from popflip.boards.flash import FlashError, enable_quad, load
-from popflip.boards.flows import FLOWS
-from popflip.golden.image import read_image
-from popflip.golden.params import Params
-from popflip.scripts.alone import write_flash_image
+from popflip.boards.build.programmer import FlashError, enable_quad, load
+from popflip.boards.families.flows import FLOWS
+from popflip.golden.description.flash_image import read_image
+from popflip.golden.description.params import Params
 from popflip.scripts.console import say
 from popflip.scripts.session import choose_data
+from popflip.scripts.standalone import write_flash_image
 
 __all__ = ["FlashData", "flash_board"]
 
@@ -92,7 +92,7 @@ def _write_data(board, bitstream, persistent, data, cable) -> dict:
         params = board.params(params)
     elif (left := bitstream.parent / "params.toml").is_file():
         params = Params.load(left)
-    if params is not None and not params.alone.lines:
+    if params is not None and not params.standalone.lines:
         why = board.obstacle(params)
         raise FlashError(
             f"the machine of {params.name} reads no flash on {board.title}: {why}: build one that "
@@ -121,12 +121,12 @@ def _write_data(board, bitstream, persistent, data, cable) -> dict:
             f"{made['bytes']:,} bytes"
         )
     load(board, image, persistent=True, offset=offset, cable=cable, say=say)
-    if params is None or params.alone.lines == 4:
+    if params is None or params.standalone.lines == 4:
         complaint = enable_quad(board, cable)
         if complaint:
             say(
                 f"whether the flash gives data on four lines is not known ({complaint}): if the "
-                'board finds no data set, build it with flash = "dual" in section alone'
+                'board finds no data set, build it with flash = "dual" in section [standalone]'
             )
     return {"data": str(image), "data_offset": offset, **counts}
 

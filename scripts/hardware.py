@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from popflip.boards.board import Board
-from popflip.boards.machine import BoardMachine, virtual_board
-from popflip.boards.synthesis import build
+from popflip.boards.build.synthesis import build
+from popflip.boards.host.machine import BoardMachine, virtual_board
 from popflip.golden.cycles import StageCycles
-from popflip.golden.data import Dataset
-from popflip.golden.params import Params
+from popflip.golden.datasets.data import Dataset
+from popflip.golden.description.params import Params
 from popflip.scripts import plots
 from popflip.scripts.console import Display
 from popflip.scripts.rates import after_learning, counted_cycles, cycles_of
@@ -153,7 +153,7 @@ def bench_growth(
     picture : Path, optional
         Draw the curves there, as PNG.
     tools : str, optional
-        As for :func:`popflip.boards.synthesis.build`.
+        As for :func:`popflip.boards.build.synthesis.build`.
 
     Returns
     -------

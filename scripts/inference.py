@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from popflip.golden.data import Dataset, input_of
-from popflip.golden.files import write_atomically
+from popflip.golden.datasets.data import Dataset, input_of
+from popflip.golden.description.params import Params
 from popflip.golden.model import Report
-from popflip.golden.params import Params
-from popflip.golden.trainer import Machine, NetworkState, check_data
+from popflip.golden.support.files import write_atomically
+from popflip.golden.training.trainer import Machine, NetworkState, check_data
 from popflip.scripts.console import Display
 from popflip.scripts.session import VIRTUAL, Target, open_machine, per_second
 from popflip.scripts.training import prepare_folder

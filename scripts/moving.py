@@ -9,12 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from popflip.boards.machine import BoardMachine
-from popflip.golden.data import Dataset
-from popflip.golden.loop import CheckpointError
-from popflip.golden.params import Params
-from popflip.golden.protocol import VERSION
-from popflip.golden.trainer import GoldenMachine, NetworkState, Origin, Trainer, differences
+from popflip.boards.host.machine import BoardMachine
+from popflip.golden.datasets.data import Dataset
+from popflip.golden.description.params import Params
+from popflip.golden.description.protocol import VERSION
+from popflip.golden.training.loop import CheckpointError
+from popflip.golden.training.trainer import (
+    GoldenMachine,
+    NetworkState,
+    Origin,
+    Trainer,
+    differences,
+)
 from popflip.rtl.top import identity
 from popflip.scripts.console import say
 from popflip.scripts.session import Target, open_machine, same_network

@@ -15,9 +15,10 @@ from amaranth.hdl import Value
 from amaranth.lib.wiring import In
 
 from popflip import __version__
-from popflip.golden import cycles, packing, protocol, registers
-from popflip.golden.files import write_atomically
-from popflip.golden.params import Params, Synapses, ceil_div
+from popflip.golden import cycles
+from popflip.golden.description import packing, protocol, registers
+from popflip.golden.description.params import Params, Synapses, ceil_div
+from popflip.golden.support.files import write_atomically
 from popflip.rtl.interface import StoreSignature
 from popflip.rtl.top import identity
 from popflip.rtl.verilog import generate, waivers

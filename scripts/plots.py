@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from popflip.golden.files import write_atomically
+from popflip.golden.description.params import Params, ceil_div
 from popflip.golden.paper.systems import Row
-from popflip.golden.params import Params, ceil_div
+from popflip.golden.support.files import write_atomically
 
 __all__ = [
     "build_resources",
@@ -64,7 +64,7 @@ def learning_curves(params: Params, points: list, history: list) -> Figure:
     params : Params
     points : list of popflip.scripts.curve.Point
         At least one.
-    history : list of popflip.golden.trainer.EpochLog
+    history : list of popflip.golden.training.trainer.EpochLog
     """
     table = _merged(points)
     seen, samples = table["seen"], table["samples"]

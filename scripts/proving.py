@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from popflip.boards.toolchain import Tool, find_tool
+from popflip.boards.build.toolchain import Tool, find_tool
 from popflip.boards.tools import Jobs, ToolError
 from popflip.rtl.proofs.catalogue import PROOFS
 from popflip.rtl.proofs.harness import Proof

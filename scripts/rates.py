@@ -11,12 +11,12 @@ import json
 import numpy as np
 
 from popflip.golden.cycles import CycleModel, StageCycles
-from popflip.golden.data import Dataset, cache_folder, input_of
-from popflip.golden.engine import FastMachine
-from popflip.golden.files import write_atomically
+from popflip.golden.datasets.data import Dataset, cache_folder, input_of
+from popflip.golden.description.params import Params
+from popflip.golden.engine.engine import FastMachine
 from popflip.golden.model import Model
-from popflip.golden.params import Params
-from popflip.golden.trainer import NetworkState, Trainer
+from popflip.golden.support.files import write_atomically
+from popflip.golden.training.trainer import NetworkState, Trainer
 from popflip.rtl.top import identity
 
 __all__ = ["after_learning", "counted_cycles", "cycles_of"]

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from popflip.golden import data
-from popflip.golden.params import Params
-from popflip.golden.trainer import GoldenMachine, NetworkState, Trainer
+from popflip.golden.datasets import data
+from popflip.golden.description.params import Params
+from popflip.golden.training.trainer import GoldenMachine, NetworkState, Trainer
 from popflip.scripts.session import Failure
 
 __all__ = ["Replay", "Task", "work"]
@@ -27,7 +27,7 @@ class Task:
     tree : dict
         The parameters, as :meth:`Params.build` takes them.
     source : str
-        The data set, as :func:`popflip.golden.data.load` takes it.
+        The data set, as :func:`popflip.golden.datasets.data.load` takes it.
     seed : int
     samples, test_samples : int
     goal : (int, int)

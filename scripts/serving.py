@@ -7,9 +7,9 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
-from popflip.boards.machine import virtual_board
-from popflip.boards.virtual import pseudo_terminal
-from popflip.golden.params import Params
+from popflip.boards.host.machine import virtual_board
+from popflip.boards.virtual.board import pseudo_terminal
+from popflip.golden.description.params import Params
 from popflip.scripts.session import Failure
 from popflip.scripts.training import ENDING
 

@@ -5,10 +5,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from popflip.golden import data
-from popflip.golden.loop import CheckpointError
-from popflip.golden.params import Params, ParamsError
-from popflip.golden.trainer import GoldenMachine, Machine
+from popflip.golden.datasets import data
+from popflip.golden.description.params import Params, ParamsError
+from popflip.golden.training.loop import CheckpointError
+from popflip.golden.training.trainer import GoldenMachine, Machine
 
 __all__ = [
     "CLOCKS_MHZ",
@@ -171,12 +171,12 @@ def open_machine(params: Params, target: Target) -> Iterator[Machine]:
         yield GoldenMachine(params)
         return
     if target.engine == "fast":
-        from popflip.golden.engine import FastMachine
+        from popflip.golden.engine.engine import FastMachine
 
         yield FastMachine(params, target.threads)
         return
-    from popflip.boards.machine import BoardMachine, virtual_machine
-    from popflip.boards.transport import SerialTransport
+    from popflip.boards.host.machine import BoardMachine, virtual_machine
+    from popflip.boards.host.transport import SerialTransport
 
     with ExitStack() as stack:
         if target.board is None or target.virtual:
@@ -191,7 +191,7 @@ def open_machine(params: Params, target: Target) -> Iterator[Machine]:
 def check_trains(params: Params, target: Target) -> None:
     """Raise ValueError if there can be no such machine, or none that trains these parameters."""
     if target.engine == "fast":
-        from popflip.golden.engine import check_threads
+        from popflip.golden.engine.engine import check_threads
 
         check_threads(target.threads)
     if target.engine:

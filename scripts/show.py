@@ -429,7 +429,7 @@ def show_data(report: dict) -> None:
         note = f"; {left_out:,} do not fit, or were not wanted" if left_out else ""
         table.add_row("train", f"{image['train']:,} images{note}")
         table.add_row("test", f"{image['test']:,} images")
-        table.add_row("goes to", f"byte {image['base']:,} of the flash (alone.flash_base)")
+        table.add_row("goes to", f"byte {image['base']:,} of the flash (standalone.flash_base)")
         put(table)
 
 

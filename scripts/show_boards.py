@@ -7,7 +7,7 @@ from popflip.scripts.building import KINDS
 from popflip.scripts.console import say
 from popflip.scripts.show import pairs, put
 
-__all__ = ["show_alone", "show_boards", "show_build", "show_doctor", "show_fit"]
+__all__ = ["show_boards", "show_build", "show_doctor", "show_fit", "show_standalone"]
 
 
 def _resources(table: Table, facts: dict) -> None:
@@ -33,7 +33,7 @@ def show_fit(report: dict) -> None:
             f"{cycles['train']:,.0f} cycles per sample, {report['samples_per_s']:,.0f} samples/s "
             f"at {report['core_mhz']:g} MHz, if that clock is reached",
         )
-    table.add_row("alone", _alone(report["alone"]))
+    table.add_row("standalone", _standalone(report["standalone"]))
     if report["largest"]:
         best = report["largest"]
         table.add_row(
@@ -46,7 +46,7 @@ def show_fit(report: dict) -> None:
     put(table)
 
 
-def _alone(budget: dict) -> str:
+def _standalone(budget: dict) -> str:
     """Tell in a sentence what a machine that trains alone takes of its flash."""
     if budget["obstacle"]:
         return f"not without a host: {budget['obstacle']}"
@@ -59,7 +59,7 @@ def _alone(budget: dict) -> str:
     return f"{text}; the flash holds {budget['room']:,} samples"
 
 
-def show_alone(rows: list[dict]) -> None:
+def show_standalone(rows: list[dict]) -> None:
     """Print what training alone takes of each board's flash."""
     table = Table(title="Cycles per training sample", box=box.SIMPLE, pad_edge=False)
     table.add_column("board", no_wrap=True)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from popflip.boards.machine import BoardMachine, virtual_board
+from popflip.boards.host.machine import BoardMachine, virtual_board
 from popflip.boards.tools import require
-from popflip.golden.data import Dataset
-from popflip.golden.engine import FastMachine
+from popflip.golden.datasets.data import Dataset
+from popflip.golden.description.params import Params
+from popflip.golden.engine.engine import FastMachine
 from popflip.golden.model import Report
-from popflip.golden.params import Params
-from popflip.golden.trainer import CHUNK, GoldenMachine, NetworkState, Trainer, differences
+from popflip.golden.training.trainer import CHUNK, GoldenMachine, NetworkState, Trainer, differences
 from popflip.scripts.console import Display
 from popflip.scripts.session import VIRTUAL, check_trains
 from popflip.scripts.training import compared_bits, prepare_folder

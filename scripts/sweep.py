@@ -24,11 +24,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from popflip.golden import data
-from popflip.golden.engine import FastMachine, most_threads
-from popflip.golden.files import write_atomically
-from popflip.golden.params import Params, ParamsError
-from popflip.golden.trainer import Trainer, check_data
+from popflip.golden.datasets import data
+from popflip.golden.description.params import Params, ParamsError
+from popflip.golden.engine.engine import FastMachine, most_threads
+from popflip.golden.support.files import write_atomically
+from popflip.golden.training.trainer import Trainer, check_data
 from popflip.scripts import plots
 from popflip.scripts.console import Display, say
 

@@ -10,12 +10,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from popflip.boards.tools import require
-from popflip.boards.virtual import VirtualBoard
-from popflip.golden.data import Dataset
-from popflip.golden.files import write_atomically
+from popflip.boards.virtual.board import VirtualBoard
+from popflip.golden.datasets.data import Dataset
+from popflip.golden.description.params import Params
 from popflip.golden.model import Report
-from popflip.golden.params import Params
-from popflip.golden.trainer import EpochLog, GoldenMachine, NetworkState, Trainer, differences
+from popflip.golden.support.files import write_atomically
+from popflip.golden.training.trainer import (
+    EpochLog,
+    GoldenMachine,
+    NetworkState,
+    Trainer,
+    differences,
+)
 from popflip.scripts import plots
 from popflip.scripts.console import Display, say
 from popflip.scripts.curve import Curve

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from popflip.boards.machine import BoardMachine, virtual_board
+from popflip.boards.host.machine import BoardMachine, virtual_board
 from popflip.golden.cycles import most_cycles
-from popflip.golden.data import Dataset
-from popflip.golden.engine import FastMachine, check_threads
-from popflip.golden.packing import memory_map
-from popflip.golden.params import Params
-from popflip.golden.trainer import CHUNK, Trainer
-from popflip.golden.upsets import memory_bits, upset
+from popflip.golden.datasets.data import Dataset
+from popflip.golden.description.packing import memory_map
+from popflip.golden.description.params import Params
+from popflip.golden.engine.engine import FastMachine, check_threads
+from popflip.golden.training.trainer import CHUNK, Trainer
+from popflip.golden.training.upsets import memory_bits, upset
 from popflip.scripts import plots
 from popflip.scripts.console import Display
 

@@ -1,6 +1,6 @@
 """Networks small enough to elaborate in a moment."""
 
-from popflip.golden.params import Params
+from popflip.golden.description.params import Params
 
 __all__ = ["MICRO", "MICRO_SHARED", "SMALL_LOCAL"]
 

@@ -5,12 +5,13 @@ import random
 import pytest
 from cobs import cobs
 
-from popflip.boards import attack, link
+from popflip.boards import attack
 from popflip.boards.attack import TARGET, attack_board, attack_host
-from popflip.boards.link import encode_frame
+from popflip.boards.host import link
+from popflip.boards.host.link import encode_frame
 from popflip.boards.mutations import MUTATIONS, mutate
 from popflip.boards.peer import Peer, open_frame, pieces, undo_cobs
-from popflip.golden.protocol import MAX_PAYLOAD, Status, Verb
+from popflip.golden.description.protocol import MAX_PAYLOAD, Status, Verb
 
 pytestmark = pytest.mark.timeout(600)
 

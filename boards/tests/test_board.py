@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from popflip.boards.board import Board, Flash
-from popflip.boards.devices import ECP5_25F, UP5K
+from popflip.boards.families.devices import ECP5_25F, UP5K
 from popflip.boards.tests.networks import MICRO
 
 
@@ -37,7 +37,7 @@ def test_a_clock_that_does_not_make_the_rate_is_refused(core_mhz, baud, near):
 
 def test_parameters_get_the_divisor_and_stay_otherwise():
     made = board().params(MICRO)
-    assert made == MICRO.replace(machine={"uart_divisor": 24}, alone={"flash": "none"})
+    assert made == MICRO.replace(machine={"uart_divisor": 24}, standalone={"flash": "none"})
     assert board().params(MICRO, 48).machine.uart_divisor == 48
 
 
@@ -49,22 +49,22 @@ QUAD = Flash(bytes=16 << 20, data_offset=3 << 20, resource="spi_flash_4x", lines
 )
 def test_a_board_with_a_flash_trains_alone(core_mhz, divider, delay):
     made = board(flash=QUAD).params(MICRO, core_mhz)
-    alone = {
+    standalone = {
         "flash": "quad", "flash_divider": divider, "flash_delay": delay, "flash_base": 3 << 20,
     }  # fmt: skip
-    assert made == MICRO.replace(machine={"uart_divisor": core_mhz}, alone=alone)
+    assert made == MICRO.replace(machine={"uart_divisor": core_mhz}, standalone=standalone)
     assert board(flash=QUAD).params(made, core_mhz) == made
-    dual = board(flash=replace(QUAD, lines="dual", mhz=10)).params(MICRO, core_mhz).alone
+    dual = board(flash=replace(QUAD, lines="dual", mhz=10)).params(MICRO, core_mhz).standalone
     assert (dual.flash, dual.flash_divider % 2) == ("dual", 0)
     assert core_mhz / 10 <= dual.flash_divider < core_mhz / 10 + 2
 
 
 @pytest.mark.parametrize("lines", ["single", "dual", "quad"])
 def test_named_lines_keep_their_divider(lines):
-    params = MICRO.replace(alone={"flash": lines, "flash_divider": 4, "flash_delay": 3})
-    alone = board(flash=QUAD).params(params).alone
-    assert (alone.flash, alone.flash_divider, alone.flash_delay) == (lines, 4, 0)
-    assert alone.flash_base == QUAD.data_offset
+    params = MICRO.replace(standalone={"flash": lines, "flash_divider": 4, "flash_delay": 3})
+    standalone = board(flash=QUAD).params(params).standalone
+    assert (standalone.flash, standalone.flash_divider, standalone.flash_delay) == (lines, 4, 0)
+    assert standalone.flash_base == QUAD.data_offset
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_named_lines_keep_their_divider(lines):
     [
         (None, {}, "the board's flash is not wired to the design"),
         (replace(QUAD, resource=""), {}, "the board's flash is not wired to the design"),
-        (QUAD, {"alone": {"flash": "none"}}, "alone.flash is none"),
+        (QUAD, {"standalone": {"flash": "none"}}, "standalone.flash is none"),
         (
             QUAD, {"machine": {"training": False}},
             "machine.training must be true for a machine that trains alone, not false",
@@ -88,7 +88,7 @@ def test_named_lines_keep_their_divider(lines):
 def test_what_stands_against_training_alone(flash, changes, why):
     params = MICRO.replace(**changes)
     assert board(flash=flash).obstacle(params) == why
-    assert board(flash=flash).params(params).alone.lines == 0
+    assert board(flash=flash).params(params).standalone.lines == 0
     assert board(flash=QUAD).obstacle(MICRO) is None
 
 
@@ -97,18 +97,19 @@ def test_what_stands_against_training_alone(flash, changes, why):
     [
         (
             None, "single",
-            "alone.flash must be auto or none for b, whose flash is not wired to the design, not "
-            "single",
+            "standalone.flash must be auto or none for b, whose flash is not wired to the design, "
+            "not single",
         ),
         (
             replace(QUAD, lines="dual"), "quad",
-            "alone.flash must be auto, none, single or dual for b, which wires two lines, not quad",
+            "standalone.flash must be auto, none, single or dual for b, which wires two lines, "
+            "not quad",
         ),
     ],
 )  # fmt: skip
 def test_lines_that_a_board_does_not_wire_are_refused(flash, lines, complaint):
     with pytest.raises(ValueError, match=f"^{re.escape(complaint)}$"):
-        board(flash=flash).params(MICRO.replace(alone={"flash": lines}))
+        board(flash=flash).params(MICRO.replace(standalone={"flash": lines}))
 
 
 @pytest.mark.parametrize(

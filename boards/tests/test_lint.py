@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from popflip.boards.tools import verilator
-from popflip.golden.params import Params
-from popflip.golden.testing import random_params
+from popflip.golden.description.params import Params
+from popflip.golden.description.random_params import random_params
 from popflip.rtl.verilog import generate, waivers
 
 

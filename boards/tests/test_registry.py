@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from popflip.boards.estimate import estimate, in_tables
-from popflip.boards.flows import FLOWS, UNSHARED
-from popflip.boards.inventory import inventory
+from popflip.boards.build.estimate import estimate, in_tables
+from popflip.boards.build.inventory import inventory
+from popflip.boards.build.synthesis import plan
+from popflip.boards.families.flows import FLOWS, UNSHARED
 from popflip.boards.registry import BOARDS, find_board
-from popflip.boards.synthesis import plan
 from popflip.boards.tests.networks import MICRO, MICRO_SHARED, SMALL_LOCAL
-from popflip.golden.params import Params
+from popflip.golden.description.params import Params
 
 every_board = pytest.mark.parametrize("board", BOARDS.values(), ids=lambda board: board.name)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from popflip.golden import data
-from popflip.golden.data import DataError
+from popflip.golden.datasets import data
+from popflip.golden.datasets.data import DataError
 from popflip.golden.paper.systems import Row
 
 __all__ = ["Images", "load_images", "pixels"]

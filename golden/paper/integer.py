@@ -11,8 +11,8 @@ What differs from the paper's floating point:
 
 import math
 
+from popflip.golden.description.params import Params
 from popflip.golden.paper.systems import Dense, Row
-from popflip.golden.params import Params
 
 __all__ = ["integer_params"]
 

@@ -13,14 +13,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from popflip.golden.files import write_atomically
-from popflip.golden.loop import CheckpointError, Log, Progress, TrainingLoop, opened_checkpoint
 from popflip.golden.model import Report
 from popflip.golden.paper.images import Images, pixels
 from popflip.golden.paper.learning import Learner
 from popflip.golden.paper.network import Network
 from popflip.golden.paper.recorded import Recorded
 from popflip.golden.paper.systems import Row
+from popflip.golden.support.files import write_atomically
+from popflip.golden.training.loop import (
+    CheckpointError,
+    Log,
+    Progress,
+    TrainingLoop,
+    opened_checkpoint,
+)
 
 __all__ = ["EpochLog", "Trainer"]
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from popflip.golden.cycles import CycleModel, StageCycles, most_cycles, tree_latency
+from popflip.golden.description.params import Params
+from popflip.golden.description.random_params import random_params
 from popflip.golden.model import Model
-from popflip.golden.params import Params
-from popflip.golden.testing import random_params
 
 
 def build(network, gains, learning=None, machine=None, **dynamics):

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from popflip.golden.lfsr import Lfsr
+from popflip.golden.description.lfsr import Lfsr
+from popflip.golden.description.params import Params
 from popflip.golden.model import Model, Report, State
-from popflip.golden.params import Params
 
 # The textbook ------------------------------------------------------------------------------------
 
@@ -569,10 +569,10 @@ def test_samples_side_by_side_do_not_touch(name, kind):
     labels = rng.integers(0, 3, 30)
     together = model.relax(x, labels, keep_history=True)
     for i in range(30):
-        alone = model.relax(x[i : i + 1], labels[i : i + 1], keep_history=True)
-        assert alone.prediction.tolist() == [together.prediction[i]]
-        np.testing.assert_array_equal(alone.drive[0], together.drive[i])
-        for phase, states in enumerate(alone.history):
+        single = model.relax(x[i : i + 1], labels[i : i + 1], keep_history=True)
+        assert single.prediction.tolist() == [together.prediction[i]]
+        np.testing.assert_array_equal(single.drive[0], together.drive[i])
+        for phase, states in enumerate(single.history):
             for half, state in enumerate(states):
                 other = together.history[phase][half]
                 where = f"sample {i}, phase {phase}, half-sweep {half}"
@@ -580,7 +580,7 @@ def test_samples_side_by_side_do_not_touch(name, kind):
                 for mine, theirs in zip(state.a + state.s, other.a + other.s, strict=True):
                     np.testing.assert_array_equal(mine[0], theirs[i], where)
         for end in ("plus", "minus"):
-            for mine, theirs in zip(getattr(alone, end), getattr(together, end), strict=True):
+            for mine, theirs in zip(getattr(single, end), getattr(together, end), strict=True):
                 np.testing.assert_array_equal(mine[0], theirs[i], f"{end} end of sample {i}")
 
 

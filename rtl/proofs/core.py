@@ -3,9 +3,9 @@
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
-from popflip.golden.packing import memory_map
-from popflip.golden.params import Params
-from popflip.rtl.core import Phase, TrainerCore, _host_port
+from popflip.golden.description.packing import memory_map
+from popflip.golden.description.params import Params
+from popflip.rtl.core.core import Phase, TrainerCore, _host_port
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof
 from popflip.rtl.proofs.nets import tiny
 

@@ -3,8 +3,8 @@
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib.wiring import In
 
-from popflip.golden.params import Params
-from popflip.rtl.drive import DriveEngine
+from popflip.golden.description.params import Params
+from popflip.rtl.layers.drive import DriveEngine
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof
 from popflip.rtl.proofs.popcount import Followed, count_ones
 

@@ -2,9 +2,16 @@
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 
-from popflip.golden.protocol import CRC_BYTES, HEADER, IDENTITY_BYTES, MAX_PAYLOAD, VERSION, Status
-from popflip.rtl.cobs import CobsDecoder, CobsEncoder
-from popflip.rtl.link import FrameReceiver, RequestServer
+from popflip.golden.description.protocol import (
+    CRC_BYTES,
+    HEADER,
+    IDENTITY_BYTES,
+    MAX_PAYLOAD,
+    VERSION,
+    Status,
+)
+from popflip.rtl.frontends.link import FrameReceiver, RequestServer
+from popflip.rtl.primitives.cobs import CobsDecoder, CobsEncoder
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, held
 from popflip.rtl.proofs.nets import tiny
 from popflip.rtl.proofs.streams import Streams, rules

@@ -2,8 +2,8 @@
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 
-from popflip.golden.params import Params
-from popflip.rtl.lists import ListWalk
+from popflip.golden.description.params import Params
+from popflip.rtl.layers.work_lists import ListWalk
 from popflip.rtl.proofs.harness import Fault, Inside, Proof, past
 from popflip.rtl.proofs.nets import tiny
 from popflip.rtl.proofs.streams import Streams, rules

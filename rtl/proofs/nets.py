@@ -1,6 +1,6 @@
 """Networks small enough for a solver to hold a whole machine."""
 
-from popflip.golden.params import Params
+from popflip.golden.description.params import Params
 
 __all__ = ["tiny"]
 

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Const, Module, Signal, Value
 
-from popflip.rtl.popcount import PopcountTree, _ones_of_three
+from popflip.rtl.primitives.popcount import PopcountTree, _ones_of_three
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof
 
 __all__ = ["PROOFS", "Followed", "count_ones"]

@@ -2,14 +2,14 @@
 
 from amaranth.hdl import Cat, Mux, Signal
 
-from popflip.golden.params import Params
-from popflip.rtl.alone import Conductor
-from popflip.rtl.flash import FlashReader
+from popflip.golden.description.params import Params
+from popflip.rtl.layers.sample_buffer import SampleBuffer
 from popflip.rtl.proofs.harness import Claim, Fault, Proof, past
 from popflip.rtl.proofs.streams import Streams, rules
-from popflip.rtl.records import RecordReader
-from popflip.rtl.sample import SampleBuffer
-from popflip.rtl.shift import ImageShifter
+from popflip.rtl.standalone.flash_reader import FlashReader
+from popflip.rtl.standalone.image_shifter import ImageShifter
+from popflip.rtl.standalone.records import RecordReader
+from popflip.rtl.standalone.sequencer import Conductor
 
 __all__ = ["PROOFS"]
 
@@ -22,7 +22,7 @@ class _Flash(Streams):
         self._params = params
 
     def words(self, m, dut, inside):
-        divider, lines = self._params.alone.flash_divider, self._params.alone.lines
+        divider, lines = self._params.standalone.flash_divider, self._params.standalone.lines
         clocks, timer, data = inside["clocks"], inside["timer"], inside.state("Data")
         under_way = data & ~((clocks == 0) & (timer == 0))
         # Behind each register: whether a bit has come so far, and whether the last of its byte.
@@ -195,7 +195,7 @@ class _Conductor(Streams):
     def __init__(self, params):
         outs, ins = ("flash.request", "core.data"), ("core.request", "flash.data")
         super().__init__(lambda: Conductor(params), outs, ins)
-        self._bits = params.alone.order_bits
+        self._bits = params.standalone.order_bits
 
     def words(self, m, dut, inside):
         asked, answered = dut.core.request, dut.flash.request
@@ -211,8 +211,8 @@ class _Conductor(Streams):
         self.lemma(inside.legal())
 
 
-def _with_flash(preset, **alone):
-    return Params.load(preset).replace(learning={"shift": 1}, alone=alone)
+def _with_flash(preset, **standalone):
+    return Params.load(preset).replace(learning={"shift": 1}, standalone=standalone)
 
 
 _READ, _RECORD = FlashReader.elaborate, RecordReader.elaborate
@@ -300,7 +300,7 @@ PROOFS = [
     ),
     Proof(
         "conductor",
-        "alone",
+        "standalone",
         "local-small, images moved by up to a pixel",
         lambda: _Conductor(_with_flash("local-small", flash="quad")),
         rules(

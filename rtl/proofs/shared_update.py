@@ -2,10 +2,10 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 
-from popflip.golden.params import Params, Synapses, ceil_div
+from popflip.golden.description.params import Params, Synapses, ceil_div
+from popflip.rtl.layers.shared_update import SharedUpdateEngine
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, past
 from popflip.rtl.proofs.update import clipped
-from popflip.rtl.shared_update import SharedUpdateEngine
 
 __all__ = ["PROOFS"]
 

@@ -6,15 +6,15 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from popflip.golden.params import Params
-from popflip.rtl.cobs import CobsDecoder, CobsEncoder
-from popflip.rtl.feeder import SampleFeeder
-from popflip.rtl.follow import WindowFollower
+from popflip.golden.description.params import Params
+from popflip.rtl.core.sample_feeder import SampleFeeder
+from popflip.rtl.layers.relax import RelaxEngine
+from popflip.rtl.layers.window_fetch import WindowFollower
+from popflip.rtl.primitives.cobs import CobsDecoder, CobsEncoder
+from popflip.rtl.primitives.queue import Queue
+from popflip.rtl.primitives.uart import UartReceiver, UartTransmitter
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, held, past
 from popflip.rtl.proofs.nets import tiny
-from popflip.rtl.queue import Queue
-from popflip.rtl.relax import RelaxEngine
-from popflip.rtl.uart import UartReceiver, UartTransmitter
 
 __all__ = ["PROOFS", "Streams", "rules"]
 

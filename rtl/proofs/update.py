@@ -2,9 +2,9 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 
-from popflip.golden.params import Synapses
+from popflip.golden.description.params import Synapses
+from popflip.rtl.layers.update import UpdateEngine
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, past
-from popflip.rtl.update import UpdateEngine
 
 __all__ = ["PROOFS", "clipped"]
 

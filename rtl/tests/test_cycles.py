@@ -3,11 +3,11 @@
 import pytest
 
 from popflip.golden import cycles
-from popflip.golden.params import Params, preset_names
-from popflip.rtl.drive import DriveEngine
-from popflip.rtl.output import OutputLayer, Readout
-from popflip.rtl.popcount import PopcountTree
-from popflip.rtl.update import UpdateEngine
+from popflip.golden.description.params import Params, preset_names
+from popflip.rtl.layers.drive import DriveEngine
+from popflip.rtl.layers.output import OutputLayer, Readout
+from popflip.rtl.layers.update import UpdateEngine
+from popflip.rtl.primitives.popcount import PopcountTree
 
 
 def test_tree_latency_is_the_trees():

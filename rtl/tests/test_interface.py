@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from popflip.golden.params import Params
+from popflip.golden.description.params import Params
 from popflip.rtl.interface import check_hardware
 
-ALONE = "in a machine that trains alone"
-LOCAL = Params.load("local-small").replace(alone={"flash": "quad"})
-DENSE = Params.load("dense-wide").replace(alone={"flash": "single"})
+STANDALONE = "in a machine that trains alone"
+LOCAL = Params.load("local-small").replace(standalone={"flash": "quad"})
+DENSE = Params.load("dense-wide").replace(standalone={"flash": "single"})
 
 
 @pytest.mark.parametrize(
@@ -17,15 +17,15 @@ DENSE = Params.load("dense-wide").replace(alone={"flash": "single"})
     [
         (
             DENSE, {"learning": {"shift": 1}},
-            f"learning.shift must be 0 for a dense first layer {ALONE}, not 1",
+            f"learning.shift must be 0 for a dense first layer {STANDALONE}, not 1",
         ),
         (
             LOCAL, {"learning": {"shift": 9}},
-            f"learning.shift must be at most 8, 8 bits of a row, {ALONE}, not 9",
+            f"learning.shift must be at most 8, 8 bits of a row, {STANDALONE}, not 9",
         ),
         (
             LOCAL, {"network": {"thresholds": [60, 120, 180]}, "learning": {"shift": 3}},
-            f"learning.shift must be at most 2, 8 bits of a row, {ALONE}, not 3",
+            f"learning.shift must be at most 2, 8 bits of a row, {STANDALONE}, not 3",
         ),
         (
             LOCAL, {"machine": {"training": False}},
@@ -44,4 +44,4 @@ def test_what_a_machine_that_trains_alone_cannot_do(params, changes, message):
         check_hardware(changed)
     check_hardware(params)
     # The same with a host, which moves the images.
-    check_hardware(changed.replace(alone={"flash": "none"}))
+    check_hardware(changed.replace(standalone={"flash": "none"}))

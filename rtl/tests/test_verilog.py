@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from popflip.golden.testing import random_params
+from popflip.golden.description.random_params import random_params
 from popflip.rtl.verilog import convert, generate, waivers
 
 
@@ -134,7 +134,7 @@ def test_constant_ports_are_left_out():
 
 _PRINT = """
 import hashlib, numpy
-from popflip.golden.testing import random_params
+from popflip.golden.description.random_params import random_params
 from popflip.rtl.verilog import generate
 text = generate(random_params(numpy.random.default_rng(3)))
 print(hashlib.sha256(text.encode()).hexdigest())

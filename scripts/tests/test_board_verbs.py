@@ -5,15 +5,15 @@ import json
 import pytest
 from matplotlib.image import imread
 
+from popflip.boards.build.synthesis import Build, TimingError
 from popflip.boards.registry import BOARDS
-from popflip.boards.synthesis import Build, TimingError
-from popflip.golden.alone import image_of
 from popflip.golden.cycles import CycleModel
-from popflip.golden.data import load
-from popflip.golden.image import read_image
+from popflip.golden.datasets.data import load
+from popflip.golden.description.flash_image import read_image
+from popflip.golden.description.params import Params
 from popflip.golden.model import Model
-from popflip.golden.params import Params
-from popflip.golden.trainer import GoldenMachine, Trainer, initial_state
+from popflip.golden.training.standalone import image_of
+from popflip.golden.training.trainer import GoldenMachine, Trainer, initial_state
 from popflip.scripts import building, flashing
 from popflip.scripts.boards import PEERS, board_rows, table_markdown
 from popflip.scripts.building import cached_report, to_toml
@@ -179,9 +179,9 @@ def loaded(tmp_path, monkeypatch):
     return steps
 
 
-def left_beside(folder, tmp_path, **alone):
+def left_beside(folder, tmp_path, **standalone):
     """Write parameters of tiny beside the bitstream, as popflip build does."""
-    params = Params.load(folder / "tiny.toml").replace(alone=alone)
+    params = Params.load(folder / "tiny.toml").replace(standalone=standalone)
     params = BOARDS["ulx3s-12f"].params(params)
     (tmp_path / "build" / "ulx3s-12f" / "params.toml").write_text(to_toml(params))
     return params
@@ -213,7 +213,7 @@ def test_flash_packs_the_data_for_the_network_of_the_build(popflip, loaded, fold
 
 
 @pytest.mark.parametrize(
-    ("options", "alone", "complaint"),
+    ("options", "standalone", "complaint"),
     [
         (
             ("--samples", "2000000"), {},
@@ -223,7 +223,7 @@ def test_flash_packs_the_data_for_the_network_of_the_build(popflip, loaded, fold
         (("--test-samples", "2000000"), {}, "2,000,000 test images of 9 bytes leave no room for"),
         (
             (), {"flash": "none"},
-            "the machine of params reads no flash on Radiona ULX3S 12F: alone.flash is none: "
+            "the machine of params reads no flash on Radiona ULX3S 12F: standalone.flash is none: "
             "build one that trains alone",
         ),
         (
@@ -235,10 +235,10 @@ def test_flash_packs_the_data_for_the_network_of_the_build(popflip, loaded, fold
     ids=["too-many", "no-room", "switched-off", "unknown"],
 )  # fmt: skip
 def test_flash_refuses_data_that_cannot_be(
-    popflip, loaded, folder, tmp_path, options, alone, complaint
+    popflip, loaded, folder, tmp_path, options, standalone, complaint
 ):
-    if alone is not None:
-        left_beside(folder, tmp_path, **alone)
+    if standalone is not None:
+        left_beside(folder, tmp_path, **standalone)
     status, _, err = popflip("flash", "--board", "ulx3s-12f", "--with-data", folder, *options)
     assert (status, loaded) == (2, [])
     assert err.startswith(f"popflip: {complaint}")

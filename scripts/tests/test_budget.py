@@ -4,11 +4,11 @@ import pytest
 
 from popflip.boards.registry import BOARDS
 from popflip.boards.tests.networks import MICRO
-from popflip.golden.data import load
-from popflip.golden.image import TURN_CYCLES, flash_cycles
-from popflip.golden.params import Params
+from popflip.golden.datasets.data import load
+from popflip.golden.description.flash_image import TURN_CYCLES, flash_cycles
+from popflip.golden.description.params import Params
 from popflip.scripts import budget
-from popflip.scripts.budget import bench_alone, flash_budget, simulated
+from popflip.scripts.budget import bench_standalone, flash_budget, simulated
 
 
 def test_the_slower_one_is_told():
@@ -25,21 +25,21 @@ def test_the_slower_one_is_told():
     assert {"flash": "quad", "divider": 1, "cycles_per_sample": cycles + waits} in found["ways"]
     assert flash_budget(board, MICRO, 50, cycles + waits)["bound"] is False
     assert flash_budget(board, MICRO, 50, cycles + waits - 1)["bound"] is True
-    off = MICRO.replace(alone={"flash": "none"})
-    assert flash_budget(board, off, 50, 10) == {"obstacle": "alone.flash is none"}
+    off = MICRO.replace(standalone={"flash": "none"})
+    assert flash_budget(board, off, 50, 10) == {"obstacle": "standalone.flash is none"}
 
 
 def test_machines_that_boards_share_are_simulated_once(folder, monkeypatch):
     done = []
 
     def stand_in(params, dataset, samples):
-        done.append((params.name, params.alone.flash))
+        done.append((params.name, params.standalone.flash))
         return {"samples": samples, "cycles": 7.0, "wait": 0.0}
 
     monkeypatch.setattr(budget, "simulated", stand_in)
     monkeypatch.setattr(budget, "counted_cycles", lambda params, dataset: {"train": 1e6})
     names = ["ulx3s-12f", "colorlight-i5", "ulx3s-25f", "upduino-v3"]
-    rows = bench_alone(load(folder), 60, names)
+    rows = bench_standalone(load(folder), 60, names)
     assert done == [("ecp5-25f", "quad"), ("ecp5-25f", "dual")]
     assert [row["board"] for row in rows] == names
     assert [row["simulated"] is not None for row in rows] == [True, True, True, False]
@@ -48,7 +48,7 @@ def test_machines_that_boards_share_are_simulated_once(folder, monkeypatch):
 
 
 def test_no_board_waits_for_its_flash():
-    rows = [row for row in bench_alone(load("mnist"), 0) if row["obstacle"] is None]
+    rows = [row for row in bench_standalone(load("mnist"), 0) if row["obstacle"] is None]
     assert len(rows) >= 10
     assert [row["board"] for row in rows if row["bound"]] == []
 
@@ -59,7 +59,7 @@ def test_no_board_waits_for_its_flash():
 def test_the_core_waits_if_the_flash_is_slower(folder, flash, divider):
     """By as much as the arithmetic says."""
     params = Params.load(folder / "tiny.toml").replace(
-        alone={
+        standalone={
             "flash": flash, "flash_divider": divider, "flash_delay": 2, "order_bits": 8,
             "flash_base": 8192,
         }

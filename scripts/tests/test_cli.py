@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from popflip.boards.machine import virtual_machine
-from popflip.boards.virtual import pseudo_terminal
-from popflip.golden.data import encode, load
+from popflip.boards.host.machine import virtual_machine
+from popflip.boards.virtual.board import pseudo_terminal
+from popflip.golden.datasets.data import encode, load
+from popflip.golden.description.params import Params
 from popflip.golden.model import Model
-from popflip.golden.params import Params
-from popflip.golden.trainer import EpochLog, GoldenMachine, Trainer
+from popflip.golden.training.trainer import EpochLog, GoldenMachine, Trainer
 from popflip.scripts.console import say
 from popflip.scripts.session import Target
 from popflip.scripts.training import Order, counted, interruptible, resume_command
@@ -163,7 +163,7 @@ def test_the_version(popflip):
         ),
         (["data", "--folder", "mnist"], r"there is no data set or folder '\./mnist'; .*"),
         (["bench", "model"], r"what to bench must be engine, core, alone or growth, not 'model'"),
-        (["bench", "alone", "--samples", "-1"], r"samples must be 0 to \d+, not -1"),
+        (["bench", "standalone", "--samples", "-1"], r"samples must be 0 to \d+, not -1"),
         (["bench", "engine", "--samples", "9"], r"samples must be 64 to \d+, not 9"),
         (
             ["bench", "engine", "--threads", "4096"],
@@ -388,7 +388,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(popflip, folder, tmp
     assert popflip("train", *argv, "--out", whole)[0] == 0
     # It saves as soon as it may, once, and is still there when it is killed.
     once = (
-        "import time, popflip.scripts.training as t, popflip.golden.trainer as g; "
+        "import time, popflip.scripts.training as t, popflip.golden.training.trainer as g; "
         "t.SAVE_S = t.SAVE_SHARE = 0; save = g.Trainer.save; "
         "g.Trainer.save = lambda self, path: time.sleep(600) if path.exists() else save(self, path)"
     )

@@ -4,7 +4,7 @@ import json
 
 from matplotlib.image import imread
 
-from popflip.golden.params import Params
+from popflip.golden.description.params import Params
 from popflip.scripts import plots
 from popflip.scripts.hardware import _sizes
 

@@ -83,21 +83,33 @@ def test_the_rooms_import_in_one_direction():
 @pytest.mark.parametrize(
     ("path", "source", "complaint"),
     [
-        ("golden/model.py", "import popflip.rtl.core", "golden must not import rtl"),
+        ("golden/model.py", "import popflip.rtl.core.core", "golden must not import rtl"),
         ("golden/model.py", "from popflip.rtl import core", "golden must not import rtl"),
         ("golden/model.py", "from popflip import golden, rtl", "golden must not import rtl"),
         ("golden/tests/test_x.py", "def f():\n  import popflip.boards", "must not import boards"),
         ("golden/model.py", "from ..rtl import core", "golden must not import rtl"),
         ("golden/model.py", "from .. import rtl", "golden must not import rtl"),
-        ("rtl/core.py", "from popflip.boards.virtual import X", "rtl must not import boards"),
-        ("rtl/core.py", "from popflip.golden.model import X", "import popflip.golden.model.X"),
-        ("rtl/core.py", "from popflip.golden import model", "import popflip.golden.model"),
-        ("rtl/core.py", "import popflip.golden", "import popflip.golden"),
+        (
+            "rtl/core/core.py",
+            "from popflip.boards.virtual.board import X",
+            "rtl must not import boards",
+        ),
+        ("rtl/core/core.py", "from popflip.golden.model import X", "import popflip.golden.model.X"),
+        ("rtl/core/core.py", "from popflip.golden import model", "import popflip.golden.model"),
+        ("rtl/core/core.py", "import popflip.golden", "import popflip.golden"),
         ("rtl/tests/test_core.py", "import popflip.scripts.cli", "rtl must not import scripts"),
-        ("boards/link.py", "import popflip.cocotb_tests", "boards must not import cocotb_tests"),
+        (
+            "boards/host/link.py",
+            "import popflip.cocotb_tests",
+            "boards must not import cocotb_tests",
+        ),
         ("cocotb_tests/tb.py", "import popflip.scripts", "cocotb_tests must not import scripts"),
-        ("scripts/cli.py", "import golden.params", "import golden.params as popflip.golden.params"),
-        ("scripts/cli.py", "from rtl import core", "import rtl.core as popflip.rtl.core"),
+        (
+            "scripts/cli.py",
+            "import golden.params",
+            "import golden.params as popflip.golden.description.params",
+        ),
+        ("scripts/cli.py", "from rtl import core", "import rtl.core as popflip.rtl.core.core"),
     ],
 )
 def test_an_import_against_the_direction_is_found(path, source, complaint):
@@ -109,10 +121,16 @@ def test_an_import_against_the_direction_is_found(path, source, complaint):
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("golden/model.py", "import numpy, popflip.golden.params\nfrom .params import Params"),
-        ("rtl/core.py", "import popflip\nfrom popflip.golden.params import Params"),
+        (
+            "golden/model.py",
+            "import numpy, popflip.golden.description.params\nfrom .params import Params",
+        ),
+        (
+            "rtl/core/core.py",
+            "import popflip\nfrom popflip.golden.description.params import Params",
+        ),
         ("rtl/tests/test_core.py", "from popflip.golden.model import Model"),
-        ("boards/virtual.py", "from popflip.rtl.top import Top\nimport popflip.golden.model"),
+        ("boards/virtual/board.py", "from popflip.rtl.top import Top\nimport popflip.golden.model"),
         ("scripts/cli.py", "from popflip.cocotb_tests import bench\nimport rtlib, golden_age"),
     ],
 )

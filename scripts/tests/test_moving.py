@@ -11,13 +11,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from popflip.boards import link
-from popflip.boards.machine import BoardMachine, virtual_machine
-from popflip.boards.transport import SerialTransport
-from popflip.boards.virtual import pseudo_terminal
-from popflip.golden.data import load
-from popflip.golden.params import Params
-from popflip.golden.trainer import GoldenMachine, Trainer, differences, initial_state
+from popflip.boards.host import link
+from popflip.boards.host.machine import BoardMachine, virtual_machine
+from popflip.boards.host.transport import SerialTransport
+from popflip.boards.virtual.board import pseudo_terminal
+from popflip.golden.datasets.data import load
+from popflip.golden.description.params import Params
+from popflip.golden.training.trainer import GoldenMachine, Trainer, differences, initial_state
 from popflip.rtl.top import identity
 
 pytestmark = pytest.mark.usefixtures("default_signals")

@@ -7,11 +7,16 @@ import pytest
 
 from popflip.boards.tools import verilator
 from popflip.golden.cycles import CycleModel
+from popflip.golden.description.packing import (
+    bytes_to_bits,
+    memory_map,
+    pack_samples,
+    weights_to_bytes,
+)
+from popflip.golden.description.params import Params, preset_names
+from popflip.golden.description.random_params import random_params
+from popflip.golden.description.registers import register_map
 from popflip.golden.model import Model
-from popflip.golden.packing import bytes_to_bits, memory_map, pack_samples, weights_to_bytes
-from popflip.golden.params import Params, preset_names
-from popflip.golden.registers import register_map
-from popflip.golden.testing import random_params
 from popflip.rtl.top import identity
 from popflip.rtl.verilog import generate
 from popflip.scripts.package import manifest, verilog_name, write_package

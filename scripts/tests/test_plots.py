@@ -8,8 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
 
-from popflip.golden.params import Params
-from popflip.golden.trainer import EpochLog
+from popflip.golden.description.params import Params
+from popflip.golden.training.trainer import EpochLog
 from popflip.scripts import plots
 from popflip.scripts.curve import Point
 

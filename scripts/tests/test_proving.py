@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from popflip.rtl.popcount import PopcountTree
+from popflip.rtl.primitives.popcount import PopcountTree
 from popflip.rtl.proofs.catalogue import PROOFS
 from popflip.rtl.proofs.harness import Fault
 from popflip.scripts import proving

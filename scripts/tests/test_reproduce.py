@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from popflip.golden.description.random_params import NEEDS_TORCH
 from popflip.golden.paper.images import CIFAR_RECORD
 from popflip.golden.paper.systems import ROWS
-from popflip.golden.testing import NEEDS_TORCH
 from popflip.scripts import reproduce as paper
 from popflip.scripts.show import duration
 

@@ -15,10 +15,10 @@ import psutil
 import pytest
 from matplotlib.image import imread
 
-from popflip.golden import data
-from popflip.golden.engine import FastMachine
-from popflip.golden.params import Params, ParamsError
-from popflip.golden.trainer import Trainer
+from popflip.golden.datasets import data
+from popflip.golden.description.params import Params, ParamsError
+from popflip.golden.engine.engine import FastMachine
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts import ablations
 from popflip.scripts.sweep import Axis
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from popflip.golden.description.random_params import NEEDS_TORCH
 from popflip.golden.paper.systems import ROWS, Dense
-from popflip.golden.testing import NEEDS_TORCH
 
 torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from popflip.golden.lfsr import Lfsr
+from popflip.golden.description.lfsr import Lfsr
+from popflip.golden.description.params import Params
+from popflip.golden.description.random_params import NEEDS_TORCH
 from popflip.golden.model import Model
 from popflip.golden.paper.systems import ROWS, Dense
-from popflip.golden.params import Params
-from popflip.golden.testing import NEEDS_TORCH
 
 torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from popflip.golden.loop import CheckpointError
+from popflip.golden.description.random_params import NEEDS_TORCH
 from popflip.golden.paper.images import Images
-from popflip.golden.testing import NEEDS_TORCH
+from popflip.golden.training.loop import CheckpointError
 
 torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
 

@@ -1,0 +1,1 @@
+"""The families of FPGAs: how each is placed, clocked and estimated."""

@@ -1,0 +1,479 @@
+"""The host's end of the link: requests as methods, over any transport.
+
+The protocol is in :mod:`popflip.golden.description.protocol`, the other end in
+:mod:`popflip.rtl.frontends.link`.
+"""
+
+import struct
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from cobs import cobs
+
+from popflip.boards.host.transport import Transport
+from popflip.golden.description.packing import Region, memory_map
+from popflip.golden.description.params import Params
+from popflip.golden.description.protocol import (
+    CRC,
+    CRC_BYTES,
+    FILL,
+    HEADER,
+    IDENTIFY_ANSWER,
+    MAX_PAYLOAD,
+    READ,
+    RUN,
+    STATUS_ANSWER,
+    VERSION,
+    WRITE,
+    RunFlags,
+    Status,
+    Verb,
+)
+
+__all__ = [
+    "Frame",
+    "FrameError",
+    "Identity",
+    "Link",
+    "LinkError",
+    "LinkStatus",
+    "LinkTimeout",
+    "Refused",
+    "decode_frame",
+    "encode_frame",
+]
+
+# Codec ------------------------------------------------------------------------------------------
+
+
+class FrameError(ValueError):
+    """Bytes that are no frame."""
+
+
+class Frame(NamedTuple):
+    """What is in a frame; ``kind`` is a verb or a status."""
+
+    sequence: int
+    kind: int
+    payload: bytes
+
+
+def encode_frame(sequence: int, kind: int, payload: bytes = b"") -> bytes:
+    """Encode a frame as it goes over the wire, with the zero byte that closes it.
+
+    Parameters
+    ----------
+    sequence, kind : int
+        0 to 255.
+    payload : bytes
+        At most ``MAX_PAYLOAD``.
+
+    Raises
+    ------
+    FrameError
+        If one of these is out of range.
+    """
+    if len(payload) > MAX_PAYLOAD:
+        raise FrameError(f"payload must be at most {MAX_PAYLOAD} bytes, not {len(payload)}")
+    try:
+        body = HEADER.pack(VERSION, sequence, kind) + payload
+    except struct.error:
+        raise FrameError(f"sequence and kind must be bytes, not {sequence}, {kind}") from None
+    return cobs.encode(body + CRC.compute(body).to_bytes(CRC_BYTES, "little")) + b"\0"
+
+
+def decode_frame(data: bytes) -> Frame:
+    """Decode what stood between two zero bytes.
+
+    Raises
+    ------
+    FrameError
+        If it is no frame of this version.
+    """
+    try:
+        raw = cobs.decode(data)
+    except cobs.DecodeError as error:
+        raise FrameError(f"broken COBS: {error}") from None
+    if len(raw) < HEADER.size + CRC_BYTES:
+        raise FrameError(f"too short for a frame: {len(raw)} bytes")
+    body, tail = raw[:-CRC_BYTES], raw[-CRC_BYTES:]
+    expected, found = CRC.compute(body), int.from_bytes(tail, "little")
+    if found != expected:
+        raise FrameError(f"CRC is {found:#06x}, not {expected:#06x}")
+    version, sequence, kind = HEADER.unpack_from(body)
+    if version != VERSION:
+        raise FrameError(f"protocol version is {version}, not {VERSION}")
+    payload = body[HEADER.size :]
+    if len(payload) > MAX_PAYLOAD:
+        raise FrameError(f"payload must be at most {MAX_PAYLOAD} bytes, not {len(payload)}")
+    return Frame(sequence, kind, payload)
+
+
+# Link -------------------------------------------------------------------------------------------
+
+
+class LinkError(RuntimeError):
+    """The board did not do what it was asked; the message is one line for the user."""
+
+
+class LinkTimeout(LinkError):
+    """The board did not answer in time."""
+
+
+class Refused(LinkError):
+    """The board answered with an error.
+
+    Attributes
+    ----------
+    status : Status or int
+        Its error; an int if this host does not know it.
+    """
+
+    def __init__(self, verb: Verb, status: int):
+        self.status = Status(status) if status in _REASONS else status
+        reason = _REASONS.get(status, f"unknown status {status}")
+        super().__init__(f"the board refused {verb.name}: {reason}")
+
+
+_REASONS: dict[int, str] = {
+    Status.BAD_FRAME: "the frame arrived broken",
+    Status.OVERSIZE: "the frame arrived too long",
+    Status.BAD_CRC: "the frame arrived with a wrong CRC",
+    Status.BAD_VERSION: f"it speaks another protocol than version {VERSION}",
+    Status.UNKNOWN_VERB: "it does not know that request",
+    Status.BAD_LENGTH: "the request has the wrong length",
+    Status.OUT_OF_RANGE: "no such memory, or nothing at that address",
+    Status.BUSY: "a run is on",
+}
+_DAMAGED = {Status.BAD_FRAME, Status.OVERSIZE, Status.BAD_CRC}
+
+# Doing these twice leaves what doing them once does; of these, a lost one is sent again.
+_IDEMPOTENT = {Verb.IDENTIFY, Verb.READ, Verb.STATUS, Verb.WRITE, Verb.FILL, Verb.STOP}
+
+# A peer that sends rubbish without end must not hold the host for ever.
+_PATIENCE = 1 << 16
+
+
+class Identity(NamedTuple):
+    """Answer to IDENTIFY."""
+
+    bitstream: bytes
+    max_payload: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkStatus:
+    """Answer to STATUS.
+
+    Parameters
+    ----------
+    busy : bool
+        A run is on.
+    good_frames, bad_frames : int
+        Frames that the board received whole, and others, modulo 2**16.
+    """
+
+    busy: bool
+    good_frames: int
+    bad_frames: int
+
+
+class Link:
+    """A board at the end of a transport.
+
+    One request is under way at a time. Anything that is not its answer is skipped: damaged frames,
+    rubbish, and late answers to earlier requests. A request that was lost is sent again, unless it
+    is RUN.
+
+    Parameters
+    ----------
+    transport : Transport
+        Stays the caller's, who closes it.
+    params : Params, optional
+        Whose regions may be given by name; without it, only :class:`Region` will do.
+    timeout : float
+        Seconds of silence after which a request is given up.
+    retries : int
+        How often a lost request is sent again.
+    quiet : float
+        Seconds of silence after which nothing more of an earlier answer is expected.
+
+    Attributes
+    ----------
+    reports : deque of bytes
+        Payloads of reports that a machine sent by itself, the oldest first; the newest 256 of them.
+
+    Raises
+    ------
+    LinkError
+        From every method that asks the board: :class:`LinkTimeout` if no answer comes,
+        :class:`Refused` if it is an error.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        params: Params | None = None,
+        *,
+        timeout: float = 2.0,
+        retries: int = 2,
+        quiet: float = 0.05,
+    ):
+        self._transport = transport
+        self._regions = {r.name: r for r in memory_map(params)} if params else {}
+        self._timeout = timeout
+        self._retries = retries
+        self._quiet = quiet
+        self._sequence = 0
+        self._received = bytearray()
+        self._max_payload = MAX_PAYLOAD
+        self.reports: deque[bytes] = deque(maxlen=256)
+
+    def identify(self) -> Identity:
+        """Ask which bitstream the board runs; later requests keep to its longest payload."""
+        identity = Identity(*self._ask(Verb.IDENTIFY, answer=IDENTIFY_ANSWER))
+        self._max_payload = min(MAX_PAYLOAD, identity.max_payload)
+        return identity
+
+    def read(self, region: Region | str, address: int = 0, count: int | None = None) -> np.ndarray:
+        """Read words of a region, in as few frames as possible.
+
+        Parameters
+        ----------
+        region : Region or str
+        address : int
+            The first word.
+        count : int, optional
+            All up to the end if left out.
+
+        Returns
+        -------
+        ndarray of uint8, shape (count, word_bytes)
+        """
+        region = self._region(region)
+        count = region.depth - address if count is None else count
+        self._check_range(region, address, count)
+        per_frame = self._words_per_frame(region, 0)
+        words = bytearray()
+        for start in range(address, address + count, per_frame):
+            n = min(per_frame, address + count - start)
+            request = READ.pack(region.index, start, n)
+            words += self._exchange(Verb.READ, request, n * region.word_bytes)
+        return np.frombuffer(words, np.uint8).reshape(count, region.word_bytes)
+
+    def write(self, region: Region | str, address: int, words) -> None:
+        """Write words to a region, in as few frames as possible.
+
+        If this fails half-way, the words before are written.
+
+        Parameters
+        ----------
+        region : Region or str
+        address : int
+            The first word.
+        words : array_like of uint8, shape (count, word_bytes)
+        """
+        region = self._region(region)
+        words = _words(words, region)
+        self._check_range(region, address, len(words))
+        per_frame = self._words_per_frame(region, WRITE.size)
+        for start in range(0, len(words), per_frame):
+            head = WRITE.pack(region.index, address + start)
+            self._exchange(Verb.WRITE, head + words[start : start + per_frame].tobytes())
+
+    def fill(self, region: Region | str, address: int, count: int, word: int | bytes) -> None:
+        """Write one word many times, in one frame.
+
+        Parameters
+        ----------
+        region : Region or str
+        address : int
+            The first word.
+        count : int
+            How many.
+        word : int or bytes
+            An int that fits the word, or ``word_bytes`` bytes.
+        """
+        region = self._region(region)
+        if isinstance(word, int):
+            if word < 0 or word >> region.width:
+                raise ValueError(f"word must fit {region.width} bits of {region.name}, not {word}")
+            word = word.to_bytes(region.word_bytes, "little")
+        words = _words(word, region)
+        if len(words) != 1:
+            raise ValueError(f"word must be one word, not {len(words)}")
+        self._check_range(region, address, count)
+        self._exchange(Verb.FILL, FILL.pack(region.index, address, count) + words.tobytes())
+
+    def run(
+        self,
+        *,
+        train: bool,
+        internal: bool,
+        flush: bool,
+        first: int,
+        count: int,
+    ) -> None:
+        """Start a run of ``count`` samples and return; :meth:`status` tells when it is over.
+
+        Parameters
+        ----------
+        train, internal, flush, first, count
+            See :class:`popflip.rtl.interface.RunLayout`.
+        """
+        for name, value, least in (("first", first, 0), ("count", count, 1)):
+            if not least <= value < 1 << 24:
+                raise ValueError(f"{name} must be {least} to 2**24 - 1, not {value}")
+        flags = RunFlags.TRAIN * train | RunFlags.INTERNAL * internal | RunFlags.FLUSH * flush
+        self._exchange(Verb.RUN, RUN.pack(flags, first, count))
+
+    def stop(self) -> None:
+        """End the run, if one is on, after the sample in hand."""
+        self._exchange(Verb.STOP)
+
+    def status(self) -> LinkStatus:
+        """Ask whether a run is on, and how the link does."""
+        busy, good, bad = self._ask(Verb.STATUS, answer=STATUS_ANSWER)
+        return LinkStatus(busy=bool(busy), good_frames=good, bad_frames=bad)
+
+    def listen(self, timeout: float) -> None:
+        """Wait for reports, without a request.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds of silence after which nobody says anything.
+        """
+        while not self.reports:
+            for _ in self._frames():
+                pass  # Answers that nobody waits for any more.
+            if not self.reports:
+                chunk = self._transport.read(timeout)
+                if not chunk:
+                    return
+                self._received += chunk
+
+    def resync(self) -> None:
+        """Close any fragment at the board, and discard whatever it still sends.
+
+        Raises
+        ------
+        LinkError
+            If the line does not fall silent.
+        """
+        self._transport.write(b"\0")
+        self._received.clear()
+        discarded = 0
+        while chunk := self._transport.read(self._quiet):
+            discarded += len(chunk)
+            if discarded > _PATIENCE:
+                raise LinkError(f"the line is never silent: {discarded} bytes of rubbish")
+
+    # One request ----------------------------------------------------------------------------
+
+    def _region(self, region: Region | str) -> Region:
+        if isinstance(region, Region):
+            return region
+        try:
+            return self._regions[region]
+        except KeyError:
+            known = ", ".join(self._regions) or "a Region (without params, none has a name)"
+            raise ValueError(f"region must be {known}, not {region!r}") from None
+
+    def _check_range(self, region: Region, address: int, count: int) -> None:
+        # The board checks too, but would have done the first frames of several by then.
+        if address < 0 or count < 0 or address + count > region.depth:
+            raise ValueError(
+                f"words must lie in 0 to {region.depth - 1} of {region.name}, "
+                f"not {count} from {address} on"
+            )
+
+    def _words_per_frame(self, region: Region, head: int) -> int:
+        words = (self._max_payload - head) // region.word_bytes
+        if words < 1:
+            raise LinkError(
+                f"a word of {region.name} does not fit the board's frames "
+                f"of {self._max_payload} bytes"
+            )
+        return words
+
+    def _ask(self, verb: Verb, answer: struct.Struct) -> tuple:
+        return answer.unpack(self._exchange(verb, b"", answer.size))
+
+    def _exchange(self, verb: Verb, request: bytes = b"", expected: int = 0) -> bytes:
+        """Send a request, wait for its answer, and return the ``expected`` bytes of its payload."""
+        for more in reversed(range(1 + self._retries)):
+            # 0 is what the board answers to frames that it could not read.
+            self._sequence = self._sequence % 255 + 1
+            # The zero in front closes whatever noise has opened.
+            self._transport.write(b"\0" + encode_frame(self._sequence, verb, request))
+            try:
+                answer = self._await_answer(verb)
+            except LinkTimeout:
+                if not more or verb not in _IDEMPOTENT:
+                    raise
+                self.resync()
+                continue
+            # Whatever the verb, a request that arrived damaged has done nothing.
+            if not more or answer.kind not in _DAMAGED:
+                break
+        if answer.kind != Status.OK:
+            raise Refused(verb, answer.kind)
+        if len(answer.payload) != expected:
+            raise LinkError(
+                f"the answer to {verb.name} must have {expected} bytes, "
+                f"not {len(answer.payload)}: is this another bitstream?"
+            )
+        return answer.payload
+
+    def _await_answer(self, verb: Verb) -> Frame:
+        """Wait for the answer with the sequence number that was sent last."""
+        waited, damage = 0, ""
+        while True:
+            for frame in self._frames():
+                if isinstance(frame, FrameError):
+                    damage = f" (but something else came: {frame})"
+                elif frame.sequence == self._sequence:
+                    return frame
+            chunk = self._transport.read(self._timeout)
+            waited += len(chunk)
+            if not chunk or waited > _PATIENCE:
+                hint = "" if verb in _IDEMPOTENT else "; whether it was heard, STATUS may tell"
+                what = f"within {self._timeout:g} s" if not chunk else f"in {waited} bytes"
+                raise LinkTimeout(f"no answer to {verb.name} {what}{damage}{hint}")
+            self._received += chunk
+
+    def _frames(self) -> Iterator[Frame | FrameError]:
+        """Take the frames that have arrived whole; keep reports for whoever wants them."""
+        while (end := self._received.find(0)) >= 0:
+            raw = bytes(self._received[:end])
+            del self._received[: end + 1]
+            if not raw:
+                continue
+            try:
+                frame = decode_frame(raw)
+            except FrameError as error:
+                yield error
+                continue
+            if frame.sequence == 0 and frame.kind == Status.REPORT:
+                self.reports.append(frame.payload)
+            else:
+                yield frame
+
+
+def _words(words, region: Region) -> np.ndarray:
+    """View bytes, or an array of bytes, as words of a region."""
+    if isinstance(words, bytes | bytearray | memoryview):
+        words = np.frombuffer(words, np.uint8)
+    words = np.asarray(words)
+    if words.dtype != np.uint8:  # A conversion might cut.
+        raise TypeError(f"words must be uint8, not {words.dtype}")
+    if words.size % region.word_bytes:
+        raise ValueError(
+            f"words of {region.name} must have {region.word_bytes} bytes each, "
+            f"not {words.size} bytes in all"
+        )
+    return words.reshape(-1, region.word_bytes)

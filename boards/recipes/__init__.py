@@ -1,0 +1,1 @@
+"""One file a board: its device, pins, clock and cable."""

@@ -1,0 +1,1 @@
+"""The virtual board: the generated Verilog under Verilator, behind the host link."""

@@ -1,0 +1,169 @@
+"""The fast engine against the golden model: every bit."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from popflip.golden.datasets import data
+from popflip.golden.description.params import Params, preset_names
+from popflip.golden.description.random_params import random_params
+from popflip.golden.engine.engine import FastMachine, compiling, most_threads
+from popflip.golden.training.trainer import GoldenMachine, differences, initial_state
+
+# It is compiled before the first of them, which takes a minute or two.
+pytestmark = pytest.mark.timeout(600)
+
+
+def agree(params, x, labels, parts, threads, seed=1, taus=()):
+    """Train both on the same samples in parts, and compare all that they return."""
+    golden, fast = GoldenMachine(params), FastMachine(params, threads)
+    for machine in (golden, fast):
+        machine.write_state(initial_state(params, seed))
+        machine.load(x, labels)
+    first = 0
+    for i, (count, flush) in enumerate(parts):
+        if i < len(taus):
+            golden.set_tau(taus[i])
+            fast.set_tau(taus[i])
+        wanted, got = golden.train(first, count, flush), fast.train(first, count, flush)
+        assert got == wanted
+        first += count
+    assert not differences(golden.read_state(), fast.read_state())
+    wanted, got = golden.infer(1, len(x) - 1), fast.infer(1, len(x) - 1)
+    assert got[0] == wanted[0]
+    assert got[1].tolist() == wanted[1].tolist()
+
+
+#: Software does not mind how a machine is built, but parameters have to be of one that can be.
+PLAIN = {"shared_update": False, "serial_windows": False}
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    leaky=st.booleans(),
+    batch=st.sampled_from([1, 2, 3, 16]),
+    threads=st.integers(1, most_threads()),
+)
+@settings(max_examples=60, deadline=None)
+def test_random_networks(seed, leaky, batch, threads):
+    rng = np.random.default_rng(seed)
+    params = random_params(rng).replace(
+        dynamics={"kind": "leaky" if leaky else "sweeps"},
+        learning={"batch": batch},
+        machine=PLAIN,
+    )
+    x = rng.random((50, params.n_in)) < rng.uniform(0.1, 0.7)
+    labels = rng.integers(0, params.network.classes, 50)
+    most = params.learning.latent_max
+    taus = [tuple(int(t) for t in rng.integers(1, most + 1, params.depth)) for _ in range(3)]
+    agree(params, x, labels, [(7, False), (20, True), (23, True)], threads, seed, taus)
+
+
+@pytest.mark.parametrize("kind", ["sweeps", "leaky"])
+@pytest.mark.parametrize("batch", [1, pytest.param(16, marks=pytest.mark.slow), 64])
+@pytest.mark.parametrize("preset", preset_names())
+def test_real_samples(preset, batch, kind):
+    gains = {"sweeps": {}, "leaky": {"gains": [7, 3], "free_sweeps": 9}}[kind]
+    params = Params.load(preset).replace(
+        dynamics={"kind": kind, **gains}, learning={"batch": batch}, machine=PLAIN
+    )
+    count = 640 if kind == "sweeps" and batch == 64 else 300
+    mnist = data.load("mnist")
+    x = data.encode(mnist.train_images[:count], params.network.thresholds)
+    agree(params, x, mnist.train_labels[:count].astype(int), [(count, True)], most_threads())
+
+
+def test_wide_latents_and_many_planes():
+    params = Params.load("local-small").replace(
+        network={"thresholds": [30, 80, 127, 170, 220]},  # a window's row of more than 32 bits
+        learning={"latent_bits": 16, "tau": [200, 150]},
+    )
+    rng = np.random.default_rng(3)
+    x, labels = rng.random((40, params.n_in)) < 0.3, rng.integers(0, 10, 40)
+    agree(params, x, labels, [(40, True)], 1)
+
+
+def test_windows_wider_than_a_word():
+    params = Params.build({
+        "network": {
+            "image": [9, 40], "thresholds": [60, 127, 200], "first": "local", "window": 9,
+            "stride": 5, "features": 3, "classes": 3, "copies": 2,
+        },
+        "dynamics": {"gains": [20, 30]},
+        "learning": {"tau": [2, 2], "beta": 4},
+        "machine": {"row_lanes": 9, "relax_lanes": 3, "latent_lanes": [3, 3]},
+    })  # fmt: skip
+    rng = np.random.default_rng(4)
+    x, labels = rng.random((60, params.n_in)) < 0.4, rng.integers(0, 3, 60)
+    agree(params, x, labels, [(60, True)], 1)
+
+
+def test_a_batch_that_is_pending_can_be_ended_without_samples():
+    params = Params.load("local-small").replace(learning={"batch": 32, "tau": [1, 1]})
+    rng = np.random.default_rng(5)
+    x, labels = rng.random((20, params.n_in)) < 0.3, rng.integers(0, 10, 20)
+    agree(params, x, labels, [(20, False), (0, True)], 1)
+
+
+@pytest.mark.parametrize("threads", [0, -1, most_threads() + 1])
+def test_threads_that_there_are_not(threads):
+    with pytest.raises(ValueError, match=rf"threads must be 1 to {most_threads()}, .* {threads}$"):
+        FastMachine(Params.load("local-small"), threads)
+
+
+def test_a_synapse_takes_at_most_three_bytes():
+    for preset in ("dense-wide", "local-large-wide"):
+        for bits in (8, 16):
+            params = Params.load(preset).replace(learning={"latent_bits": bits})
+            assert FastMachine(params).n_bytes <= 3 * params.n_synapses
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    leaky=st.booleans(),
+    batch=st.sampled_from([1, 3, 16, 64]),
+    bits=st.integers(8, 16),
+    threads=st.integers(1, most_threads()),
+)
+@settings(max_examples=40, deadline=None)
+def test_random_networks_of_8_bit_pixels(seed, leaky, batch, bits, threads):
+    rng = np.random.default_rng(seed)
+    drawn = random_params(rng)
+    params = drawn.replace(
+        network={"pixel_bits": 8, "thresholds": [127]},
+        dynamics={"code": "heaviside", "kind": "leaky" if leaky else "sweeps"},
+        learning={"batch": batch, "latent_bits": bits, "tau": [40, *drawn.learning.tau[1:]]},
+        machine=PLAIN | {"row_lanes": 1, "latent_lanes": [1] * drawn.depth},
+    )
+    x = rng.integers(0, 256, (50, params.n_in), dtype=np.uint8)
+    x[rng.random(x.shape) < rng.choice([0, 0.5, 0.98])] = 0  # and words that nobody sees
+    labels = rng.integers(0, params.network.classes, 50)
+    agree(params, x, labels, [(7, False), (43, True)], threads, seed)
+
+
+@pytest.mark.parametrize("preset", ["dense-wide", "local-small"])
+def test_real_pixels_of_8_bits(preset):
+    params = Params.load(preset).replace(
+        network={"pixel_bits": 8},
+        learning={"batch": 16, "latent_bits": 16, "tau": [256, 2]},
+    )
+    mnist = data.load("mnist")
+    x = data.input_of(params.network, mnist.train_images[:600])
+    labels = mnist.train_labels[:600].astype(int)
+    agree(params, x, labels, [(600, True)], most_threads())
+    machine = FastMachine(params)
+    machine.load(x, labels)
+    assert all(machine.train(0, 600, True).flips)
+
+
+def test_processes_compile_one_after_the_other():
+    """A lock is of an open file: what holds for a thread holds for a process."""
+    thread = threading.Thread(target=FastMachine, args=[Params.load("local-small")])
+    with compiling():
+        thread.start()
+        thread.join(1)
+        assert thread.is_alive()
+    thread.join()

@@ -1,0 +1,1 @@
+"""What every room needs and nobody's subject is: files."""

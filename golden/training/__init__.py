@@ -1,0 +1,1 @@
+"""Training loops, checkpoints, and the training of a standalone machine."""

@@ -1,0 +1,271 @@
+"""What all training loops share: epochs with a test after each, progress, checkpoints and logs.
+
+:class:`popflip.golden.training.trainer.Trainer` trains a network of bits on a machine by it,
+:class:`popflip.golden.paper.trainer.Trainer` a system of the paper on PyTorch.
+"""
+
+import csv
+import io
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from popflip.golden.model import Report
+from popflip.golden.support.files import write_atomically
+
+__all__ = ["CheckpointError", "Log", "Progress", "TrainingLoop", "opened_checkpoint"]
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message is one line for the user."""
+
+
+@dataclass
+class Progress:
+    """Where an epoch is, for whoever shows it."""
+
+    epoch: int
+    epochs: int
+    phase: str
+    done: int
+    total: int
+    seconds: float
+    report: Report
+
+
+@dataclass
+class Log:
+    """What one epoch came to; errors in percent."""
+
+    epoch: int
+    samples: int
+    train_error: float
+    test_error: float
+    flips: list[int]
+    seconds: float
+    samples_per_s: float
+
+    def columns(self) -> dict[str, object]:
+        """Return a row of ``log.csv``: a list has a column per layer."""
+        row: dict[str, object] = {}
+        for name, value in asdict(self).items():
+            if isinstance(value, list):
+                row |= {f"{name}{i}": entry for i, entry in enumerate(value)}
+            else:
+                row[name] = value
+        return row
+
+
+AnyLog = TypeVar("AnyLog", bound=Log)
+
+
+class TrainingLoop(ABC, Generic[AnyLog]):
+    """Train epoch by epoch, test after each, and stop between two batches when told to.
+
+    Parameters
+    ----------
+    layers : int
+        Layers of weights.
+    train, test : int
+        Samples of the data set.
+    seed : int
+        Decides every random choice.
+    samples, test_samples : int, optional
+        The first so many training and test samples; all if left out.
+
+    Attributes
+    ----------
+    epoch, position : int
+        Complete epochs, and samples done of the next one.
+    history : list of Log
+    stop_requested : bool
+        Set it from anywhere (a signal handler) to end :meth:`run` after the samples in hand.
+
+    Raises
+    ------
+    ValueError
+        If the seed is negative, or there are not as many samples.
+    """
+
+    def __init__(
+        self,
+        layers: int,
+        train: int,
+        test: int,
+        *,
+        seed: int,
+        samples: int | None,
+        test_samples: int | None,
+    ):
+        if seed < 0:
+            raise ValueError(f"seed must be at least 0, not {seed}")
+        limits = {"samples": (samples, train), "test_samples": (test_samples, test)}
+        for name, (value, most) in limits.items():
+            if value is not None and not 1 <= value <= most:
+                raise ValueError(f"{name} must be 1 to {most}, not {value}")
+        self.seed = seed
+        self.samples = samples or train
+        self.test_samples = test_samples or test
+        self.history: list[AnyLog] = []
+        self.stop_requested = False
+        self._layers = layers
+        self._begin_epoch(0)
+
+    # The loop -------------------------------------------------------------------------------
+
+    def run(
+        self,
+        epochs: int,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_epoch: Callable[[AnyLog], None] | None = None,
+    ) -> bool:
+        """Train until ``epochs`` epochs are complete, and test after each.
+
+        Parameters
+        ----------
+        epochs : int
+            In all, those before a resumption included.
+        on_progress : callable, optional
+            Called after each chunk of samples.
+        on_epoch : callable, optional
+            Called after each epoch.
+
+        Returns
+        -------
+        bool
+            False if it was stopped before.
+        """
+        while self.epoch < epochs:
+            if not self._train(epochs, on_progress):
+                return False
+            tested = self.test(on_progress, epochs)
+            if tested is None:
+                return False
+            self.history.append(self._log(self._so_far, tested))
+            self._begin_epoch(self.epoch + 1)
+            if on_epoch:
+                on_epoch(self.history[-1])
+        return True
+
+    @abstractmethod
+    def _train(self, epochs, on_progress) -> bool:
+        """Train to the end of the epoch; False if stopped before."""
+
+    @abstractmethod
+    def test(self, on_progress=None, epochs: int | None = None) -> Report | None:
+        """Predict the test set; None if stopped before its end."""
+
+    @abstractmethod
+    def _log(self, trained: Report, tested: Report) -> AnyLog:
+        """Say what the epoch came to."""
+
+    def _begin_epoch(self, epoch: int):
+        self.epoch, self.position, self._seconds = epoch, 0, 0.0
+        self._so_far = self._nothing()
+
+    def _nothing(self) -> Report:
+        return Report(flips=[0] * self._layers)
+
+    def _figures(self, trained: Report, tested: Report) -> dict:
+        """Return what all logs hold, by its name."""
+        return {
+            "epoch": self.epoch + 1,
+            "samples": trained.samples,
+            "train_error": round(trained.error, 4),
+            "test_error": round(tested.error, 4),
+            "flips": list(trained.flips),
+            "seconds": self._seconds,
+            "samples_per_s": trained.samples / max(self._seconds, 1e-9),
+        }
+
+    # Checkpoints ----------------------------------------------------------------------------
+
+    def _meta(self) -> dict:
+        """Return how far it came, and what its samples are, for a checkpoint."""
+        return {
+            "seed": self.seed,
+            "samples": self.samples,
+            "test_samples": self.test_samples,
+            "epoch": self.epoch,
+            "position": self.position,
+            "seconds": self._seconds,
+            "so_far": asdict(self._so_far),
+            "history": [asdict(log) for log in self.history],
+        }
+
+    def _check_meta(self, path, meta: dict) -> None:
+        """Raise CheckpointError if a checkpoint is of other samples, or of another order."""
+        for name in ("seed", "samples", "test_samples"):
+            if meta[name] != getattr(self, name):
+                raise CheckpointError(
+                    f"{path} was made with {name} {meta[name]}, not {getattr(self, name)}"
+                )
+
+    # Logs -----------------------------------------------------------------------------------
+
+    def write_logs(self, folder: str | Path) -> None:
+        """Write the history as ``log.csv`` and ``log.json`` in a folder."""
+        rows = [asdict(log) for log in self.history]
+        write_atomically(Path(folder) / "log.json", json.dumps(rows, indent=1).encode())
+        table = [log.columns() for log in self.history]
+        # A machine that counts cycles may have gone on where one that does not stopped.
+        names = list(dict.fromkeys(name for row in table for name in row)) or ["epoch"]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=names)
+        writer.writeheader()
+        writer.writerows(table)
+        write_atomically(Path(folder) / "log.csv", text.getvalue().encode())
+
+
+@contextmanager
+def opened_checkpoint(
+    path: str | Path, layout: int, kind: str
+) -> Iterator[tuple[Mapping[str, np.ndarray], dict]]:
+    """Open a checkpoint; what fails while it is open means that it is damaged.
+
+    Parameters
+    ----------
+    path : path
+    layout : int
+        The format that is known.
+    kind : str
+        What it is to be, for messages.
+
+    Yields
+    ------
+    Mapping
+        Its arrays, by name.
+    dict
+        What it says of itself.
+
+    Raises
+    ------
+    CheckpointError
+        If it does not exist, is of another format, or is damaged.
+    OSError
+        If it cannot be read.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} does not exist") from None
+    try:
+        # From memory: of a damaged file NumPy would leave the descriptor open.
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            meta = json.loads(str(file["meta"]))
+            if meta["format"] != layout:
+                raise CheckpointError(
+                    f"{path} is a checkpoint of format {meta['format']}; this popflip reads "
+                    f"format {layout}"
+                )
+            yield file, meta
+    except CheckpointError:
+        raise
+    except Exception:  # of zipfile, zlib, NumPy's headers: damage has half a dozen kinds
+        raise CheckpointError(f"{path} is not {kind}, or is damaged") from None

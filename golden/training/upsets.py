@@ -1,0 +1,52 @@
+"""Upsets: bits of a network's memories that turn over, as radiation or a low voltage does it."""
+
+import numpy as np
+
+from popflip.golden.description.params import Params
+from popflip.golden.training.trainer import NetworkState
+
+__all__ = ["memory_bits", "upset"]
+
+
+def memory_bits(params: Params) -> int:
+    """Bits of all weights and latents."""
+    return params.n_synapses * (1 + params.learning.latent_bits)
+
+
+def upset(
+    params: Params, state: NetworkState, count: int, rng: np.random.Generator
+) -> NetworkState:
+    """Turn over some bits of weights and latents, each as likely as any other.
+
+    A latent may become -S - 1, which the machine itself never makes.
+
+    Parameters
+    ----------
+    params : Params
+    state : NetworkState
+        Stays as it is.
+    count : int
+        Bits, drawn one by one: one that is drawn twice is as before.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    NetworkState
+    """
+    weights = [array.copy() for array in state.weights]
+    latents = [array.copy() for array in state.latents]
+    bits = params.learning.latent_bits
+    ends = np.cumsum([array.size for array in weights])
+    synapses = rng.integers(0, params.n_synapses, count)
+    for synapse, bit in zip(synapses.tolist(), rng.integers(0, bits + 1, count), strict=True):
+        layer = int(np.searchsorted(ends, synapse, side="right"))
+        place = np.unravel_index(
+            synapse - (ends[layer] - weights[layer].size), weights[layer].shape
+        )
+        if bit == bits:
+            weights[layer][place] ^= True
+            continue
+        # In two's complement, of so many bits.
+        code = (int(latents[layer][place]) ^ 1 << int(bit)) & (1 << bits) - 1
+        latents[layer][place] = code - (code >> (bits - 1) << bits)
+    return NetworkState(weights, latents, state.sign_state)

@@ -1,0 +1,1 @@
+"""What stands between the core and the world: the host link on a serial line."""

@@ -1,0 +1,238 @@
+"""What the machine knows of hidden neurons: a list of layer 1, registers of later layers."""
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from popflip.golden.description.params import Params
+from popflip.rtl.layers.drive import ItemLayout
+from popflip.rtl.primitives.arithmetic import times
+
+__all__ = ["HiddenRegisters", "ItemList", "NeuronSignature", "PlaceLayout", "dots_layout"]
+
+
+class PlaceLayout(data.StructLayout):
+    """Where the synapses of a hidden neuron are: ``row``, and maybe ``slot`` and ``bank``.
+
+    In one bank a row has the slot of its own number; only layer 1 can have more.
+    """
+
+    def __init__(self, params: Params, layer: int):
+        if layer == 1:
+            item = ItemLayout(params)
+            names = ("row",) if params.synapses(0).banks == 1 else ("row", "slot", "bank")
+            super().__init__({name: item[name].shape for name in names})
+        else:
+            super().__init__({"row": range(params.sizes[layer])})
+
+
+def dots_layout(params: Params, layer: int) -> data.ArrayLayout:
+    """The counters of layer ``layer``: one signed dot product per neuron."""
+    return data.ArrayLayout(signed(ceil_log2(params.sizes[layer - 1] + 1) + 1), params.sizes[layer])
+
+
+class NeuronSignature(wiring.Signature):
+    """The neurons of one hidden layer, from the side of the relaxation engine.
+
+    Neurons have an *index* below ``capacity``. What an enable asks for is there one cycle later
+    and holds until the next.
+
+    Members
+    -------
+    place_en, place_index : ``Out``; place : ``In(PlaceLayout)``
+        Where the neuron's synapses are.
+    look_en, look_index : ``Out``; margin, first, last : ``In``
+        Its potential without feedback minus its threshold; its activation at the first end of the
+        contrast, and its latest.
+    write_en, write_index, write_bit, write_first : ``Out``
+        A new activation; ``write_first`` copies it to the first end too.
+    count, decided : ``In``
+        Neurons 0 to ``count - 1`` are visited; ``decided`` more, down from ``capacity - 1``, are
+        known to keep their activation.
+    """
+
+    def __init__(self, params: Params, layer: int):
+        n = params.sizes[layer]
+        super().__init__({
+            "place_en": Out(1),
+            "place_index": Out(range(n)),
+            "place": In(PlaceLayout(params, layer)),
+            "look_en": Out(1),
+            "look_index": Out(range(n)),
+            "margin": In(ItemLayout(params)["margin"].shape),
+            "first": In(1),
+            "last": In(1),
+            "write_en": Out(1),
+            "write_index": Out(range(n)),
+            "write_bit": Out(1),
+            "write_first": Out(1),
+            "count": In(range(n + 1)),
+            "decided": In(range(n + 1)),
+        })
+
+
+class ItemList(wiring.Component):
+    """The neurons of layer 1 that matter to the sample in hand.
+
+    Undecided ones are listed from index 0 upwards, decided ones from the last index downwards, in
+    the order in which they arrive.
+
+    Parameters
+    ----------
+    params : Params
+
+    Members
+    -------
+    clear : ``In(1)``
+        Empty the list.
+    item, item_valid : ``In``
+        A neuron to list (:class:`popflip.rtl.layers.drive.ItemLayout`).
+    index : ``Out``
+        The index that it gets, in the same cycle.
+    neurons : ``In(NeuronSignature)``
+    """
+
+    def __init__(self, params: Params):
+        self._params = params
+        self._n = n = params.sizes[1]
+        super().__init__({
+            "clear": In(1),
+            "item": In(ItemLayout(params)),
+            "item_valid": In(1),
+            "index": Out(range(n)),
+            "neurons": In(NeuronSignature(params, 1)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        n, port = self._n, self.neurons
+        state_layout = data.StructLayout({
+            "margin": ItemLayout(self._params)["margin"].shape, "first": 1, "last": 1,
+        })  # fmt: skip
+        place_layout = PlaceLayout(self._params, 1)
+        m.submodules.places = places = Memory(shape=place_layout, depth=n, init=[])
+        m.submodules.states = states = Memory(shape=state_layout, depth=n, init=[])
+
+        m.d.comb += self.index.eq(Mux(self.item.undecided, port.count, n - 1 - port.decided))
+        with m.If(self.clear):
+            m.d.sync += [port.count.eq(0), port.decided.eq(0)]
+        with m.Elif(self.item_valid):
+            with m.If(self.item.undecided):
+                m.d.sync += port.count.eq(port.count + 1)
+            with m.Else():
+                m.d.sync += port.decided.eq(port.decided + 1)
+
+        place_write, place_read = places.write_port(), places.read_port()
+        m.d.comb += [
+            place_write.en.eq(self.item_valid),
+            place_write.addr.eq(self.index),
+            *(place_write.data[name].eq(self.item[name]) for name, _ in place_layout),
+            place_read.en.eq(port.place_en),
+            place_read.addr.eq(port.place_index),
+            port.place.eq(place_read.data),
+        ]
+
+        # A visit writes back what it read one and two cycles before: the margin stays.
+        state_write, state_read = states.write_port(), states.read_port()
+        margin, first = Signal.like(port.margin), Signal()
+        m.d.sync += [margin.eq(port.margin), first.eq(port.first)]
+        m.d.comb += [
+            state_read.en.eq(port.look_en),
+            state_read.addr.eq(port.look_index),
+            port.margin.eq(state_read.data.margin),
+            port.first.eq(state_read.data.first),
+            port.last.eq(state_read.data.last),
+        ]
+        with m.If(self.item_valid):
+            m.d.comb += [
+                state_write.en.eq(1),
+                state_write.addr.eq(self.index),
+                state_write.data.margin.eq(self.item.margin),
+                state_write.data.first.eq(self.item.active),
+                state_write.data.last.eq(self.item.active),
+            ]
+        with m.Else():
+            m.d.comb += [
+                state_write.en.eq(port.write_en),
+                state_write.addr.eq(port.write_index),
+                state_write.data.margin.eq(margin),
+                state_write.data.first.eq(Mux(port.write_first, port.write_bit, first)),
+                state_write.data.last.eq(port.write_bit),
+            ]
+        return m
+
+
+class HiddenRegisters(wiring.Component):
+    """The neurons of a hidden layer above the first: all of them, in registers.
+
+    Parameters
+    ----------
+    params : Params
+    layer : int
+        2 to ``depth - 1``.
+
+    Members
+    -------
+    clear : ``In(1)``
+        Silence all neurons.
+    save : ``In(1)``
+        Keep the activations as those of the free state.
+    dots : ``In(dots_layout)``
+        Dot products with the layer below.
+    free, first, last : ``Out``
+        Activation bits in the free state, at the first end of the contrast, and now.
+    active : ``Out``
+        How many are 1 now.
+    neurons : ``In(NeuronSignature)``
+    """
+
+    def __init__(self, params: Params, layer: int):
+        self._params = params
+        self._layer = layer
+        n = params.sizes[layer]
+        super().__init__({
+            "clear": In(1),
+            "save": In(1),
+            "dots": In(dots_layout(params, layer)),
+            "free": Out(n),
+            "first": Out(n),
+            "last": Out(n),
+            "active": Out(range(n + 1)),
+            "neurons": In(NeuronSignature(params, layer)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        dynamics, n, port = self._params.dynamics, self._params.sizes[self._layer], self.neurons
+        m.d.comb += [port.count.eq(n), port.decided.eq(0)]
+        with m.If(port.place_en):
+            m.d.sync += port.place.row.eq(port.place_index)
+
+        dots = Array(self.dots[i] for i in range(n))
+        bits = Array(self.last[i] for i in range(n))
+        firsts = Array(self.first[i] for i in range(n))
+        with m.If(port.look_en):
+            m.d.sync += [
+                port.margin.eq(
+                    times(dots[port.look_index], dynamics.gains[self._layer - 1])
+                    - dynamics.hidden_threshold
+                ),
+                port.first.eq(firsts[port.look_index]),
+                port.last.eq(bits[port.look_index]),
+            ]
+        with m.If(self.clear):
+            m.d.sync += [self.first.eq(0), self.last.eq(0), self.active.eq(0)]
+        with m.Elif(port.write_en):
+            m.d.sync += bits[port.write_index].eq(port.write_bit)
+            with m.If(port.write_first):
+                m.d.sync += firsts[port.write_index].eq(port.write_bit)
+            before = bits[port.write_index]
+            with m.If(port.write_bit & ~before):
+                m.d.sync += self.active.eq(self.active + 1)
+            with m.Elif(~port.write_bit & before):
+                m.d.sync += self.active.eq(self.active - 1)
+        with m.If(self.save):
+            m.d.sync += self.free.eq(self.last)
+        return m
