@@ -7,6 +7,7 @@ from typing import Literal
 
 from popflip.boards.build.flash_pins import PINS_DELAY
 from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.support.errors import InputError
 from popflip.rtl.interface import check_hardware
 
 __all__ = ["Board", "Device", "Flash", "Shape"]
@@ -109,11 +110,11 @@ class Flash:
 
     def __post_init__(self):
         if self.data_offset % 0x10000:
-            raise ValueError(
+            raise InputError(
                 f"data_offset must be a multiple of 65536, not {self.data_offset}"
             )  # fmt: skip
         if not 0 < self.data_offset < self.bytes:
-            raise ValueError(
+            raise InputError(
                 f"data_offset must be 1 to {self.bytes - 1}, within the flash, "
                 f"not {self.data_offset}"
             )
@@ -218,7 +219,7 @@ class Board:
         divisor = round(exact)
         if divisor < 4 or abs(divisor / exact - 1) * 100 > BAUD_TOLERANCE:
             near = max(4, math.ceil(exact)) * self.baud / 1e6
-            raise ValueError(
+            raise InputError(
                 f"core_mhz must be near a multiple of {self.baud / 1e6:g} for {self.baud} baud "
                 f"(and at least 4 of it), such as {near:g}, not {core_mhz:g}"
             )
@@ -248,12 +249,12 @@ class Board:
         if wanted == "none" or (wanted == "auto" and self.obstacle(params)):
             return params.replace(standalone={"flash": "none"})
         if flash is None or not flash.resource:
-            raise ValueError(
+            raise InputError(
                 f"standalone.flash must be auto or none for {self.name}, whose flash is not wired "
                 f"to the design, not {wanted}"
             )
         if wanted == "quad" and flash.lines != "quad":
-            raise ValueError(
+            raise InputError(
                 f"standalone.flash must be auto, none, single or dual for {self.name}, which wires "
                 "two lines, not quad"
             )

@@ -14,6 +14,7 @@ from popflip.boards.recipes.tang_nano_9k import TANG_NANO_9K
 from popflip.boards.recipes.tang_nano_20k import TANG_NANO_20K
 from popflip.boards.recipes.ulx3s import ULX3S_12F, ULX3S_25F, ULX3S_45F, ULX3S_85F
 from popflip.boards.recipes.upduino_v3 import UPDUINO_V3, UPDUINO_V3_STANDALONE
+from popflip.golden.support.errors import InputError
 
 __all__ = ["BOARDS", "find_board"]
 
@@ -51,5 +52,5 @@ def find_board(name: str) -> Board:
         If there is none; names those that there are.
     """
     if name not in BOARDS:
-        raise ValueError(f"board must be one of {', '.join(BOARDS)}, not {name!r}")
+        raise InputError(f"board must be one of {', '.join(BOARDS)}, not {name!r}")
     return BOARDS[name]

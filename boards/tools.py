@@ -14,6 +14,8 @@ from importlib import metadata, util
 from pathlib import Path
 from types import MappingProxyType
 
+from popflip.golden.support.errors import InputError, PopflipError
+
 __all__ = ["Jobs", "ToolError", "Verilator", "compiler", "require", "run_to_end", "verilator"]
 
 # The first release without the internal errors that Amaranth's output met in older ones.
@@ -31,7 +33,7 @@ _HOW_VERILATOR = (
 )
 
 
-class ToolError(RuntimeError):
+class ToolError(PopflipError):
     """An external program is missing or failed; the first line of the message says which."""
 
 
@@ -158,7 +160,7 @@ def _missing(name: str) -> str | None:
             return None
         return f"{name} ({why}: {_HOW_VERILATOR})" if why else f"{name} ({_HOW_VERILATOR})"
     if name not in _APT:
-        raise ValueError(f"name must be one of verilator, {', '.join(_APT)}, not {name!r}")
+        raise InputError(f"name must be one of verilator, {', '.join(_APT)}, not {name!r}")
     if _compiler() if name == "g++" else shutil.which(name):
         return None
     return f"{name} (apt-get install {_APT[name]})"

@@ -22,6 +22,7 @@ from popflip.cocotb_tests.cosim import (
 from popflip.cocotb_tests.simulators import BenchError, play
 from popflip.golden.description.params import Params
 from popflip.golden.engine.engine import FastMachine
+from popflip.golden.support.errors import InputError
 from popflip.golden.tests import strategies
 from popflip.golden.training.trainer import GoldenMachine, NetworkState
 from popflip.golden.training.trainer import differences as state_differences
@@ -88,9 +89,9 @@ class Case:
             tree = json.loads(text)
             case = cls(**{**tree, "params": Params.build(tree["params"])})
         except (json.JSONDecodeError, TypeError, KeyError) as error:
-            raise ValueError(f"replay must be a case as it was printed, not {text!r}") from error
+            raise InputError(f"replay must be a case as it was printed, not {text!r}") from error
         if case.variant not in VARIANTS or case.samples < 1:
-            raise ValueError(f"replay must be a case as it was printed, not {text!r}")
+            raise InputError(f"replay must be a case as it was printed, not {text!r}")
         return case
 
     def data(self):

@@ -41,6 +41,7 @@ from popflip.cocotb_tests.scenes import (
 )
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import STATUS_ANSWER
+from popflip.golden.support.errors import InputError
 
 __all__ = [
     "NETWORKS",
@@ -228,7 +229,7 @@ def converse(board: VirtualBoard, steps: list, divisor: int, most_cycles: int = 
                 asked += 1
             results.append(asked)
         else:
-            raise ValueError(f"step must be one that a board can play, not {what!r}")
+            raise InputError(f"step must be one that a board can play, not {what!r}")
     return results
 
 

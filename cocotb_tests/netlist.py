@@ -20,6 +20,7 @@ from popflip.boards.build.toolchain import toolchain
 from popflip.boards.families.flows import FLOWS
 from popflip.boards.tools import ToolError
 from popflip.golden.description.params import Params
+from popflip.golden.support.errors import InputError
 
 __all__ = ["ICESTORM", "bitstream_verilog", "board_verilog", "core_verilog", "flatten"]
 
@@ -147,9 +148,9 @@ def bitstream_verilog(board: Board, params: Params) -> str:
         If not everything would come back.
     """
     if board.device.flow != "ice40":
-        raise ValueError(f"the device must be an iCE40, not {board.device.part}")
+        raise InputError(f"the device must be an iCE40, not {board.device.part}")
     if board.core_mhz != board.clock_mhz:
-        raise ValueError(
+        raise InputError(
             f"core_mhz must be {board.clock_mhz:g}, for a clock without a PLL, "
             f"not {board.core_mhz:g}"
         )
@@ -159,7 +160,7 @@ def bitstream_verilog(board: Board, params: Params) -> str:
     built = build(board, params)
     used = built.facts["used"]
     if used.get("spram"):
-        raise ValueError(f"the design must have no SPRAM, not {used['spram']}")
+        raise InputError(f"the design must have no SPRAM, not {used['spram']}")
     netlist, _ = synthesize(board, params)
     with tempfile.TemporaryDirectory(prefix="popflip-") as name:
         work = Path(name)
@@ -171,13 +172,13 @@ def bitstream_verilog(board: Board, params: Params) -> str:
         (work / "netlist.v").write_text(routed)
         blocks = len(re.findall(r"^SB_RAM40_4K #", routed, re.MULTILINE))
         if blocks != used["block"]:
-            raise ValueError(f"the bitstream must hold {used['block']} block RAMs, not {blocks}")
+            raise InputError(f"the bitstream must hold {used['block']} block RAMs, not {blocks}")
         return flatten(board, work, "pins", chip="routed", synthesized=False)
 
 
 def _check_family(board: Board) -> None:
     if board.device.flow not in _MODELS:
-        raise ValueError(f"the device must be an iCE40 or an ECP5, not {board.device.part}")
+        raise InputError(f"the device must be an iCE40 or an ECP5, not {board.device.part}")
 
 
 def _flattened(board: Board, folder: Path, top: str, chip: str = "") -> str:

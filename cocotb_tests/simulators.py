@@ -28,6 +28,7 @@ from cocotb_tools.runner import get_runner
 
 from popflip.boards.tools import ToolError, require, verilator
 from popflip.golden.datasets.data import cache_folder
+from popflip.golden.support.errors import InputError
 
 __all__ = ["SIMULATORS", "BenchError", "Design", "build", "exchange", "play", "require_simulators"]
 
@@ -89,7 +90,7 @@ def require_simulators(*names: str) -> None:
     """
     for name in names:
         if name not in SIMULATORS:
-            raise ValueError(f"simulator must be one of {', '.join(SIMULATORS)}, not {name!r}")
+            raise InputError(f"simulator must be one of {', '.join(SIMULATORS)}, not {name!r}")
     require(*dict.fromkeys(program for name in names for program in SIMULATORS[name]))
 
 
@@ -114,7 +115,7 @@ def build(simulator: str, top: str, verilog: str, *, coverage: bool = False) -> 
     """
     require_simulators(simulator)
     if coverage and simulator != "verilator":
-        raise ValueError(f"coverage is counted in verilator, not {simulator!r}")
+        raise InputError(f"coverage is counted in verilator, not {simulator!r}")
     more = _COVERAGE if coverage else []
     parts = [simulator, _version(simulator), metadata.version("cocotb"), top, verilog]
     # The path of cocotb's libraries is in what comes out.

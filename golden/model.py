@@ -16,6 +16,7 @@ import numpy as np
 from popflip.golden.description.lfsr import Lfsr
 from popflip.golden.description.params import Params
 from popflip.golden.plasticity import accumulate, contrast, flip
+from popflip.golden.support.errors import InputError
 
 __all__ = ["Model", "Relaxation", "Report", "State"]
 
@@ -132,7 +133,7 @@ class Model:
             latents = [np.zeros((s.rows, s.row_bits), np.int16) for s in shapes]
         for name, arrays in (("weights", weights), ("latents", latents)):
             if [np.shape(array) for array in arrays] != [(s.rows, s.row_bits) for s in shapes]:
-                raise ValueError(
+                raise InputError(
                     f"{name} must have shapes {[(s.rows, s.row_bits) for s in shapes]}, "
                     f"not {[np.shape(array) for array in arrays]}"
                 )
@@ -334,7 +335,7 @@ class Model:
         Report, Relaxation
         """
         if len(x) > self.batch - self.pending:
-            raise ValueError(
+            raise InputError(
                 f"x must have at most {self.batch - self.pending} samples, the rest of the "
                 f"batch, not {len(x)}"
             )

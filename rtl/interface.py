@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import SECTOR, Params
 from popflip.golden.description.protocol import FILL, MAX_PAYLOAD
+from popflip.golden.support.errors import InputError
 
 __all__ = [
     "HostSignature",
@@ -29,26 +30,26 @@ def check_hardware(params: Params) -> None:
         alone, for one without the training logic, and for images that it cannot move.
     """
     if params.dynamics.kind != "sweeps":
-        raise ValueError(
+        raise InputError(
             f"dynamics.kind must be 'sweeps' in hardware, not {params.dynamics.kind!r}"
         )
     if params.network.pixel_bits != 1:
-        raise ValueError(
+        raise InputError(
             f"network.pixel_bits must be 1 in hardware, not {params.network.pixel_bits}"
         )
     _check_standalone(params)
     regions, most = memory_map(params), MAX_PAYLOAD - FILL.size
     if len(regions) > 16:
-        raise ValueError(
+        raise InputError(
             f"network must have at most 5 hidden layers in hardware, not {params.depth - 1}"
         )
     for region in regions:
         if region.depth > 1 << 24:
-            raise ValueError(
+            raise InputError(
                 f"{region.name} must have at most 2**24 words in hardware, not {region.depth}"
             )
         if region.word_bytes > most:
-            raise ValueError(
+            raise InputError(
                 f"a word of {region.name} must be at most {most} bytes to fit a frame of the host "
                 f"link, not {region.word_bytes}"
             )
@@ -59,19 +60,19 @@ def _check_standalone(params: Params) -> None:
     if not params.standalone.lines:
         return
     if not params.machine.training:
-        raise ValueError("machine.training must be true for a machine that trains alone, not false")
+        raise InputError("machine.training must be true for a machine that trains alone, not false")
     if params.sample_bytes >= SECTOR:
-        raise ValueError(
+        raise InputError(
             f"a sample must be less than {SECTOR} bytes in a flash, not {params.sample_bytes}"
         )
     shift = params.learning.shift
     if shift and params.network.first == "dense":
-        raise ValueError(
+        raise InputError(
             "learning.shift must be 0 for a dense first layer in a machine that trains alone, "
             f"not {shift}"
         )
     if shift * params.planes > 8:
-        raise ValueError(
+        raise InputError(
             f"learning.shift must be at most {8 // params.planes}, 8 bits of a row, in a machine "
             f"that trains alone, not {shift}"
         )

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from popflip.boards.attack import GROUP, TARGET, attack_board, attack_host
 from popflip.boards.tools import require
+from popflip.golden.support.errors import InputError
 from popflip.scripts.console import Display
 
 __all__ = ["run_attacks"]
@@ -33,13 +34,13 @@ def run_attacks(
         The report that ``--json`` prints.
     """
     if end not in (None, *_ENDS):
-        raise ValueError(f"end must be host or board, not {end!r}")
+        raise InputError(f"end must be host or board, not {end!r}")
     if group is not None and end is None:
-        raise ValueError("a group is one of an end: name it with --end")
+        raise InputError("a group is one of an end: name it with --end")
     frames = {"host": host_frames, "board": board_frames}
     ends = [name for name in _ENDS if frames[name] and end in (None, name)]
     if not ends:
-        raise ValueError("frames must be at least 1 for one end of the link, not 0")
+        raise InputError("frames must be at least 1 for one end of the link, not 0")
     if "board" in ends:
         require("verilator")
     reports, found = {}, []

@@ -7,6 +7,7 @@ from pathlib import Path
 from popflip.golden.datasets.data import Dataset, input_of
 from popflip.golden.description.params import Params
 from popflip.golden.engine.engine import FastMachine, check_threads, most_threads
+from popflip.golden.support.errors import InputError
 from popflip.golden.training.trainer import check_data, initial_state
 from popflip.scripts import plots
 from popflip.scripts.console import Display
@@ -94,7 +95,7 @@ def bench_engine(
     check_threads(threads)
     most = len(dataset.train_labels)
     if not 64 <= samples <= most:
-        raise ValueError(f"samples must be 64 to {most}, not {samples}")
+        raise InputError(f"samples must be 64 to {most}, not {samples}")
     plan = _plan(threads or most_threads())
     for _, params, _ in plan:
         check_data(params, dataset)

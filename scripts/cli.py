@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from popflip import __version__
+from popflip.golden.support.errors import InputError, PopflipError
 from popflip.scripts.console import listen, say
 
 __all__ = ["app", "main", "run"]
@@ -430,7 +431,7 @@ def verify(
         learning = {"samples": samples, "seed": seed, "data": data}
         for name, given in learning.items():
             if given is not None:
-                raise ValueError(f"--{name} has no place where nothing is learned")
+                raise InputError(f"--{name} has no place where nothing is learned")
         meta, state = Trainer.read_checkpoint(checkpoint)
         held = choose_params(preset, config) or Params.build(meta["params"])
         report = compare_board(checkpoint, meta, state, held, Target(board, baud, engine, threads))
@@ -442,7 +443,7 @@ def verify(
         for name, value in (says | {"baud": baud, "engine": engine, "threads": threads}).items():
             if value is not None:
                 why = "says it" if name in says else "is compared without a board"
-                raise ValueError(f"--{name} has no place beside --checkpoint, which {why}")
+                raise InputError(f"--{name} has no place beside --checkpoint, which {why}")
         meta, state = Trainer.read_checkpoint(checkpoint)
         dataset, source = choose_data(data, checkpoint, meta)
         report = verify_checkpoint(checkpoint, meta, state, dataset, source)
@@ -1054,7 +1055,7 @@ def reproduce(
     from popflip.scripts.show import show_reproduction, show_results, show_rows
 
     if (row is not None) + table + as_list != 1:
-        raise ValueError("name one of a row, --table and --list")
+        raise InputError("name one of a row, --table and --list")
     if row is None:
         rows = paper.results(out or paper.RESULTS) if table else paper.list_rows()
         if as_json:
@@ -1124,7 +1125,7 @@ def bench(
     from popflip.scripts.training import prepare_folder
 
     if what not in ("engine", "core", "standalone", "growth"):
-        raise ValueError(f"what to bench must be engine, core, standalone or growth, not {what!r}")
+        raise InputError(f"what to bench must be engine, core, standalone or growth, not {what!r}")
     if samples is None:
         samples = {"engine": 20000, "core": 256, "standalone": 512, "growth": 0}[what]
     out = out or Path("runs") / f"bench-{what}.png"
@@ -1132,7 +1133,7 @@ def bench(
     dataset, _ = choose_data(data)
     most = len(dataset.train_labels)
     if not 0 <= samples <= most:
-        raise ValueError(f"samples must be 0 to {most}, not {samples}")
+        raise InputError(f"samples must be 0 to {most}, not {samples}")
     show: Callable[[list[dict]], None]
     if what == "engine":
         from popflip.scripts.bench import bench_engine
@@ -1442,7 +1443,7 @@ def run(argv: list[str]) -> int:
     except MemoryError as error:
         say(f"popflip: out of memory: {_one_line(error)}")
         return 2
-    except (ValueError, RuntimeError, OSError, AssertionError) as error:
+    except (PopflipError, OSError, RuntimeError, AssertionError) as error:
         if _debug or not _expected(error):
             raise
         say(f"popflip: {_one_line(error)}")
@@ -1458,18 +1459,10 @@ def _refuse_usage(error) -> int:
 
 def _expected(error: BaseException) -> bool:
     """Whether an error says something to the user, rather than that popflip is wrong."""
-    if isinstance(error, (ValueError, OSError)):
+    if isinstance(error, (PopflipError, OSError)):
         return True
-    from popflip.boards.host.link import LinkError
-    from popflip.boards.host.transport import TransportError
-    from popflip.boards.tools import ToolError
-    from popflip.scripts.session import Failure
-
-    if isinstance(error, (Failure, LinkError, ToolError, TransportError)):
-        return True
-    # Of modules that take a while to import, and have been if they raise.
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(names & {"BenchError", "BuildError", "FlashError"})
+    # Of a module that takes a while to import, and has been if it raises.
+    return any(kind.__name__ == "BenchError" for kind in type(error).__mro__)
 
 
 def _one_line(error: BaseException) -> str:

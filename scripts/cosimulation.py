@@ -8,6 +8,7 @@ from popflip.cocotb_tests.coverage import BENCHES, KINDS, count_coverage
 from popflip.cocotb_tests.simulators import SIMULATORS, require_simulators
 from popflip.golden.datasets.data import encode
 from popflip.golden.description.params import Params
+from popflip.golden.support.errors import InputError
 from popflip.golden.training.trainer import check_data
 from popflip.scripts.console import Display, say
 from popflip.scripts.session import VIRTUAL, check_trains
@@ -42,9 +43,9 @@ def run_cosim(
     """
     names = list(SIMULATORS) if simulator == "both" else [simulator]
     if simulator not in (*SIMULATORS, "both"):
-        raise ValueError(f"simulator must be {', '.join(SIMULATORS)} or both, not {simulator!r}")
+        raise InputError(f"simulator must be {', '.join(SIMULATORS)} or both, not {simulator!r}")
     if seed < 0:
-        raise ValueError(f"seed must be at least 0, not {seed}")
+        raise InputError(f"seed must be at least 0, not {seed}")
     if batch is not None:
         params.replace(learning={"batch": batch})  # To see that the registers hold it.
     check_trains(params, VIRTUAL)
@@ -52,7 +53,7 @@ def run_cosim(
     dataset, source = get_data()
     check_data(params, dataset)
     if samples > len(dataset.train_labels):
-        raise ValueError(f"samples must be 1 to {len(dataset.train_labels)}, not {samples}")
+        raise InputError(f"samples must be 1 to {len(dataset.train_labels)}, not {samples}")
     x = encode(dataset.train_images[:samples], params.network.thresholds)
     labels = dataset.train_labels[:samples]
     results, last = {}, {}

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from popflip.cocotb_tests.differential import Case, cases, compare, compare_hardware
 from popflip.cocotb_tests.simulators import SIMULATORS, require_simulators
+from popflip.golden.support.errors import InputError
 from popflip.scripts.console import Display
 
 __all__ = ["replay_case", "run_differential"]
@@ -55,9 +56,9 @@ def run_differential(count: int, verilog: int, seed: int) -> dict:
         again, the smallest that was found.
     """
     if not 0 <= verilog <= count:
-        raise ValueError(f"verilog must be 0 to {count}, as many as there are cases, not {verilog}")
+        raise InputError(f"verilog must be 0 to {count}, as many as there are cases, not {verilog}")
     if seed < 0:
-        raise ValueError(f"seed must be at least 0, not {seed}")
+        raise InputError(f"seed must be at least 0, not {seed}")
     if verilog:
         require_simulators(*SIMULATORS)
     started = time.perf_counter()

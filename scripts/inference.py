@@ -10,6 +10,7 @@ import numpy as np
 from popflip.golden.datasets.data import Dataset, input_of
 from popflip.golden.description.params import Params
 from popflip.golden.model import Report
+from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.trainer import Machine, NetworkState, check_data
 from popflip.scripts.console import Display
@@ -87,11 +88,11 @@ def infer(
     check_data(params, dataset)
     most = len(dataset.test_labels)
     if samples is not None and not 1 <= samples <= most:
-        raise ValueError(f"samples must be 1 to {most}, not {samples}")
+        raise InputError(f"samples must be 1 to {most}, not {samples}")
     if table is not None:
         # Before the work, not behind it.
         if table.is_dir():
-            raise ValueError(f"predictions must be a file, not the folder {table}")
+            raise InputError(f"predictions must be a file, not the folder {table}")
         prepare_folder(table.parent)
     labels = dataset.test_labels[:samples]
     x = input_of(params.network, dataset.test_images[:samples])

@@ -13,6 +13,7 @@ from popflip.boards.host.machine import BoardMachine
 from popflip.golden.datasets.data import Dataset
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import VERSION
+from popflip.golden.support.errors import InputError
 from popflip.golden.training.loop import CheckpointError
 from popflip.golden.training.trainer import (
     GoldenMachine,
@@ -72,7 +73,7 @@ def save_board(
         Of the order of samples of a training that goes on.
     """
     if target.virtual or target.board is None:
-        raise ValueError(
+        raise InputError(
             "board must be a serial port, not virtual: the virtual board ends with its command "
             "(popflip train has saved it in checkpoint.npz); popflip serve keeps one at a port"
         )
@@ -169,7 +170,7 @@ def compare_board(
         As for :func:`load_board`.
     """
     if target.virtual:
-        raise ValueError("board must be a serial port, not virtual: a new one has learned nothing")
+        raise InputError("board must be a serial port, not virtual: a new one has learned nothing")
     _check_words(path, Params.build(meta["params"]), params)
     settings = _Settings.of(meta)
     with open_machine(params, target) as machine:

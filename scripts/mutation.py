@@ -13,6 +13,7 @@ from popflip.boards.tools import require
 from popflip.cocotb_tests.explained import explanation
 from popflip.cocotb_tests.faults import is_no_fault
 from popflip.cocotb_tests.mutation import NETWORKS, Stage, Verdict, judge_faults
+from popflip.golden.support.errors import InputError
 from popflip.rtl.top import identity
 from popflip.scripts.console import Display
 from popflip.scripts.session import Failure
@@ -54,13 +55,13 @@ def run_mutation(
     networks = list(networks)
     for name in networks:
         if name not in NETWORKS:
-            raise ValueError(f"network must be {', '.join(NETWORKS)}, not {name!r}")
+            raise InputError(f"network must be {', '.join(NETWORKS)}, not {name!r}")
     if count < len(networks):
-        raise ValueError(f"mutants must be at least {len(networks)}, one a network, not {count}")
+        raise InputError(f"mutants must be at least {len(networks)}, one a network, not {count}")
     jobs = jobs or os.cpu_count() or 1
     for name, value, least in (("seed", seed, 0), ("jobs", jobs, 1)):
         if value < least:
-            raise ValueError(f"{name} must be at least {least}, not {value}")
+            raise InputError(f"{name} must be at least {least}, not {value}")
     require("verilator", "perl", "make", "g++")
     started = time.monotonic()
     each = {n: count // len(networks) + (i < count % len(networks)) for i, n in enumerate(networks)}

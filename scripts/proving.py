@@ -11,6 +11,7 @@ from pathlib import Path
 
 from popflip.boards.build.toolchain import Tool, find_tool
 from popflip.boards.tools import Jobs, ToolError
+from popflip.golden.support.errors import InputError
 from popflip.rtl.proofs.catalogue import PROOFS
 from popflip.rtl.proofs.harness import Proof
 from popflip.scripts.console import Display
@@ -67,7 +68,7 @@ def chosen(names: Sequence[str], slow: bool) -> list[Proof]:
     known = {proof.name: proof for proof in PROOFS}
     for name in names:
         if name not in known:
-            raise ValueError(f"a proof must be one of {', '.join(known)}, not {name!r}")
+            raise InputError(f"a proof must be one of {', '.join(known)}, not {name!r}")
     if names:
         return [known[name] for name in names]
     return [proof for proof in PROOFS if slow or not proof.slow]

@@ -10,6 +10,7 @@ from popflip.golden.datasets import data
 from popflip.golden.paper.images import Images, load_images
 from popflip.golden.paper.integer import integer_params
 from popflip.golden.paper.systems import ROWS, Row
+from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.loop import CheckpointError
 from popflip.golden.training.trainer import check_data
@@ -165,13 +166,13 @@ def _by_torch(order: Order) -> dict:
 
     if order.threads is not None:
         if order.threads < 1:
-            raise ValueError(f"threads must be at least 1, not {order.threads}")
+            raise InputError(f"threads must be at least 1, not {order.threads}")
         torch.set_num_threads(order.threads)
     try:
         torch.zeros(1, device=order.device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
-        raise ValueError(f"device {order.device!r} is not there: {reason}") from None
+        raise InputError(f"device {order.device!r} is not there: {reason}") from None
     # A GPU's convolutions would round to 10 bits otherwise.
     torch.backends.cudnn.allow_tf32 = False
     images: Images = load_images(order.row, order.source)
@@ -183,7 +184,7 @@ def _by_torch(order: Order) -> dict:
     if order.resume:
         trainer.resume(checkpoint)
         if trainer.epoch >= order.epochs:
-            raise ValueError(
+            raise InputError(
                 f"epochs must be at least {trainer.epoch + 1}, not {order.epochs}: {checkpoint} "
                 f"has {trainer.epoch} behind it"
             )
@@ -240,7 +241,7 @@ def _rows(trainer) -> list[dict]:
 def _by_engine(order: Order) -> dict:
     params = integer_params(order.row)
     if order.device != "cpu":
-        raise ValueError(f"device must be cpu for {order.row.name}, not {order.device!r}")
+        raise InputError(f"device must be cpu for {order.row.name}, not {order.device!r}")
     dataset = data.load(order.source or "mnist")
     check_data(params, dataset)
     task = training.Order(

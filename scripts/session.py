@@ -7,6 +7,7 @@ from pathlib import Path
 
 from popflip.golden.datasets import data
 from popflip.golden.description.params import Params, ParamsError
+from popflip.golden.support.errors import InputError, PopflipError
 from popflip.golden.training.loop import CheckpointError
 from popflip.golden.training.trainer import GoldenMachine, Machine
 
@@ -39,7 +40,7 @@ CLOCKS_MHZ = (25, 50, 100)
 ENGINES = ("fast", "golden")
 
 
-class Failure(RuntimeError):
+class Failure(PopflipError):
     """Something did not come to its end; the message is one line for the user."""
 
 
@@ -121,13 +122,13 @@ class Target:
 
     def __post_init__(self):
         if self.engine is not None and self.engine not in ENGINES:
-            raise ValueError(f"engine must be {' or '.join(ENGINES)}, not {self.engine!r}")
+            raise InputError(f"engine must be {' or '.join(ENGINES)}, not {self.engine!r}")
         if self.engine is not None and self.board is not None:
-            raise ValueError("name one of --board and --engine, not both")
+            raise InputError("name one of --board and --engine, not both")
         if self.threads is not None and self.engine != "fast":
-            raise ValueError("threads are the fast engine's: name them with --engine fast")
+            raise InputError("threads are the fast engine's: name them with --engine fast")
         if self.board not in (None, "virtual") and "/" not in self.board:
-            raise ValueError(
+            raise InputError(
                 f"board must be virtual or a serial port such as /dev/ttyUSB0, not {self.board!r}"
             )
 
@@ -197,13 +198,13 @@ def check_trains(params: Params, target: Target) -> None:
     if target.engine:
         return
     if not params.machine.training:
-        raise ValueError("machine.training must be true to train on a board, not false")
+        raise InputError("machine.training must be true to train on a board, not false")
     from popflip.rtl.interface import check_hardware
 
     try:
         check_hardware(params)
     except ValueError as error:
-        raise ValueError(f"{error}; --engine fast trains it") from None
+        raise InputError(f"{error}; --engine fast trains it") from None
 
 
 def per_second(cycles: float | None) -> dict[str, float] | None:

@@ -11,6 +11,7 @@ from popflip.golden.datasets.data import Dataset
 from popflip.golden.description.params import Params
 from popflip.golden.engine.engine import FastMachine
 from popflip.golden.model import Report
+from popflip.golden.support.errors import InputError
 from popflip.golden.training.trainer import CHUNK, GoldenMachine, NetworkState, Trainer, differences
 from popflip.scripts.console import Display
 from popflip.scripts.session import VIRTUAL, check_trains
@@ -62,7 +63,7 @@ def run_soak(
     if stop_samples is None:
         stop_samples = min(plan.samples, max(plan.samples // 10, (stops + 1) * CHUNK))
     if not stops * CHUNK < stop_samples <= plan.samples:
-        raise ValueError(
+        raise InputError(
             f"stop_samples must be {stops * CHUNK + 1} to {plan.samples}, more than a chunk of "
             f"{CHUNK} for each stop, not {stop_samples}"
         )

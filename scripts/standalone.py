@@ -20,6 +20,7 @@ from popflip.golden.description.flash_image import (
 )
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState, register_map
+from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
 from popflip.golden.training.trainer import EpochLog, Trainer, differences
@@ -105,7 +106,7 @@ def watch_board(vigil: Vigil) -> dict:
             standalone |= {"epochs": vigil.epochs}
         params = params.replace(standalone=standalone)
     elif not params.standalone.lines:
-        raise ValueError(
+        raise InputError(
             "standalone.flash must be single, dual or quad for a board that trains alone, not "
             f"{params.standalone.flash}: name the network that the board was built with, by "
             "--config and the params.toml beside its bitstream"

@@ -27,6 +27,7 @@ from optuna.trial import TrialState
 from popflip.golden.datasets import data
 from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.engine.engine import FastMachine, most_threads
+from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.trainer import Trainer, check_data
 from popflip.scripts import plots
@@ -91,7 +92,7 @@ class Axis:
         name, equals, values = text.partition("=")
         path = tuple(name.strip().split("."))
         if not equals or len(path) < 2 or not values:
-            raise ValueError(
+            raise InputError(
                 f"vary must be SECTION.NAME=A,B,C or SECTION.NAME=LOW..HIGH, not {text!r}"
             )
         match = _RANGE.fullmatch(values)
@@ -99,9 +100,9 @@ class Axis:
             return cls(path, choices=_choices(values))
         low, high = _value(match["low"]), _value(match["high"])
         if not all(type(end) in (int, float) for end in (low, high)) or not low < high:
-            raise ValueError(f"vary must have a range of numbers LOW..HIGH, not {values!r}")
+            raise InputError(f"vary must have a range of numbers LOW..HIGH, not {values!r}")
         if match["log"] and low <= 0:
-            raise ValueError(f"vary must have a LOW above 0 for a logarithmic range, not {low}")
+            raise InputError(f"vary must have a LOW above 0 for a logarithmic range, not {low}")
         return cls(path, low=low, high=high, log=bool(match["log"]))
 
     @property
@@ -271,27 +272,27 @@ def check_sweep(sweep: Sweep) -> None:
     """Raise ValueError if a sweep makes no sense, or its data do not fit."""
     for name in ("trials", "epochs", "seeds"):
         if getattr(sweep, name) < 1:
-            raise ValueError(f"{name} must be at least 1, not {getattr(sweep, name)}")
+            raise InputError(f"{name} must be at least 1, not {getattr(sweep, name)}")
     if sweep.workers is not None and not 1 <= sweep.workers <= most_threads():
-        raise ValueError(
+        raise InputError(
             f"workers must be 1 to {most_threads()}, as many as there are threads, "
             f"not {sweep.workers}"
         )
     names = [axis.name for axis in sweep.axes]
     if len({*names}) < len(names):
-        raise ValueError("vary must name each parameter once")
+        raise InputError("vary must name each parameter once")
     if sweep.grid and not all(axis.choices for axis in sweep.axes):
-        raise ValueError("grid needs choices A,B,C of every parameter, not ranges")
+        raise InputError("grid needs choices A,B,C of every parameter, not ranges")
     for axis in sweep.axes:
         axis.put(sweep.params.model_dump(mode="json"), 1)
     dataset = data.load(sweep.source)
     check_data(sweep.params, dataset)
     most = len(dataset.train_labels) - 1
     if not 0 <= sweep.validation <= most:
-        raise ValueError(f"validation must be 0 to {most}, not {sweep.validation}")
+        raise InputError(f"validation must be 0 to {most}, not {sweep.validation}")
     most += 1 - sweep.validation
     if sweep.samples is not None and not 1 <= sweep.samples <= most:
-        raise ValueError(f"samples must be 1 to {most}, not {sweep.samples}")
+        raise InputError(f"samples must be 1 to {most}, not {sweep.samples}")
 
 
 def _study(sweep: Sweep) -> optuna.Study:
@@ -311,7 +312,7 @@ def _study(sweep: Sweep) -> optuna.Study:
     before = study.user_attrs.get("sweep")
     if before is not None and before != described:
         parts = [part for part in described if before.get(part) != described[part]]
-        raise ValueError(
+        raise InputError(
             f"{sweep.out} holds another sweep: its {', '.join(parts)} differ; name another folder"
         )
     study.set_user_attr("sweep", described)
@@ -344,7 +345,7 @@ def _connect(sweep: Sweep, workers: int) -> Client:
     try:
         return Client(sweep.scheduler, timeout=10)
     except (OSError, ValueError) as error:
-        raise ValueError(
+        raise InputError(
             f"scheduler {sweep.scheduler!r} does not answer: {type(error).__name__}"
         ) from None
 
@@ -391,7 +392,7 @@ def _run(sweep: Sweep, study: optuna.Study, display: Display) -> None:
                     running[future] = (trial, results)
                     waiting.add(future)
                 return True
-            raise ValueError(f"vary must leave networks that can be: {refused}")
+            raise InputError(f"vary must leave networks that can be: {refused}")
 
         slots = max(1, sum(client.nthreads().values()) if sweep.scheduler else workers)
         failed: set[int] = set()

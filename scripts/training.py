@@ -14,6 +14,7 @@ from popflip.boards.virtual.board import VirtualBoard
 from popflip.golden.datasets.data import Dataset
 from popflip.golden.description.params import Params
 from popflip.golden.model import Report
+from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.trainer import (
     EpochLog,
@@ -227,7 +228,7 @@ def rehearse(order: Order) -> Trainer:
     if order.resume:
         plan.resume(path)
         if plan.epoch >= order.epochs:
-            raise ValueError(
+            raise InputError(
                 f"epochs must be at least {plan.epoch + 1}, not {order.epochs}: {path} has "
                 f"{plan.epoch} behind it"
             )

@@ -12,6 +12,7 @@ from popflip.golden.datasets.data import Dataset
 from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params
 from popflip.golden.engine.engine import FastMachine, check_threads
+from popflip.golden.support.errors import InputError
 from popflip.golden.training.trainer import CHUNK, Trainer
 from popflip.golden.training.upsets import memory_bits, upset
 from popflip.scripts import plots
@@ -70,7 +71,7 @@ def run_upsets(
     check_threads(threads)
     for rate in rates:
         if not 0 <= rate <= 100:
-            raise ValueError(f"rates must be 0 to 100 upsets per bit and epoch, not {rate}")
+            raise InputError(f"rates must be 0 to 100 upsets per bit and epoch, not {rate}")
     started = time.perf_counter()
     rows = []
     with Display() as display:

@@ -6,6 +6,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Instance, Module, ResetSignal
 from amaranth.lib import io, wiring
 from amaranth.lib.cdc import FFSynchronizer
 
+from popflip.golden.support.errors import InputError
 from popflip.boards.board import Board
 
 __all__ = ["Clocking", "Pll", "ecp5_pll", "gowin_pll", "ice40_pll"]
@@ -31,7 +32,7 @@ def _closest(candidates, clock_mhz: float, core_mhz: float, what: str) -> Pll:
     best = min(candidates, key=lambda pll: abs(pll.mhz - core_mhz), default=None)
     if best is None or abs(best.mhz / core_mhz - 1) * 100 > PLL_TOLERANCE:
         near = "" if best is None else f", {best.mhz:.4g} MHz is the nearest"
-        raise ValueError(
+        raise InputError(
             f"core_mhz must be what the {what} can make of {clock_mhz:g} MHz, "
             f"not {core_mhz:g}{near}"
         )

@@ -4,6 +4,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Instance, Module, Signal
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In, Out
 
+from popflip.golden.support.errors import InputError
 from popflip.golden.description.params import Standalone
 from popflip.rtl.standalone.flash_reader import FlashSignature
 
@@ -68,7 +69,7 @@ class FlashPins(wiring.Component):
         self._port, self._standalone = port, standalone
         delay = PINS_DELAY if standalone.flash_divider == 1 else 0
         if standalone.flash_delay != delay:
-            raise ValueError(
+            raise InputError(
                 f"standalone.flash_delay must be {delay} with a flash_divider of "
                 f"{standalone.flash_divider} and these pins, not {standalone.flash_delay}"
             )

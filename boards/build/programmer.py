@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from popflip.golden.support.errors import PopflipError
 from popflip.boards.board import Board
 from popflip.boards.tools import Jobs, ToolError
 
@@ -91,7 +92,7 @@ _MEANINGS = (
 )  # fmt: skip
 
 
-class FlashError(RuntimeError):
+class FlashError(PopflipError):
     """The board was not configured; the message is one line that says why and what to do."""
 
 

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from popflip.golden.support.errors import InputError, PopflipError
 from popflip.boards.build import clocking, top
 from popflip.boards.families import flows
 from popflip.boards.board import Board
@@ -61,7 +62,7 @@ _ROUNDS = 1000
 _TAIL = 25
 
 
-class BuildError(RuntimeError):
+class BuildError(PopflipError):
     """There is no bitstream; the first line of the message says why."""
 
 
@@ -395,7 +396,7 @@ def build(
         If a tool fails, as it does if the design does not fit, or no placement can be routed.
     """
     if seeds is not None and seeds < 1:
-        raise ValueError(f"seeds must be at least 1, not {seeds}")
+        raise InputError(f"seeds must be at least 1, not {seeds}")
     flow = _flow(board)
     core_mhz = board.core_mhz if core_mhz is None else core_mhz
     params = board.params(params, core_mhz)

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from popflip.golden.support.errors import InputError
 from popflip.boards.families.flows import Flow
 from popflip.boards.tools import ToolError
 
@@ -134,7 +135,7 @@ def toolchain(flow: Flow, source: str | None = None) -> tuple[Tool, ...]:
         One line that names every program that is missing, by source, and how to get each.
     """
     if source is not None and source not in SOURCES:
-        raise ValueError(f"tools must be {' or '.join(SOURCES)}, not {source!r}")
+        raise InputError(f"tools must be {' or '.join(SOURCES)}, not {source!r}")
     complaints = []
     for candidate in SOURCES if source is None else (source,):
         found = [find_tool(name, candidate) for name in flow.tools]

@@ -3,6 +3,7 @@
 from amaranth.hdl import ClockDomain, Module, Signal
 from amaranth.lib import io, wiring
 
+from popflip.golden.support.errors import InputError
 from popflip.boards.board import Board
 from popflip.boards.build.clocking import Clocking
 from popflip.boards.build.flash_pins import FlashPins
@@ -51,7 +52,7 @@ class BoardTop(wiring.Component):
         shown = [machine.busy]
         if self._params.standalone.lines:
             if board.flash is None or not board.flash.resource:
-                raise ValueError(f"standalone.flash must be none for {board.name}: it is not wired")
+                raise InputError(f"standalone.flash must be none for {board.name}: it is not wired")
             port = platform.request(board.flash.resource, 0, dir="-")
             m.submodules.flash = flash = FlashPins(port, self._params.standalone)
             wiring.connect(m, machine.flash, flash.flash)

@@ -32,6 +32,7 @@ from popflip.golden.description.protocol import (
     Status,
     Verb,
 )
+from popflip.golden.support.errors import InputError, PopflipError
 
 __all__ = [
     "Frame",
@@ -49,7 +50,7 @@ __all__ = [
 # Codec ------------------------------------------------------------------------------------------
 
 
-class FrameError(ValueError):
+class FrameError(InputError):
     """Bytes that are no frame."""
 
 
@@ -115,7 +116,7 @@ def decode_frame(data: bytes) -> Frame:
 # Link -------------------------------------------------------------------------------------------
 
 
-class LinkError(RuntimeError):
+class LinkError(PopflipError):
     """The board did not do what it was asked; the message is one line for the user."""
 
 
@@ -300,11 +301,11 @@ class Link:
         region = self._region(region)
         if isinstance(word, int):
             if word < 0 or word >> region.width:
-                raise ValueError(f"word must fit {region.width} bits of {region.name}, not {word}")
+                raise InputError(f"word must fit {region.width} bits of {region.name}, not {word}")
             word = word.to_bytes(region.word_bytes, "little")
         words = _words(word, region)
         if len(words) != 1:
-            raise ValueError(f"word must be one word, not {len(words)}")
+            raise InputError(f"word must be one word, not {len(words)}")
         self._check_range(region, address, count)
         self._exchange(Verb.FILL, FILL.pack(region.index, address, count) + words.tobytes())
 
@@ -326,7 +327,7 @@ class Link:
         """
         for name, value, least in (("first", first, 0), ("count", count, 1)):
             if not least <= value < 1 << 24:
-                raise ValueError(f"{name} must be {least} to 2**24 - 1, not {value}")
+                raise InputError(f"{name} must be {least} to 2**24 - 1, not {value}")
         flags = RunFlags.TRAIN * train | RunFlags.INTERNAL * internal | RunFlags.FLUSH * flush
         self._exchange(Verb.RUN, RUN.pack(flags, first, count))
 
@@ -381,12 +382,12 @@ class Link:
             return self._regions[region]
         except KeyError:
             known = ", ".join(self._regions) or "a Region (without params, none has a name)"
-            raise ValueError(f"region must be {known}, not {region!r}") from None
+            raise InputError(f"region must be {known}, not {region!r}") from None
 
     def _check_range(self, region: Region, address: int, count: int) -> None:
         # The board checks too, but would have done the first frames of several by then.
         if address < 0 or count < 0 or address + count > region.depth:
-            raise ValueError(
+            raise InputError(
                 f"words must lie in 0 to {region.depth - 1} of {region.name}, "
                 f"not {count} from {address} on"
             )
@@ -472,7 +473,7 @@ def _words(words, region: Region) -> np.ndarray:
     if words.dtype != np.uint8:  # A conversion might cut.
         raise TypeError(f"words must be uint8, not {words.dtype}")
     if words.size % region.word_bytes:
-        raise ValueError(
+        raise InputError(
             f"words of {region.name} must have {region.word_bytes} bytes each, "
             f"not {words.size} bytes in all"
         )

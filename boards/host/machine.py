@@ -18,6 +18,7 @@ from popflip.golden.description.packing import (
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState, register_map, register_values
 from popflip.golden.model import Report
+from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.trainer import CHUNK, NetworkState
 from popflip.rtl.top import identity
@@ -128,7 +129,7 @@ class BoardMachine:
     def train(self, first: int, count: int, flush: bool) -> Report:
         """Learn from ``count`` samples."""
         if not self.params.machine.training:
-            raise ValueError("machine.training must be true to train on a board, not false")
+            raise InputError("machine.training must be true to train on a board, not false")
         return self._run(first, count, train=True, flush=flush)
 
     def infer(self, first: int, count: int) -> tuple[Report, np.ndarray]:
@@ -148,7 +149,7 @@ class BoardMachine:
     def _run(self, first, count, *, train, flush, keep=None) -> Report:
         """Run samples and return what the counters say of them."""
         if first < 0 or first + count > len(self._samples):
-            raise ValueError(
+            raise InputError(
                 f"samples must lie in 0 to {len(self._samples) - 1}, which are loaded, "
                 f"not {count} from {first} on"
             )

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import serial
 from serial.tools import list_ports
 
+from popflip.golden.support.errors import InputError, PopflipError
+
 __all__ = ["SerialTransport", "Transport", "TransportError"]
 
 # A port that takes no more bytes must not hang its host. A piece takes 1.1 s at 9,600 baud.
@@ -21,7 +23,7 @@ _WRITE_PIECE = 1024
 _WRITE_TIMEOUT = 10.0
 
 
-class TransportError(RuntimeError):
+class TransportError(PopflipError):
     """A board cannot be reached, or no longer; the message is one line for the user."""
 
 
@@ -81,7 +83,7 @@ class SerialTransport(Transport):
 
     def __init__(self, port: str, baud: int):
         if baud < 1:  # 0 is a command to hang up
-            raise ValueError(f"baud must be at least 1, not {baud!r}")
+            raise InputError(f"baud must be at least 1, not {baud!r}")
         self._name = port
         self._port: serial.Serial | None = None
         try:

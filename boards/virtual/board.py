@@ -32,6 +32,7 @@ import numpy as np
 from popflip.boards.host.transport import Transport, TransportError
 from popflip.boards.tools import ToolError, compiler, require, run_to_end, verilator
 from popflip.golden.datasets.data import cache_folder
+from popflip.golden.support.errors import InputError
 
 __all__ = ["PseudoTerminal", "VirtualBoard", "build_model", "model_path", "pseudo_terminal"]
 
@@ -374,9 +375,9 @@ class VirtualBoard(Transport):
     ):
         self._handle = None
         if divisor < 4:
-            raise ValueError(f"divisor must be at least 4, not {divisor!r}")
+            raise InputError(f"divisor must be at least 4, not {divisor!r}")
         if sample_bytes < 1:
-            raise ValueError(f"sample_bytes must be at least 1, not {sample_bytes!r}")
+            raise InputError(f"sample_bytes must be at least 1, not {sample_bytes!r}")
         self._sample_bytes = sample_bytes
         #: Clock cycles per second of simulated time.
         self.clock_hz = clock_hz
@@ -415,11 +416,11 @@ class VirtualBoard(Transport):
             kind = getattr(samples, "dtype", type(samples).__name__)
             raise TypeError(f"samples must be an array of uint8, not {kind}")
         if samples.ndim != 2 or samples.shape[1] != self._sample_bytes:
-            raise ValueError(
+            raise InputError(
                 f"samples must have shape (count, {self._sample_bytes}), not {samples.shape!r}"
             )
         if not samples.flags.c_contiguous:
-            raise ValueError("samples must be C-contiguous")
+            raise InputError("samples must be C-contiguous")
         with self._lock:
             self._library.board_store(self._open(), samples.ctypes.data, len(samples))
             # Only now: the harness reads the former ones until here.
@@ -464,7 +465,7 @@ class VirtualBoard(Transport):
         """
         with self._lock:
             if not self._library.board_reset(self._open(), cycles):
-                raise ValueError("the virtual board must be resettable to be reset")
+                raise InputError("the virtual board must be resettable to be reset")
             self._count()
 
     def close(self) -> None:

@@ -30,6 +30,7 @@ import numpy as np
 import platformdirs
 
 from popflip.golden.description.lfsr import Lfsr
+from popflip.golden.support.errors import InputError
 
 if TYPE_CHECKING:
     from popflip.golden.description.params import Network
@@ -48,7 +49,7 @@ __all__ = [
 ]
 
 
-class DataError(ValueError):
+class DataError(InputError):
     """A data set that cannot be had or read; the message is one line for the user."""
 
 
@@ -570,10 +571,10 @@ def encode(images, thresholds):
     """
     images = _images(images)
     if not len(thresholds):
-        raise ValueError("thresholds must have at least 1 entry, not 0")
+        raise InputError("thresholds must have at least 1 entry, not 0")
     for threshold in thresholds:
         if not 0 <= threshold <= 255:
-            raise ValueError(f"thresholds must be from 0 to 255, not {threshold}")
+            raise InputError(f"thresholds must be from 0 to 255, not {threshold}")
     pixels = images.reshape(*images.shape[:-2], -1)
     bits = np.empty((*pixels.shape, len(thresholds)), bool)
     for plane, threshold in enumerate(thresholds):
@@ -614,7 +615,7 @@ def shift_images(images, dx, dy):
     """
     images = _images(images)
     if images.ndim != 3:
-        raise ValueError(f"images must have 3 axes, not {images.ndim}")
+        raise InputError(f"images must have 3 axes, not {images.ndim}")
     n, height, width = images.shape
     # As far as its own size an image is gone; more would only make the margin wider.
     dx = np.clip(np.broadcast_to(dx, n).astype(int), -width, width)
@@ -647,7 +648,7 @@ def draw_shifts(lfsr: Lfsr, n: int, reach: int):
     dx, dy : ndarray of int8, shape (n,)
     """
     if not 0 <= reach <= 127:
-        raise ValueError(f"reach must be from 0 to 127, not {reach}")
+        raise InputError(f"reach must be from 0 to 127, not {reach}")
     draws = lfsr.draw_many(2 * n, 8).astype(np.int32).reshape(n, 2)
     shifts = ((draws * (2 * reach + 1) >> 8) - reach).astype(np.int8)
     return shifts[:, 0], shifts[:, 1]

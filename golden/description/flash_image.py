@@ -29,6 +29,7 @@ import numpy as np
 
 from popflip.golden.description.params import SECTOR, Params, ceil_div
 from popflip.golden.description.protocol import CRC, CRC_BYTES
+from popflip.golden.support.errors import InputError
 
 __all__ = [
     "COUNT_BYTES",
@@ -63,7 +64,7 @@ _MASKED = 8
 _COMMAND_BITS = 8 + 24 + 8
 
 
-class ImageError(ValueError):
+class ImageError(InputError):
     """An image that cannot be used, or made; the message is one line for the user."""
 
 
@@ -215,7 +216,7 @@ def write_image(params: Params, train, test) -> bytes:
     """
     for name, samples in (("train", train), ("test", test)):
         if samples.ndim != 2 or samples.shape[1] != params.sample_bytes or not len(samples):
-            raise ValueError(
+            raise InputError(
                 f"{name} must have shape (at least 1, {params.sample_bytes}), not {samples.shape}"
             )
     most = most_samples(params, len(test))
@@ -286,7 +287,7 @@ def flash_cycles(params: Params, record: float | None = None) -> float:
     """
     standalone, n = params.standalone, params.sample_bytes
     if not standalone.lines:
-        raise ValueError(f"standalone.flash must be single, dual or quad, not {standalone.flash}")
+        raise InputError(f"standalone.flash must be single, dual or quad, not {standalone.flash}")
     per_byte = standalone.flash_divider * 8 // standalone.lines
     first = (
         standalone.flash_divider * _COMMAND_BITS

@@ -16,6 +16,8 @@ from operator import index
 
 import numpy as np
 
+from popflip.golden.support.errors import InputError
+
 __all__ = ["TAPS", "WIDTH", "Lfsr"]
 
 #: Bits of the state.
@@ -40,7 +42,7 @@ class Lfsr:
     def __init__(self, state: int):
         state = _integer(state, "state")
         if not 1 <= state < 1 << WIDTH:
-            raise ValueError(f"state must be from 1 to {(1 << WIDTH) - 1}, not {state}")
+            raise InputError(f"state must be from 1 to {(1 << WIDTH) - 1}, not {state}")
         self._state = state
 
     def __repr__(self):
@@ -66,7 +68,7 @@ class Lfsr:
         """
         n_bits = _integer(n_bits, "n_bits")
         if n_bits < 1:
-            raise ValueError(f"n_bits must be at least 1, not {n_bits}")
+            raise InputError(f"n_bits must be at least 1, not {n_bits}")
         state = self._state
         drawn = 0
         for i in range(n_bits):
@@ -92,9 +94,9 @@ class Lfsr:
         """
         n, n_bits = _integer(n, "n"), _integer(n_bits, "n_bits")
         if n < 0:
-            raise ValueError(f"n must be at least 0, not {n}")
+            raise InputError(f"n must be at least 0, not {n}")
         if not 1 <= n_bits <= WIDTH:
-            raise ValueError(f"n_bits must be from 1 to {WIDTH}, not {n_bits}")
+            raise InputError(f"n_bits must be from 1 to {WIDTH}, not {n_bits}")
         total = n * n_bits + WIDTH
         bits = np.empty(total, bool)
         bits[:WIDTH] = [self._state >> i & 1 for i in range(WIDTH)]

@@ -18,6 +18,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from popflip.golden.support.errors import InputError
+
 __all__ = [
     "SECTOR",
     "Dynamics",
@@ -43,7 +45,7 @@ SECTOR = 4096
 _MOST_SYNAPSES = 1 << 28
 
 
-class ParamsError(ValueError):
+class ParamsError(InputError):
     """Parameters that describe no machine; the message is one line for the user."""
 
 
@@ -99,29 +101,29 @@ class Network(_Section):
             self.pixel_bits == 8
             and self.thresholds != type(self).model_fields["thresholds"].default
         ):
-            raise ValueError(
+            raise InputError(
                 f"thresholds must be left out for 8-bit pixels, not {list(self.thresholds)}"
             )
         local = {"window": self.window, "stride": self.stride, "features": self.features}
         if self.first == "local":
             for name, value in local.items():
                 if value < 1:
-                    raise ValueError(
+                    raise InputError(
                         f"{name} must be at least 1 for a local first layer, not {value}"
                     )
             if self.window > min(self.image):
-                raise ValueError(
+                raise InputError(
                     f"window must be at most the image's shorter side, {min(self.image)}, "
                     f"not {self.window}"
                 )
         else:
             for name, value in local.items():
                 if value:
-                    raise ValueError(
+                    raise InputError(
                         f"{name} must be left out for a dense first layer, not {value}"
                     )
             if not self.hidden:
-                raise ValueError(
+                raise InputError(
                     "hidden must name at least 1 layer for a dense first layer, not ()"
                 )
         return self
@@ -169,9 +171,9 @@ class Dynamics(_Section):
     @model_validator(mode="after")
     def _consistent(self) -> "Dynamics":
         if self.v0 > self.v_max:
-            raise ValueError(f"v0 must be 0 to V = {self.v_max}, not {self.v0}")
+            raise InputError(f"v0 must be 0 to V = {self.v_max}, not {self.v0}")
         if self.threshold is not None and abs(self.threshold) > 1 << 20:
-            raise ValueError(f"threshold must be -2**20 to 2**20, not {self.threshold}")
+            raise InputError(f"threshold must be -2**20 to 2**20, not {self.threshold}")
         return self
 
     @property
@@ -231,7 +233,7 @@ class Learning(_Section):
     def _consistent(self) -> "Learning":
         for layer, tau in enumerate(self.tau):
             if tau > self.latent_max:
-                raise ValueError(
+                raise InputError(
                     f"tau[{layer}] must be at most {self.latent_max}, the range of "
                     f"{self.latent_bits}-bit latents, not {tau}"
                 )
@@ -362,9 +364,9 @@ class Standalone(_Section):
     @model_validator(mode="after")
     def _consistent(self) -> "Standalone":
         if self.flash_divider > 1 and self.flash_divider % 2:
-            raise ValueError(f"flash_divider must be 1 or an even number, not {self.flash_divider}")
+            raise InputError(f"flash_divider must be 1 or an even number, not {self.flash_divider}")
         if self.flash_divider == 1 and not self.flash_delay:
-            raise ValueError("flash_delay must be at least 1 for a flash_divider of 1, not 0")
+            raise InputError("flash_delay must be at least 1 for a flash_divider of 1, not 0")
         return self
 
     @property
@@ -593,7 +595,7 @@ class Params(_Section):
     def _consistent(self) -> "Params":
         name = self.name
         if not 1 <= len(name) <= 64 or not name.isprintable() or "/" in name or name[0] == ".":
-            raise ValueError(
+            raise InputError(
                 "name must be 1 to 64 printable characters, with no slash and no dot in front, "
                 f"not {name[:80]!r}"
             )
@@ -604,75 +606,75 @@ class Params(_Section):
             ("machine.latent_lanes", self.machine.latent_lanes),
         ):
             if len(value) != wanted:
-                raise ValueError(
+                raise InputError(
                     f"{where} must have {wanted} entries, one per weight layer, not {len(value)}"
                 )
         if self.network.pixel_bits == 8 and self.dynamics.code != "heaviside":
-            raise ValueError(
+            raise InputError(
                 f"dynamics.code must be 'heaviside' for 8-bit pixels, not {self.dynamics.code!r}"
             )
         feedback = self.dynamics.feedback_gains
         if feedback is not None and len(feedback) != wanted - 1:
-            raise ValueError(
+            raise InputError(
                 f"dynamics.feedback_gains must have {wanted - 1} entries, one per weight layer but "
                 f"the first, not {len(feedback)}"
             )
         if self.n_synapses > _MOST_SYNAPSES:
-            raise ValueError(
+            raise InputError(
                 f"network must have at most {_MOST_SYNAPSES:,} synapses, not {self.n_synapses:,}"
             )
         machine = self.machine
         if machine.row_lanes > self.fan_in:
-            raise ValueError(
+            raise InputError(
                 f"machine.row_lanes must be at most the fan-in, {self.fan_in}, "
                 f"not {machine.row_lanes}"
             )
         if machine.neuron_lanes > self.block:
-            raise ValueError(
+            raise InputError(
                 f"machine.neuron_lanes must be at most {self.block}, the neurons that share a "
                 f"window, not {machine.neuron_lanes}"
             )
         if machine.serial_windows and self.network.first == "dense":
-            raise ValueError(
+            raise InputError(
                 "machine.serial_windows must be false for a dense first layer, not true"
             )
         if machine.serial_windows and machine.row_lanes != self.fan_in:
-            raise ValueError(
+            raise InputError(
                 "machine.serial_windows must be false for rows of more than one word "
                 f"(machine.row_lanes {machine.row_lanes}, fan-in {self.fan_in}), not true"
             )
         if machine.output_lanes is not None and machine.output_lanes > self.n_out:
-            raise ValueError(
+            raise InputError(
                 f"machine.output_lanes must be at most the outputs, {self.n_out}, "
                 f"not {machine.output_lanes}"
             )
         if machine.relax_lanes > max(self.sizes[2:]):
-            raise ValueError(
+            raise InputError(
                 f"machine.relax_lanes must be at most the widest later layer, "
                 f"{max(self.sizes[2:])}, not {machine.relax_lanes}"
             )
         for layer, lanes in enumerate(machine.latent_lanes):
             word = self._word_bits(layer)
             if lanes > word:
-                raise ValueError(
+                raise InputError(
                     f"machine.latent_lanes[{layer}] must be at most the weight word, {word}, "
                     f"not {lanes}"
                 )
         self._check_shared_update()
         self._check_overlap()
         if self.standalone.record_bytes and self.sample_bytes < 24:
-            raise ValueError(
+            raise InputError(
                 "standalone.record_bytes must be left out for samples of less than 24 bytes, which "
                 f"these have: {self.sample_bytes}"
             )
         if self.learning.shift and self.learning.shift >= min(self.network.image):
-            raise ValueError(
+            raise InputError(
                 f"learning.shift must be less than the image's shorter side, "
                 f"{min(self.network.image)}, not {self.learning.shift}"
             )
         bound = self.dynamics.active_bound
         if bound is not None and bound > self.sizes[2]:
-            raise ValueError(
+            raise InputError(
                 f"dynamics.active_bound must be at most layer 2, {self.sizes[2]}, not {bound}"
             )
         return self
@@ -691,18 +693,18 @@ class Params(_Section):
             ("learning.reset_on_flip", learning.reset_on_flip, False),
         ):
             if value != wanted:
-                raise ValueError(
+                raise InputError(
                     f"{name} must be {str(wanted).lower()} with machine.shared_update, "
                     f"not {str(value).lower()}"
                 )
         if len(set(machine.latent_lanes)) > 1:
-            raise ValueError(
+            raise InputError(
                 "machine.latent_lanes must be equal with machine.shared_update, "
                 f"not {list(machine.latent_lanes)}"
             )
         lanes = machine.latent_lanes[0]
         if machine.weight_slice is None or machine.weight_slice % lanes:
-            raise ValueError(
+            raise InputError(
                 f"machine.weight_slice must be a multiple of latent_lanes, {lanes}, with "
                 f"machine.shared_update, not {machine.weight_slice}"
             )
@@ -720,7 +722,7 @@ class Params(_Section):
             ("machine.shared_update", self.machine.shared_update, False),
         ):
             if value != wanted:
-                raise ValueError(
+                raise InputError(
                     f"{name} must be {json.dumps(wanted)} with machine.overlap, "
                     f"not {json.dumps(value)}"
                 )

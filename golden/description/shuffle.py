@@ -14,6 +14,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from popflip.golden.support.errors import InputError
+
 __all__ = ["TAPS", "shuffled"]
 
 
@@ -65,9 +67,9 @@ def shuffled(n: int, bits: int, key: int) -> np.ndarray:
         Each of 0 to ``n - 1`` once.
     """
     if bits not in TAPS:
-        raise ValueError(f"bits must be {min(TAPS)} to {max(TAPS)}, not {bits}")
+        raise InputError(f"bits must be {min(TAPS)} to {max(TAPS)}, not {bits}")
     for name, value, least, most in (("n", n, 1, 1 << bits), ("key", key, 0, (1 << bits) - 1)):
         if not least <= value <= most:
-            raise ValueError(f"{name} must be {least} to {most}, not {value}")
+            raise InputError(f"{name} must be {least} to {most}, not {value}")
     numbers = _states(bits) ^ key
     return numbers[numbers < n]

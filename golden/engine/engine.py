@@ -58,6 +58,7 @@ from popflip.golden.engine.lanes import (
     word_at,
 )
 from popflip.golden.model import Report
+from popflip.golden.support.errors import InputError
 from popflip.golden.training.trainer import NetworkState, initial_state
 
 __all__ = ["FastMachine", "check_threads", "compiling", "most_threads"]
@@ -100,7 +101,7 @@ def check_threads(threads: int | None) -> None:
     """Raise ValueError if there are fewer threads than are asked for."""
     most = most_threads()
     if threads is not None and not 1 <= threads <= most:
-        raise ValueError(f"threads must be 1 to {most}, as many as there are, not {threads}")
+        raise InputError(f"threads must be 1 to {most}, as many as there are, not {threads}")
 
 
 @contextmanager

@@ -11,6 +11,8 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+from popflip.golden.support.errors import InputError
+
 __all__ = ["ROWS", "Conv", "Dense", "Row", "find_row"]
 
 
@@ -141,7 +143,7 @@ class Row:
                 per_layer[name] = values
         for name, values in per_layer.items():
             if len(values) != depth:
-                raise ValueError(f"{name} must have {depth} entries, not {len(values)}")
+                raise InputError(f"{name} must have {depth} entries, not {len(values)}")
 
     @property
     def image(self) -> tuple[int, int, int]:
@@ -310,5 +312,5 @@ def find_row(name: str) -> Row:
         If there is none of that name.
     """
     if name not in ROWS:
-        raise ValueError(f"row must be one of {', '.join(ROWS)}, not {name!r}")
+        raise InputError(f"row must be one of {', '.join(ROWS)}, not {name!r}")
     return ROWS[name]

@@ -19,6 +19,7 @@ from popflip.golden.paper.learning import Learner
 from popflip.golden.paper.network import Network
 from popflip.golden.paper.recorded import Recorded
 from popflip.golden.paper.systems import Row
+from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.loop import (
     CheckpointError,
@@ -202,7 +203,7 @@ class Trainer(TrainingLoop[EpochLog]):
             self._check(path, meta)
             arrays = {name: file[name] for name in tensors}
             if any(arrays[name].shape != tensor.shape for name, tensor in tensors.items()):
-                raise ValueError("arrays of other shapes")
+                raise InputError("arrays of other shapes")
             history = [EpochLog(**log) for log in meta["history"]]
             so_far = Report(**meta["so_far"])
             epoch, position, seconds = meta["epoch"], meta["position"], meta["seconds"]

@@ -17,12 +17,13 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from popflip.golden.model import Report
+from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 
 __all__ = ["CheckpointError", "Log", "Progress", "TrainingLoop", "opened_checkpoint"]
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A checkpoint that cannot be used; the message is one line for the user."""
 
 
@@ -104,11 +105,11 @@ class TrainingLoop(ABC, Generic[AnyLog]):
         test_samples: int | None,
     ):
         if seed < 0:
-            raise ValueError(f"seed must be at least 0, not {seed}")
+            raise InputError(f"seed must be at least 0, not {seed}")
         limits = {"samples": (samples, train), "test_samples": (test_samples, test)}
         for name, (value, most) in limits.items():
             if value is not None and not 1 <= value <= most:
-                raise ValueError(f"{name} must be 1 to {most}, not {value}")
+                raise InputError(f"{name} must be 1 to {most}, not {value}")
         self.seed = seed
         self.samples = samples or train
         self.test_samples = test_samples or test

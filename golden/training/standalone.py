@@ -24,6 +24,7 @@ from popflip.golden.description.lfsr import Lfsr
 from popflip.golden.description.packing import memory_map, pack_samples, weights_from_bytes
 from popflip.golden.description.params import Params
 from popflip.golden.description.shuffle import shuffled
+from popflip.golden.support.errors import InputError
 from popflip.golden.training.trainer import Machine, NetworkState, Trainer
 
 __all__ = ["StandaloneTrainer", "first_state", "image_of"]
@@ -70,7 +71,7 @@ class StandaloneTrainer(Trainer):
         if samples is None:
             samples = min(len(data.train_labels), most)
         if samples > most or samples < 1:
-            raise ValueError(
+            raise InputError(
                 f"samples must be 1 to {most}, which fit the flash beside {tests} test images, "
                 f"not {samples}"
             )
@@ -137,7 +138,7 @@ def image_of(
     tests = len(data.test_labels) if test_samples is None else test_samples
     most = min(most_samples(params, tests, flash_bytes), len(data.train_labels))
     if not 1 <= (samples if samples is not None else most) <= most:
-        raise ValueError(
+        raise InputError(
             f"samples must be 1 to {most}, which fit beside {tests} test images into "
             f"{flash_bytes:,} bytes of flash from {params.standalone.flash_base:,} on, "
             f"not {samples}"

@@ -25,6 +25,7 @@ from popflip.golden.datasets.data import Dataset, draw_shifts, input_of, shift_i
 from popflip.golden.description.lfsr import Lfsr
 from popflip.golden.description.params import Params, ParamsError, ceil_div
 from popflip.golden.model import Model, Report
+from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.loop import (
     CheckpointError,
@@ -234,7 +235,7 @@ class _Description(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> "_Description":
         if self.position > self.samples or len(self.history) != self.epoch:
-            raise ValueError("no training comes to this")
+            raise InputError("no training comes to this")
         return self
 
 
@@ -244,9 +245,9 @@ def _check_state(params: Params, state: NetworkState) -> None:
         shape = params.synapses(layer)
         for array, kind in ((weights, np.bool_), (latents, np.int16)):
             if array.shape != (shape.rows, shape.row_bits) or array.dtype != kind:
-                raise ValueError(f"layer {layer} has {array.dtype} of shape {array.shape}")
+                raise InputError(f"layer {layer} has {array.dtype} of shape {array.shape}")
         if np.abs(latents.astype(np.int32)).max() > params.learning.latent_max:
-            raise ValueError(f"latents of layer {layer} are too large")
+            raise InputError(f"latents of layer {layer} are too large")
 
 
 class Trainer(TrainingLoop[EpochLog]):
@@ -509,13 +510,13 @@ def check_data(params: Params, data: Dataset) -> None:
     """Raise ValueError if a data set does not fit a network."""
     shape = data.train_images.shape[1:]
     if shape != params.network.image:
-        raise ValueError(
+        raise InputError(
             f"network.image must be {shape[0]} x {shape[1]} for {data.name}, "
             f"not {params.network.image[0]} x {params.network.image[1]}"
         )
     most = int(max(data.train_labels.max(), data.test_labels.max()))
     if most >= params.network.classes:
-        raise ValueError(
+        raise InputError(
             f"network.classes must be at least {most + 1} for {data.name}, "
             f"not {params.network.classes}"
         )

@@ -28,6 +28,7 @@ from popflip.golden.description.protocol import (
     Status,
     Verb,
 )
+from popflip.golden.support.errors import InputError
 from popflip.rtl.interface import (
     HostSignature,
     OrderKind,
@@ -50,7 +51,7 @@ def _checked_identity(identity: bytes) -> bytes:
     if not isinstance(identity, bytes):
         raise TypeError(f"identity must be bytes, not {identity!r}")
     if len(identity) != IDENTITY_BYTES:
-        raise ValueError(f"identity must be {IDENTITY_BYTES} bytes, not {len(identity)}")
+        raise InputError(f"identity must be {IDENTITY_BYTES} bytes, not {len(identity)}")
     return identity
 
 

@@ -17,8 +17,8 @@ MAY_IMPORT = {
 }
 
 #: What the hardware may know of golden: how things are described and laid out, not the model that
-#: it is compared with.
-DESCRIPTION = {"params", "packing", "registers", "lfsr", "protocol", "image", "order"}
+#: it is compared with. Everything in golden may use these two, and they use nothing else.
+DESCRIPTION = {"description", "support"}
 
 
 def imported(tree, module):
@@ -40,7 +40,7 @@ def complaints(source, path):
     path = Path(path)
     room = path.parts[0]
     module = ".".join(["popflip", *path.with_suffix("").parts])
-    of_tests = "tests" in path.parts or path.name == "testing.py"
+    of_tests = "tests" in path.parts or path.name == "simulation.py"
     found = []
     for line, name in imported(ast.parse(source), module):
         head, *rest = name.split(".")
@@ -52,6 +52,11 @@ def complaints(source, path):
                 found.append(f"{path}:{line}: {room} must not import {rest[0]}")
             elif (room, rest[0]) == ("rtl", "golden") and not (described or of_tests):
                 found.append(f"{path}:{line}: rtl must not import {name}")
+            elif path.parts[:2] == ("golden", "description") and rest[0] == "golden":
+                if not described and not of_tests:
+                    found.append(f"{path}:{line}: golden/description must not import {name}")
+            elif path.parts[:2] == ("golden", "support") and rest[:2] != ["golden", "support"]:
+                found.append(f"{path}:{line}: golden/support must not import {name}")
     return found
 
 
@@ -103,13 +108,23 @@ def test_the_rooms_import_in_one_direction():
             "import popflip.cocotb_tests",
             "boards must not import cocotb_tests",
         ),
+        (
+            "golden/description/params.py",
+            "import popflip.golden.model",
+            "golden/description must not import popflip.golden.model",
+        ),
+        (
+            "golden/support/files.py",
+            "from popflip.golden.description import params",
+            "golden/support must not import popflip.golden.description.params",
+        ),
         ("cocotb_tests/tb.py", "import popflip.scripts", "cocotb_tests must not import scripts"),
         (
             "scripts/cli.py",
             "import golden.params",
-            "import golden.params as popflip.golden.description.params",
+            "import golden.params as popflip.golden.params",
         ),
-        ("scripts/cli.py", "from rtl import core", "import rtl.core as popflip.rtl.core.core"),
+        ("scripts/cli.py", "from rtl import core", "import rtl.core as popflip.rtl.core"),
     ],
 )
 def test_an_import_against_the_direction_is_found(path, source, complaint):
