@@ -13,7 +13,7 @@ import datetime
 import json
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,11 +22,13 @@ from popflip.golden.support.files import write_atomically
 
 __all__ = [
     "KINDS",
+    "PUBLISHED",
     "Accuracy",
     "BoardBuild",
     "Entry",
     "Measured",
     "PaperRow",
+    "Published",
     "Training",
     "append",
     "latest",
@@ -214,6 +216,42 @@ class Entry(_Record, Generic[Values]):
     machine: str
     values: Values
     note: str = ""
+
+
+class Published(NamedTuple):
+    """A figure of somebody else, to read ours beside it."""
+
+    name: str
+    network: str
+    test_error: float
+    source: str
+    clock_mhz: float | None = None
+    samples_per_s: float | None = None
+
+
+#: Nothing of this was measured here.
+PUBLISHED = (
+    Published(
+        "ZCU104",
+        "ConvCoTM",
+        2.4,
+        "IEEE TCSI 72(2) 2025, doi 10.1109/TCSI.2024.3519191: trained on the FPGA",
+        clock_mhz=50,
+        samples_per_s=40000,
+    ),
+    Published(
+        "D-Wave annealer",
+        "Equilibrium Propagation",
+        11.2,
+        "Nat. Commun. 15, 2024, arXiv 2305.18321: 1,000 training images",
+    ),
+    Published(
+        "simulated oscillators",
+        "784-500-10, Equilibrium Propagation",
+        2.8,
+        "arXiv 2505.02103",
+    ),
+)
 
 
 def store_folder() -> Path:

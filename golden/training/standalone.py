@@ -7,8 +7,7 @@ order:
 1. The initial weights: of each layer in turn, bytes of 8 bits for the words of region
    ``weights<l>``, in the order of their addresses. Latents are 0.
 2. For each epoch its key (:mod:`popflip.golden.description.shuffle`), ``standalone.order_bits``
-bits; then, if the
-   network's training images are shifted, for each sample in turn what
+   bits; then, if the network's training images are shifted, for each sample in turn what
    :func:`~popflip.golden.datasets.data.draw_shifts` draws.
 
 Each epoch has the flip thresholds of

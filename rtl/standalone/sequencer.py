@@ -1,4 +1,4 @@
-"""Training without a host: the part of the machine that says what to do next.
+"""Training without a host: the part of the machine that says what to do next::
 
     flash <- FlashReader <- shuffle, ImageShifter <- core      samples
                   |                  |

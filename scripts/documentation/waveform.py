@@ -5,6 +5,7 @@ on one sample and notes in every cycle what its blocks do; :func:`wavejson` writ
 reads it.
 """
 
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,15 @@ from popflip.golden.model import Model
 from popflip.rtl.core.core import TrainerCore
 from popflip.rtl.simulation import CoreHost
 
-__all__ = ["TINY", "Trace", "predicted_cycles", "samples", "simulate_sample", "wavejson"]
+__all__ = [
+    "TINY",
+    "Trace",
+    "predicted_cycles",
+    "samples",
+    "simulate_sample",
+    "stage_table",
+    "wavejson",
+]
 
 #: Nine pixels, four hidden neurons, two classes with one output neuron each.
 TINY = Params.build({
@@ -253,3 +262,34 @@ def _cells(name: str, values: list, colour: str) -> dict:
             data.append(str(value))
         last = value
     return {"name": name, "wave": wave, "data": data}
+
+
+#: What happens in each stage, for the table beside the drawing.
+_STORY = {
+    "wait": "The feeder asks the sample store for the sample; its bytes enter the sample buffer, "
+    "the label last.",
+    "drive": "Each row of `W0` is read and counted against the pixels: the drive of one hidden "
+    "neuron. Neurons whose drive is so far below the threshold that feedback cannot reach it are "
+    "dropped; the others are listed. This is done once, since the pixels do not change.",
+    "free": "Listed neurons that are active add their word of `W1` to the output counters. Each "
+    "sweep updates the outputs and then visits the listed neurons, whose word of `W1` now gives "
+    "the feedback. It ends when nothing changes any more, or after T sweeps.",
+    "nudged +": "From the free state, with beta: outputs are pulled towards the label, and the "
+    "class of the sample becomes active.",
+    "nudged -": "From the free state once more, with -beta: outputs are pushed away.",
+    "update": "Only rows of neurons that differ between the two nudged states are visited: their "
+    "latents are read, the contrast is added, and a weight flips where its latent speaks against "
+    "it by tau.",
+    "finish": "The run is over.",
+}
+
+
+def stage_table(trace: Trace) -> str:
+    """Write what happens in each stage as a Markdown table, with the cycles that it took."""
+    lines = ["| cycles | stage | what happens |", "| --- | --- | --- |"]
+    start = 0
+    for stage, group in groupby(trace.stages):
+        end = start + len(list(group)) - 1
+        lines.append(f"| {start} to {end} | {stage} | {_STORY[stage]} |")
+        start = end + 1
+    return "\n".join(lines) + "\n"
