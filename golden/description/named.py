@@ -49,7 +49,7 @@ class Table(Sequence[Entry]):
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
 
-    def __contains__(self, item) -> bool:
+    def __contains__(self, item: object) -> bool:
         return item in self._by_name if isinstance(item, str) else item in self._entries
 
     @property
