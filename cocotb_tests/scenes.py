@@ -52,7 +52,7 @@ from popflip.golden.description.registers import (
 from popflip.golden.model import Model
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
 from popflip.golden.training.trainer import GoldenMachine
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 
 __all__ = [
     "Scene",
