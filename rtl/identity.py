@@ -13,6 +13,7 @@ from pathlib import Path
 
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import IDENTITY_BYTES
+from popflip.golden.support.cache import cache_folder, key_of, text_entry
 from popflip.rtl.interface import check_hardware
 from popflip.rtl.rtlil import to_rtlil
 from popflip.rtl.top import Top
@@ -33,7 +34,7 @@ _COMMENTS = re.compile(
 def identity(params: Params) -> bytes:
     """Return the digest of a design, by which a host knows what it talks to.
 
-    The netlist of a large network takes seconds; it is made once.
+    The netlist of a large network takes seconds to make, so the cache keeps the result.
 
     Parameters
     ----------
@@ -71,9 +72,13 @@ def source_digest() -> str:
 
 @lru_cache(maxsize=1024)
 def _identity(params: Params) -> bytes:
+    folder = cache_folder() / "identity" / key_of(source_digest(), params.digest)
+    return bytes.fromhex(text_entry(folder, lambda: _digest_of_netlist(params)))
+
+
+def _digest_of_netlist(params: Params) -> str:
     netlist = _COMMENTS.sub("", to_rtlil(Top(params, bytes(IDENTITY_BYTES)), "top"))
-    digest = hashlib.sha256(f"{_versions()}\n{netlist}".encode())
-    return digest.digest()[:IDENTITY_BYTES]
+    return hashlib.sha256(f"{_versions()}\n{netlist}".encode()).hexdigest()[: 2 * IDENTITY_BYTES]
 
 
 def _versions() -> str:
