@@ -16,10 +16,10 @@ from pydantic import BaseModel
 
 from popflip.boards.host.link import Link, encode_frame
 from popflip.golden.description import protocol
-from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import StandaloneState, register_map
+from popflip.golden.description.registers import StandaloneState
 from popflip.golden.support.files import write_atomically
+from popflip.rtl.proofs.catalogue import PROOFS
 from popflip.scripts.documentation.markdown import code, number, table
 
 __all__ = ["FRAGMENTS", "api", "worked_frames", "write"]
@@ -143,18 +143,15 @@ def _default(field) -> str:
 
 def registers() -> str:
     """The registers of :data:`EXAMPLE`, with what each is after a reset."""
-    params = _example()
+    access = {(True, False): "read, write", (True, True): "read, command"}
     rows = [
         [
-            register.index,
-            code(register.name),
-            "read, write" if register.writable else "read",
-            _reset(params, register),
-            _plain(register.meaning),
+            one.index, code(one.name), access.get((one.writable, one.command), "read"), one.bits,
+            one.reset, _plain(one.meaning),
         ]
-        for register in register_map(params)
-    ]
-    return table(("index", "name", "access", "after reset", "meaning"), rows, right=(0,))
+        for one in _example().registers
+    ]  # fmt: skip
+    return table(("index", "name", "access", "bits", "after reset", "meaning"), rows, right=(0, 3))
 
 
 def states() -> str:
@@ -166,21 +163,6 @@ def states() -> str:
     return table(("value", "state", "meaning"), rows, right=(0,))
 
 
-def _reset(params: Params, register) -> str:
-    """Say what a register holds after a reset."""
-    known = getattr(register, "reset", None)
-    if known is not None:
-        return str(known)
-    if register.name.startswith("tau"):
-        return str(params.learning.tau[int(register.name[3:])])
-    return {
-        "batch": str(params.learning.batch),
-        "options": str(int(params.learning.reset_on_flip)),
-        "seed": "1",
-        "clear": "reads as 0",
-    }.get(register.name, "0")
-
-
 def regions() -> str:
     """The regions of :data:`EXAMPLE`: memories as the host link addresses them."""
     rows = [
@@ -188,10 +170,23 @@ def regions() -> str:
             region.index, code(region.name), number(region.depth), region.width, region.word_bytes,
             f"every {region.part:,} words, {region.filled:,} of them filled" if region.part else "",
         ]
-        for region in memory_map(_example())
+        for region in _example().regions
     ]  # fmt: skip
     head = ("index", "region", "words", "bits per word", "bytes per word", "parts")
     return table(head, rows, right=(0, 2, 3, 4))
+
+
+def proofs() -> str:
+    """What ``popflip prove`` proves: a row for each proof, with its claims."""
+    claims: dict[tuple, list[str]] = {}
+    for proof in PROOFS:
+        key = (
+            code(proof.name), proof.size,
+            proof.engine if proof.inductive else f"{proof.depth} cycles",
+        )  # fmt: skip
+        claims.setdefault(key, []).extend(claim.says for claim in proof.claims.values())
+    rows = [[name, "; ".join(says), size, how] for (name, size, how), says in claims.items()]
+    return table(("proof", "claims", "size", "how"), rows)
 
 
 # The link ---------------------------------------------------------------------------------------
@@ -403,6 +398,7 @@ FRAGMENTS = {
     "registers": registers,
     "states": states,
     "regions": regions,
+    "proofs": proofs,
     "frames": frames,
     "requests": requests,
     "statuses": statuses,
