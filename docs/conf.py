@@ -47,3 +47,17 @@ drawing.saveas(str(GENERATED / "sample.svg"))
 (GENERATED / "sample.md").write_text(waveform.stage_table(trace), "utf-8")
 # Included by pages, which are not among them.
 exclude_patterns = ["generated/sample.md", *(f"generated/{n}.md" for n in reference.FRAGMENTS)]
+
+# Some names are exported by two modules: where they are defined, and where users look for them.
+suppress_warnings = ["ref.python"]
+
+
+def _keep_first_line(app, what, name, obj, options, lines):
+    """Keep napoleon from taking what stands before a colon for an attribute's type."""
+    if what in ("attribute", "data", "property"):
+        lines.insert(0, "")
+
+
+def setup(app):
+    """Connect what is above; Sphinx calls it."""
+    app.connect("autodoc-process-docstring", _keep_first_line, priority=400)  # before napoleon

@@ -5,6 +5,7 @@ them. :mod:`popflip.scripts.documentation.blocks` puts them into the pages.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from popflip.scripts.documentation.markdown import code, number, table
 from popflip.scripts.results import PUBLISHED, Accuracy, Entry, latest
@@ -86,11 +87,11 @@ def demo() -> str:
 
 def engine_summary() -> str:
     """Say how fast the fast engine is."""
-    row = latest("bench")["engine"].values.rows[0]
-    return (
-        f"The fast engine trains a 784-512-100 network at {row['samples_per_s']:,} to "
-        f"{row['samples_per_s_most']:,} samples/s on two shared\nx86-64 cores.\n"
-    )
+    entry = latest("bench")["engine"]
+    row = entry.values.rows[0]
+    low, high = row["samples_per_s"], row.get("samples_per_s_most", row["samples_per_s"])
+    rate = f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
+    return f"The fast engine trains {row['net']}, at {rate} samples/s\n({entry.machine}).\n"
 
 
 # The page of results ----------------------------------------------------------------------------
@@ -192,62 +193,64 @@ def _span(row: dict, name: str, digits: int) -> str:
     return text if low == high else f"{text} to {number(high, digits)}"
 
 
-def engine() -> str:
-    """How fast the fast engine is."""
-    entry = latest("bench")["engine"]
-    rows = [
-        [
-            row["net"], _span(row, "samples_per_s", 0), _span(row, "ms_per_batch", 1),
-            row["bytes_per_synapse"], row["machine"],
+def measured(entry: Entry) -> str:
+    """Show what a bench or a campaign measured, whatever that is."""
+    parts = [code(entry.command) + "\n"]
+    figures = entry.values.figures
+    if figures:
+        rows = [[_heading(key), _figure(value)] for key, value in figures.items()]
+        parts.append(table(("figure", "value"), rows, right=(1,)))
+    if entry.values.rows:
+        keys = list(dict.fromkeys(key for row in entry.values.rows for key in row))
+        right = [
+            i
+            for i, key in enumerate(keys)
+            if all(isinstance(row.get(key, 0), int | float) for row in entry.values.rows)
         ]
-        for row in entry.values.rows
-    ]  # fmt: skip
-    head = ("network", "training samples/s", "ms per batch", "bytes per synapse", "processor")
-    return f"{table(head, rows, right=range(1, 4))}\n{_origin([entry])}\n{_notes([entry])}"
+        rows = [[_figure(row.get(key)) for key in keys] for row in entry.values.rows]
+        parts.append(table([_heading(key) for key in keys], rows, right))
+    seeds = f" Seeds: {', '.join(map(str, entry.seeds))}." if entry.seeds else ""
+    note = f" {entry.note}" if entry.note else ""
+    parts.append(f"{_origin([entry]).rstrip()}{seeds}{note}\n")
+    return "\n".join(parts)
 
 
-def standalone() -> str:
-    """Cycles in which a flash gives a sample, and in which the core learns it."""
-    entry = latest("bench")["standalone"]
-    ways = [f"{lines}_{divider}" for lines in ("quad", "dual", "single") for divider in (1, 2)]
-    rows = [
-        [
-            code(row["net"]) + (", records" if row["records"] else ""), row["bytes"],
-            *(number(row[way]) for way in ways), number(row["train_cycles"]),
-        ]
-        for row in entry.values.rows
-    ]  # fmt: skip
-    head = ("network", "bytes", *(way.replace("_", "/") for way in ways), "learning a sample")
-    return f"{table(head, rows, right=range(1, 9))}\n{_origin([entry])}\n{_notes([entry])}"
+def _heading(key: str) -> str:
+    return _UNITS.get(key, key.replace("_", " "))
 
 
-def core() -> str:
-    """What bounds the cycles of each board's network."""
-    entry = latest("bench")["core"]
-    rows = [
-        [
-            f"{code(row['net'])}, {row['board']}", number(row["cycles"]),
-            f"{row['bound']:,} ({100 * row['bound'] / row['cycles']:.0f} %)", row["taken"],
-            row["limit"],
-        ]
-        for row in entry.values.rows
-    ]  # fmt: skip
-    head = ("network, on", "cycles", "least for the input product", "taken of the device", "limit")
-    return f"{table(head, rows, right=(1, 2))}\n{_origin([entry])}\n{_notes([entry])}"
+#: How some figures are called in full.
+_UNITS = {
+    "samples_per_s": "training samples/s",
+    "samples_per_s_most": "training samples/s, most",
+    "ms_per_batch": "ms per batch",
+    "ms_per_batch_most": "ms per batch, most",
+    "net": "network",
+    "curve": "varied",
+    "lut": "LUTs",
+    "block": "block RAMs",
+    "fmax_mhz": "Fmax, MHz",
+    "bound": "least for the input product",
+    "taken": "taken of the device",
+    "train_cycles": "learning a sample",
+    **{f"{lines}_{divider}": f"{lines}/{divider}"
+       for lines in ("quad", "dual", "single") for divider in (1, 2)},
+}  # fmt: skip
 
 
-def growth() -> str:
-    """What a machine takes as it grows."""
-    entry = latest("bench")["growth"]
-    rows = [
-        [
-            row["curve"], number(row["value"]), number(row["cycles"]), number(row["lut"]),
-            row["block"], f"{row['fmax_mhz']:.1f}",
-        ]
-        for row in entry.values.rows
-    ]  # fmt: skip
-    head = ("varied", "value", "cycles", "LUTs", "block RAMs", "Fmax, MHz")
-    return f"{table(head, rows, right=range(1, 6))}\n{_origin([entry])}\n{_notes([entry])}"
+def _figure(value) -> str:
+    """Write a figure as people read it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return (
+        f"{value:,}"
+        if isinstance(value, int)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else value
+    )
 
 
 def paper() -> str:
@@ -268,29 +271,13 @@ def paper() -> str:
     return f"{table(head, rows, right=range(1, 5))}\n{_origin(entries)}"
 
 
-def campaign(name: str) -> str:
-    """Figures of one campaign."""
-    entry = latest("campaigns")[name]
-    words = {key.replace("_", " "): value for key, value in entry.values.figures.items()}
-    text = table(
-        ("figure", "value"),
-        ((key, f"{value:,}" if isinstance(value, int) else value) for key, value in words.items()),
-        right=(1,),
-    )
-    if entry.values.rows:
-        keys = list(entry.values.rows[0])
-        rows = [[row[key] for key in keys] for row in entry.values.rows]
-        text += "\n" + table([key.replace("_", " ") for key in keys], rows, range(1, len(keys)))
-    note = f" {entry.note}" if entry.note else ""
-    seeds = f" Seeds: {', '.join(map(str, entry.seeds))}." if entry.seeds else ""
-    return f"{code(entry.command)}\n\n{text}\n{_origin([entry]).rstrip()}{seeds}{note}\n"
-
-
-def _campaigns() -> dict[str, Callable[[], str]]:
-    return {
-        f"campaign: {name}": lambda name=name: campaign(name)  # type: ignore[misc]
-        for name in latest("campaigns")
-    }
+def _measured() -> dict[str, Callable[[], str]]:
+    """Name a block for each bench and campaign on record."""
+    found = {}
+    for word, kind in (("bench", "bench"), ("campaign", "campaigns")):
+        for name, entry in latest(kind).items():
+            found[f"{word}: {name}"] = partial(measured, entry)
+    return found
 
 
 #: From the name of a block to what writes it.
@@ -301,10 +288,6 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "training": training,
     "accuracy": accuracy,
     "boards": boards,
-    "engine": engine,
-    "standalone": standalone,
-    "core": core,
-    "growth": growth,
     "paper": paper,
-    **_campaigns(),
+    **_measured(),
 }
