@@ -21,7 +21,7 @@ from popflip.cocotb_tests.cosim import (
 )
 from popflip.cocotb_tests.simulators import BenchError, play
 from popflip.golden.description.params import Params
-from popflip.golden.engine.engine import FastMachine
+from popflip.golden.engine.machine import FastMachine
 from popflip.golden.support.errors import InputError
 from popflip.golden.tests import strategies
 from popflip.golden.training.trainer import GoldenMachine, NetworkState

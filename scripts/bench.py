@@ -6,7 +6,8 @@ from pathlib import Path
 
 from popflip.golden.datasets.data import Dataset, input_of
 from popflip.golden.description.params import Params
-from popflip.golden.engine.engine import FastMachine, check_threads, most_threads
+from popflip.golden.engine.machine import FastMachine
+from popflip.golden.engine.threads import check_threads, most_threads
 from popflip.golden.support.errors import InputError
 from popflip.golden.training.trainer import check_data, initial_state
 from popflip.scripts import plots

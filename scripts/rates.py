@@ -13,7 +13,7 @@ import numpy as np
 from popflip.golden.cycles import CycleModel, StageCycles
 from popflip.golden.datasets.data import Dataset, cache_folder, input_of
 from popflip.golden.description.params import Params
-from popflip.golden.engine.engine import FastMachine
+from popflip.golden.engine.machine import FastMachine
 from popflip.golden.model import Model
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.trainer import NetworkState, Trainer

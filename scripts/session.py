@@ -172,7 +172,7 @@ def open_machine(params: Params, target: Target) -> Iterator[Machine]:
         yield GoldenMachine(params)
         return
     if target.engine == "fast":
-        from popflip.golden.engine.engine import FastMachine
+        from popflip.golden.engine.machine import FastMachine
 
         yield FastMachine(params, target.threads)
         return
@@ -192,7 +192,7 @@ def open_machine(params: Params, target: Target) -> Iterator[Machine]:
 def check_trains(params: Params, target: Target) -> None:
     """Raise ValueError if there can be no such machine, or none that trains these parameters."""
     if target.engine == "fast":
-        from popflip.golden.engine.engine import check_threads
+        from popflip.golden.engine.threads import check_threads
 
         check_threads(target.threads)
     if target.engine:

@@ -9,7 +9,7 @@ from popflip.boards.host.machine import BoardMachine, virtual_board
 from popflip.boards.tools import require
 from popflip.golden.datasets.data import Dataset
 from popflip.golden.description.params import Params
-from popflip.golden.engine.engine import FastMachine
+from popflip.golden.engine.machine import FastMachine
 from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError
 from popflip.golden.training.trainer import CHUNK, GoldenMachine, NetworkState, Trainer, differences

@@ -26,7 +26,8 @@ from optuna.trial import TrialState
 
 from popflip.golden.datasets import data
 from popflip.golden.description.params import Params, ParamsError
-from popflip.golden.engine.engine import FastMachine, most_threads
+from popflip.golden.engine.machine import FastMachine
+from popflip.golden.engine.threads import most_threads
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.trainer import Trainer, check_data

@@ -17,7 +17,7 @@ from matplotlib.image import imread
 
 from popflip.golden.datasets import data
 from popflip.golden.description.params import Params, ParamsError
-from popflip.golden.engine.engine import FastMachine
+from popflip.golden.engine.machine import FastMachine
 from popflip.golden.training.trainer import Trainer
 from popflip.scripts import ablations
 from popflip.scripts.sweep import Axis

@@ -10,7 +10,7 @@ from popflip.golden.datasets.data import Dataset, load
 from popflip.golden.description.flash_image import TURN_CYCLES, flash_cycles, write_image
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState, register_map
-from popflip.golden.engine.engine import FastMachine
+from popflip.golden.engine.machine import FastMachine
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
 from popflip.golden.training.trainer import GoldenMachine, differences
 

@@ -4,7 +4,7 @@ import pytest
 from popflip.golden.datasets.data import Dataset, encode
 from popflip.golden.description.lfsr import Lfsr
 from popflip.golden.description.params import Params
-from popflip.golden.engine.engine import FastMachine
+from popflip.golden.engine.machine import FastMachine
 from popflip.golden.training.standalone import StandaloneTrainer, first_state
 from popflip.golden.training.trainer import GoldenMachine, differences
 

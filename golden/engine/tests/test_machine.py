@@ -1,7 +1,5 @@
 """The fast engine against the golden model: every bit."""
 
-import threading
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +8,8 @@ from hypothesis import strategies as st
 from popflip.golden.datasets import data
 from popflip.golden.description.params import Params, preset_names
 from popflip.golden.description.random_params import random_params
-from popflip.golden.engine.engine import FastMachine, compiling, most_threads
+from popflip.golden.engine.machine import FastMachine
+from popflip.golden.engine.threads import most_threads
 from popflip.golden.training.trainer import GoldenMachine, differences, initial_state
 
 # It is compiled before the first of them, which takes a minute or two.
@@ -108,12 +107,6 @@ def test_a_batch_that_is_pending_can_be_ended_without_samples():
     agree(params, x, labels, [(20, False), (0, True)], 1)
 
 
-@pytest.mark.parametrize("threads", [0, -1, most_threads() + 1])
-def test_threads_that_there_are_not(threads):
-    with pytest.raises(ValueError, match=rf"threads must be 1 to {most_threads()}, .* {threads}$"):
-        FastMachine(Params.load("local-small"), threads)
-
-
 def test_a_synapse_takes_at_most_three_bytes():
     for preset in ("dense-wide", "local-large-wide"):
         for bits in (8, 16):
@@ -157,13 +150,3 @@ def test_real_pixels_of_8_bits(preset):
     machine = FastMachine(params)
     machine.load(x, labels)
     assert all(machine.train(0, 600, True).flips)
-
-
-def test_processes_compile_one_after_the_other():
-    """A lock is of an open file: what holds for a thread holds for a process."""
-    thread = threading.Thread(target=FastMachine, args=[Params.load("local-small")])
-    with compiling():
-        thread.start()
-        thread.join(1)
-        assert thread.is_alive()
-    thread.join()
