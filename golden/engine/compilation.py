@@ -10,12 +10,13 @@ in the user's cache if that cannot be written. Two things that Numba does not do
   in one folder.
 """
 
-import fcntl
 import hashlib
 from contextlib import contextmanager
 from pathlib import Path
 
 from numba import njit
+
+from popflip.golden.support.cache import locked
 
 __all__ = ["compiled", "compiling", "driver", "inlined", "parallel"]
 
@@ -57,9 +58,7 @@ SOURCES = _digest(Path(__file__).parent)
 def compiling():
     """Keep other processes from compiling meanwhile; throw away code of other sources first."""
     folder = Path(_any_kernel.stats.cache_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "engine.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder / "engine.lock"):
         forget_other_code(folder, SOURCES)
         yield
 
