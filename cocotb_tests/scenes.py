@@ -15,7 +15,7 @@ from popflip.boards.peer import WHOLE, Peer
 from popflip.cocotb_tests.cosim import differences, initial, train_golden
 from popflip.cocotb_tests.talk import Talk
 from popflip.golden.cycles import CycleModel, StageCycles
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.flash_image import write_image
 from popflip.golden.description.packing import (
     RESULTS,

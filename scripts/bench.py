@@ -4,7 +4,8 @@ import statistics
 import time
 from pathlib import Path
 
-from popflip.golden.datasets.data import Dataset, input_of
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params
 from popflip.golden.engine.machine import FastMachine
 from popflip.golden.engine.threads import check_threads, most_threads

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from popflip.golden.cycles import CycleModel, StageCycles
-from popflip.golden.datasets.data import Dataset, input_of
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model, Report
 from popflip.golden.training.loop import CheckpointError

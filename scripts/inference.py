@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from popflip.golden.datasets.data import Dataset, input_of
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params
 from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from popflip.boards.host.machine import BoardMachine
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import VERSION
 from popflip.golden.support.errors import InputError

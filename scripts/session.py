@@ -5,7 +5,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from popflip.golden.datasets import data
+from popflip.golden.datasets import loading
+from popflip.golden.datasets.dataset import DataError
 from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.support.errors import InputError, PopflipError
 from popflip.golden.training.loop import CheckpointError
@@ -85,8 +86,8 @@ def choose_data(named: str | None, path: Path | None = None, meta: dict | None =
         )
     source = "mnist" if named is None else named
     if source == "":
-        raise data.DataError("data must be mnist or a folder with IDX files, not ''")
-    dataset = data.load(source)
+        raise DataError("data must be mnist or a folder with IDX files, not ''")
+    dataset = loading.load(source)
     if named is None and meta is not None and dataset.digest != meta["data_digest"]:
         raise CheckpointError(
             f"{path} was trained on other data that is called 'mnist': name its folder with --data"

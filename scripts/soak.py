@@ -7,7 +7,7 @@ import numpy as np
 
 from popflip.boards.host.machine import BoardMachine, virtual_board
 from popflip.boards.tools import require
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.golden.engine.machine import FastMachine
 from popflip.golden.model import Report

@@ -11,7 +11,7 @@ from popflip.boards.host.link import Link
 from popflip.boards.host.machine import BoardMachine, stop_standalone, virtual_board
 from popflip.boards.host.monitor import Epoch, Sighting, watch
 from popflip.boards.host.transport import SerialTransport, Transport
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.flash_image import (
     TURN_CYCLES,
     flash_cycles,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from popflip.boards.tools import require
 from popflip.boards.virtual.board import VirtualBoard
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError

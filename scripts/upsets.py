@@ -8,7 +8,7 @@ import numpy as np
 
 from popflip.boards.host.machine import BoardMachine, virtual_board
 from popflip.golden.cycles import most_cycles
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params
 from popflip.golden.engine.machine import FastMachine

@@ -6,7 +6,6 @@ from popflip.boards.host.link import Link, LinkError
 from popflip.boards.host.transport import Transport
 from popflip.boards.virtual.board import VirtualBoard
 from popflip.golden.cycles import StageCycles
-from popflip.golden.datasets.data import cache_folder
 from popflip.golden.description.packing import (
     RESULTS,
     latents_from_bytes,
@@ -18,6 +17,7 @@ from popflip.golden.description.packing import (
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState, register_map, register_values
 from popflip.golden.model import Report
+from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.trainer import CHUNK, NetworkState

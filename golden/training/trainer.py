@@ -21,7 +21,9 @@ from typing import Annotated, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from popflip.golden.datasets.data import Dataset, draw_shifts, input_of, shift_images
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import input_of
+from popflip.golden.datasets.shifts import draw_shifts, shift_images
 from popflip.golden.description.lfsr import Lfsr
 from popflip.golden.description.params import Params, ParamsError, ceil_div
 from popflip.golden.model import Model, Report

@@ -8,7 +8,7 @@ from matplotlib.image import imread
 from popflip.boards.build.synthesis import Build, TimingError
 from popflip.boards.registry import BOARDS
 from popflip.golden.cycles import CycleModel
-from popflip.golden.datasets.data import load
+from popflip.golden.datasets.loading import load
 from popflip.golden.description.flash_image import read_image
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model

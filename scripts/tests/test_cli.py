@@ -21,7 +21,8 @@ from matplotlib.image import imread
 
 from popflip.boards.host.machine import virtual_machine
 from popflip.boards.virtual.board import pseudo_terminal
-from popflip.golden.datasets.data import encode, load
+from popflip.golden.datasets.encoding import encode
+from popflip.golden.datasets.loading import load
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model
 from popflip.golden.training.trainer import EpochLog, GoldenMachine, Trainer

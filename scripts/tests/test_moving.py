@@ -15,7 +15,7 @@ from popflip.boards.host import link
 from popflip.boards.host.machine import BoardMachine, virtual_machine
 from popflip.boards.host.transport import SerialTransport
 from popflip.boards.virtual.board import pseudo_terminal
-from popflip.golden.datasets.data import load
+from popflip.golden.datasets.loading import load
 from popflip.golden.description.params import Params
 from popflip.golden.training.trainer import GoldenMachine, Trainer, differences, initial_state
 from popflip.rtl.top import identity

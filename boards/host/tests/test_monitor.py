@@ -6,7 +6,8 @@ import pytest
 from popflip.boards.host.link import Link, LinkError
 from popflip.boards.host.machine import BoardMachine, stop_standalone, virtual_board
 from popflip.boards.host.monitor import watch
-from popflip.golden.datasets.data import Dataset, load
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.loading import load
 from popflip.golden.description.flash_image import TURN_CYCLES, flash_cycles, write_image
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState, register_map

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from popflip.golden.datasets import data
+from popflip.golden.datasets import encoding, loading
 from popflip.golden.description.params import Params, preset_names
 from popflip.golden.description.random_params import random_params
 from popflip.golden.engine.machine import FastMachine
@@ -70,8 +70,8 @@ def test_real_samples(preset, batch, kind):
         dynamics={"kind": kind, **gains}, learning={"batch": batch}, machine=PLAIN
     )
     count = 640 if kind == "sweeps" and batch == 64 else 300
-    mnist = data.load("mnist")
-    x = data.encode(mnist.train_images[:count], params.network.thresholds)
+    mnist = loading.load("mnist")
+    x = encoding.encode(mnist.train_images[:count], params.network.thresholds)
     agree(params, x, mnist.train_labels[:count].astype(int), [(count, True)], most_threads())
 
 
@@ -143,8 +143,8 @@ def test_real_pixels_of_8_bits(preset):
         network={"pixel_bits": 8},
         learning={"batch": 16, "latent_bits": 16, "tau": [256, 2]},
     )
-    mnist = data.load("mnist")
-    x = data.input_of(params.network, mnist.train_images[:600])
+    mnist = loading.load("mnist")
+    x = encoding.input_of(params.network, mnist.train_images[:600])
     labels = mnist.train_labels[:600].astype(int)
     agree(params, x, labels, [(600, True)], most_threads())
     machine = FastMachine(params)

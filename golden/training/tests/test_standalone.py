@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from popflip.golden.datasets.data import Dataset, encode
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import encode
 from popflip.golden.description.lfsr import Lfsr
 from popflip.golden.description.params import Params
 from popflip.golden.engine.machine import FastMachine

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from popflip.golden.cycles import CycleModel, StageCycles
-from popflip.golden.datasets.data import Dataset, draw_shifts, encode, shift_images
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import encode
+from popflip.golden.datasets.shifts import draw_shifts, shift_images
 from popflip.golden.description.lfsr import Lfsr
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model, Report
