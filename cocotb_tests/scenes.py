@@ -50,8 +50,8 @@ from popflip.golden.description.registers import (
     register_values,
 )
 from popflip.golden.model import Model
+from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
-from popflip.golden.training.trainer import GoldenMachine
 from popflip.rtl.top import identity
 
 __all__ = [

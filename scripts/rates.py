@@ -18,7 +18,8 @@ from popflip.golden.engine.machine import FastMachine
 from popflip.golden.model import Model
 from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.trainer import NetworkState, Trainer
+from popflip.golden.training.state import NetworkState
+from popflip.golden.training.trainer import Trainer
 from popflip.rtl.top import identity
 
 __all__ = ["after_learning", "counted_cycles", "cycles_of"]

@@ -9,7 +9,9 @@ from tempfile import TemporaryDirectory
 
 from popflip.golden.datasets import loading
 from popflip.golden.description.params import Params
-from popflip.golden.training.trainer import GoldenMachine, NetworkState, Trainer
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import NetworkState
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts.session import Failure
 
 __all__ = ["Replay", "Task", "work"]

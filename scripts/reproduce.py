@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from popflip.golden.datasets import loading
+from popflip.golden.datasets.dataset import check_data
 from popflip.golden.paper.images import Images, load_images
 from popflip.golden.paper.integer import integer_params
 from popflip.golden.paper.systems import ROWS, Row
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.loop import CheckpointError
-from popflip.golden.training.trainer import check_data
+from popflip.golden.training.checkpoint import CheckpointError
 from popflip.scripts import plots, training
 from popflip.scripts.console import Display, say
 from popflip.scripts.session import Target

@@ -9,8 +9,8 @@ from popflip.golden.datasets import loading
 from popflip.golden.datasets.dataset import DataError
 from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.support.errors import InputError, PopflipError
-from popflip.golden.training.loop import CheckpointError
-from popflip.golden.training.trainer import GoldenMachine, Machine
+from popflip.golden.training.checkpoint import CheckpointError
+from popflip.golden.training.machine import GoldenMachine, Machine
 
 __all__ = [
     "CLOCKS_MHZ",

@@ -25,12 +25,13 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from popflip.golden.datasets import loading
+from popflip.golden.datasets.dataset import check_data
 from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.engine.machine import FastMachine
 from popflip.golden.engine.threads import most_threads
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.trainer import Trainer, check_data
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts import plots
 from popflip.scripts.console import Display, say
 

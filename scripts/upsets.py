@@ -14,7 +14,8 @@ from popflip.golden.description.params import Params
 from popflip.golden.engine.machine import FastMachine
 from popflip.golden.engine.threads import check_threads
 from popflip.golden.support.errors import InputError
-from popflip.golden.training.trainer import CHUNK, Trainer
+from popflip.golden.training.machine import CHUNK
+from popflip.golden.training.trainer import Trainer
 from popflip.golden.training.upsets import memory_bits, upset
 from popflip.scripts import plots
 from popflip.scripts.console import Display

@@ -20,7 +20,8 @@ from popflip.golden.model import Report
 from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.trainer import CHUNK, NetworkState
+from popflip.golden.training.machine import CHUNK
+from popflip.golden.training.state import NetworkState
 from popflip.rtl.top import identity
 from popflip.rtl.verilog import generate
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 
-__all__ = ["DataError", "Dataset", "checked"]
+__all__ = ["DataError", "Dataset", "check_data", "checked"]
 
 
 class DataError(InputError):
@@ -79,3 +80,19 @@ def checked(name: str, arrays: Mapping[str, np.ndarray], sources: Mapping[str, P
             f"{sources['train_images'].name}, not {other[0]}x{other[1]}; take both from one source"
         )
     return Dataset(name, **arrays)
+
+
+def check_data(params: Params, data: Dataset) -> None:
+    """Raise ValueError if a data set does not fit a network."""
+    shape = data.train_images.shape[1:]
+    if shape != params.network.image:
+        raise InputError(
+            f"network.image must be {shape[0]} x {shape[1]} for {data.name}, "
+            f"not {params.network.image[0]} x {params.network.image[1]}"
+        )
+    most = int(max(data.train_labels.max(), data.test_labels.max()))
+    if most >= params.network.classes:
+        raise InputError(
+            f"network.classes must be at least {most + 1} for {data.name}, "
+            f"not {params.network.classes}"
+        )

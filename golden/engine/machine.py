@@ -40,7 +40,7 @@ from popflip.golden.engine.threads import call_with_threads, check_threads, most
 from popflip.golden.engine.update import count_ones, learn
 from popflip.golden.engine.workspace import Synapses, aligned_zeros, workspace_of
 from popflip.golden.model import Report
-from popflip.golden.training.trainer import NetworkState, initial_state
+from popflip.golden.training.state import NetworkState, initial_state
 
 __all__ = ["FastMachine"]
 

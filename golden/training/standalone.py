@@ -27,7 +27,9 @@ from popflip.golden.description.packing import memory_map, pack_samples, weights
 from popflip.golden.description.params import Params
 from popflip.golden.description.shuffle import shuffled
 from popflip.golden.support.errors import InputError
-from popflip.golden.training.trainer import Machine, NetworkState, Trainer
+from popflip.golden.training.machine import Machine
+from popflip.golden.training.state import NetworkState
+from popflip.golden.training.trainer import Trainer
 
 __all__ = ["StandaloneTrainer", "first_state", "image_of"]
 

@@ -25,7 +25,9 @@ from popflip.golden.datasets.encoding import encode
 from popflip.golden.datasets.loading import load
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model
-from popflip.golden.training.trainer import EpochLog, GoldenMachine, Trainer
+from popflip.golden.training.log import EpochLog
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts.console import say
 from popflip.scripts.session import Target
 from popflip.scripts.training import Order, counted, interruptible, resume_command

@@ -12,8 +12,9 @@ from popflip.golden.description.flash_image import TURN_CYCLES, flash_cycles, wr
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState, register_map
 from popflip.golden.engine.machine import FastMachine
+from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
-from popflip.golden.training.trainer import GoldenMachine, differences
+from popflip.golden.training.state import differences
 
 LOCAL = {"first": "local", "window": 3, "stride": 1, "features": 3}
 

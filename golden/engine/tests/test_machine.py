@@ -10,7 +10,8 @@ from popflip.golden.description.params import Params, preset_names
 from popflip.golden.description.random_params import random_params
 from popflip.golden.engine.machine import FastMachine
 from popflip.golden.engine.threads import most_threads
-from popflip.golden.training.trainer import GoldenMachine, differences, initial_state
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import differences, initial_state
 
 # It is compiled before the first of them, which takes a minute or two.
 pytestmark = pytest.mark.timeout(600)

@@ -18,15 +18,11 @@ from popflip.golden.description.lfsr import Lfsr
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model, Report
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.loop import CheckpointError
-from popflip.golden.training.trainer import (
-    EpochLog,
-    GoldenMachine,
-    NetworkState,
-    Trainer,
-    differences,
-    initial_state,
-)
+from popflip.golden.training.checkpoint import CheckpointError
+from popflip.golden.training.log import EpochLog
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import NetworkState, differences, initial_state
+from popflip.golden.training.trainer import Trainer
 
 N, N_TEST = 700, 300
 
