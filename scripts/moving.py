@@ -18,7 +18,7 @@ from popflip.golden.training.checkpoint import CheckpointError, Origin
 from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.state import NetworkState, differences
 from popflip.golden.training.trainer import Trainer
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 from popflip.scripts.console import say
 from popflip.scripts.session import Target, open_machine, same_network
 from popflip.scripts.training import compared_bits, prepare_folder

@@ -20,7 +20,7 @@ from popflip.golden.description.params import Params
 from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.state import differences, initial_state
 from popflip.golden.training.trainer import Trainer
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 
