@@ -46,7 +46,7 @@ from popflip.golden.description.registers import StandaloneState
 from popflip.golden.model import Model
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
 from popflip.golden.training.trainer import GoldenMachine
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 
 __all__ = [
     "Scene",

@@ -1,5 +1,7 @@
 """A board as a machine that trains: the golden trainer's loop, over the host link."""
 
+import hashlib
+
 import numpy as np
 
 from popflip.boards.host.link import Link, LinkError
@@ -21,7 +23,7 @@ from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.trainer import CHUNK, NetworkState
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity, source_digest
 from popflip.rtl.verilog import generate
 
 __all__ = ["BoardMachine", "cached_verilog", "stop_standalone", "virtual_board", "virtual_machine"]
@@ -259,7 +261,9 @@ def cached_verilog(params: Params, what: str = "top") -> str:
     params, what
         As for :func:`popflip.rtl.verilog.generate`.
     """
-    path = cache_folder() / "verilog" / f"{identity(params).hex()}-{what}.v"
+    # How Verilog is written follows from the sources, not from the netlist behind the identity.
+    key = hashlib.sha256(f"{source_digest()} {params.digest}".encode()).hexdigest()[:32]
+    path = cache_folder() / "verilog" / f"{key}-{what}.v"
     if path.is_file():
         return path.read_text()
     verilog = generate(params, what)
