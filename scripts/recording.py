@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
@@ -22,6 +23,7 @@ from popflip.scripts.results import (
     PaperRow,
     Training,
     append,
+    entry_class,
 )
 
 __all__ = ["RECORDED", "commit_of_tree", "entries_of", "record"]
@@ -145,8 +147,7 @@ def entries_of(words: list[str], report, **origin) -> Iterator[tuple[str, Entry]
     origin["command"] = shlex.join(["popflip", *words])
     origin["tools"] = _versions(packages)
     for name, seeds, values in convert(words, report):
-        entry: type[Entry] = Entry[type(values)]  # type: ignore[misc]
-        yield kind, entry(name=name, seeds=seeds, values=values, **origin)
+        yield kind, entry_class(kind)(name=name, seeds=seeds, values=values, **origin)
 
 
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:
@@ -316,7 +317,7 @@ _PLACERS = (
 
 #: From a verb to the kind of its entries, what makes their values, and packages that these depend
 #: on.
-RECORDED: dict[str, tuple[str, Callable[[list[str], dict], _Values], tuple[str, ...]]] = {
+RECORDED: dict[str, tuple[str, Callable[[list[str], Any], _Values], tuple[str, ...]]] = {
     "build": ("boards", _build, (_YOSYS, *_PLACERS)),
     "sweep": ("accuracy", _sweep, ("numba", "optuna")),
     "reproduce": ("paper", _reproduce, ("torch", "numba")),

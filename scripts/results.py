@@ -31,6 +31,7 @@ __all__ = [
     "Published",
     "Training",
     "append",
+    "entry_class",
     "latest",
     "read",
     "store_folder",
@@ -254,6 +255,11 @@ PUBLISHED = (
 )
 
 
+def entry_class(kind: str) -> type[Entry]:
+    """Return the class of a kind's entries."""
+    return Entry.__class_getitem__(KINDS[kind])  # type: ignore[return-value]
+
+
 def store_folder() -> Path:
     """Folder of the files, one for each kind."""
     return Path(str(resources.files("popflip.scripts") / "recorded"))
@@ -283,10 +289,9 @@ def read(kind: str, folder: Path | None = None) -> list[Entry]:
     path = _path(kind, folder)
     if not path.exists():
         return []
-    entry: type[Entry] = Entry[KINDS[kind]]  # type: ignore[misc,valid-type]
     try:
         trees = json.loads(path.read_text("utf-8"))
-        return [entry.model_validate(tree) for tree in trees]
+        return [entry_class(kind).model_validate(tree) for tree in trees]
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

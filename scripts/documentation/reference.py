@@ -9,14 +9,15 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from enum import Enum
+from itertools import groupby
 from pathlib import Path
 
 import typer
-from pydantic import BaseModel
 
 from popflip.boards.host.link import Link, encode_frame
 from popflip.golden.description import protocol
 from popflip.golden.description.params import Params
+from popflip.golden.description.reference import rows as key_rows
 from popflip.golden.description.registers import StandaloneState
 from popflip.golden.support.files import write_atomically
 from popflip.rtl.proofs.catalogue import PROOFS
@@ -38,21 +39,17 @@ def _example() -> Params:
 def keys() -> str:
     """Every key of a network's TOML file: its range, its default, and what it means."""
     lines = []
-    for name, field in Params.model_fields.items():
-        section = field.annotation
-        if not (inspect.isclass(section) and issubclass(section, BaseModel)):
-            continue
-        meanings = _parameters(section)
-        rows = [
-            [code(f"{name}.{key}"), _range(one), _default(one), meanings.get(key, "")]
-            for key, one in section.model_fields.items()
-        ]
+    for section, group in groupby(key_rows(), key=lambda row: row.section):
+        model = Params.model_fields[section].annotation if section else None
         lines += [
-            f"## Section `[{name}]`",
+            f"## Section `[{section}]`" if section else "## Above all sections",
             "",
-            inspect.cleandoc(section.__doc__ or "").split("\n")[0],
+            inspect.cleandoc(model.__doc__ or "").split("\n")[0] if model else "",
             "",
-            table(("key", "values", "default", "meaning"), rows),
+            table(
+                ("key", "type", "values", "default", "meaning"),
+                ([code(row.key), row.type, row.range, row.default, row.meaning] for row in group),
+            ),
         ]
     return "\n".join(lines)
 
@@ -82,60 +79,6 @@ def _short(name: str) -> str:
     """Leave the modules out of a dotted name."""
     *modules, last = name.split(".")
     return ".".join([*(part for part in modules[-1:] if part[:1].isupper()), last])
-
-
-def _range(field) -> str:
-    return _spoken(_schema(field))
-
-
-def _schema(field) -> dict:
-    """JSON schema of one field, its bounds included."""
-    from pydantic import create_model
-
-    model = create_model("One", value=(field.rebuild_annotation(), ...))
-    schema = model.model_json_schema()["properties"]["value"]
-    return {key: value for key, value in schema.items() if key != "title"}
-
-
-def _spoken(schema: dict) -> str:
-    """Say what values a JSON schema allows."""
-    if "anyOf" in schema:
-        return " or ".join(_spoken(one) for one in schema["anyOf"] if one.get("type") != "null")
-    if "enum" in schema:
-        return ", ".join(code(value) for value in schema["enum"])
-    if "const" in schema:
-        return code(schema["const"])
-    if schema.get("type") == "boolean":
-        return "`true`, `false`"
-    if schema.get("type") == "array":
-        inner = schema.get("items") or (schema.get("prefixItems") or [{}])[0]
-        low, high = schema.get("minItems"), schema.get("maxItems")
-        count = f"{low} or more" if high is None else f"{low or 0} to {high}"
-        count = str(low) if low is not None and low == high else count
-        return f"list of {count if low or high else 'any number of'}: {_spoken(inner)}"
-    low = schema.get("minimum", schema.get("exclusiveMinimum"))
-    high = schema.get("maximum")
-    if "exclusiveMaximum" in schema:
-        high = schema["exclusiveMaximum"] - 1
-    text = {"integer": "integer", "number": "number", "string": "text"}.get(
-        schema.get("type", ""), "any"
-    )
-    if low is not None and high is not None:
-        return f"{text}, {low:,} to {high:,}"
-    return text if low is None else f"{text}, at least {low:,}"
-
-
-def _default(field) -> str:
-    if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True)
-    if value is None:
-        return "none"
-    if isinstance(value, tuple):
-        value = list(value)
-    if isinstance(value, bool):
-        value = str(value).lower()
-    return code(value)
 
 
 # Registers and regions ---------------------------------------------------------------------------
@@ -197,7 +140,7 @@ def worked_frames() -> list[tuple[str, bytes, bytes]]:
     read = protocol.READ.pack(0, 0, 1)
     flags = protocol.RunFlags
     run = protocol.RUN.pack(flags.TRAIN | flags.INTERNAL | flags.FLUSH, 0, 16)
-    found = []
+    found: list[tuple[str, bytes, bytes]] = []
     for text, sequence, kind, payload in (
         ("IDENTIFY", 1, protocol.Verb.IDENTIFY, b""),
         ("READ of one word of region 0 at address 0", 2, protocol.Verb.READ, read),
@@ -270,7 +213,7 @@ def _comment(kind: type[Enum], member: Enum) -> str:
     """Read the ``#:`` comment above a member of an enumeration."""
     lines = inspect.getsource(kind).splitlines()
     at = next(i for i, line in enumerate(lines) if re.match(rf"\s+{member.name} = ", line))
-    found = []
+    found: list[str] = []
     while lines[at - 1].strip().startswith("#:"):
         at -= 1
         found.insert(0, lines[at].strip()[2:].strip())
@@ -328,8 +271,8 @@ def _kind(parameter) -> str:
         return code(parameter.metavar)
     # Versions of typer that hold a copy of click have the annotation instead of click's type.
     annotation = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
-    kind = getattr(getattr(parameter, "type", None), "name", None)
-    name = kind or getattr(annotation, "__name__", "")
+    kind = getattr(getattr(parameter, "type", None), "name", "")
+    name = str(kind or getattr(annotation, "__name__", ""))
     return code({"int": "N", "integer": "N", "float": "X", "str": "TEXT"}.get(name, name.upper()))
 
 

@@ -273,7 +273,7 @@ def paper() -> str:
 
 def _measured() -> dict[str, Callable[[], str]]:
     """Name a block for each bench and campaign on record."""
-    found = {}
+    found: dict[str, Callable[[], str]] = {}
     for word, kind in (("bench", "bench"), ("campaign", "campaigns")):
         for name, entry in latest(kind).items():
             found[f"{word}: {name}"] = partial(measured, entry)

@@ -108,17 +108,16 @@ class _Blocks:
 
     def __init__(self, fragment: Fragment):
         self._found: dict[str, list] = {}
-        self.fsm = None
+        self._machines: list = []
         self._collect(fragment)
-        if self.fsm is None:
-            raise RuntimeError("no component of the core has a state 'Drive'")
+        (self.fsm,) = self._machines
 
     def _collect(self, fragment):
         for origin in getattr(fragment, "origins", None) or ():
             self._found.setdefault(type(origin).__name__, []).append(origin)
         for fsm in getattr(fragment, "generated", {}).values():
             if "Drive" in getattr(fsm, "encoding", {}):
-                self.fsm = fsm
+                self._machines.append(fsm)
         for part, _, _ in fragment.subfragments:
             self._collect(part)
 
