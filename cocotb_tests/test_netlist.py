@@ -20,7 +20,7 @@ from popflip.cocotb_tests.netlist import (
     core_verilog,
 )
 from popflip.cocotb_tests.simulators import build, play
-from popflip.cocotb_tests.talk import Talk
+from popflip.cocotb_tests.stimulus import Stimulus
 from popflip.golden.datasets import data
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import IDENTIFY_ANSWER, MAX_PAYLOAD, Verb
@@ -80,21 +80,21 @@ def check_core(board, params, n, seconds):
 
 
 def check_pins(board, params, verilog):
-    """Talk to a board over the pins of its serial line, and have it train."""
+    """Stimulus to a board over the pins of its serial line, and have it train."""
     # At these pins there is no flash: the bench is the host.
     params = board.params(params.replace(standalone={"flash": "none"}))
     design = build("verilator", "pins", verilog(board, params))
     x, labels = samples_of(params, params.machine.sample_slots)
     model = initial(params, 2)
-    talk = Talk(params)
+    stimulus = Stimulus(params)
     # It is silent while it holds itself in reset.
-    talk.silence(RESET_CYCLES // params.machine.uart_divisor + 20)
-    identify = talk.request(Verb.IDENTIFY)
-    reads = talk.train(model, x, labels)
-    answers = talk.play(design, seconds=1500)
+    stimulus.silence(RESET_CYCLES // params.machine.uart_divisor + 20)
+    identify = stimulus.request(Verb.IDENTIFY)
+    reads = stimulus.train(model, x, labels)
+    answers = stimulus.play(design, seconds=1500)
     assert answers[identify] == IDENTIFY_ANSWER.pack(identity(params), MAX_PAYLOAD)
     expected = train_golden(model, x, labels)
-    assert differences(params, talk.words(answers, reads), expected) == []
+    assert differences(params, stimulus.words(answers, reads), expected) == []
     learned(expected)
 
 

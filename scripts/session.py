@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from popflip.golden.datasets import data
 from popflip.golden.description.params import Params, ParamsError
@@ -18,9 +19,11 @@ __all__ = [
     "VIRTUAL",
     "Failure",
     "Target",
+    "TargetReport",
     "check_trains",
     "choose_data",
     "choose_params",
+    "named_network",
     "open_machine",
     "per_second",
     "same_network",
@@ -61,6 +64,17 @@ def choose_params(preset: str | None, config: Path | None) -> Params | None:
     return None if preset is None else Params.load(preset)
 
 
+def named_network(preset: str | None, config: Path | None, default: str = DEFAULT_PRESET) -> Params:
+    """Load the parameters that were named, else those of a preset.
+
+    Raises
+    ------
+    ParamsError
+        As of :func:`choose_params`.
+    """
+    return choose_params(preset, config) or Params.load(default)
+
+
 def same_network(path: Path, saved: Params, wanted: Params) -> None:
     """Raise CheckpointError if weights of ``saved`` do not mean the same in ``wanted``."""
     parts = [
@@ -92,6 +106,13 @@ def choose_data(named: str | None, path: Path | None = None, meta: dict | None =
             f"{path} was trained on other data that is called 'mnist': name its folder with --data"
         )
     return dataset, source
+
+
+class TargetReport(TypedDict):
+    """What reports say of the machine that computed a network; one of the two is None."""
+
+    board: str | None
+    engine: str | None
 
 
 @dataclass(frozen=True)
@@ -127,10 +148,11 @@ class Target:
             raise InputError("name one of --board and --engine, not both")
         if self.threads is not None and self.engine != "fast":
             raise InputError("threads are the fast engine's: name them with --engine fast")
-        if self.board not in (None, "virtual") and "/" not in self.board:
-            raise InputError(
-                f"board must be virtual or a serial port such as /dev/ttyUSB0, not {self.board!r}"
-            )
+        if self.board in (None, "virtual") or "/" in self.board or Path(self.board).exists():
+            return
+        raise InputError(
+            f"board must be virtual or a serial port such as /dev/ttyUSB0, not {self.board!r}"
+        )
 
     def __str__(self):
         return f"the {self.engine} engine" if self.engine else f"board {self.board or 'virtual'}"
@@ -141,7 +163,7 @@ class Target:
         return self.engine is None and self.board in (None, "virtual")
 
     @property
-    def report(self) -> dict:
+    def report(self) -> TargetReport:
         """What reports say of it."""
         return {
             "board": None if self.engine else self.board or "virtual",
