@@ -11,7 +11,7 @@ from pathlib import Path
 
 from popflip.boards.tools import require
 from popflip.golden.support.errors import InputError
-from popflip.rtl.top import identity
+from popflip.rtl.identity import source_digest
 from popflip.scripts.campaigns.mutation.equivalent_mutants import explanation
 from popflip.scripts.campaigns.mutation.fault_injection import is_no_fault
 from popflip.scripts.campaigns.mutation.judging import Stage, Verdict, judge_faults
@@ -168,7 +168,8 @@ def journal_digest(each: dict[str, int], seed: int) -> str:
     """
     folder = resources.files("popflip")
     parts = [json.dumps([each, seed])]
-    parts += [identity(NETWORKS[name]).hex() for name in each]
+    # Stimulus follows from all parameters, faults belong to lines of source.
+    parts += [source_digest(), *(NETWORKS[name].digest for name in each)]
     parts += [folder.joinpath(name).read_text("utf-8") for name in _SOURCES]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -4,7 +4,8 @@ import numpy as np
 from cobs import cobs
 
 from popflip.cocotb_tests.stimulus import Stimulus
-from popflip.golden.description.packing import Region, bits_to_bytes, memory_map
+from popflip.golden.description.layout import Region
+from popflip.golden.description.packing import bits_to_bytes
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import (
     CRC,
@@ -21,7 +22,6 @@ from popflip.golden.description.protocol import (
     Status,
     Verb,
 )
-from popflip.golden.description.registers import register_values
 from popflip.scripts.campaigns.scenarios.scenario import STORED, JudgedStimulus, Scenario
 
 __all__ = ["asks_bounds", "asks_long", "counts", "refuses"]
@@ -65,9 +65,8 @@ def _kept(params: Params, region: Region, rng):
 
 def _settings(params: Params, rng) -> list[dict[str, int]]:
     """Draw values of the registers that keep what is written to them, and their complements."""
-    sizes = {"seed": 32} | {f"tau{l}": params.learning.latent_bits - 1 for l in range(params.depth)}
-    if not params.machine.shared_update:
-        sizes |= {"batch": 16, "options": 1}
+    kept = [r for r in params.registers if r.writable and not r.command]
+    sizes = {register.name: register.bits for register in kept}
     values = {name: int(rng.integers(1 << bits)) for name, bits in sizes.items()}
     return [values, {name: value ^ (1 << sizes[name]) - 1 for name, value in values.items()}]
 
@@ -88,8 +87,8 @@ class _Refusals:
 
     def __init__(self, params: Params, rng: np.random.Generator):
         self.params, self.rng, self.stimulus = params, rng, Stimulus(params)
-        self.regions = {region.name: region for region in memory_map(params)}
-        self.names = [name for name in self.regions if name.startswith(STORED)]
+        self.regions = params.regions
+        self.names = [name for name in self.regions.names if name.startswith(STORED)]
         self.bad = 0
         self.written: dict[str, np.ndarray] = {}
         self.registers: list[list[int]] = []
@@ -159,7 +158,7 @@ class _Refusals:
         """Ask for regions, words, runs and lengths that there are not."""
         stimulus, regions = self.stimulus, self.regions
         index, depth, word_bytes = target.index, target.depth, target.word_bytes
-        for each in regions.values():
+        for each in regions:
             for address, count in ((each.depth, 1), (each.depth - 1, 2)):
                 request = READ.pack(each.index, address, count)
                 stimulus.request(Verb.READ, request, Status.OUT_OF_RANGE)
@@ -253,13 +252,13 @@ class _Refusals:
 
     def _register_values(self, answers, numbers) -> dict[str, int]:
         [kept] = self.stimulus.words(answers, [(self.regions["registers"], numbers)])
-        return register_values(self.params, kept.copy().view("<u4")[:, 0].tolist())
+        return self.params.registers.decode(kept.copy().view("<u4")[:, 0].tolist())
 
 
 def asks_bounds(params: Params, seed: int = 10) -> Scenario:
     """Ask for what is just there and what just is not: lengths, regions, words, runs."""
     judged, rng = JudgedStimulus(params), np.random.default_rng(seed)
-    stored = [r for name, r in judged.regions.items() if name.startswith(STORED)]
+    stored = [r for r in judged.regions if r.name.startswith(STORED)]
     for region in stored:
         fill = FILL.pack(region.index, 0, region.depth)
         judged.ask(Verb.FILL, fill + rng.bytes(region.word_bytes))
@@ -292,7 +291,7 @@ def asks_bounds(params: Params, seed: int = 10) -> Scenario:
     for index in [*range(17), *(stored[0].index | 1 << bit for bit in range(4, 8))]:
         judged.ask(Verb.READ, READ.pack(index, 0, 1))
         judged.ask(Verb.FILL, FILL.pack(index, 0, 0) + b"\0")
-    for region in judged.regions.values():
+    for region in judged.regions:
         end, most = region.depth, MAX_PAYLOAD // region.word_bytes
         for at, count in ((end, 0), (0, 0), (end - 1, 1), (end, 1), (0, end + 1), (0, most + 1)):
             judged.ask(Verb.READ, READ.pack(region.index, at, count))

@@ -8,7 +8,7 @@ import numpy as np
 from popflip.cocotb_tests.stimulus import Stimulus
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import MAX_PAYLOAD, READ, STATUS_ANSWER, Verb
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 from popflip.scripts.campaigns.attack.link_model import WHOLE, LinkModel
 
 __all__ = ["STORED", "JudgedStimulus", "Scenario", "draw"]
@@ -42,7 +42,7 @@ class JudgedStimulus:
 
     def __init__(self, params: Params):
         self.stimulus, self.model = Stimulus(params), LinkModel(params, identity(params))
-        self.regions = {region.name: region for region in self.model.regions}
+        self.regions = self.model.regions
         self.good = self.bad = 0
         self._payloads: dict[int, bytes] = {}
 
@@ -64,8 +64,8 @@ class JudgedStimulus:
 
     def check(self) -> None:
         """Read all that can be written, and the status."""
-        for name, region in self.regions.items():
-            if name.startswith(STORED):
+        for region in self.regions:
+            if region.name.startswith(STORED):
                 most = MAX_PAYLOAD // region.word_bytes
                 for at in range(0, region.depth, most):
                     self.ask(Verb.READ, READ.pack(region.index, at, min(most, region.depth - at)))

@@ -6,7 +6,7 @@ from popflip.boards.host.monitor import decode
 from popflip.cocotb_tests.stimulus import Stimulus
 from popflip.golden.datasets.data import Dataset
 from popflip.golden.description.flash_image import write_image
-from popflip.golden.description.packing import latents_to_bytes, memory_map, weights_to_bytes
+from popflip.golden.description.packing import latents_to_bytes, weights_to_bytes
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import READ, Status, Verb
 from popflip.golden.description.registers import StandaloneState
@@ -42,7 +42,7 @@ def trains_standalone(params: Params, **how) -> Scenario:
     for _ in range(2 * epochs):
         stimulus.steps.append(("hear",))
         stimulus.expected.append((Status.REPORT, 0))
-    regions = {region.name: region for region in memory_map(params)}
+    regions = params.regions
     state, wanted = golden.read_state(), {}
     for layer in range(params.depth):
         shape = params.synapses(layer)

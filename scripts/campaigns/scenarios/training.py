@@ -5,10 +5,9 @@ import numpy as np
 from popflip.cocotb_tests.cosim import differences, initial, train_golden
 from popflip.cocotb_tests.stimulus import Stimulus
 from popflip.golden.cycles import CycleModel, StageCycles
+from popflip.golden.description.layout import RESULTS
 from popflip.golden.description.packing import (
-    RESULTS,
     latents_to_bytes,
-    memory_map,
     pack_samples,
     weights_to_bytes,
 )
@@ -17,13 +16,13 @@ from popflip.golden.description.protocol import (
     IDENTIFY_ANSWER,
     MAX_PAYLOAD,
     RUN,
+    SAMPLE_BITS,
     STATUS_ANSWER,
     RunFlags,
     Verb,
 )
-from popflip.golden.description.registers import counter_map, register_map, register_values
 from popflip.golden.model import Model
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 from popflip.scripts.campaigns.scenarios.scenario import Scenario, draw
 
 __all__ = [
@@ -198,7 +197,7 @@ def stops(params: Params, seed: int = 6, samples: int = 400) -> Scenario:
 
     def judge(answers):
         words = stimulus.words(answers, reads)
-        number = next(r.index for r in register_map(params) if r.name == "samples_lo")
+        number = params.registers["samples_lo"].index
         done = int.from_bytes(words[0][number].tobytes(), "little")
         assert 0 < done < samples
         again = Model(params, model.weights, model.latents, model.signs.state)
@@ -269,14 +268,14 @@ def trains_varied(params: Params, seed: int = 12, parts: int = 24, samples: int 
         stimulus.wait()
         learned.append((stimulus.read("registers"), train_golden(model, x, labels)))
     memories = [f"{kind}{layer}" for kind in ("weights", "latents") for layer in range(len(shapes))]
-    regions = {region.name: region for region in memory_map(params)}
+    regions = params.regions
     reads = [("results", stimulus.read("results", samples))]
     reads += [(name, stimulus.read(name)) for name in memories]
 
     def judge(answers):
         for numbers, expected in learned:
             [words] = stimulus.words(answers, [(regions["registers"], numbers)])
-            got = register_values(params, words.copy().view("<u4")[:, 0].tolist())
+            got = params.registers.decode(words.copy().view("<u4")[:, 0].tolist())
             assert got == {name: expected.get(name, value) for name, value in got.items()}
         last = [("registers", learned[-1][0]), *reads]
         _agree(params, stimulus.words(answers, [(regions[name], n) for name, n in last]), expected)
@@ -314,7 +313,7 @@ def stops_each(params: Params, seed: int = 8) -> Scenario:
     of what has been counted a clear leaves nothing.
     """
     stimulus = Stimulus(params)
-    regions = {region.name: region for region in memory_map(params)}
+    regions = params.regions
     x, labels = draw(params, RESULTS, seed)
     stimulus.steps.append(("samples", pack_samples(params, x, labels), 0))
     model = initial(params, seed)
@@ -323,7 +322,7 @@ def stops_each(params: Params, seed: int = 8) -> Scenario:
         stimulus.write(f"weights{layer}", 0, words)
     running, rests = [], []
     stimulus.set(clear=1)
-    for bit in range(6, 24):
+    for bit in range(6, SAMPLE_BITS):
         stimulus.request(Verb.RUN, RUN.pack(0, 0, 1 << bit))
         running.append(stimulus.request(Verb.STATUS))
         stimulus.request(Verb.STOP)
@@ -344,7 +343,7 @@ def stops_each(params: Params, seed: int = 8) -> Scenario:
         counted = []
         for numbers in rests:
             payload = b"".join(answers[i] for i in numbers)
-            counted.append(register_values(params, np.frombuffer(payload, "<u4").tolist()))
+            counted.append(params.registers.decode(np.frombuffer(payload, "<u4").tolist()))
         *stopped, still, cleared, nothing = counted
         known, before, most = StageCycles(), 0, 0
         correct = 0
@@ -360,6 +359,6 @@ def stops_each(params: Params, seed: int = 8) -> Scenario:
         [kept] = stimulus.words(answers, [(regions["results"], results)])
         assert kept[:most, 0].tolist() == relaxation.prediction[:most].tolist()
         assert still == stopped[-1]
-        assert cleared == nothing == still | dict.fromkeys(counter_map(params), 0)
+        assert cleared == nothing == still | dict.fromkeys(params.registers.counters.names, 0)
 
     return Scenario(stimulus, judge)

@@ -14,7 +14,7 @@ from popflip.boards.registry import find_board
 from popflip.golden.datasets.data import Dataset, cache_folder
 from popflip.golden.description.params import Params
 from popflip.golden.support.files import prepare_folder, write_atomically
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 from popflip.scripts.console import Display, say
 from popflip.scripts.cycle_counts import counted_cycles
 from popflip.scripts.options import Config, Data, Freq, Json, NamedBoard, Preset, Tools

@@ -5,7 +5,8 @@ from typing import TypedDict
 from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params, preset_names
 from popflip.golden.description.registers import register_map
-from popflip.rtl.top import identity
+from popflip.golden.support.errors import InputError
+from popflip.rtl.identity import identity
 from popflip.scripts.flash_budget import ways_to_read
 from popflip.scripts.options import Config, Json, Preset
 from popflip.scripts.session import named_network
@@ -21,7 +22,7 @@ class NetworkReport(TypedDict):
     verb: str
     preset: str
     digest: str
-    identity: str
+    identity: str | None
     sizes: list[int]
     synapses: int
     first: str
@@ -85,7 +86,7 @@ def describe(params: Params) -> NetworkReport:
         "verb": "info",
         "preset": params.name,
         "digest": params.digest,
-        "identity": identity(params).hex(),
+        "identity": _identity(params),
         "sizes": list(params.sizes),
         "synapses": params.n_synapses,
         "first": params.network.first,
@@ -110,6 +111,14 @@ def describe(params: Params) -> NetworkReport:
     }
 
 
+def _identity(params: Params) -> str | None:
+    """Return the identity of the hardware, if there is hardware for these parameters."""
+    try:
+        return identity(params).hex()
+    except InputError:
+        return None
+
+
 def show(report: NetworkReport) -> None:
     """Print what follows from parameters."""
     table = pairs(f"{report['preset']}: {'-'.join(map(str, report['sizes']))} neurons")
@@ -126,7 +135,8 @@ def show(report: NetworkReport) -> None:
     ways = (f"{w['flash']}/{w['divider']} {w['cycles_per_sample']:,}" for w in report["flash"])
     table.add_row("flash cycles", ", ".join(ways) + " per sample (lines/divider)")
     table.add_row("digest", f"{report['digest'][:16]}..., of the parameters")
-    table.add_row("identity", f"{report['identity']}, of the design that they give")
+    if report["identity"]:
+        table.add_row("identity", f"{report['identity']}, of the design that they give")
     put(table)
     columns = ("layer", "joins", "synapses", "rows", "bits/row", "lanes", "words", "latent words")
     put(

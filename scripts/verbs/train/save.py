@@ -13,7 +13,7 @@ from popflip.golden.description.protocol import VERSION
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import prepare_folder
 from popflip.golden.training.trainer import GoldenMachine, Origin, Trainer
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 from popflip.scripts.console import say
 from popflip.scripts.options import Baud, Config, Data, Json, Preset, Seed
 from popflip.scripts.session import Target, TargetReport, choose_data, named_network, open_machine

@@ -10,8 +10,8 @@ from amaranth.lib.wiring import In
 from popflip import __version__
 from popflip.golden.description import packing, protocol, registers
 from popflip.golden.description.params import Params, Synapses, ceil_div
+from popflip.rtl.identity import identity
 from popflip.rtl.interface import StoreSignature
-from popflip.rtl.top import identity
 from popflip.scripts.verbs.hardware.verilog.cycle_rules import cycle_rules
 
 __all__ = ["manifest", "ports", "title", "verilog_name"]
