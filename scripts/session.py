@@ -8,7 +8,9 @@ from typing import TypedDict
 
 from popflip.golden.datasets import data
 from popflip.golden.description.params import Params, ParamsError
+from popflip.golden.support.cache import locked
 from popflip.golden.support.errors import InputError, PopflipError
+from popflip.golden.support.files import prepare_folder
 from popflip.golden.training.loop import CheckpointError
 from popflip.golden.training.trainer import GoldenMachine, Machine
 
@@ -26,6 +28,7 @@ __all__ = [
     "named_network",
     "open_machine",
     "per_second",
+    "results_folder",
     "same_network",
 ]
 
@@ -184,6 +187,23 @@ class Target:
 
 #: The virtual board.
 VIRTUAL = Target()
+
+
+@contextmanager
+def results_folder(folder: Path) -> Iterator[None]:
+    """Make a folder for results, and have it for oneself for the length of a ``with`` block.
+
+    Raises
+    ------
+    LockedError
+        If another process writes its results there.
+    FileError
+        If it cannot be written.
+    """
+    prepare_folder(folder)
+    refusal = f"another popflip writes its results to {folder}: name another folder with --out"
+    with locked(folder / ".lock", refusal=refusal):
+        yield
 
 
 @contextmanager

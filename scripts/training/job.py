@@ -16,7 +16,8 @@ from popflip.golden.description.params import Params
 from popflip.golden.model import Report
 from popflip.golden.support import interrupts
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import prepare_folder, write_atomically
+from popflip.golden.support.files import file_errors, prepare_folder, write_atomically
+from popflip.golden.training.loop import CheckpointError
 from popflip.golden.training.trainer import (
     EpochLog,
     GoldenMachine,
@@ -35,6 +36,7 @@ from popflip.scripts.session import (
     check_trains,
     open_machine,
     per_second,
+    results_folder,
 )
 from popflip.scripts.training.curve import Curve
 from popflip.scripts.training.replay import Replay, Task
@@ -42,6 +44,7 @@ from popflip.scripts.training.replay import Replay, Task
 __all__ = [
     "TrainingJob",
     "TrainingReport",
+    "begun_with",
     "compared_bits",
     "counted",
     "interruptible",
@@ -146,7 +149,7 @@ class TrainingReport(TargetReport, Speed):
 
 @contextmanager
 def interruptible(trainer) -> Iterator[None]:
-    """Have Ctrl-C, or a request to terminate, end a loop in job.
+    """Have Ctrl-C, or a request to terminate, end a loop in an orderly way.
 
     Parameters
     ----------
@@ -159,6 +162,24 @@ def interruptible(trainer) -> Iterator[None]:
 
     with interrupts.noted(stop):
         yield
+
+
+def begun_with(out: Path) -> Target | None:
+    """Return what the training in a folder was computed on last; None if nobody has noted it.
+
+    Raises
+    ------
+    CheckpointError
+        If the note is damaged.
+    """
+    path = out / "job.json"
+    if not path.exists():  # of an earlier popflip, or of popflip save
+        return None
+    try:
+        with file_errors(path):
+            return Target(**json.loads(path.read_text("utf-8")))
+    except (TypeError, ValueError):
+        raise CheckpointError(f"{path} is damaged; remove it to go on without it") from None
 
 
 def compared_bits(params: Params) -> int:
@@ -273,9 +294,16 @@ def run_training(job: TrainingJob) -> TrainingReport:
 
     Its ``finished`` is False if the training was interrupted; all that was done is saved then.
     """
+    plan = rehearse(job)
+    with results_folder(job.out):
+        return _train(job, plan)
+
+
+def _train(job: TrainingJob, plan: Trainer) -> TrainingReport:
     params, out = job.params, job.out
     path, saved, meta = job.checkpoint, None, None
-    plan = rehearse(job)
+    target = json.dumps(asdict(job.target), indent=1)
+    write_atomically(out / "job.json", target.encode())
     if job.resume:
         meta, _ = Trainer.read_checkpoint(path)
         saved = path.read_bytes()

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from popflip.boards.tools import require
 from popflip.golden.support.errors import InputError
+from popflip.golden.support.files import file_errors, write_atomically
 from popflip.rtl.identity import source_digest
 from popflip.scripts.campaigns.mutation.equivalent_mutants import explanation
 from popflip.scripts.campaigns.mutation.fault_injection import is_no_fault
 from popflip.scripts.campaigns.mutation.judging import Stage, Verdict, judge_faults
 from popflip.scripts.campaigns.networks import NETWORKS
 from popflip.scripts.console import Display
-from popflip.scripts.session import Failure
+from popflip.scripts.session import Failure, results_folder
 
 __all__ = ["GOAL", "journal_digest", "run_mutation"]
 
@@ -74,6 +75,11 @@ def run_mutation(
         if value < least:
             raise InputError(f"{name} must be at least {least}, not {value}")
     require("verilator", "perl", "make", "g++")
+    with results_folder(out):
+        return _judge_all(count, seed, jobs, out, resume, networks)
+
+
+def _judge_all(count, seed, jobs, out, resume, networks) -> dict:
     started = time.monotonic()
     each = {n: count // len(networks) + (i < count % len(networks)) for i, n in enumerate(networks)}
     journal = _Journal(out / "journal.jsonl", journal_digest(each, seed), resume)
@@ -111,7 +117,7 @@ def run_mutation(
         "journal": str(journal.path),
         "seconds": round(time.monotonic() - started, 1),
     }
-    (out / "report.json").write_text(json.dumps(report, indent=1))
+    write_atomically(out / "report.json", json.dumps(report, indent=1).encode())
     return report
 
 
@@ -121,11 +127,11 @@ class _Journal:
     def __init__(self, path: Path, digest: str, resume: bool):
         self.path = path
         self.verdicts: dict[tuple[str, int], Verdict] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if resume:
-            self._read(digest)
-        else:
-            path.write_text(json.dumps({"digest": digest}) + "\n")
+        with file_errors(path):
+            if resume:
+                self._read(digest)
+            else:
+                path.write_text(json.dumps({"digest": digest}) + "\n")
 
     def _read(self, digest):
         if not self.path.exists():
@@ -153,7 +159,7 @@ class _Journal:
 
     def add(self, network: str, number: int, verdict: Verdict) -> None:
         self.verdicts[network, number] = verdict
-        with self.path.open("a") as file:
+        with file_errors(self.path), self.path.open("a") as file:
             file.write(self._line((network, number), verdict) + "\n")
 
 

@@ -8,17 +8,18 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from popflip.golden.datasets.data import load
 from popflip.golden.description.params import Params
+from popflip.golden.support import interrupts
 from popflip.golden.training.trainer import EpochLog, GoldenMachine, Trainer
 from popflip.scripts.console import say
 from popflip.scripts.session import Target
@@ -46,8 +47,8 @@ def test_a_training_reports_in_one_object(trained, folder):
 def test_a_training_leaves_checkpoint_logs_and_pictures(trained, folder):
     out, report, _ = trained
     assert sorted(path.name for path in out.iterdir()) == [
-        "checkpoint.npz", "curve.csv", "curves.png", "log.csv", "log.json", "report.json",
-        "weights.png",
+        ".lock", "checkpoint.npz", "curve.csv", "curves.png", "job.json", "log.csv", "log.json",
+        "report.json", "weights.png",
     ]  # fmt: skip
     assert json.loads((out / "log.json").read_text()) == report["history"]
     rows = list(csv.DictReader((out / "log.csv").read_text().splitlines()))
@@ -106,7 +107,10 @@ def test_a_resumed_training_equals_one_that_went_through(popflip, folder, tmp_pa
 def started(folder, out, *argv, prelude="", env=None):
     """Start a training in a process of its own; return it once it has trained some samples."""
     words = [str(word) for word in ["train", *tiny(folder, "--out", out, *argv)]]
-    code = f"import sys\nfrom popflip.scripts.cli import run\n{prelude}\nsys.exit(run({words!r}))"
+    code = (
+        "import sys\nfrom popflip.scripts import cli\n"
+        f"{prelude}\nsys.argv[1:] = {words!r}\ncli.main()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=env,
@@ -285,18 +289,20 @@ class InterruptedStream(io.RawIOBase):
         return len(data)
 
 
-def test_an_interrupt_in_the_midst_of_a_line_is_heeded(monkeypatch):
+def test_an_interrupt_in_the_midst_of_a_line_is_heeded(monkeypatch, capfd):
     stream, trainer = InterruptedStream(), SimpleNamespace(stop_requested=False)
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BufferedWriter(stream)))
-    before = threading.active_count()
+    interrupts.install()
     with interruptible(trainer):
         say("a line")
-    assert trainer.stop_requested
-    while threading.active_count() > before:
-        time.sleep(0.01)
-    first, second = stream.text.decode().splitlines()
-    assert first == "a line"
-    assert second.startswith("stopping after the samples in hand")
+        assert trainer.stop_requested
+        interrupts.check()  # the loop ends in its own way
+    assert stream.text == b"a line\n"
+    assert capfd.readouterr().err.startswith("stopping after the work in hand")
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.check()
+    interrupts.install()  # nobody wants an end any more
+    interrupts.check()
 
 
 def test_a_second_interrupt_ends_at_once(folder, tmp_path):
@@ -330,3 +336,63 @@ def test_the_virtual_board_learns_what_golden_learns(popflip, folder, tmp_path):
     got = json.loads(out)
     assert got["test_error"] == report["test_error"]
     assert got["cycles_per_inference"] == pytest.approx(report["cycles_per_inference"])
+
+
+def test_a_resumption_goes_on_with_what_it_was_begun_with(popflip, folder, tmp_path):
+    argv = ["train", "--data", folder, "--samples", 300, "--out", tmp_path]
+    begin = ["--config", folder / "tiny.toml", "--engine", "fast", "--threads", 1]
+    assert popflip(*argv, *begin)[0] == 0
+    status, out, err = popflip(*argv, "--resume", "--epochs", 2, "--json")
+    assert status == 0, err
+    report = json.loads(out)
+    assert (report["engine"], report["board"], report["epochs"]) == ("fast", None, 2)
+    assert "popflip: goes on with the fast engine, as it was begun" in err
+    assert (report["verified"], "golden" in err) == (None, False)
+    status, out, err = popflip(*argv, "--resume", "--epochs", 3, "--engine", "golden", "--json")
+    assert status == 0, err
+    assert json.loads(out)["engine"] == "golden"
+    said = "popflip: goes on with the golden engine; it was begun with the fast engine"
+    assert said in err
+    (tmp_path / "job.json").unlink()
+    status, _, err = popflip(*argv, "--resume", "--epochs", 3)
+    assert status == 2
+    assert err.startswith("popflip: goes on with board virtual\npopflip: epochs must be at least 4")
+    (tmp_path / "job.json").write_text('{"engine": 7}')
+    status, _, err = popflip(*argv, "--resume", "--epochs", 4)
+    assert (status, err.count("\n")) == (2, 1)
+
+
+def test_the_second_training_in_a_folder_is_refused(popflip, folder, tmp_path):
+    process = started(folder, tmp_path, "--epochs", 500)
+    argv = tiny(folder, "--out", tmp_path)
+    status, out, err = popflip("train", *argv)
+    assert (status, out) == (2, "")
+    assert err == (
+        f"popflip: another popflip writes its results to {tmp_path}: name another folder with "
+        "--out\n"
+    )
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=100)
+    assert "go on with: popflip train --resume" in err
+    assert popflip("train", *argv, "--samples", 300)[0] == 0
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("moments", [6, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_second_interrupt_at_any_moment_is_one_line(folder, tmp_path, moments):
+    """The second Ctrl-C comes at moments that are drawn, from the first one to the end."""
+    rng = np.random.default_rng(moments)
+    for number in range(moments):
+        out = tmp_path / str(number)
+        process = started(folder, out, "--epochs", 500, "--samples", 600)
+        process.send_signal(signal.SIGINT)
+        time.sleep(float(rng.exponential(0.03)) if number % 5 else 0.0)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=100)
+        assert process.returncode == 2, err
+        assert "Traceback" not in err
+        assert "Error" not in err
+        last = err.splitlines()[-1]
+        assert last.startswith("popflip: interrupted"), err
+        if (out / "checkpoint.npz").exists():
+            Trainer.read_checkpoint(out / "checkpoint.npz")

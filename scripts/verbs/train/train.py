@@ -19,7 +19,7 @@ from popflip.scripts.options import (
     Threads,
     TrainingSeed,
 )
-from popflip.scripts.session import DEFAULT_PRESET, Target, choose_data, choose_params
+from popflip.scripts.session import DEFAULT_PRESET, VIRTUAL, Target, choose_data, choose_params
 from popflip.scripts.tables import add_errors, clocks, pairs, put, target_of
 from popflip.scripts.verb import Verb, fail_unless_verified, print_json
 
@@ -58,12 +58,14 @@ def train(
 ) -> None:
     """Train a network on a board: checkpoints, logs, pictures, and proof that every bit is right.
 
-    Ctrl-C saves a checkpoint and ends; a second one ends at once. Without --resume a training
+    Ctrl-C saves a checkpoint and ends; a second one ends at once. --resume goes on with the board
+    or the engine that it was begun with, unless another one is named. Without --resume a training
     begins anew, and replaces the results of an earlier one in the same folder.
     """
     from popflip.scripts.training.job import TrainingJob, run_training
 
     target = Target(board, baud, engine, threads)
+    named = target != VIRTUAL or board is not None
     params = choose_params(preset, config)
     meta, path = None, None
     if resume and out is not None:
@@ -82,11 +84,12 @@ def train(
     if meta:
         samples = meta["samples"] if samples is None else samples
         test_samples = meta["test_samples"] if test_samples is None else test_samples
+        target = _target_to_go_on_with(out, target if named else None)
     dataset, source = choose_data(data, path, meta)
     job = TrainingJob(
         params=params, dataset=dataset, source=source, out=out, epochs=epochs, seed=seed,
         samples=samples, test_samples=test_samples, target=target, resume=resume,
-        verify=engine is None if verify is None else verify,
+        verify=target.engine is None if verify is None else verify,
     )  # fmt: skip
     conclude(job, run_training(job), as_json)
 
@@ -101,6 +104,23 @@ VERB = Verb(
         "popflip train --data ~/fashion-mnist --engine fast --epochs 10",
     ),
 )
+
+
+def _target_to_go_on_with(out: Path, named: Target | None) -> Target:
+    """Return what a training goes on with, and say so unless it is what was named."""
+    from popflip.scripts.training.job import begun_with
+
+    begun = begun_with(out)
+    target = named or begun or VIRTUAL
+    if named is None:
+        say(
+            f"popflip: goes on with {target}, as it was begun"
+            if begun
+            else f"popflip: goes on with {target}"
+        )
+    elif begun is not None and begun.report != named.report:
+        say(f"popflip: goes on with {named}; it was begun with {begun}")
+    return target
 
 
 def conclude(job, report, as_json: bool) -> None:

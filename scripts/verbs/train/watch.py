@@ -24,7 +24,7 @@ from popflip.golden.description.flash_image import (
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState, register_map
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import prepare_folder, write_atomically
+from popflip.golden.support.files import write_atomically
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
 from popflip.golden.training.trainer import EpochLog, Trainer, differences
 from popflip.rtl.interface import check_hardware
@@ -39,6 +39,7 @@ from popflip.scripts.session import (
     choose_data,
     named_network,
     open_machine,
+    results_folder,
 )
 from popflip.scripts.tables import grid, pairs, put, target_of
 from popflip.scripts.training.job import compared_bits
@@ -173,7 +174,12 @@ def watch_board(job: WatchJob) -> WatchReport:
         )
     job = replace(job, params=params)
     check_hardware(params)
-    prepare_folder(job.out)
+    with results_folder(job.out):
+        return _watch(job)
+
+
+def _watch(job: WatchJob) -> WatchReport:
+    params = job.params
     started = time.perf_counter()
     if job.target.engine:
         history, found = _in_software(job), None

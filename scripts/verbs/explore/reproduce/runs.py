@@ -11,13 +11,13 @@ from popflip.golden.paper.images import Images, load_images
 from popflip.golden.paper.integer import integer_params
 from popflip.golden.paper.systems import Row
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import prepare_folder, write_atomically
+from popflip.golden.support.files import write_atomically
 from popflip.golden.training.loop import CheckpointError
 from popflip.golden.training.trainer import check_data
 from popflip.scripts.console import Display, say
 from popflip.scripts.plots.paper import reproduction
 from popflip.scripts.plots.style import save_figure
-from popflip.scripts.session import Target
+from popflip.scripts.session import Target, results_folder
 from popflip.scripts.training.job import TrainingJob, interruptible, rehearse, run_training
 from popflip.scripts.verbs.explore.reproduce.table import read_json
 
@@ -93,7 +93,11 @@ def reproduce_row(job: ReproductionJob) -> dict:
     Its ``finished`` is False if the training was interrupted; all that was done is saved then.
     """
     _check_folder(job)
-    report = _by_engine(job) if job.row.integer else _by_torch(job)
+    if job.row.integer:
+        report = _by_engine(job)
+    else:
+        with results_folder(job.out):
+            report = _by_torch(job)
     report["files"] = {
         path.name: str(path)
         for name in ("checkpoint.npz", "log.csv", "log.json", "row.json", "curves.png")
@@ -179,7 +183,6 @@ def _by_torch(job: ReproductionJob) -> dict:
                 f"epochs must be at least {trainer.epoch + 1}, not {job.epochs}: {checkpoint} "
                 f"has {trainer.epoch} behind it"
             )
-    prepare_folder(job.out)
     started = saved = time.monotonic()
     took = 0.0
 

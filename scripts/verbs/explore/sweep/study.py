@@ -34,6 +34,7 @@ from popflip.golden.training.trainer import Trainer, check_data
 from popflip.scripts.console import Display, say
 from popflip.scripts.plots.style import save_figure
 from popflip.scripts.plots.sweep import sweep_results
+from popflip.scripts.session import results_folder
 from popflip.scripts.verbs.explore.sweep import SweepReport
 from popflip.scripts.verbs.explore.sweep.axis import Axis
 
@@ -168,12 +169,13 @@ def run_sweep(sweep: Sweep) -> SweepReport:
     """
     check_sweep(sweep)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = _study(sweep)
-    with Display() as display:
-        try:
-            _run(sweep, study, display)
-        finally:
-            report = _report(sweep, study)
+    with results_folder(sweep.out):
+        study = _study(sweep)
+        with Display() as display:
+            try:
+                _run(sweep, study, display)
+            finally:
+                report = _report(sweep, study)
     return report
 
 
@@ -211,7 +213,6 @@ def check_sweep(sweep: Sweep) -> None:
 
 def _study(sweep: Sweep) -> optuna.Study:
     """Open what was tried so far; trials that nobody ended have failed."""
-    sweep.out.mkdir(parents=True, exist_ok=True)
     described = {
         "params": sweep.params.model_dump(mode="json"),
         "axes": [str(axis) for axis in sweep.axes],
