@@ -21,7 +21,7 @@ from popflip.cocotb_tests.netlist import (
 )
 from popflip.cocotb_tests.simulators import build, play
 from popflip.cocotb_tests.stimulus import Stimulus
-from popflip.golden.datasets import data
+from popflip.golden.datasets import encoding, loading
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import IDENTIFY_ANSWER, MAX_PAYLOAD, Verb
 from popflip.rtl.identity import identity
@@ -57,8 +57,8 @@ def samples_of(params: Params, n: int):
     if params.network.image != (28, 28):
         rng = np.random.default_rng(1)
         return rng.random((n, params.n_in)) < 0.4, rng.integers(0, params.network.classes, n)
-    images = data.load("mnist")
-    x = data.input_of(params.network, images.train_images[:n])
+    images = loading.load("mnist")
+    x = encoding.input_of(params.network, images.train_images[:n])
     return x, images.train_labels[:n].astype(int)
 
 
@@ -80,7 +80,7 @@ def check_core(board, params, n, seconds):
 
 
 def check_pins(board, params, verilog):
-    """Stimulus to a board over the pins of its serial line, and have it train."""
+    """Talk to a board over the pins of its serial line, and have it train."""
     # At these pins there is no flash: the bench is the host.
     params = board.params(params.replace(standalone={"flash": "none"}))
     design = build("verilator", "pins", verilog(board, params))

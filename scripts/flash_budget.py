@@ -2,7 +2,8 @@
 
 from popflip.boards.board import Board
 from popflip.boards.build.flash_pins import PINS_DELAY
-from popflip.golden.datasets.data import Dataset, input_of
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.flash_image import (
     TURN_CYCLES,
     flash_cycles,

@@ -12,8 +12,8 @@ import numpy as np
 from popflip.boards.host.machine import BoardMachine
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
-from popflip.golden.training.loop import CheckpointError
-from popflip.golden.training.trainer import NetworkState, differences
+from popflip.golden.training.checkpoint import CheckpointError
+from popflip.golden.training.state import NetworkState, differences
 from popflip.scripts.session import Target, TargetReport, open_machine, same_network
 from popflip.scripts.tables import add_verdict, pairs, put, target_of
 

@@ -3,10 +3,12 @@
 import pytest
 
 from popflip.golden.cycles import CycleModel
-from popflip.golden.datasets.data import load
+from popflip.golden.datasets.loading import load
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model
-from popflip.golden.training.trainer import GoldenMachine, Trainer, initial_state
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import initial_state
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts.cycle_counts import counted_cycles
 
 

@@ -11,20 +11,17 @@ from typing import TypedDict
 
 from popflip.boards.tools import require
 from popflip.boards.virtual.board import VirtualBoard
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.golden.model import Report
 from popflip.golden.support import interrupts
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import file_errors, prepare_folder, write_atomically
-from popflip.golden.training.loop import CheckpointError
-from popflip.golden.training.trainer import (
-    EpochLog,
-    GoldenMachine,
-    NetworkState,
-    Trainer,
-    differences,
-)
+from popflip.golden.training.checkpoint import CheckpointError
+from popflip.golden.training.log import EpochLog
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import NetworkState, differences
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts.console import Display, say
 from popflip.scripts.plots.learning import learning_curves
 from popflip.scripts.plots.style import save_figure
@@ -144,6 +141,7 @@ class TrainingReport(TargetReport, Speed):
     out: str
     digest: str
     history: list[dict]
+    warnings: list[str]
     files: dict[str, str]
 
 
@@ -216,6 +214,7 @@ class _Run:
         self.job, self.trainer, self.curve, self.display = job, trainer, curve, display
         self.replay = replay
         self._saved, self._save_took = time.monotonic(), 0.0
+        self.warnings: list[str] = []
 
     def on_progress(self, progress):
         # The test of an epoch goes by the same way; it trains nothing.
@@ -257,6 +256,9 @@ class _Run:
         if log.cycles_per_sample is not None:
             text += f", {log.cycles_per_sample:,.1f} cycles per training sample"
         say(text)
+        for warning in self.trainer.warnings:
+            self.warnings.append(f"epoch {log.epoch}: {warning}")
+            say(f"warning: {warning}")
         self.save()
 
     def save(self):
@@ -363,6 +365,7 @@ def _train(job: TrainingJob, plan: Trainer) -> TrainingReport:
         "out": str(out),
         "digest": params.digest,
         "history": [asdict(log) for log in trainer.history],
+        "warnings": run.warnings,
         "files": _write_results(out, params, curve, trainer.history, state),
     }
     write_atomically(out / "report.json", json.dumps(report, indent=1).encode())

@@ -14,7 +14,8 @@ from popflip.boards.host.machine import virtual_board
 from popflip.golden.description.packing import latents_to_bytes, pack_samples, weights_to_bytes
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import FILL, MAX_PAYLOAD, READ, RUN, WRITE, Status, Verb
-from popflip.golden.training.trainer import GoldenMachine, NetworkState
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import NetworkState
 from popflip.rtl.identity import identity
 from popflip.scripts.campaigns.attack.frame_damage import damage
 from popflip.scripts.campaigns.attack.groups import (

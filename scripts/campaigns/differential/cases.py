@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from popflip.cocotb_tests.cosim import build_design, differences, initial, train_golden, train_steps
 from popflip.cocotb_tests.simulators import BenchError, play
 from popflip.golden.description.params import Params
-from popflip.golden.engine.engine import FastMachine
+from popflip.golden.engine.machine import FastMachine
 from popflip.golden.support.errors import InputError
-from popflip.golden.training.trainer import GoldenMachine, NetworkState
-from popflip.golden.training.trainer import differences as state_differences
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import NetworkState
+from popflip.golden.training.state import differences as state_differences
 from popflip.rtl.simulation import play_core
 from popflip.scripts.campaigns.differential import strategies
 

@@ -4,14 +4,14 @@ import numpy as np
 
 from popflip.boards.host.monitor import decode
 from popflip.cocotb_tests.stimulus import Stimulus
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.flash_image import write_image
 from popflip.golden.description.packing import latents_to_bytes, weights_to_bytes
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import READ, Status, Verb
 from popflip.golden.description.registers import StandaloneState
+from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
-from popflip.golden.training.trainer import GoldenMachine
 from popflip.scripts.campaigns.scenarios.scenario import Scenario
 
 __all__ = ["draw_data", "trains_standalone"]

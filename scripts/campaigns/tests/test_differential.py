@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 
 from popflip.golden.description.params import Params
-from popflip.golden.training.trainer import GoldenMachine
+from popflip.golden.training.machine import GoldenMachine
 from popflip.scripts.campaigns.differential import cases as differential
 from popflip.scripts.campaigns.differential.cases import (
     VARIANTS,

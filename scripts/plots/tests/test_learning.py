@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from popflip.golden.training.trainer import EpochLog
+from popflip.golden.training.log import EpochLog
 from popflip.scripts.plots.learning import learning_curves
 from popflip.scripts.plots.tests.pictures import as_image, check_nothing_is_cut, dense
 from popflip.scripts.training.curve import Point

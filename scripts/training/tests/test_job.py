@@ -17,10 +17,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from popflip.golden.datasets.data import load
+from popflip.golden.datasets.loading import load
 from popflip.golden.description.params import Params
 from popflip.golden.support import interrupts
-from popflip.golden.training.trainer import EpochLog, GoldenMachine, Trainer
+from popflip.golden.training.log import EpochLog
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts.console import say
 from popflip.scripts.session import Target
 from popflip.scripts.tests.fixtures import same_training, tiny

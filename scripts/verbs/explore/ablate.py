@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple, TypedDict
 import numpy as np
 import typer
 
-from popflip.golden.datasets import data
+from popflip.golden.datasets import loading
 from popflip.golden.description.params import Params
 from popflip.golden.support.files import prepare_folder, write_atomically
 from popflip.scripts.console import say
@@ -160,7 +160,7 @@ def run_ablations(
 
     base, reports, parts = Params.load(BASE), [], []
     if validation is None:
-        validation = default_validation(data.load(source))
+        validation = default_validation(loading.load(source))
     pictures = page.with_suffix("")
     for number, (name, title, vary) in enumerate(ABLATIONS, 1):
         axes = tuple(map(Axis.parse, vary))

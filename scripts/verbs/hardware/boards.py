@@ -11,7 +11,7 @@ from popflip.boards.board import Board
 from popflip.boards.build.synthesis import BuildError
 from popflip.boards.families.flows import FLOWS
 from popflip.boards.registry import BOARDS
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.golden.support.files import write_atomically
 from popflip.scripts.console import say

@@ -11,8 +11,9 @@ from popflip.boards.board import Board
 from popflip.boards.build import synthesis
 from popflip.boards.families.flows import FLOWS
 from popflip.boards.registry import find_board
-from popflip.golden.datasets.data import Dataset, cache_folder
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
+from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.files import prepare_folder, write_atomically
 from popflip.rtl.identity import identity
 from popflip.scripts.console import Display, say

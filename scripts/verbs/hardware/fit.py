@@ -8,7 +8,7 @@ from popflip.boards.board import Board
 from popflip.boards.build.estimate import Estimate, estimate, largest
 from popflip.boards.build.inventory import inventory
 from popflip.boards.registry import find_board
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.scripts.console import Display, say
 from popflip.scripts.cycle_counts import counted_cycles

@@ -8,10 +8,10 @@ from typing import Annotated, TypedDict
 import numpy as np
 import typer
 
-from popflip.golden.datasets.data import encode
+from popflip.golden.datasets.dataset import check_data
+from popflip.golden.datasets.encoding import encode
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
-from popflip.golden.training.trainer import check_data
 from popflip.scripts.console import say
 from popflip.scripts.options import Config, Data, Json, Preset, Seed
 from popflip.scripts.session import VIRTUAL, check_trains, choose_data, named_network

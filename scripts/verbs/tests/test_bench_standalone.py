@@ -2,7 +2,7 @@
 
 import pytest
 
-from popflip.golden.datasets.data import load
+from popflip.golden.datasets.loading import load
 from popflip.golden.description.flash_image import TURN_CYCLES, flash_cycles
 from popflip.golden.description.params import Params
 from popflip.scripts.verbs.explore.bench import standalone

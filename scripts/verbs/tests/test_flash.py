@@ -5,7 +5,7 @@ import json
 import pytest
 
 from popflip.boards.registry import BOARDS
-from popflip.golden.datasets.data import load
+from popflip.golden.datasets.loading import load
 from popflip.golden.description.flash_image import read_image
 from popflip.golden.description.params import Params
 from popflip.golden.training.standalone import image_of

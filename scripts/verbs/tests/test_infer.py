@@ -3,7 +3,8 @@
 import csv
 import json
 
-from popflip.golden.datasets.data import encode, load
+from popflip.golden.datasets.encoding import encode
+from popflip.golden.datasets.loading import load
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model
 from popflip.golden.training.trainer import Trainer

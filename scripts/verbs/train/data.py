@@ -6,9 +6,11 @@ from typing import Annotated, NotRequired, TypedDict
 import numpy as np
 import typer
 
-from popflip.golden.datasets.data import Dataset, cache_folder, encode
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import encode
 from popflip.golden.description.flash_image import write_image
 from popflip.golden.description.params import Params
+from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.standalone import image_of

@@ -10,12 +10,15 @@ import numpy as np
 import typer
 from rich.text import Text
 
-from popflip.golden.datasets.data import Dataset, input_of
+from popflip.golden.datasets.dataset import Dataset, check_data
+from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params
 from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import prepare_folder, write_atomically
-from popflip.golden.training.trainer import Machine, NetworkState, Trainer, check_data
+from popflip.golden.training.machine import Machine
+from popflip.golden.training.state import NetworkState
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts.console import Display
 from popflip.scripts.options import (
     Baud,

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from popflip.boards.host.machine import BoardMachine
 from popflip.golden.description.params import Params
-from popflip.golden.training.loop import CheckpointError
-from popflip.golden.training.trainer import NetworkState, Trainer
+from popflip.golden.training.checkpoint import CheckpointError
+from popflip.golden.training.state import NetworkState
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts.options import Baud, Board, Checkpoint, Config, Json, Preset
 from popflip.scripts.session import Target, choose_params, open_machine
 from popflip.scripts.transfer import (

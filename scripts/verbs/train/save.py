@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from popflip.boards.host.machine import BoardMachine
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import VERSION
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import prepare_folder
-from popflip.golden.training.trainer import GoldenMachine, Origin, Trainer
+from popflip.golden.training.checkpoint import Origin
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.trainer import Trainer
 from popflip.rtl.identity import identity
 from popflip.scripts.console import say
 from popflip.scripts.options import Baud, Config, Data, Json, Preset, Seed

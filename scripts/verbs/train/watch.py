@@ -25,8 +25,10 @@ from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState, register_map
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
+from popflip.golden.training.log import EpochLog
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
-from popflip.golden.training.trainer import EpochLog, Trainer, differences
+from popflip.golden.training.state import differences
+from popflip.golden.training.trainer import Trainer
 from popflip.rtl.interface import check_hardware
 from popflip.scripts.console import Display, say
 from popflip.scripts.options import Baud, Board, Config, Data, Engine, Json, Preset, Threads

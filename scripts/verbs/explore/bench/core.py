@@ -6,7 +6,7 @@ import numpy as np
 
 from popflip.boards.host.machine import BoardMachine, virtual_board
 from popflip.golden.cycles import StageCycles
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.scripts.console import Display
 from popflip.scripts.cycle_counts import after_learning, counted_cycles, cycles_of

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from popflip.boards.board import Board
 from popflip.boards.build.synthesis import build
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.scripts.console import Display
 from popflip.scripts.cycle_counts import counted_cycles

@@ -4,7 +4,7 @@ from popflip.boards.host.link import Link
 from popflip.boards.host.machine import virtual_board
 from popflip.boards.host.monitor import watch
 from popflip.boards.registry import BOARDS
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.flash_image import write_image
 from popflip.golden.description.params import Params
 from popflip.golden.training.standalone import image_of

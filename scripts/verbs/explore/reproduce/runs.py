@@ -6,14 +6,14 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from popflip.golden.datasets import data
+from popflip.golden.datasets import loading
+from popflip.golden.datasets.dataset import check_data
 from popflip.golden.paper.images import Images, load_images
 from popflip.golden.paper.integer import integer_params
 from popflip.golden.paper.systems import Row
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.loop import CheckpointError
-from popflip.golden.training.trainer import check_data
+from popflip.golden.training.checkpoint import CheckpointError
 from popflip.scripts.console import Display, say
 from popflip.scripts.plots.paper import reproduction
 from popflip.scripts.plots.style import save_figure
@@ -233,7 +233,7 @@ def _by_engine(job: ReproductionJob) -> dict:
     params = integer_params(job.row)
     if job.device != "cpu":
         raise InputError(f"device must be cpu for {job.row.name}, not {job.device!r}")
-    dataset = data.load(job.source or "mnist")
+    dataset = loading.load(job.source or "mnist")
     check_data(params, dataset)
     task = TrainingJob(
         params=params, dataset=dataset, source=job.source or "mnist", out=job.out,

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from popflip.golden.paper.systems import ROWS
-from popflip.golden.training.loop import CheckpointError
+from popflip.golden.training.checkpoint import CheckpointError
 
 __all__ = ["list_rows", "read_json", "results"]
 
