@@ -14,7 +14,6 @@ from popflip.golden.cycles import CycleModel, StageCycles
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params
-from popflip.golden.engine.machine import FastMachine
 from popflip.golden.model import Model
 from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.files import write_atomically
@@ -73,6 +72,9 @@ def after_learning(
     x, labels : ndarray
         They, in their order: the second epoch.
     """
+    # Not at the top: compilers take a while to import.
+    from popflip.golden.engine.machine import FastMachine
+
     machine = FastMachine(params)
     plan = Trainer(params, dataset, machine, seed=1)
     x, labels = plan.epoch_samples(0)

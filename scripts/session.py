@@ -26,6 +26,7 @@ __all__ = [
     "check_trains",
     "choose_data",
     "choose_params",
+    "compared_bits",
     "named_network",
     "open_machine",
     "per_second",
@@ -230,6 +231,11 @@ def open_machine(params: Params, target: Target) -> Iterator[Machine]:
             port = SerialTransport(target.board, target.baud or DEFAULT_BAUD)
             machine = BoardMachine(params, stack.enter_context(port))
         yield machine
+
+
+def compared_bits(params: Params) -> int:
+    """Bits that a comparison of two networks compares: weights and latents."""
+    return params.n_synapses * (1 + params.learning.latent_bits)
 
 
 def check_trains(params: Params, target: Target) -> None:

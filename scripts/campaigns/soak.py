@@ -12,12 +12,12 @@ from popflip.golden.description.params import Params
 from popflip.golden.engine.machine import FastMachine
 from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError
+from popflip.golden.support.files import prepare_folder
 from popflip.golden.training.machine import CHUNK, GoldenMachine
 from popflip.golden.training.state import NetworkState, differences
 from popflip.golden.training.trainer import Trainer
 from popflip.scripts.console import Display
-from popflip.scripts.session import VIRTUAL, check_trains
-from popflip.scripts.training.job import compared_bits, prepare_folder
+from popflip.scripts.session import VIRTUAL, check_trains, compared_bits
 
 __all__ = ["run_soak"]
 

@@ -1,5 +1,6 @@
 """The command: what it prints, how it ends, what it leaves behind."""
 
+import importlib
 import os
 import re
 import shlex
@@ -11,26 +12,26 @@ from pathlib import Path
 import pytest
 
 from popflip import __version__
+from popflip.scripts import verbs
+from popflip.scripts.cli import GROUPS, verb_modules
 from popflip.scripts.verbs.train import info
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 
 
-VERBS = [
-    "attack", "differential", "soak", "upsets",
-    "train", "demo", "watch", "infer", "verify", "save", "load", "serve", "verilog", "cosim",
-    "info", "data",
-]  # fmt: skip
+VERBS = list(verb_modules())
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_the_help_of_a_verb_has_examples_that_are_accepted(popflip, verb):
+def test_the_help_of_a_verb_has_examples_that_are_accepted(popflip, verb, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     status, out, err = popflip(verb, "--help")
     assert (status, err) == (0, "")
     after = out.split("Examples:")[1]
-    examples = [line.strip() for line in after.splitlines() if line.strip()]
+    examples = importlib.import_module(verb_modules()[verb]).VERB.examples
     assert examples
     for example in examples:
+        assert example in after
         words = shlex.split(example.split(" > ")[0])
         assert words[:2] == ["popflip", verb]
         # Options are known if asking for help besides them is no error.
@@ -243,3 +244,61 @@ def test_a_reader_that_leaves_is_not_scolded(options):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 2
+
+
+def test_the_help_imports_nothing_that_takes_long():
+    heavy = ["cocotb", "distributed", "hypothesis", "matplotlib", "numba", "optuna", "torch"]
+    code = (
+        "import sys; from popflip.scripts.cli import run; run(['--help']); "
+        f"sys.exit(','.join(name for name in {heavy} if name in sys.modules) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_verb_is_a_module_and_has_its_group():
+    modules = verb_modules()
+    assert {"train", "verilog", "sweep", "mutate"} < {*modules}
+    for name, module in modules.items():
+        verb = importlib.import_module(module).VERB
+        assert verb.name == name
+        assert module.split(".")[3] in GROUPS
+
+
+def test_a_verb_is_one_file(tmp_path, monkeypatch, command):
+    """The worked example of docs: a file in a group's folder, and nothing else."""
+    (tmp_path / "prove").mkdir()
+    (tmp_path / "prove" / "greet.py").write_text(GREET)
+    group = importlib.import_module("popflip.scripts.verbs.prove")
+    monkeypatch.setattr(verbs, "__path__", [*verbs.__path__, str(tmp_path)])
+    monkeypatch.setattr(group, "__path__", [*group.__path__, str(tmp_path / "prove")])
+    assert command("greet", "--name", "you") == (0, "hello, you\n", "")
+    status, out, _ = command("--help")
+    assert (status, "greet " in out.partition("Prove")[2]) == (0, True)
+
+
+GREET = '''
+"""``popflip greet``."""
+
+from typing import Annotated
+
+import typer
+
+from popflip.scripts.verb import Verb
+
+
+def greet(name: Annotated[str, typer.Option(help="Whom.")] = "world") -> None:
+    """Greet somebody."""
+    print(f"hello, {name}")
+
+
+VERB = Verb(greet, examples=("popflip greet --name you",))
+'''
+
+
+def test_the_package_is_the_command():
+    for module in ("popflip", "popflip.scripts.cli"):
+        done = subprocess.run(
+            [sys.executable, "-m", module, "--version"], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "popflip 0.1.0\n", "")

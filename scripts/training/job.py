@@ -31,6 +31,7 @@ from popflip.scripts.session import (
     Target,
     TargetReport,
     check_trains,
+    compared_bits,
     open_machine,
     per_second,
     results_folder,
@@ -42,7 +43,6 @@ __all__ = [
     "TrainingJob",
     "TrainingReport",
     "begun_with",
-    "compared_bits",
     "counted",
     "interruptible",
     "rehearse",
@@ -178,11 +178,6 @@ def begun_with(out: Path) -> Target | None:
             return Target(**json.loads(path.read_text("utf-8")))
     except (TypeError, ValueError):
         raise CheckpointError(f"{path} is damaged; remove it to go on without it") from None
-
-
-def compared_bits(params: Params) -> int:
-    """Bits that a comparison of two networks compares: weights and latents."""
-    return params.n_synapses * (1 + params.learning.latent_bits)
 
 
 def counted(history: list[EpochLog], counts: dict) -> list[str]:

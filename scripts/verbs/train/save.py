@@ -18,9 +18,15 @@ from popflip.golden.training.trainer import Trainer
 from popflip.rtl.identity import identity
 from popflip.scripts.console import say
 from popflip.scripts.options import Baud, Config, Data, Json, Preset, Seed
-from popflip.scripts.session import Target, TargetReport, choose_data, named_network, open_machine
+from popflip.scripts.session import (
+    Target,
+    TargetReport,
+    choose_data,
+    compared_bits,
+    named_network,
+    open_machine,
+)
 from popflip.scripts.tables import pairs, put, target_of
-from popflip.scripts.training.job import compared_bits
 from popflip.scripts.transfer import Settings
 from popflip.scripts.verb import Verb, print_json
 

@@ -37,10 +37,10 @@ from popflip.scripts.session import (
     check_trains,
     choose_data,
     choose_params,
+    compared_bits,
     open_machine,
 )
 from popflip.scripts.tables import add_verdict, pairs, put, target_of
-from popflip.scripts.training.job import compared_bits
 from popflip.scripts.training.replay import Replay, Task
 from popflip.scripts.transfer import compare_board, show_comparison
 from popflip.scripts.verb import Verb, fail_unless_verified, print_json

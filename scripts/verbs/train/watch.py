@@ -39,12 +39,12 @@ from popflip.scripts.session import (
     Target,
     TargetReport,
     choose_data,
+    compared_bits,
     named_network,
     open_machine,
     results_folder,
 )
 from popflip.scripts.tables import grid, pairs, put, target_of
-from popflip.scripts.training.job import compared_bits
 from popflip.scripts.verb import Verb, fail_unless_verified, print_json
 
 __all__ = ["VERB", "WatchJob", "WatchReport", "watch_board"]
