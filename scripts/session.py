@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from popflip.golden.datasets import loading
 from popflip.golden.datasets.dataset import DataError
 from popflip.golden.description.params import Params, ParamsError
+from popflip.golden.support.cache import locked
 from popflip.golden.support.errors import InputError, PopflipError
+from popflip.golden.support.files import prepare_folder
 from popflip.golden.training.checkpoint import CheckpointError
 from popflip.golden.training.machine import GoldenMachine, Machine
 
@@ -19,11 +22,15 @@ __all__ = [
     "VIRTUAL",
     "Failure",
     "Target",
+    "TargetReport",
     "check_trains",
     "choose_data",
     "choose_params",
+    "compared_bits",
+    "named_network",
     "open_machine",
     "per_second",
+    "results_folder",
     "same_network",
 ]
 
@@ -62,6 +69,17 @@ def choose_params(preset: str | None, config: Path | None) -> Params | None:
     return None if preset is None else Params.load(preset)
 
 
+def named_network(preset: str | None, config: Path | None, default: str = DEFAULT_PRESET) -> Params:
+    """Load the parameters that were named, else those of a preset.
+
+    Raises
+    ------
+    ParamsError
+        As of :func:`choose_params`.
+    """
+    return choose_params(preset, config) or Params.load(default)
+
+
 def same_network(path: Path, saved: Params, wanted: Params) -> None:
     """Raise CheckpointError if weights of ``saved`` do not mean the same in ``wanted``."""
     parts = [
@@ -93,6 +111,13 @@ def choose_data(named: str | None, path: Path | None = None, meta: dict | None =
             f"{path} was trained on other data that is called 'mnist': name its folder with --data"
         )
     return dataset, source
+
+
+class TargetReport(TypedDict):
+    """What reports say of the machine that computed a network; one of the two is None."""
+
+    board: str | None
+    engine: str | None
 
 
 @dataclass(frozen=True)
@@ -128,10 +153,11 @@ class Target:
             raise InputError("name one of --board and --engine, not both")
         if self.threads is not None and self.engine != "fast":
             raise InputError("threads are the fast engine's: name them with --engine fast")
-        if self.board not in (None, "virtual") and "/" not in self.board:
-            raise InputError(
-                f"board must be virtual or a serial port such as /dev/ttyUSB0, not {self.board!r}"
-            )
+        if self.board in (None, "virtual") or "/" in self.board or Path(self.board).exists():
+            return
+        raise InputError(
+            f"board must be virtual or a serial port such as /dev/ttyUSB0, not {self.board!r}"
+        )
 
     def __str__(self):
         return f"the {self.engine} engine" if self.engine else f"board {self.board or 'virtual'}"
@@ -142,7 +168,7 @@ class Target:
         return self.engine is None and self.board in (None, "virtual")
 
     @property
-    def report(self) -> dict:
+    def report(self) -> TargetReport:
         """What reports say of it."""
         return {
             "board": None if self.engine else self.board or "virtual",
@@ -163,6 +189,23 @@ class Target:
 
 #: The virtual board.
 VIRTUAL = Target()
+
+
+@contextmanager
+def results_folder(folder: Path) -> Iterator[None]:
+    """Make a folder for results, and have it for oneself for the length of a ``with`` block.
+
+    Raises
+    ------
+    LockedError
+        If another process writes its results there.
+    FileError
+        If it cannot be written.
+    """
+    prepare_folder(folder)
+    refusal = f"another popflip writes its results to {folder}: name another folder with --out"
+    with locked(folder / ".lock", refusal=refusal):
+        yield
 
 
 @contextmanager
@@ -188,6 +231,11 @@ def open_machine(params: Params, target: Target) -> Iterator[Machine]:
             port = SerialTransport(target.board, target.baud or DEFAULT_BAUD)
             machine = BoardMachine(params, stack.enter_context(port))
         yield machine
+
+
+def compared_bits(params: Params) -> int:
+    """Bits that a comparison of two networks compares: weights and latents."""
+    return params.n_synapses * (1 + params.learning.latent_bits)
 
 
 def check_trains(params: Params, target: Target) -> None:
