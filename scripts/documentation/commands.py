@@ -11,13 +11,17 @@ A comment of the form ``<!-- all commands take: minutes -->`` holds for the whol
 
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+import typer
+
 from popflip.golden.support.errors import InputError
+from popflip.scripts.cli import verb_modules
 from popflip.scripts.documentation.blocks import ROOT, pages
 
-__all__ = ["Command", "find_commands", "parse_verb"]
+__all__ = ["Command", "find_commands", "parse_verb", "verb_command"]
 
 #: What a comment may give as a reason.
 REASONS = {
@@ -96,17 +100,22 @@ def parse_verb(words: list[str]) -> None:
     InputError
         If there is no such verb, option or argument.
     """
-    import typer
-
-    from popflip.scripts.cli import app
-
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
-    group = typer.main.get_command(app)
     verb, *rest = words[1:]
-    command = group.commands.get(verb)  # type: ignore[attr-defined]
-    if command is None:
+    if verb not in verb_modules():
         raise InputError(f"there is no verb {verb!r}: {shlex.join(words)}")
     try:
-        command.make_context(verb, rest)
+        verb_command(verb).make_context(verb, rest)
     except usage_error as error:
         raise InputError(f"{shlex.join(words)}: {error}") from None
+
+
+def verb_command(name: str):
+    """Return the command object of a verb, as typer makes it: its parameters, its parser."""
+    module = import_module(verb_modules()[name])
+    app = typer.Typer(
+        add_completion=False, context_settings={"help_option_names": ["-h", "--help"]}
+    )
+    group = import_module(module.__name__.rpartition(".")[0])
+    module.VERB.add_to(app, group.TITLE)
+    return typer.main.get_command(app)

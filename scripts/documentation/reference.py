@@ -12,8 +12,6 @@ from enum import Enum
 from itertools import groupby
 from pathlib import Path
 
-import typer
-
 from popflip.boards.host.link import Link, encode_frame
 from popflip.golden.description import protocol
 from popflip.golden.description.params import Params
@@ -21,6 +19,8 @@ from popflip.golden.description.reference import rows as key_rows
 from popflip.golden.description.registers import StandaloneState
 from popflip.golden.support.files import write_atomically
 from popflip.rtl.proofs.catalogue import PROOFS
+from popflip.scripts.cli import verb_modules
+from popflip.scripts.documentation.commands import verb_command
 from popflip.scripts.documentation.markdown import code, number, table
 
 __all__ = ["FRAGMENTS", "api", "worked_frames", "write"]
@@ -244,13 +244,10 @@ def verbs() -> str:
 
 def _groups() -> Iterator[tuple[str, list]]:
     """Group the verbs as the help does."""
-    from popflip.scripts.cli import app
-
-    command = typer.main.get_command(app)
     groups: dict[str, list] = {}
-    for name, one in command.commands.items():  # type: ignore[attr-defined]
-        panel = getattr(one, "rich_help_panel", None)
-        groups.setdefault(panel if isinstance(panel, str) else "Verbs", []).append((name, one))
+    for name in verb_modules():
+        command = verb_command(name)
+        groups.setdefault(command.rich_help_panel, []).append((name, command))
     yield from groups.items()
 
 
