@@ -25,7 +25,7 @@ def file_errors(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except FileError:
+    except (FileError, BrokenPipeError):  # the latter: whoever reads our words has gone
         raise
     except OSError as error:
         name = path if error.filename is None else error.filename
