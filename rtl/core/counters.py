@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import counter_map
+from popflip.golden.description.registers import COUNTER_WORDS
 from popflip.rtl.core.signatures import Stage
 from popflip.rtl.primitives.counters import CounterBank, CounterSignature
 
@@ -13,7 +13,7 @@ __all__ = ["Counters"]
 
 
 class Counters(wiring.Component):
-    """Count what :func:`popflip.golden.description.registers.counter_map` names.
+    """Count what :class:`popflip.golden.description.registers.RegisterMap` names as counters.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Counters(wiring.Component):
             "changed": In(1),
             "restarted": In(1),
             "flips": In(range(max(self._most) + 1)).array(params.depth),
-            "look": In(CounterSignature(2 * len(counter_map(params)))),
+            "look": In(CounterSignature(COUNTER_WORDS * len(params.registers.counters))),
         }
         if params.standalone.lines:
             members["finished"] = Out(max(11, params.standalone.order_bits))
@@ -67,7 +67,7 @@ class Counters(wiring.Component):
             "cycles_update": self.stage == Stage.UPDATE,
             "cycles_wait": self.stage == Stage.WAIT,
         }
-        most = dict.fromkeys(counter_map(self._params), 1) | dict(
+        most = dict.fromkeys(self._params.registers.counters.names, 1) | dict(
             zip(flips, self._most, strict=True)
         )
         m.submodules.bank = bank = CounterBank(most)

@@ -4,7 +4,6 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params
 from popflip.rtl.core.signatures import RegionSignature
 from popflip.rtl.interface import HostSignature, host_word_bits
@@ -66,7 +65,7 @@ class HostPort(wiring.Component):
             answered.eq(asking & ~command.write & ~self.defer),
             self.reply.valid.eq(answered | self.deferred),
         ]
-        regions = list(zip(memory_map(self._params), self._ports(), strict=True))
+        regions = list(self._regions())
         for region, port in regions:
             chosen = accepted & (command.region == region.index)
             m.d.comb += [
@@ -85,10 +84,13 @@ class HostPort(wiring.Component):
                     m.d.sync += self.reply.payload.eq(port.reply)
         return m
 
-    def _ports(self):
-        """The regions' ports, in the order of the memory map."""
-        yield from (self.registers, self.samples, self.results)
+    def _regions(self):
+        """Each region with its port."""
+        regions = self._params.regions
+        yield regions["registers"], self.registers
+        yield regions["samples"], self.samples
+        yield regions["results"], self.results
         for layer in range(self._params.depth):
-            yield self.weights[layer]
+            yield regions.weights(layer), self.weights[layer]
             if self._params.machine.training:
-                yield self.latents[layer]
+                yield regions.latents(layer), self.latents[layer]

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, flipped
 from amaranth.utils import ceil_log2
 
-from popflip.golden.description.params import Synapses
+from popflip.golden.description.layout import Synapses
 from popflip.rtl.core.signatures import RegionSignature
 from popflip.rtl.layers.ports import WeightSignature, share
 from popflip.rtl.layers.synapses import (

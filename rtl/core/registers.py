@@ -7,7 +7,7 @@ from amaranth.utils import ceil_log2
 
 from popflip.golden.description.lfsr import TAPS
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import counter_map, register_map
+from popflip.golden.description.registers import BATCH_BITS, COUNTER_WORDS, REGISTER_BITS
 from popflip.rtl.core.signatures import RegionSignature
 from popflip.rtl.interface import host_word_bits
 from popflip.rtl.primitives.counters import CounterSignature
@@ -16,7 +16,7 @@ __all__ = ["HostRegisters"]
 
 
 class HostRegisters(wiring.Component):
-    """The words of :func:`popflip.golden.description.registers.register_map`.
+    """The words of :class:`popflip.golden.description.registers.RegisterMap`.
 
     Latency: a register's value is there in the cycle after the command's pulse; a counter's when
     ``deferred`` is high.
@@ -57,7 +57,7 @@ class HostRegisters(wiring.Component):
             "host": In(RegionSignature(host_word_bits(params))),
             "defer": Out(1),
             "deferred": Out(1),
-            "batch": Out(16, init=learning.batch),
+            "batch": Out(BATCH_BITS, init=learning.batch),
             "immediate": Out(1),
             "reset_on_flip": Out(1, init=learning.reset_on_flip),
             "taus": Out(taus, init=list(learning.tau)),
@@ -65,22 +65,22 @@ class HostRegisters(wiring.Component):
             "draw": In(1),
             "begin_batch": Out(1),
             "touch": Out(1),
-            "pending": In(16),
+            "pending": In(BATCH_BITS),
             "finish": In(1),
             "prediction": In(8),
-            "counters": Out(CounterSignature(2 * len(counter_map(params)))),
+            "counters": Out(CounterSignature(COUNTER_WORDS * len(params.registers.counters))),
         }
         if params.standalone.lines:
-            members["note"] = In(32)
+            members["note"] = In(REGISTER_BITS)
         super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
         p, host, counters = self._params, self.host, self.counters
-        lfsr, prediction = Signal(32, init=1), Signal(8)
+        lfsr, prediction = Signal(REGISTER_BITS, init=1), Signal(8)
         batch = self.batch
         if p.machine.shared_update:
-            batch = Const(1, 16)
+            batch = Const(1, BATCH_BITS)
             m.d.comb += self.batch.eq(batch)
         m.d.comb += [self.immediate.eq(batch <= 1), self.sign.eq(lfsr[0])]
         if p.machine.training and p.learning.nudging == "random-sign":
@@ -89,26 +89,29 @@ class HostRegisters(wiring.Component):
         with m.If(self.finish):
             m.d.sync += prediction.eq(self.prediction)
 
-        values = {
-            "batch": batch,
-            "options": self.reset_on_flip,
-            "seed": lfsr,
-            "prediction": prediction,
-            "pending": self.pending,
-            **{f"tau{layer}": self.taus[layer] for layer in range(p.depth)},
+        table = p.registers
+        kept = {
+            table["batch"]: batch,
+            table["options"]: self.reset_on_flip,
+            table["seed"]: lfsr,
+            table["prediction"]: prediction,
+            table["pending"]: self.pending,
         }
+        for layer in range(p.depth):
+            kept[table.tau(layer)] = self.taus[layer]
         if p.standalone.lines:
-            values["standalone"] = self.note
-        register = Signal(32)
-        table = register_map(p)
-        first_counter = next(entry.index for entry in table if entry.name.endswith("_lo"))
+            kept[table["standalone"]] = self.note
+        register = Signal(REGISTER_BITS)
+        first_counter = table.counters[0].index
         address = host.address[: ceil_log2(len(table))]  # The link sees to it that this is all.
         with m.Switch(address):
             for entry in table[:first_counter]:
                 with m.Case(entry.index):
-                    m.d.sync += register.eq(values.get(entry.name, 0))
+                    m.d.sync += register.eq(kept.get(entry, 0))
                     with m.If(host.ask & host.writes):
-                        self._write(m, entry, values.get(entry.name))
+                        if entry.writable and not entry.command:
+                            m.d.sync += kept[entry].eq(host.data)
+                        self._follow(m, entry)
 
         # A counter answers later than the rest.
         look = host.ask & ~host.writes & (address >= first_counter)
@@ -121,14 +124,13 @@ class HostRegisters(wiring.Component):
         ]
         return m
 
-    def _write(self, m, entry, value):
-        """Write a register, and do what follows from it."""
-        if entry.name == "clear":
+    def _follow(self, m, entry):
+        """Do what follows from a write to a register."""
+        table = self._params.registers
+        if entry == table["clear"]:
             m.d.comb += self.counters.clear.eq(1)
-        elif entry.writable and entry.name != "standalone":
-            m.d.sync += value.eq(self.host.data)
-        if entry.name.startswith("tau"):
+        if entry in [table.tau(layer) for layer in range(self._params.depth)]:
             m.d.comb += self.touch.eq(1)
-        if entry.name == "batch" and entry.writable:
+        if entry == table["batch"] and entry.writable:
             # What an earlier host's batch marked for the flush must not be forgotten.
             m.d.comb += [self.touch.eq(1), self.begin_batch.eq(1)]

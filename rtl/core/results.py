@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
 
-from popflip.golden.description.packing import RESULTS
+from popflip.golden.description.layout import RESULTS
 from popflip.rtl.core.signatures import RegionSignature
 from popflip.rtl.layers.synapses import hint
 

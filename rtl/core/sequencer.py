@@ -4,7 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from popflip.golden.description.layout import RESULTS
 from popflip.golden.description.params import Params
+from popflip.golden.description.registers import BATCH_BITS
 from popflip.rtl.core.signatures import FeedSignature, SampleSignature, Stage
 from popflip.rtl.interface import RunLayout
 from popflip.rtl.layers.ports import (
@@ -88,15 +90,15 @@ busy : ``Out(1)``
             "active": In(range(p.sizes[2] + 1)),
             "updates": Out(UpdateSignature()).array(n_updates),
             "predicted": In(1),
-            "batch": In(16),
+            "batch": In(BATCH_BITS),
             "immediate": In(1),
             "sign": In(1),
             "draw": Out(1),
             "begin_batch": In(1),
-            "pending": Out(16),
+            "pending": Out(BATCH_BITS),
             "stage": Out(Stage),
             "finish": Out(1),
-            "number": Out(8),
+            "number": Out(range(RESULTS)),
             "restarted": Out(1),
         })
         hidden = range(1, p.depth)

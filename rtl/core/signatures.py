@@ -3,6 +3,7 @@
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
+from popflip.golden.description.layout import ADDRESS_BITS
 from popflip.golden.description.params import Params
 from popflip.rtl.interface import RunLayout
 
@@ -101,7 +102,7 @@ class RegionSignature(wiring.Signature):
         A pulse: a command for this region was accepted in the cycle before.
     read, write : ``Out(1)``
         Likewise, if the core was at rest: which of the two it was.
-    writes : ``Out(1)``, address : ``Out(24)``, data : ``Out(width)``
+    writes : ``Out(1)``, address : ``Out(ADDRESS_BITS)``, data : ``Out(width)``
         Whether it writes, where, and what; in the cycle of the pulse and, of a read, until the
         reply.
     reply : ``In(width)``
@@ -114,7 +115,7 @@ class RegionSignature(wiring.Signature):
             "read": Out(1),
             "write": Out(1),
             "writes": Out(1),
-            "address": Out(24),
+            "address": Out(ADDRESS_BITS),
             "data": Out(width),
             "reply": In(width),
         })

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from popflip.golden.description.params import Synapses
+from popflip.golden.description.layout import Synapses
 from popflip.rtl.layers.ports import ActivationSignature, PartnerSignature, PhaseSignature
 
 __all__ = ["UpperPartners"]

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from popflip.golden.description.params import Params
 from popflip.rtl.layers.ports import JobLayout, PartnerSignature, WindowSignature
-from popflip.rtl.layers.work_lists import EntryLayout, ListSignature, list_capacity
+from popflip.rtl.layers.work_lists import EntryLayout, ListSignature
 from popflip.rtl.primitives.arithmetic import times
 
 __all__ = ["ContrastScan"]
@@ -132,7 +132,7 @@ class ContrastScan(wiring.Component):
 
         Return it, whether it waits to leave, and the state of the list.
         """
-        lists, capacity = self.lists, list_capacity(self._params)
+        lists, capacity = self.lists, self._shape.slots
         at = Signal(range(capacity), name=f"at{bank}")
         missing = Signal.like(lists.count[bank], name=f"missing{bank}")
         held, there, needed = (Signal(name=f"{n}{bank}") for n in ("held", "there", "needed"))
@@ -172,7 +172,7 @@ class ContrastScan(wiring.Component):
         """Offer a neuron to both engines, which take it in their own time; 0 if it differs."""
         p, shape, windows = self._params, self._shape, self.windows
         job0, job1 = self.window_job, self.job
-        left0, left1 = Signal(), Signal()
+        left0, left1 = Signal(name="left0"), Signal(name="left1")
         differs = leaving.first != leaving.last
         position = times(leaving.line, p.grid[1]) + leaving.column
         taken0, taken1 = job0.valid & job0.ready, job1.valid & job1.ready

@@ -17,8 +17,8 @@ __all__ = ["DriveEngine", "GroupLayout", "ItemLayout"]
 class ItemLayout(data.StructLayout):
     """A neuron of layer 1 that may matter to this sample.
 
-    ``row``, ``row_group`` and ``bank`` say where its synapses are, ``margin`` is its potential from the
-    input alone minus its threshold. ``undecided`` neurons may yet be moved by feedback;
+    ``row``, ``row_group`` and ``bank`` say where its synapses are, ``margin`` is its potential from
+    the input alone minus its threshold. ``undecided`` neurons may yet be moved by feedback;
     ``active`` ones are active without it.
     """
 
@@ -26,7 +26,7 @@ class ItemLayout(data.StructLayout):
         shape = params.synapses(0)
         super().__init__({
             "row": range(max(2, shape.rows)),  # yosys cannot write a memory without bits
-            "row_group": range(max(1, shape.rows // shape.block * shape.groups)),
+            "row_group": range(max(1, shape.slots)),
             "bank": range(shape.banks),
             "margin": signed(ceil_log2(params.margin_bound + 1) + 1),
             "undecided": 1,
@@ -108,7 +108,7 @@ class DriveEngine(wiring.Component):
         if params.machine.overlap:
             members |= {
                 "coming": Out(1),
-                "row_group": Out(range(shape.rows // shape.block * shape.groups)),
+                "row_group": Out(range(shape.slots)),
                 "group": Out(GroupLayout(params)),
                 "group_valid": Out(1),
             }
@@ -250,7 +250,7 @@ class DriveEngine(wiring.Component):
         m.d.comb += self.coming.eq(valid)
         m.d.sync += self.group_valid.eq(valid)
         last_of_block = number == shape.groups - 1
-        tail_rows = shape.block - (shape.groups - 1) * shape.banks
+        tail_rows = shape.last_group
         with m.If(valid):
             m.d.sync += [
                 self.row_group.eq(self.row_group + 1),
@@ -298,13 +298,13 @@ class DriveEngine(wiring.Component):
             following.eq(Mux(free, 0, pending & (pending - 1)[: shape.banks])),
         ]
 
-        # ``row`` and ``row_group`` are those of the group in hand, ``coming`` the place of the next one
-        # among those of its window.
+        # ``row`` and ``row_group`` are those of the group in hand, ``coming`` the place of the next
+        # one among those of its window.
         in_hand = Signal()
         row = Signal(range(shape.rows))
         row_group = row if shape.banks == 1 else Signal(ItemLayout(p)["row_group"].shape)
         coming = Signal(range(shape.groups))
-        tail_rows = shape.block - (shape.groups - 1) * shape.banks
+        tail_rows = shape.last_group
         last_of_block = coming == shape.groups - 1
         with m.If(free):
             m.d.sync += in_hand.eq(group_valid)

@@ -172,7 +172,7 @@ class OutputLayer(wiring.Component):
         return new, old
 
     def _compare(self, m, valid, first, news, olds):
-        """Keep what a chunk changes: activations, how many of them are 1, and whether any is new."""
+        """Keep what a chunk changes: activations, how many are 1, and whether any is new."""
         lanes, threshold = self._params.output_lanes, self._params.dynamics.output_threshold
         active = self.activations.active
         bits, was = Signal(lanes), Signal(lanes)

@@ -4,7 +4,8 @@ from amaranth.hdl import Module, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from popflip.golden.description.params import Params, Synapses
+from popflip.golden.description.layout import Synapses
+from popflip.golden.description.params import Params
 from popflip.rtl.layers.synapses import ReadSignature, WriteSignature
 
 __all__ = [
@@ -180,7 +181,7 @@ class JobLayout(data.StructLayout):
     def __init__(self, shape: Synapses):
         super().__init__({
             "row": range(shape.rows),
-            "row_group": range(shape.rows // shape.block * shape.groups),
+            "row_group": range(shape.slots),
             "bank": range(shape.banks),
             "plus": 1,
             "minus": 1,

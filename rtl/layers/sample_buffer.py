@@ -1,12 +1,16 @@
 """The sample in hand and the next one: bytes in, windows of input bits out."""
 
+from typing import cast
+
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.description.first_layer import Windows
+from popflip.golden.description.params import Params
+from popflip.golden.support.integers import ceil_div
 from popflip.rtl.layers.ports import WindowSignature, windows_turn
 from popflip.rtl.layers.synapses import hint
 from popflip.rtl.primitives.popcount import PopcountTree
@@ -129,7 +133,7 @@ class SampleBuffer(wiring.Component):
     @property
     def load_cycles(self) -> int:
         """Cycles without ``ready`` after ``restart``: ``window``, or 0 for a dense layer."""
-        return self._params.network.window
+        return self._params.first_layer.load_rows
 
     def elaborate(self, platform):
         m = Module()
@@ -141,7 +145,7 @@ class SampleBuffer(wiring.Component):
         # Rows of an image are written byte by byte. The words of a dense layer would take more
         # block RAM that way, which has fewer bits in the width that it writes bytes in.
         index_bits, word_bytes = ceil_log2(words), ceil_div(params.sample_word_bits, 8)
-        by_bytes = params.network.first == "local"
+        by_bytes = params.first_layer.windowed
         word_bits = 8 * word_bytes if by_bytes else params.sample_word_bits
         m.submodules.memory = memory = Memory(
             shape=unsigned(word_bits), depth=2 << index_bits, init=[], attrs=hint(2 << index_bits)
@@ -199,7 +203,7 @@ class SampleBuffer(wiring.Component):
 
         # Of both at once, ``released`` wins: it is applied last below.
         restarted = self.en & self.windows.restart & self.full
-        if params.network.first == "dense":
+        if not params.first_layer.windowed:
             self._read_chunks(m, read_port, read_bank, released, restarted)
         elif params.machine.serial_windows:
             self._fetch_windows(m, read_port, read_bank, released, restarted)
@@ -222,26 +226,26 @@ class SampleBuffer(wiring.Component):
     def _scan_windows(self, m, read_port, bank, released, restarted):
         """Local: row registers; the position in a row and the chunk are selected behind them."""
         params = self._params
-        net = params.network
+        height, stride = params.first_layer.load_rows, params.first_layer.step_rows
         columns = params.grid[1]
 
         # Rows move down by a whole stride. What moves in is fetched before: the memory's output
         # register holds ``row``, the last of a stride, and ``spare`` those before it. Behind the
         # last row it reads on; that is never looked at.
-        rows = [Signal(params.sample_word_bits, name=f"row{r}") for r in range(net.window)]
-        spare = [Signal(params.sample_word_bits, name=f"spare{r}") for r in range(net.stride - 1)]
+        rows = [Signal(params.sample_word_bits, name=f"row{r}") for r in range(height)]
+        spare = [Signal(params.sample_word_bits, name=f"spare{r}") for r in range(stride - 1)]
         chain = [*rows, *spare, read_port.data]
-        loads = ceil_div(net.window, net.stride)
+        loads = ceil_div(height, stride)
         row = Signal(range(params.sample_words))
         fetch = Mux(restarted, 0, row + 1)[: len(row)]
-        running, filled = Signal(), Signal(range(net.stride))
+        running, filled = Signal(), Signal(range(stride))
         missing = Signal(range(loads + 1))  # moves until the position is in place
         complete, new_line, move, push = Signal(), Signal(), Signal(), Signal()
         at_hand = self.en & self.windows.ready
         m.d.comb += [
-            complete.eq(self.en & running & (filled == net.stride - 1)),
+            complete.eq(self.en & running & (filled == stride - 1)),
             move.eq(complete & ((missing != 0) | (at_hand & new_line))),
-            push.eq(self.en & running & ~(filled == net.stride - 1)),
+            push.eq(self.en & running & ~(filled == stride - 1)),
             read_port.addr.eq(Cat(fetch, bank)),
             read_port.en.eq(restarted | push | move),
         ]
@@ -249,7 +253,7 @@ class SampleBuffer(wiring.Component):
             m.d.sync += row.eq(fetch)
         with m.If(push):
             m.d.sync += filled.eq(filled + 1)
-            for held, newer in zip(spare, chain[net.window + 1 :], strict=True):
+            for held, newer in zip(spare, chain[height + 1 :], strict=True):
                 m.d.sync += held.eq(newer)
 
         column = Signal(range(columns))
@@ -266,7 +270,7 @@ class SampleBuffer(wiring.Component):
                 m.d.sync += [missing.eq(1), self.windows.ready.eq(0)]
         with m.If(move):
             m.d.sync += filled.eq(0)
-            for held, newer in zip(rows, chain[net.stride :], strict=False):
+            for held, newer in zip(rows, chain[stride:], strict=False):
                 m.d.sync += held.eq(newer)
             with m.If(missing != 0):
                 m.d.sync += missing.eq(missing - 1)
@@ -277,7 +281,7 @@ class SampleBuffer(wiring.Component):
             # The first move brings what the window has beyond whole strides.
             m.d.sync += [
                 column.eq(0), row.eq(0), running.eq(1), self.windows.ready.eq(0), missing.eq(loads),
-                filled.eq(loads * net.stride - net.window),
+                filled.eq(loads * stride - height),
             ]  # fmt: skip
         with m.If(released):
             m.d.sync += [running.eq(0), self.windows.ready.eq(0)]
@@ -293,8 +297,7 @@ class SampleBuffer(wiring.Component):
     def _fetch_windows(self, m, read_port, bank, released, restarted):
         """Local, serial: windows are fetched row by row, one ahead of the position."""
         params = self._params
-        net = params.network
-        height, columns = net.window, params.grid[1]
+        height, columns = params.first_layer.load_rows, params.grid[1]
 
         # ``x`` holds the window of the position (``loaded``), or ``window`` is or becomes it. Once
         # it is copied to ``x``, ``window`` is free for the next.
@@ -327,7 +330,7 @@ class SampleBuffer(wiring.Component):
         column = Signal(range(columns))
         turn = skip | (missing == 1)
         last_column = column == columns - 1
-        next_top = (top + Mux(last_column, net.stride, 0))[: len(top)]
+        next_top = (top + Mux(last_column, params.first_layer.step_rows, 0))[: len(top)]
         fetch = Mux(restarted, 0, Mux(turn, next_top, row + 1))[: len(row)]
         m.d.comb += [
             read_port.addr.eq(Cat(fetch, bank)),
@@ -373,8 +376,8 @@ class SampleBuffer(wiring.Component):
         can reach. Behind row registers on ECP5 that takes 27% (local-small) to 61%
         (local-large-wide) fewer tables in all than one multiplexer per window bit.
         """
-        net, planes = self._params.network, self._params.planes
-        width, step = net.window * planes, net.stride * planes
+        first, planes = cast(Windows, self._params.first_layer), self._params.planes
+        width, step = first.kernel[1] * planes, first.stride[1] * planes
         for bit in reversed(range(len(column))):
             row = Mux(column[bit], row[step << bit :], row)[: width + ((1 << bit) - 1) * step]
         return row[:width]

@@ -7,7 +7,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from popflip.golden.description.params import Synapses, ceil_div
+from popflip.golden.description.layout import Synapses
+from popflip.golden.support.integers import ceil_div
 from popflip.rtl.layers.ports import LearnerSignature, UpdateSignature
 from popflip.rtl.layers.synapses import (
     ReadSignature,

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from popflip.golden.description.params import Synapses
+from popflip.golden.description.layout import Synapses
 
 __all__ = [
     "ReadSignature",
@@ -108,7 +108,7 @@ def synapse_ports(shape: Synapses, training: bool = True) -> dict[str, wiring.Si
 class SynapseMemory(wiring.Component):
     """Weights of one layer and, if it trains, their latent accumulators; all 0 at the start.
 
-    The layout is that of :class:`~popflip.golden.description.params.Synapses`, so that a word is
+    The layout is that of :class:`~popflip.golden.description.layout.Synapses`, so that a word is
     one word of the regions of :mod:`popflip.golden.description.packing`. Data follow the read
     enable by one cycle; what is written in one cycle can be read in the next.
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from popflip.golden.description.params import Synapses
+from popflip.golden.description.layout import Synapses
 from popflip.rtl.layers.ports import LearnerSignature, UpdateSignature
 from popflip.rtl.layers.synapses import latent_ports
 from popflip.rtl.layers.update_rows import RowSource

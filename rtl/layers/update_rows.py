@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from popflip.golden.description.params import Synapses
+from popflip.golden.description.layout import Synapses
 from popflip.rtl.layers.ports import JobLayout, UpdateSignature
 from popflip.rtl.layers.synapses import hint
 
@@ -59,7 +59,7 @@ class RowSource(wiring.Component):
         s, control, taken = self._shape, self.control, self.taken
 
         # A mark for each bank in the word of a row group.
-        groups = s.rows // s.block * s.groups
+        groups = s.slots
         m.submodules.marks = marks = Memory(
             shape=unsigned(s.banks), depth=groups, init=[], attrs=hint(groups)
         )
@@ -79,7 +79,7 @@ class RowSource(wiring.Component):
         all_rows = Signal()
         # The rows of a group that are to be tested: all, those with a mark, or what is left of
         # them.
-        tail_rows = s.block - (s.groups - 1) * s.banks
+        tail_rows = s.last_group
         last_of_block = number == s.groups - 1
         there = Mux(last_of_block, (1 << tail_rows) - 1, (1 << s.banks) - 1)
         looked, rest, due_rows = Signal(), Signal(s.banks), Signal(s.banks)

@@ -1,4 +1,4 @@
-"""The relaxation engine of a machine with ``machine.overlap``: over the work lists, side by side."""
+"""The relaxation engine of a machine with ``machine.overlap``: over all work lists at once."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring

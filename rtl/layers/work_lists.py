@@ -1,7 +1,7 @@
 """The work lists of a machine with ``machine.overlap``: the hidden neurons that matter.
 
-There is a list for each bank in each *buffer half*: while the lists of one half relax and learn,
-the drive of the next sample fills those of the other.
+There is a list for each bank in each *buffer half*, with room for all neurons of the bank: while
+the lists of one half relax and learn, the drive of the next sample fills those of the other.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
@@ -20,14 +20,7 @@ __all__ = [
     "ListSignature",
     "ListWriteSignature",
     "WorkLists",
-    "list_capacity",
 ]
-
-
-def list_capacity(params: Params) -> int:
-    """Neurons of a work list: as many as a bank has rows."""
-    shape = params.synapses(0)
-    return shape.rows // shape.block * shape.groups
 
 
 class EntryLayout(data.StructLayout):
@@ -88,7 +81,8 @@ class ListSignature(wiring.Signature):
     """
 
     def __init__(self, params: Params):
-        banks, capacity = params.synapses(0).banks, list_capacity(params)
+        shape = params.synapses(0)
+        banks, capacity = shape.banks, shape.slots
         super().__init__({
             "count": In(data.ArrayLayout(range(capacity + 1), banks)),
             "decided": In(data.ArrayLayout(range(capacity + 1), banks)),
@@ -112,12 +106,12 @@ class ListWriteSignature(wiring.Signature):
     """
 
     def __init__(self, params: Params):
-        banks = params.synapses(0).banks
+        shape = params.synapses(0)
         super().__init__({
             "en": Out(1),
-            "index": Out(range(list_capacity(params))),
-            "first": Out(banks),
-            "last": Out(banks),
+            "index": Out(range(shape.slots)),
+            "first": Out(shape.banks),
+            "last": Out(shape.banks),
         })
 
 
@@ -145,8 +139,8 @@ class WorkLists(wiring.Component):
 
     def __init__(self, params: Params):
         self._layout = EntryLayout(params)
-        self._banks = params.synapses(0).banks
-        self._capacity = list_capacity(params)
+        shape = params.synapses(0)
+        self._banks, self._capacity = shape.banks, shape.slots
         super().__init__({
             "driven": In(DrivenSignature(params)),
             "half": In(1),

@@ -5,7 +5,8 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from popflip.golden.description.packing import pack_samples
-from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.description.params import Params
+from popflip.golden.support.integers import ceil_div
 from popflip.rtl.layers.sample_buffer import SampleBuffer
 from popflip.rtl.simulation import simulate
 
