@@ -17,7 +17,7 @@ class HostPort(wiring.Component):
     Which region that is is known a cycle later, lest the link and every memory port be parts of one
     long path: the way to block RAMs all over the device is long enough.
 
-    Latency: a read's reply is there 2 cycles after its pulse, unless the registers defer it.
+    Latency: a reply leaves 3 cycles after its command was taken, unless the registers defer it.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ __all__ = ["MemoryPorts", "SharedLatentPorts"]
 
 
 class MemoryPorts(wiring.Component):
-    """The ports of one weight layer's memories, shared by engines and the host. No latency.
+    """The ports of one weight layer's memories, which engines and the host share. No latency.
 
     Parameters
     ----------
