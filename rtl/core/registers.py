@@ -1,4 +1,4 @@
-"""The host's registers: settings, what the machine tells of itself, and the counters."""
+"""The host's registers: settings, what the machine says of itself, and the counters."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring

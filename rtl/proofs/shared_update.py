@@ -319,7 +319,7 @@ def _proof(name, shapes, code="heaviside", turning=False, slow=False):
     }
     if turning:
         claims["turn"] = Claim(
-            "the other side's bits are turned once for each step of a row of layer 0",
+            "the partners' bits are turned once for each step of a row of layer 0",
             Fault(_ENGINE.elaborate, "~flushing & (layer == 0)", "~flushing"),
         )
     rows = " and ".join(str(s.row_bits) for s in shapes)

@@ -114,7 +114,8 @@ def test_a_counter_is_looked_up_and_comes_later():
             for high in range(2):
                 ctx.set(dut.host.ask, 1)
                 ctx.set(dut.host.address, counter.index + high)
-                assert ctx.get(dut.defer) and ctx.get(dut.counters.look)
+                assert ctx.get(dut.defer)
+                assert ctx.get(dut.counters.look)
                 assert ctx.get(dut.counters.word) == counter.index - counters[0].index + high
                 await ctx.tick()
                 ctx.set(dut.host.ask, 0)

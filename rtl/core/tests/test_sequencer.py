@@ -66,7 +66,8 @@ class Bench:
             events = self.told(ctx)
             self.log += events
             self.stages.append(Stage(ctx.get(dut.stage)))
-            if "start" in events or "finish" in events and self.fed < self.samples:
+            more = self.fed < self.samples
+            if "start" in events or ("finish" in events and more):
                 self.fed += 1
             self.done += "finish" in events
             if "update" in events:

@@ -194,12 +194,12 @@ class Trial:
             if happened:
                 log.append(self.cycle)
         # Beyond the end of the row, and where nobody looks, anything may come.
-        for side, end in ((e.learner.partners.plus, 0), (e.learner.partners.minus, 1)):
+        for port, state in ((e.learner.partners.plus, 0), (e.learner.partners.minus, 1)):
             word = self.bits(shape.word_bits)
             if issue and self.current is not None:
-                part = self.current[end][chunk * shape.word_bits :][: shape.word_bits]
+                part = self.current[state][chunk * shape.word_bits :][: shape.word_bits]
                 word[: len(part)] = part
-            ctx.set(side, sum(int(bit) << i for i, bit in enumerate(word)))
+            ctx.set(port, sum(int(bit) << i for i, bit in enumerate(word)))
         if offered and ready:
             self.current = self.waiting.pop(0)[2]
             self.accepted.append(self.cycle)
@@ -323,8 +323,8 @@ def test_cycles(name):
     assert trial.accepted == list(range(a, a + shape.rows * n, n))
     assert trial.issues == list(issues)
     assert trial.latent_writes == [t + latency - 2 for t in issues]
-    ends = issues[shape.steps - 1 :: shape.steps]
-    assert trial.weight_writes == [t + latency - 1 for t in ends]
+    last_of_chunk = issues[shape.steps - 1 :: shape.steps]
+    assert trial.weight_writes == [t + latency - 1 for t in last_of_chunk]
     assert trial.busy == list(range(a + 1, a + shape.rows * n + latency + 1))
     assert trial.counts[-1] <= issues[-1] + latency
 
