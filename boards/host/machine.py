@@ -6,7 +6,6 @@ from popflip.boards.host.link import Link, LinkError
 from popflip.boards.host.transport import Transport
 from popflip.boards.virtual.board import VirtualBoard
 from popflip.golden.cycles import StageCycles
-from popflip.golden.datasets.data import cache_folder
 from popflip.golden.description.packing import (
     RESULTS,
     latents_from_bytes,
@@ -18,8 +17,8 @@ from popflip.golden.description.packing import (
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState, register_map, register_values
 from popflip.golden.model import Report
+from popflip.golden.support.cache import cache_folder, text_entry
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import write_atomically
 from popflip.golden.training.trainer import CHUNK, NetworkState
 from popflip.rtl.top import identity
 from popflip.rtl.verilog import generate
@@ -255,9 +254,5 @@ def cached_verilog(params: Params, what: str = "top") -> str:
     params, what
         As for :func:`popflip.rtl.verilog.generate`.
     """
-    path = cache_folder() / "verilog" / f"{identity(params).hex()}-{what}.v"
-    if path.is_file():
-        return path.read_text()
-    verilog = generate(params, what)
-    write_atomically(path, verilog.encode())
-    return verilog
+    folder = cache_folder() / "verilog" / f"{identity(params).hex()}-{what}"
+    return text_entry(folder, lambda: generate(params, what))
