@@ -26,6 +26,13 @@ from popflip.rtl.verilog import generate
 __all__ = ["BoardMachine", "cached_verilog", "stop_standalone", "virtual_board", "virtual_machine"]
 
 
+#: Seconds of the board's time that it has to come to rest, and for each sample of a run before.
+#: Hardware takes less than a millisecond for a sample; a virtual board behind a serial port, on a
+#: busy machine, up to a second.
+_REST_S = 60.0
+_SAMPLE_S = 5.0
+
+
 class BoardMachine:
     """A board, real or virtual, behind the host link.
 
@@ -38,6 +45,8 @@ class BoardMachine:
         Of the design that the board runs.
     transport : Transport
         Stays the caller's, who closes it.
+    hint : str
+        What to try if the board does not answer, such as the baud of its build.
 
     Raises
     ------
@@ -47,10 +56,10 @@ class BoardMachine:
 
     chunk = CHUNK
 
-    def __init__(self, params: Params, transport: Transport):
+    def __init__(self, params: Params, transport: Transport, hint: str = ""):
         self.params = params
         self.transport = transport
-        self.link = Link(transport, params)
+        self.link = Link(transport, params, hint=hint)
         self.link.resync()
         found, wanted = self.link.identify().bitstream, identity(params)
         if found != wanted:
@@ -180,16 +189,27 @@ class BoardMachine:
     def _run_to_end(self, first, count, **flags):
         self.link.run(first=first, count=count, **flags)
         try:
-            while self.link.status().busy:
-                self.transport.idle(0.0002)
+            self._await_rest(_SAMPLE_S * count)
         except KeyboardInterrupt:
             # The next session should not find the board at work.
             self.link.stop()
             raise
 
+    def _await_rest(self, seconds: float):
+        end = self.transport.now() + _REST_S + seconds
+        while self.link.status().busy:
+            _check_time(self.transport, end)
+            self.transport.idle(0.0002)
+
     def _write(self, register, value):
         data = np.array([[value]], "<u4").view(np.uint8)
         self.link.write("registers", self._index[register], data)
+
+
+def _check_time(transport: Transport, end: float) -> None:
+    if transport.now() > end:
+        what = transport.title or "the board"
+        raise LinkError(f"{what} answers, but does not come to rest: pull its reset, or flash it")
 
 
 def stop_standalone(link: Link, params: Params, transport: Transport) -> None:
@@ -197,7 +217,9 @@ def stop_standalone(link: Link, params: Params, transport: Transport) -> None:
     link.stop()
     index = next(r.index for r in register_map(params) if r.name == "standalone")
     at_rest = (StandaloneState.IDLE, StandaloneState.DONE, StandaloneState.NO_IMAGE)
+    end = transport.now() + _REST_S
     while link.status().busy or link.read("registers", index, 1)[0, 0] & 7 not in at_rest:
+        _check_time(transport, end)
         transport.idle(0.0002)
 
 

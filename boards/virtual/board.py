@@ -100,6 +100,7 @@ class VirtualBoard(Transport):
         folder: Path | None = None,
     ):
         self._handle = None
+        self.title = "the virtual board"
         if divisor < 4:
             raise InputError(f"divisor must be at least 4, not {divisor!r}")
         if sample_bytes < 1:
@@ -107,6 +108,7 @@ class VirtualBoard(Transport):
         self._sample_bytes = sample_bytes
         #: Clock cycles per second of simulated time.
         self.clock_hz = clock_hz
+        self.baud = clock_hz // divisor
         self._has_flash = flash_delay is not None
         model = build_model(
             verilog, top=top, flash_delay=flash_delay, resettable=resettable,
@@ -183,6 +185,10 @@ class VirtualBoard(Transport):
     def idle(self, seconds: float) -> None:
         """Simulate for a time; bytes that arrive are kept for :meth:`read`."""
         self._simulate(seconds, False)
+
+    def now(self) -> float:
+        """Return the simulated time."""
+        return self.cycles / self.clock_hz
 
     def reset(self, cycles: int = 4) -> None:
         """Pull the reset of a board that is ``resettable``, for some cycles.
