@@ -34,7 +34,7 @@ from popflip.golden.support.files import write_atomically
 from popflip.golden.description.params import Params
 from popflip.rtl.core.core import TrainerCore
 from popflip.rtl.interface import check_hardware
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 from popflip.rtl.verilog import to_rtlil
 
 __all__ = [

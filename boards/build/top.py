@@ -8,6 +8,7 @@ from popflip.boards.board import Board
 from popflip.boards.build.clocking import Clocking
 from popflip.boards.build.flash_pins import FlashPins
 from popflip.golden.description.params import Params
+from popflip.rtl.identity import identity
 from popflip.rtl.top import Top
 
 __all__ = ["BoardTop"]
@@ -42,7 +43,7 @@ class BoardTop(wiring.Component):
         board = self._board
         m.domains += ClockDomain("sync")
         m.submodules.clocking = Clocking(board, self._core_mhz)
-        m.submodules.machine = machine = Top(self._params)
+        m.submodules.machine = machine = Top(self._params, identity(self._params))
 
         uart = platform.request("uart", 0, dir="-")
         m.submodules.rx = rx = io.Buffer("i", uart.rx)

@@ -15,12 +15,12 @@ from popflip.golden.description.packing import (
     weights_to_bytes,
 )
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import StandaloneState, register_map, register_values
+from popflip.golden.description.registers import StandaloneState
 from popflip.golden.model import Report
-from popflip.golden.support.cache import cache_folder, text_entry
+from popflip.golden.support.cache import cache_folder, key_of, text_entry
 from popflip.golden.support.errors import InputError
 from popflip.golden.training.trainer import CHUNK, NetworkState
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity, source_digest
 from popflip.rtl.verilog import generate
 
 __all__ = ["BoardMachine", "cached_verilog", "stop_standalone", "virtual_board", "virtual_machine"]
@@ -67,7 +67,6 @@ class BoardMachine:
                 f"the board runs design {found.hex()}, not {wanted.hex()}: build and flash this "
                 "design, or name the preset that the board was built with"
             )
-        self._index = {register.name: register.index for register in register_map(params)}
         self._store = None
         if isinstance(transport, VirtualBoard) and transport.has_store:
             self._store = transport.store
@@ -152,7 +151,7 @@ class BoardMachine:
     def registers(self) -> dict[str, int]:
         """Read all registers; the two words of a long counter make one value."""
         words = self.link.read("registers").view("<u4")[:, 0].tolist()
-        return register_values(self.params, words)
+        return self.params.registers.decode(words)
 
     def _run(self, first, count, *, train, flush, keep=None) -> Report:
         """Run samples and return what the counters say of them."""
@@ -203,7 +202,7 @@ class BoardMachine:
 
     def _write(self, register, value):
         data = np.array([[value]], "<u4").view(np.uint8)
-        self.link.write("registers", self._index[register], data)
+        self.link.write("registers", self.params.registers[register].index, data)
 
 
 def _check_time(transport: Transport, end: float) -> None:
@@ -215,10 +214,15 @@ def _check_time(transport: Transport, end: float) -> None:
 def stop_standalone(link: Link, params: Params, transport: Transport) -> None:
     """Have a board that trains by itself stop, and wait until it is at rest."""
     link.stop()
-    index = next(r.index for r in register_map(params) if r.name == "standalone")
+    register = params.registers["standalone"]
     at_rest = (StandaloneState.IDLE, StandaloneState.DONE, StandaloneState.NO_IMAGE)
+
+    def state():
+        word = int.from_bytes(link.read("registers", register.index, 1).tobytes(), "little")
+        return register["state"].get(word)
+
     end = transport.now() + _REST_S
-    while link.status().busy or link.read("registers", index, 1)[0, 0] & 7 not in at_rest:
+    while link.status().busy or state() not in at_rest:
         _check_time(transport, end)
         transport.idle(0.0002)
 
@@ -276,5 +280,6 @@ def cached_verilog(params: Params, what: str = "top") -> str:
     params, what
         As for :func:`popflip.rtl.verilog.generate`.
     """
-    folder = cache_folder() / "verilog" / f"{identity(params).hex()}-{what}"
-    return text_entry(folder, lambda: generate(params, what))
+    # How Verilog is written follows from the sources, not from the netlist behind the identity.
+    key = key_of(source_digest(), params.digest, what)
+    return text_entry(cache_folder() / "verilog" / key, lambda: generate(params, what))
