@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,7 +23,6 @@ __all__ = [
     "ToolError",
     "Verilator",
     "compiler",
-    "end_all_jobs",
     "first_error",
     "plain_folder",
     "require",
@@ -285,18 +283,14 @@ def first_error(log: str) -> str:
     return re.sub(r"^(%Error|ERROR)[^:]*: ", "", found)
 
 
-_all_jobs: "weakref.WeakSet[Jobs]" = weakref.WeakSet()
-
-
 class Jobs:
     """External programs at work, perhaps in several threads, that end together.
 
     Use it as a context manager: what still runs when the block ends in an error, such as Ctrl-C,
-    is killed, with all that it has started. :func:`end_all_jobs` ends those of all threads.
+    is killed, with all that it has started.
     """
 
     def __init__(self):
-        _all_jobs.add(self)
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen] = set()
         self._stopped = False
@@ -332,16 +326,10 @@ class Jobs:
             Its exit status.
         str
             What it wrote, on either output.
-
-        Raises
-        ------
-        ToolError
-            If the jobs were stopped before it came to its end.
         """
-        name = Path(command[0]).name
         with self._lock:
             if self._stopped:
-                raise ToolError(f"{name} was not started: the work has ended")
+                raise ToolError(f"{Path(command[0]).name} was not started: the work has ended")
             # Its own session: Ctrl-C reaches only us, and we end it and its children together.
             process = subprocess.Popen(
                 command,
@@ -370,13 +358,10 @@ class Jobs:
         finally:
             with self._lock:
                 self._running.discard(process)
-                stopped = self._stopped
-        if stopped and process.returncode:
-            raise ToolError(f"{name} was ended: the work has ended")
         return process.returncode, text
 
     def stop(self) -> None:
-        """Kill what runs, and start nothing more; from any thread, not from a signal handler."""
+        """Kill what runs, and start nothing more."""
         with self._lock:
             self._stopped = True
             for process in self._running:
@@ -391,16 +376,6 @@ def _kill(process: subprocess.Popen) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
-
-
-def end_all_jobs() -> None:
-    """Stop all :class:`Jobs` of this process, whatever thread they run in.
-
-    For whoever ends the process early: the programs have sessions of their own and would outlive
-    it. It takes locks, so a signal handler must not call it; a thread that the handler wakes may.
-    """
-    for jobs in list(_all_jobs):
-        jobs.stop()
 
 
 def run_to_end(command: list[str], folder: Path, environment: dict[str, str]) -> str | None:
