@@ -19,7 +19,8 @@ from popflip.golden.description.registers import StandaloneState
 from popflip.golden.model import Report
 from popflip.golden.support.cache import cache_folder, key_of, text_entry
 from popflip.golden.support.errors import InputError
-from popflip.golden.training.trainer import CHUNK, NetworkState
+from popflip.golden.training.machine import CHUNK
+from popflip.golden.training.state import NetworkState
 from popflip.rtl.identity import identity, source_digest
 from popflip.rtl.verilog import generate
 
