@@ -259,8 +259,6 @@ class Link:
         How often a lost request is sent again.
     quiet : float
         Seconds of silence after which nothing more of an earlier answer is expected.
-    hint : str
-        What to try if the board has never answered; ends the message.
 
     Attributes
     ----------
@@ -282,14 +280,12 @@ class Link:
         timeout: float = 2.0,
         retries: int = 2,
         quiet: float = 0.05,
-        hint: str = "",
     ):
         self._transport = transport
         self._regions = params.regions if params else None
         self._timeout = timeout
         self._retries = retries
         self._quiet = quiet
-        self._hint = hint
         self._heard = False
         self._sequence = 0
         self._received = bytearray()
@@ -426,7 +422,7 @@ class Link:
 
         Raises
         ------
-        LinkError
+        LinkTimeout
             If the line does not fall silent.
         """
         self._transport.write(b"\0")
@@ -439,7 +435,7 @@ class Link:
             pass
         if wait.over:
             took = self._transport.now() - start
-            raise LinkError(
+            raise LinkTimeout(
                 f"{self._transport.title or 'the line'} is never silent, as a popflip board would "
                 f"be ({wait.received} bytes in {took:.1f} s){self._advice()}"
             )
@@ -544,8 +540,7 @@ class Link:
         """What to try, as long as nothing has shown that the line is right."""
         if self._heard:
             return ""
-        advice = self._hint or self._transport.advice
-        return f"; {advice}" if advice else ""
+        return f"; {self._transport.advice}" if self._transport.advice else ""
 
     def _frames(self) -> Iterator[Frame | FrameError]:
         """Take the frames that have arrived whole; keep reports for whoever wants them."""

@@ -46,8 +46,6 @@ class BoardMachine:
         Of the design that the board runs.
     transport : Transport
         Stays the caller's, who closes it.
-    hint : str
-        What to try if the board does not answer, such as the baud of its build.
 
     Raises
     ------
@@ -57,10 +55,10 @@ class BoardMachine:
 
     chunk = CHUNK
 
-    def __init__(self, params: Params, transport: Transport, hint: str = ""):
+    def __init__(self, params: Params, transport: Transport):
         self.params = params
         self.transport = transport
-        self.link = Link(transport, params, hint=hint)
+        self.link = Link(transport, params)
         self.link.resync()
         found, wanted = self.link.identify().bitstream, identity(params)
         if found != wanted:

@@ -22,6 +22,8 @@ __all__ = ["SerialTransport", "Transport", "TransportError"]
 _WRITE_PIECE = 1024
 _WRITE_TIMEOUT = 10.0
 
+_ADVICE = "is it the right port, and its baud that of the build (--baud)?"
+
 
 class TransportError(PopflipError):
     """A board cannot be reached, or no longer; the message is one line for the user."""
@@ -95,6 +97,8 @@ class SerialTransport(Transport):
         Name of the device, such as ``/dev/ttyUSB0``.
     baud : int
         Bits per second.
+    advice : str
+        What to try where no board answers, such as the baud of a build.
 
     Raises
     ------
@@ -103,7 +107,7 @@ class SerialTransport(Transport):
         it vanishes later.
     """
 
-    def __init__(self, port: str, baud: int):
+    def __init__(self, port: str, baud: int, advice: str = _ADVICE):
         # Here, because on a POSIX system it needs modules that others lack.
         import serial
 
@@ -111,7 +115,7 @@ class SerialTransport(Transport):
             raise InputError(f"baud must be at least 1, not {baud!r}")
         self.baud = baud
         self.title = f"serial port {port} at {baud} baud"
-        self.advice = "is it the right port, and its baud that of the build (--baud)?"
+        self.advice = advice
         self._name = port
         self._full = serial.SerialTimeoutException
         self._vanished = _failures()

@@ -491,6 +491,7 @@ class Babble(Script):
     """A line that never falls silent: a piece of 100 bytes each ``pause`` seconds."""
 
     title = "the line"
+    advice = "the build talks at 1 baud"
 
     def __init__(self, pieces, pause):
         super().__init__(lambda data: b"")
@@ -530,7 +531,7 @@ ENDLESS = {
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_a_line_that_never_ends_holds_no_request(kind, pause):
     line = Babble(ENDLESS[kind](), pause)
-    link = Link(line, timeout=2, retries=2, hint="the build talks at 1 baud")
+    link = Link(line, timeout=2, retries=2)
     with pytest.raises(LinkError) as caught:
         link.identify()
     # Three times the request, twice the resync between, and what the quiet takes.
@@ -551,7 +552,7 @@ def test_what_an_endless_line_says_is_named():
         Link(Babble(ENDLESS["text"](), 1), retries=0).status()
     assert str(caught.value) == (
         "no answer to STATUS within 2 s from the line, which talks, but not as a popflip board "
-        "does (123 bytes; no frame among them)"
+        "does (123 bytes; no frame among them); the build talks at 1 baud"
     )
 
 

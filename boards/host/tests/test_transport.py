@@ -215,8 +215,10 @@ def test_a_silent_port_is_named_with_its_baud(line, port):
         f"no answer to IDENTIFY within 0.1 s from serial port {line.path} at 115200 baud; "
         "is it the right port, and its baud that of the build (--baud)?"
     )
-    with pytest.raises(LinkError, match=r" at 115200 baud; its build talks at 9600 baud$"):
-        Link(port, timeout=0.1, retries=0, hint="its build talks at 9600 baud").identify()
+    port.close()
+    with SerialTransport(line.path, 9600, "its build talks at 57600") as port:
+        with pytest.raises(LinkError, match=r" at 9600 baud; its build talks at 57600$"):
+            Link(port, timeout=0.1, retries=0).identify()
 
 
 def test_is_a_transport():
