@@ -1,6 +1,6 @@
 """Signatures between the trainer core, the host link and the sample store."""
 
-from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from popflip.golden.description.packing import memory_map
@@ -9,9 +9,8 @@ from popflip.golden.description.protocol import FILL, MAX_PAYLOAD
 from popflip.golden.support.errors import InputError
 
 __all__ = [
+    "CommandLayout",
     "HostSignature",
-    "OrderKind",
-    "OrderSignature",
     "RunLayout",
     "StoreSignature",
     "check_hardware",
@@ -83,6 +82,13 @@ def host_word_bits(params: Params) -> int:
     return max(region.width for region in memory_map(params))
 
 
+class CommandLayout(data.StructLayout):
+    """One word to write to a region (``write``), or to read from it."""
+
+    def __init__(self, width: int):
+        super().__init__({"write": 1, "region": 4, "address": 24, "data": width})
+
+
 class RunLayout(data.StructLayout):
     """One run: ``count`` samples from ``first`` on.
 
@@ -101,7 +107,7 @@ class HostSignature(wiring.Signature):
 
     Members
     -------
-    command : ``Out(stream)`` of ``{write: 1, region: 4, address: 24, data: width}``
+    command : ``Out(stream)`` of :class:`CommandLayout`
         One word to write to a region, or to read from it. Allowed at any time for writes to
         ``samples`` and reads of ``registers`` and ``results``; for all else only while ``busy`` is
         low (the link sees to it). The payload stays for another cycle after a write is taken, and
@@ -124,9 +130,8 @@ class HostSignature(wiring.Signature):
     def __init__(self, params: Params):
         check_hardware(params)
         width = host_word_bits(params)
-        command = data.StructLayout({"write": 1, "region": 4, "address": 24, "data": width})
         super().__init__({
-            "command": Out(stream.Signature(command)),
+            "command": Out(stream.Signature(CommandLayout(width))),
             "reply": In(stream.Signature(width, always_ready=True)),
             "run": Out(stream.Signature(RunLayout())),
             "stop": Out(1),
@@ -150,44 +155,4 @@ class StoreSignature(wiring.Signature):
         super().__init__({
             "request": Out(stream.Signature(32)),
             "data": In(stream.Signature(8)),
-        })
-
-
-class OrderKind(enum.Enum, shape=2):
-    """What a machine that trains alone asks of its host link."""
-
-    WRITE = 0
-    RUN = 1
-    REPORT = 2
-
-
-class OrderSignature(wiring.Signature):
-    """Requests from within the machine, which the host link executes as if a host had sent them.
-
-    Members
-    -------
-    valid : ``Out(1)``, kind : ``Out(OrderKind)``
-        An order; it and all that describes it stay until ``done``.
-    done : ``In(1)``
-        A pulse: all words are written, the run is on, or the report has been sent.
-    region : ``Out(4)``, address, count : ``Out(24)``
-        Words to write or to report. Reports take as many as fit a frame.
-    byte : ``Out(8)``, has_byte : ``Out(1)``, take : ``In(1)``
-        The next byte of the words to write, each padded to whole bytes; ``take`` asks for the one
-        after it and comes only in the cycle after one with ``has_byte``.
-    run : ``Out(RunLayout())``
-    """
-
-    def __init__(self):
-        super().__init__({
-            "valid": Out(1),
-            "kind": Out(OrderKind),
-            "done": In(1),
-            "region": Out(4),
-            "address": Out(24),
-            "count": Out(24),
-            "byte": Out(8),
-            "has_byte": Out(1),
-            "take": In(1),
-            "run": Out(RunLayout()),
         })

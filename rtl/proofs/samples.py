@@ -9,7 +9,8 @@ from popflip.rtl.proofs.streams import Streams, rules
 from popflip.rtl.standalone.flash_reader import FlashReader
 from popflip.rtl.standalone.image_shifter import ImageShifter
 from popflip.rtl.standalone.records import RecordReader
-from popflip.rtl.standalone.sequencer import Conductor
+from popflip.rtl.standalone.sample_order import SampleOrder
+from popflip.rtl.standalone.sequencer import StandaloneSequencer
 
 __all__ = ["PROOFS"]
 
@@ -189,22 +190,22 @@ class _Buffer(Streams):
             self.lemma(mine == theirs)
 
 
-class _Conductor(Streams):
+class _Sequencer(Streams):
     """Between core and flash; the core asks while it is at work, and for one sample at a time."""
 
     def __init__(self, params):
         outs, ins = ("flash.request", "core.data"), ("core.request", "flash.data")
-        super().__init__(lambda: Conductor(params), outs, ins)
+        super().__init__(lambda: StandaloneSequencer(params), outs, ins)
         self._bits = params.standalone.order_bits
 
     def words(self, m, dut, inside):
         asked, answered = dut.core.request, dut.flash.request
-        self.assume(~asked.valid | dut.busy & ~inside["shifter.active"])
+        self.assume(~asked.valid | dut.busy & ~inside["samples.shifter.active"])
         self.assume(~dut.busy | inside.state("Rest") | inside.state("Running"))
         # What the head of the image says stays while samples are asked for.
         self.stays(m, dut.train, past(m, dut.busy, 1, "busy"), "train")
         self.claim("words", (asked.valid & asked.ready) == (answered.valid & answered.ready))
-        drawn = inside.state("Running") & ~inside["testing"]
+        drawn = inside.state("Running") & ~inside["steps"].testing
         self.assume(~drawn | (asked.payload[self._bits :] == 0))
         self.claim("words", ~answered.valid | ~drawn | (answered.payload < dut.train))
         self.claim("words", drawn | ~answered.valid | (answered.payload == asked.payload[:24]))
@@ -216,12 +217,12 @@ def _with_flash(preset, **standalone):
 
 
 _READ, _RECORD = FlashReader.elaborate, RecordReader.elaborate
-_SHIFT, _CONDUCT = ImageShifter.elaborate, Conductor.elaborate
+_SHIFT, _ORDER = ImageShifter.elaborate, SampleOrder.elaborate
 
 PROOFS = [
     Proof(
         "flash",
-        "flash",
+        "standalone/flash_reader",
         "local-small, four lines, a bit in every cycle, two registers on the way back",
         lambda: _Flash(_with_flash("local-small", flash="quad", flash_divider=1, flash_delay=2)),
         rules(
@@ -242,7 +243,7 @@ PROOFS = [
     ),
     Proof(
         "records",
-        "records",
+        "standalone/records",
         "ecp5-85f: samples of 197 bytes",
         lambda: _Records(Params.load("ecp5-85f")),
         rules(
@@ -262,7 +263,7 @@ PROOFS = [
     ),
     Proof(
         "shifter",
-        "shift",
+        "standalone/image_shifter",
         "local-small, images moved by up to a pixel",
         lambda: _Shifter(_with_flash("local-small")),
         rules(
@@ -288,7 +289,7 @@ PROOFS = [
     ),
     Proof(
         "buffer",
-        "sample",
+        "layers/sample_buffer",
         "local-small: rows of 4 bytes",
         lambda: _Buffer(Params.load("local-small")),
         rules(
@@ -299,27 +300,27 @@ PROOFS = [
         ),
     ),
     Proof(
-        "conductor",
         "standalone",
+        "standalone/sample_order",
         "local-small, images moved by up to a pixel",
-        lambda: _Conductor(_with_flash("local-small", flash="quad")),
+        lambda: _Sequencer(_with_flash("local-small", flash="quad")),
         rules(
             Fault(
-                _CONDUCT,
-                "self.flash.request.valid.eq(self.core.request.valid & offered)",
-                "self.flash.request.valid.eq(self.core.request.valid & self.flash.request.ready)",
+                _ORDER,
+                "wanted.valid.eq(asked.valid & offered)",
+                "wanted.valid.eq(asked.valid & wanted.ready)",
             ),
             Fault(
-                _CONDUCT,
-                "with m.Elif(shuffling & (requested | ~in_range)):",
-                "with m.Elif(shuffling):",
+                _ORDER,
+                "with m.Elif(self.shuffling & (requested | ~in_range)):",
+                "with m.Elif(self.shuffling):",
                 60,
             ),
             "each request of the core is one of the flash, in training for a sample that there is",
             Fault(
-                _CONDUCT,
-                "self.core.request.ready.eq(self.flash.request.ready & offered)",
-                "self.core.request.ready.eq(self.flash.request.ready)",
+                _ORDER,
+                "asked.ready.eq(wanted.ready & offered)",
+                "asked.ready.eq(wanted.ready)",
                 60,
             ),
         ),
