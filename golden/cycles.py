@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.description.params import Params
 from popflip.golden.model import Relaxation
+from popflip.golden.support.integers import ceil_div
 
 __all__ = ["CycleModel", "StageCycles", "line_waits", "most_cycles", "tree_latency"]
 
@@ -50,8 +51,8 @@ def line_waits(params: Params) -> int:
 
     They come while the row is looked at, one per cycle. (Serial windows are fetched otherwise.)
     """
-    shape = params.synapses(0)
-    return max(0, params.network.stride - shape.groups * shape.chunks * params.grid[1])
+    first, shape = params.first_layer, params.synapses(0)
+    return max(0, first.step_rows - shape.groups * shape.chunks * first.grid[1])
 
 
 class StageCycles(NamedTuple):
@@ -78,23 +79,23 @@ def most_cycles(params: Params) -> int:
     Every attempt but the last is taken to end with its last sweep, every neuron to be visited and
     to change in every sweep, every row to differ and to be tested for flips. Samples take far less.
     """
-    p, window = params, params.network.window
+    p = params
+    load_rows, step_rows = p.first_layer.load_rows, p.first_layer.step_rows
     shapes = [p.synapses(layer) for layer in range(p.depth)]
     hidden = shapes[1:]
     latency = max(tree_latency(s.word_bits) for s in shapes)
     fixed = VISIT_LATENCY + QUEUE_LATENCY + APPLY_LATENCY + OUTPUT_LATENCY + latency + 8
     # A group's words, its items and the rows of the image that it waits for; then applications.
     first = shapes[0]
-    groups = first.weight_depth // first.chunks
-    drive = groups * (first.chunks + first.banks + window + p.network.stride) + window
+    drive = first.slots * (first.chunks + first.banks + load_rows + step_rows) + load_rows
     drive += sum(s.rows * s.chunks for s in hidden) + DRIVE_LATENCY + fixed
     # Each neuron's words are visited, and applied if it has changed.
     half = sum(2 * s.rows * s.chunks for s in hidden) + p.output_chunks + fixed
     sweeps = p.dynamics.free_sweeps + 2 * p.learning.nudged_sweeps
     relax = 2 * (half + 2) * (sweeps + 2)
-    # The walks, the window's way to each row, and a flush of everything, one after the other.
+    # The contrast scans, the window's way to each row, and a flush of everything, one by one.
     rows = sum(s.rows * (s.row_cycles + 2) for s in shapes)
-    rows += p.positions * (window + p.network.stride + 2)
+    rows += p.positions * (load_rows + step_rows + 2)
     update = 2 * rows + 2 * (UPDATE_LATENCY + SHARED_LATENCY + fixed)
     readout = p.network.classes + READOUT_LATENCY + 2
     return len(p.active_bounds) * (drive + relax + 4) + update + readout
@@ -136,7 +137,7 @@ class CycleModel:
         Parameters
         ----------
         relaxation : Relaxation
-            With its history kept; with both ends if the sample was trained on.
+            With its history kept; with both nudged states if the sample was trained on.
         i : int
         last : bool
             No sample follows in this run. (It matters with ``machine.overlap`` only.)
@@ -177,9 +178,7 @@ class CycleModel:
         longest = 0
         for shape, dirty in zip(self._shapes, self._dirty, strict=True):
             rows = np.arange(shape.rows) if self.touched else np.flatnonzero(dirty)
-            tested = np.bincount(
-                shape.slot(rows), minlength=shape.rows // shape.block * shape.groups
-            )
+            tested = np.bincount(shape.slot(rows), minlength=shape.slots)
             longest = max(longest, int(np.maximum(1, tested * shape.row_cycles).sum()))
             dirty[:] = False
         self.touched = False
@@ -282,15 +281,15 @@ class _Run:
         active = self.drive >= 0
         items = np.ones_like(active) if everything else self.undecided | active
         groups = np.array([shape.slot(row) for row in range(shape.rows)])
-        count = np.bincount(groups, items, shape.weight_depth // shape.chunks).astype(int)
+        count = np.bincount(groups, items, shape.slots).astype(int)
 
         # Words of a group, and the cycles in which it waits for rows of the image.
         step = np.full(len(count), shape.chunks)
         if p.machine.serial_windows:
-            step[shape.groups :: shape.groups] += max(0, p.network.window - shape.groups)
+            step[shape.groups :: shape.groups] += max(0, p.first_layer.load_rows - shape.groups)
         else:
             step[shape.groups * p.grid[1] :: shape.groups * p.grid[1]] += line_waits(p)
-        first = p.network.window + 1 + shape.chunks - 1 + tree_latency(shape.word_bits)
+        first = p.first_layer.load_rows + 1 + shape.chunks - 1 + tree_latency(shape.word_bits)
         waits = np.maximum(step[1:], count[:-1])
         begins = first + DRIVE_LATENCY + np.concatenate([[0], np.cumsum(waits)])
         idle = int(begins[-1] + count[-1])
@@ -365,7 +364,7 @@ class _Run:
         """Cycles of the update of one sample; marks rows in ``dirty``, if there is one."""
         p = self.params
         done = 1
-        walks = {}
+        scans = {}
         for layer in range(1, p.depth):
             shape = self._shape(layer)
             plus, minus = self.plus[layer - 1], self.minus[layer - 1]
@@ -378,46 +377,46 @@ class _Run:
             differs = (plus != minus)[rows]
             either = (plus | minus)[rows] if p.dynamics.code == "heaviside" else True
             needed = np.flatnonzero(differs | (above & either))
-            # Without a difference on either side nobody walks.
+            # Without a difference on either side nobody scans.
             if len(rows) and (above or differs.any()):
                 if len(needed):
-                    walks[layer] = _Walk(rows, needed, differs[needed])
+                    scans[layer] = _Scan(rows, needed, differs[needed])
                 else:
                     done = max(done, 2 + len(rows))
             if dirty is not None:
                 dirty[layer][rows[needed]] = True
         serve = self._serve_shared if p.machine.shared_update else self._serve_apart
-        # The state that starts the walk, and those until all is idle.
-        return 1 + max(done, serve(walks, dirty))
+        # The state that starts the scan, and those until all is idle.
+        return 1 + max(done, serve(scans, dirty))
 
-    def _serve_apart(self, walks, dirty) -> int:
+    def _serve_apart(self, scans, dirty) -> int:
         """When the jobs of all layers are done, each by an engine of its own."""
         done, changed = 1, []
-        for layer, walk in walks.items():
-            # A needed row waits for the one before; the walk ends behind the last row.
+        for layer, scan in scans.items():
+            # A needed row waits for the one before; the scan ends behind the last row.
             work = self._shape(layer).row_cycles
-            gaps = np.maximum(np.diff(walk.needed), work)
-            accepted = 2 + walk.needed[0] + np.concatenate([[0], np.cumsum(gaps)])
-            done = max(done, accepted[-1] + work + UPDATE_LATENCY + 1, walk.end(accepted[-1]))
+            gaps = np.maximum(np.diff(scan.needed), work)
+            accepted = 2 + scan.needed[0] + np.concatenate([[0], np.cumsum(gaps)])
+            done = max(done, accepted[-1] + work + UPDATE_LATENCY + 1, scan.end(accepted[-1]))
             if layer == 1:
-                rows = walk.rows[walk.needed]
-                changed = list(zip(accepted[walk.differs], rows[walk.differs], strict=True))
+                rows = scan.rows[scan.needed]
+                changed = list(zip(accepted[scan.differs], rows[scan.differs], strict=True))
         if dirty is not None:
             dirty[0][[row for _, row in changed]] = True
-        follower, free = _Follower(self.params), 0
+        fetch, free = _WindowFetch(self.params), 0
         for pushed, row in changed:
-            accepted = max(free, follower.offer(pushed, row, free))
-            follower.accept(accepted)
+            accepted = max(free, fetch.offer(pushed, row, free))
+            fetch.accept(accepted)
             free = accepted + self._shape(0).row_cycles
             done = max(done, free + UPDATE_LATENCY + 1)
         return int(done)
 
-    def _serve_shared(self, walks, dirty) -> int:
+    def _serve_shared(self, scans, dirty) -> int:
         """When the jobs of all layers are done, if one engine takes them one after the other."""
         done, free, free_0 = 1, 0, 0
-        follower, changed = _Follower(self.params), deque[tuple[int, int]]()
-        at = dict.fromkeys(walks, 0)  # of the needed rows, the one that is next
-        valid = {layer: 2 + walk.needed[0] for layer, walk in walks.items()}
+        fetch, changed = _WindowFetch(self.params), deque[tuple[int, int]]()
+        at = dict.fromkeys(scans, 0)  # of the needed rows, the one that is next
+        valid = {layer: 2 + scan.needed[0] for layer, scan in scans.items()}
         while valid:
             now = max(free, min(valid.values()))
             layer = max(l for l, since in valid.items() if since <= now)
@@ -426,20 +425,20 @@ class _Run:
             done = max(done, free + SHARED_LATENCY + 1)
             del valid[layer]
             if layer:
-                walk, k = walks[layer], at[layer]
+                scan, k = scans[layer], at[layer]
                 at[layer] += 1
-                if k + 1 < len(walk.needed):
-                    valid[layer] = now + walk.needed[k + 1] - walk.needed[k]
+                if k + 1 < len(scan.needed):
+                    valid[layer] = now + scan.needed[k + 1] - scan.needed[k]
                 else:
-                    done = max(done, walk.end(now))
-                if layer == 1 and walk.differs[k]:
-                    changed.append((now, walk.rows[walk.needed[k]]))
+                    done = max(done, scan.end(now))
+                if layer == 1 and scan.differs[k]:
+                    changed.append((now, scan.rows[scan.needed[k]]))
             else:
                 free_0 = free
-                follower.accept(now)
+                fetch.accept(now)
             if 0 not in valid and changed:
                 pushed, row = changed.popleft()
-                valid[0] = follower.offer(pushed, row, free_0)
+                valid[0] = fetch.offer(pushed, row, free_0)
         return int(done)
 
 
@@ -464,7 +463,7 @@ class _OverlapRun(_Run):
 
     def _drive_cycles(self) -> int:
         p, shape = self.params, self._shape(0)
-        waits = p.network.window + (p.grid[0] - 1) * line_waits(p)
+        waits = p.first_layer.load_rows + (p.grid[0] - 1) * line_waits(p)
         return waits + shape.weight_depth + tree_latency(shape.word_bits) + GROUP_LATENCY
 
     def _await_drive(self):
@@ -483,7 +482,7 @@ class _OverlapRun(_Run):
         if (toggled & ~self.undecided).any():
             raise AssertionError("a neuron that the skip left out has changed")
         self.a[0] = after
-        # After the free phase, and the first nudged one if there are two, is the second end.
+        # The last phase of several leads to the second nudged state.
         if toggled.any() and self._phase == len(self.phases) - 1:
             self._moved = True
         longest = int(np.bincount(self._banks, self.undecided).max())
@@ -500,12 +499,12 @@ class _OverlapRun(_Run):
             dirty[1][needed & (self.undecided | (self.drive >= 0))] = True
         decided = (self.drive >= 0) & ~self.undecided & above
         return (
-            1 + _ListWalk(self.params, self._banks, self.undecided, decided, needed, differs).run()
+            1 + _ListScan(self.params, self._banks, self.undecided, decided, needed, differs).run()
         )
 
 
-class _ListWalk:
-    """The walk over the lists of an overlapping machine, cycle by cycle.
+class _ListScan:
+    """The contrast scan over the work lists of an overlapping machine, cycle by cycle.
 
     Parameters
     ----------
@@ -526,9 +525,10 @@ class _ListWalk:
         self._undecided = [rows[undecided & (banks == b)].tolist() for b in range(count)]
 
     def run(self) -> int:
-        """Cycles from the pulse until the walk and both engines are done."""
+        """Cycles from the pulse until the scan and both engines are done."""
         p = self._params
-        per_line, work = p.block * p.grid[1], [p.synapses(l).row_cycles for l in range(2)]
+        first = p.first_layer
+        per_line, work = first.block * first.grid[1], [p.synapses(l).row_cycles for l in range(2)]
         lists = self._decided
         of_decided = True
         held: list[int | None] = [None] * len(lists)  # read, and not yet at the head
@@ -537,7 +537,7 @@ class _ListWalk:
         leaving, left = None, [False, False]
         free, done = [0, 0], 0  # when each engine takes its next job, and when all are done
         # When the window may be looked at, and when it may move down again.
-        line, ready, filled = 0, 1 + p.network.window, p.network.window + p.network.stride
+        line, ready, filled = 0, 1 + first.load_rows, first.load_rows + first.step_rows
         now = 0
         while True:
             now += 1
@@ -595,7 +595,7 @@ class _ListWalk:
                 of_decided, lists, at = False, self._undecided, [0] * len(lists)
             if new_line:
                 moves = max(now, filled)
-                line, ready, filled = line + 1, moves + 1, moves + p.network.stride
+                line, ready, filled = line + 1, moves + 1, moves + first.step_rows
             if over:
                 return max(done, now + 1)
 
@@ -603,44 +603,44 @@ class _ListWalk:
         return self._needed[row]
 
 
-class _Walk(NamedTuple):
-    """A walk over neurons: their rows, which of those are needed, and which of these differ."""
+class _Scan(NamedTuple):
+    """A contrast scan: rows of neurons, which of those are needed, and which of these differ."""
 
     rows: np.ndarray
     needed: np.ndarray
     differs: np.ndarray
 
     def end(self, accepted):
-        """When the walk is over, if its last needed row was accepted at ``accepted``."""
+        """When the scan is over, if its last needed row was accepted at ``accepted``."""
         return accepted + len(self.rows) - self.needed[-1]
 
 
-class _Follower:
+class _WindowFetch:
     """The window on its way from changed neuron to changed neuron."""
 
     def __init__(self, params: Params):
-        self._params = params
-        self._ready, self._position, self._now = params.network.window + 1, 0, 0
-        self._filled = params.network.window + params.network.stride  # it may move down
+        self._params, first = params, params.first_layer
+        self._ready, self._position, self._now = first.load_rows + 1, 0, 0
+        self._filled = first.load_rows + first.step_rows  # it may move down
 
     def offer(self, pushed, row, free) -> int:
         """When the job of a neuron queued at ``pushed`` is valid.
 
         Its engine lets go of the present window at ``free``.
         """
-        p = self._params
-        serial, height = p.machine.serial_windows, p.network.window
+        p, first = self._params, self._params.first_layer
+        serial, height, wanted = p.machine.serial_windows, first.load_rows, first.position_of(row)
         now = max(pushed + QUEUE_LATENCY, self._now)
-        if self._position < row // p.block:
+        if self._position < wanted:
             if p.machine.shared_update or not serial:
                 now = max(now, free)
             if not serial:
                 now = max(now, self._ready)
-        while self._position < row // p.block:
+        while self._position < wanted:
             self._position += 1
-            if not serial and self._position % p.grid[1] == 0:
+            if not serial and self._position % first.grid[1] == 0:
                 now = max(now, self._filled)
-                self._filled = now + p.network.stride
+                self._filled = now + first.step_rows
             now += 1
             if serial:
                 # A window that was complete has the next one behind it; one that was not is

@@ -8,7 +8,7 @@ from popflip.boards.board import Board
 from popflip.boards.build.synthesis import BuildError
 from popflip.boards.families.flows import FLOWS
 from popflip.boards.registry import BOARDS
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.scripts.building import build_board, cached_report
 from popflip.scripts.console import say

@@ -7,8 +7,9 @@ from pathlib import Path
 from popflip.boards.board import Board
 from popflip.boards.build.synthesis import build, write_project
 from popflip.boards.families.flows import FLOWS
-from popflip.golden.datasets.data import Dataset, cache_folder
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
+from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.files import write_atomically
 from popflip.rtl.identity import identity
 from popflip.scripts import plots

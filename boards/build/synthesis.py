@@ -29,7 +29,7 @@ from popflip.boards.families.flows import FLOWS, Flow
 from popflip.boards.build.toolchain import Tool, toolchain
 from popflip.boards.tools import Jobs
 from popflip.boards.build.top import BoardTop
-from popflip.golden.datasets.data import cache_folder
+from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.files import write_atomically
 from popflip.golden.description.params import Params
 from popflip.rtl.core.core import TrainerCore

@@ -8,7 +8,6 @@ from popflip.boards.host.link import Link, LinkError
 from popflip.boards.host.transport import Transport
 from popflip.boards.virtual.board import VirtualBoard
 from popflip.golden.cycles import StageCycles
-from popflip.golden.datasets.data import cache_folder
 from popflip.golden.description.packing import (
     RESULTS,
     latents_from_bytes,
@@ -18,11 +17,13 @@ from popflip.golden.description.packing import (
     weights_to_bytes,
 )
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import StandaloneState, register_map, register_values
+from popflip.golden.description.registers import StandaloneState
 from popflip.golden.model import Report
+from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.trainer import CHUNK, NetworkState
+from popflip.golden.training.machine import CHUNK
+from popflip.golden.training.state import NetworkState
 from popflip.rtl.identity import identity, source_digest
 from popflip.rtl.verilog import generate
 
@@ -61,7 +62,6 @@ class BoardMachine:
                 f"the board runs design {found.hex()}, not {wanted.hex()}: build and flash this "
                 "design, or name the preset that the board was built with"
             )
-        self._index = {register.name: register.index for register in register_map(params)}
         self._store = None
         if isinstance(transport, VirtualBoard) and transport.has_store:
             self._store = transport.store
@@ -146,7 +146,7 @@ class BoardMachine:
     def registers(self) -> dict[str, int]:
         """Read all registers; the two words of a long counter make one value."""
         words = self.link.read("registers").view("<u4")[:, 0].tolist()
-        return register_values(self.params, words)
+        return self.params.registers.decode(words)
 
     def _run(self, first, count, *, train, flush, keep=None) -> Report:
         """Run samples and return what the counters say of them."""
@@ -192,15 +192,20 @@ class BoardMachine:
 
     def _write(self, register, value):
         data = np.array([[value]], "<u4").view(np.uint8)
-        self.link.write("registers", self._index[register], data)
+        self.link.write("registers", self.params.registers[register].index, data)
 
 
 def stop_standalone(link: Link, params: Params, transport: Transport) -> None:
     """Have a board that trains by itself stop, and wait until it is at rest."""
     link.stop()
-    index = next(r.index for r in register_map(params) if r.name == "standalone")
+    register = params.registers["standalone"]
     at_rest = (StandaloneState.IDLE, StandaloneState.DONE, StandaloneState.NO_IMAGE)
-    while link.status().busy or link.read("registers", index, 1)[0, 0] & 7 not in at_rest:
+
+    def state():
+        word = int.from_bytes(link.read("registers", register.index, 1).tobytes(), "little")
+        return register["state"].get(word)
+
+    while link.status().busy or state() not in at_rest:
         transport.idle(0.0002)
 
 
