@@ -10,7 +10,6 @@ from popflip.golden.description.sections.standalone import SECTOR
 from popflip.golden.support.errors import InputError
 
 __all__ = [
-    "CommandLayout",
     "HostSignature",
     "RunLayout",
     "StoreSignature",
@@ -84,18 +83,6 @@ def host_word_bits(params: Params) -> int:
     return params.regions.widest
 
 
-class CommandLayout(data.StructLayout):
-    """One word to write to a region (``write``), or to read from it."""
-
-    def __init__(self, width: int):
-        super().__init__({
-            "write": 1,
-            "region": REGION_BITS,
-            "address": ADDRESS_BITS,
-            "data": width,
-        })
-
-
 class RunLayout(data.StructLayout):
     """One run: ``count`` samples from ``first`` on.
 
@@ -120,7 +107,7 @@ class HostSignature(wiring.Signature):
 
     Members
     -------
-    command : ``Out(stream)`` of :class:`CommandLayout`
+    command : ``Out(stream)`` of ``{write: 1, region: 4, address: 24, data: width}``
         One word to write to a region, or to read from it. Allowed at any time for writes to
         ``samples`` and reads of ``registers`` and ``results``; for all else only while ``busy`` is
         low (the link sees to it). The payload stays for another cycle after a write is taken, and
@@ -143,8 +130,14 @@ class HostSignature(wiring.Signature):
     def __init__(self, params: Params):
         check_hardware(params)
         width = host_word_bits(params)
+        command = data.StructLayout({
+            "write": 1,
+            "region": REGION_BITS,
+            "address": ADDRESS_BITS,
+            "data": width,
+        })
         super().__init__({
-            "command": Out(stream.Signature(CommandLayout(width))),
+            "command": Out(stream.Signature(command)),
             "reply": In(stream.Signature(width, always_ready=True)),
             "run": Out(stream.Signature(RunLayout())),
             "stop": Out(1),

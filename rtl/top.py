@@ -8,7 +8,7 @@ from popflip.golden.description.params import Params
 from popflip.rtl.core.core import TrainerCore
 from popflip.rtl.frontends.uart.link import HostLink
 from popflip.rtl.interface import StoreSignature
-from popflip.rtl.standalone.flash_reader import FlashSignature
+from popflip.rtl.standalone.flash_commands import FlashSignature
 from popflip.rtl.standalone.machine import StandaloneMachine
 
 __all__ = ["Top"]

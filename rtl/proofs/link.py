@@ -10,7 +10,6 @@ from popflip.golden.description.protocol import (
     VERSION,
     Status,
 )
-from popflip.rtl.frontends.uart.answer import AnswerSender
 from popflip.rtl.frontends.uart.executor import _Control
 from popflip.rtl.frontends.uart.frame_receiver import FrameReceiver
 from popflip.rtl.frontends.uart.link import RequestServer
@@ -270,7 +269,13 @@ PROOFS = [
         "the same, beside a twin",
         _Server,
         rules(
-            Fault(AnswerSender.elaborate, "out.valid.eq(1)", "out.valid.eq(self.o.ready)", 14),
+            Fault(
+                _SERVE,
+                "connect(m, executor.answers, encoder.i)",
+                "connect(m, executor.answers, encoder.i)\n"
+                "    m.d.comb += encoder.i.valid.eq(executor.answers.valid & self.o.ready)",
+                14,
+            ),
             None,
         ),
     ),

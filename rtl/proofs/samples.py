@@ -6,6 +6,7 @@ from popflip.golden.description.params import Params
 from popflip.rtl.layers.sample_buffer import SampleBuffer
 from popflip.rtl.proofs.harness import Claim, Fault, Proof, past
 from popflip.rtl.proofs.streams import Streams, rules
+from popflip.rtl.standalone.byte_receiver import ByteReceiver
 from popflip.rtl.standalone.flash_reader import FlashReader
 from popflip.rtl.standalone.image_shifter import ImageShifter
 from popflip.rtl.standalone.records import RecordReader
@@ -24,11 +25,15 @@ class _Flash(Streams):
 
     def words(self, m, dut, inside):
         divider, lines = self._params.standalone.flash_divider, self._params.standalone.lines
-        clocks, timer, data = inside["clocks"], inside["timer"], inside.state("Data")
+        clocks, timer, data = (
+            inside["commands.clocks"],
+            inside["commands.timer"],
+            inside.state("commands.Data"),
+        )
         under_way = data & ~((clocks == 0) & (timer == 0))
         # Behind each register: whether a bit has come so far, and whether the last of its byte.
-        sampled, completed = zip(*inside["taps"][1:], strict=True)
-        complete, byte_held, taken = inside["complete"], inside["held"], inside["taken"]
+        sampled, completed = zip(*inside["receiver.taps"][1:], strict=True)
+        complete, byte_held, taken = inside["receiver.complete"], inside["held"], inside["taken"]
         waits = complete & byte_held & ~taken
         self.claim("kept", ~(sampled[-1] & waits))
 
@@ -36,21 +41,21 @@ class _Flash(Streams):
             inside["credit"] + under_way + sum(completed) + complete + byte_held == 2,
         )
         self.lemma(timer < divider)
-        for state in inside.states():
+        for state in inside.states("commands.fsm"):
             # Clocks that each counts; the others find the counters at rest.
             most = {"Wake": 8, "Command": 40, "Data": 8 // lines}.get(state, 1)
             if state != "Rest":
-                self.lemma(~inside.state(state) | (clocks < most))
+                self.lemma(~inside.state(f"commands.{state}") | (clocks < most))
             if most == 1:
-                self.lemma(~inside.state(state) | (timer == 0))
+                self.lemma(~inside.state(f"commands.{state}") | (timer == 0))
         # A bit that is not the last of its byte has the rest of that byte behind it.
         for at, (bit, last) in enumerate(zip(sampled, completed, strict=True)):
             self.lemma(~last | bit)
             self.lemma(~(bit & ~last) | under_way | Cat(completed[:at]).any())
         if self.only:
             # A fault is looked for in one that has read the head of the image.
-            inside.begin(dut.ready, 1)
-            inside.begin(inside["fsm_state"], inside.states().index("Idle"))
+            inside.begin(inside["head"].ready, 1)
+            inside.begin(inside["commands.fsm_state"], inside.states("commands.fsm").index("Idle"))
 
 
 class _Records(Streams):
@@ -217,6 +222,7 @@ def _with_flash(preset, **standalone):
 
 
 _READ, _RECORD = FlashReader.elaborate, RecordReader.elaborate
+_RECEIVE = ByteReceiver.elaborate
 _SHIFT, _ORDER = ImageShifter.elaborate, SampleOrder.elaborate
 
 PROOFS = [
@@ -232,12 +238,12 @@ PROOFS = [
                 "self.store.data.valid.eq(held & self.ready & self.store.data.ready)",
                 70,
             ),
-            Fault(_READ, "with m.If(~held | taken):", "with m.If(1):", 70),
+            Fault(_RECEIVE, "with m.If(~self.held | self.taken):", "with m.If(1):", 70),
         )
         | {
             "kept": Claim(
                 "no bit comes while a byte waits where it would go",
-                Fault(_READ, "room = (credit != 0) | gone", "room = Const(1)", 70),
+                Fault(_READ, "room.eq((credit != 0) | gone)", "room.eq(1)", 70),
             )
         },
     ),

@@ -4,12 +4,12 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import register_map
+from popflip.golden.description.registers import REGISTER_BITS
 from popflip.rtl.frontends.uart.requests import RequestSignature
 from popflip.rtl.interface import HostSignature, StoreSignature
-from popflip.rtl.standalone.flash_reader import FlashReader, FlashSignature
+from popflip.rtl.standalone.flash_commands import FlashSignature
+from popflip.rtl.standalone.flash_reader import FlashReader
 from popflip.rtl.standalone.requests import RequestArbiter
 from popflip.rtl.standalone.sequencer import StandaloneSequencer
 
@@ -55,7 +55,7 @@ class StandaloneMachine(wiring.Component):
             "samples": In(StoreSignature()),
             "flash": Out(FlashSignature()),
             "start": In(1),
-            "note": Out(32),
+            "note": Out(REGISTER_BITS),
             "running": Out(1),
             "failed": Out(1),
         })
@@ -90,12 +90,10 @@ class StandaloneMachine(wiring.Component):
     def _written(self):
         """Whether register ``standalone`` is written."""
         p, command = self._params, self.host.command
-        registers = {region.name: region for region in memory_map(p)}["registers"]
-        start = next(r.index for r in register_map(p) if r.name == "standalone")
         return (
             command.valid
             & command.ready
             & command.payload.write
-            & (command.payload.region == registers.index)
-            & (command.payload.address == start)
+            & (command.payload.region == p.regions["registers"].index)
+            & (command.payload.address == p.registers["standalone"].index)
         )

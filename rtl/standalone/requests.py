@@ -4,9 +4,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from popflip.golden.description.layout import ADDRESS_BITS, REGION_BITS
 from popflip.golden.description.protocol import HEADER, Verb
 from popflip.rtl.frontends.uart.requests import RequestSignature
-from popflip.rtl.interface import CommandLayout, RunLayout
+from popflip.rtl.interface import RunLayout
 
 __all__ = ["InternalRequestSignature", "RequestArbiter"]
 
@@ -32,14 +33,13 @@ class InternalRequestSignature(wiring.Signature):
     """
 
     def __init__(self):
-        command = CommandLayout(0).members
         super().__init__({
             "valid": Out(1),
             "verb": Out(Verb),
             "done": In(1),
-            "region": Out(command["region"]),
-            "address": Out(command["address"]),
-            "count": Out(command["address"]),
+            "region": Out(REGION_BITS),
+            "address": Out(ADDRESS_BITS),
+            "count": Out(ADDRESS_BITS),
             "byte": Out(8),
             "has_byte": Out(1),
             "take": In(1),

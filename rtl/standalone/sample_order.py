@@ -5,8 +5,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from popflip.golden.description import lfsr, shuffle
-from popflip.golden.description.params import Params, ceil_div
-from popflip.rtl.interface import CommandLayout, StoreSignature
+from popflip.golden.description.layout import ADDRESS_BITS
+from popflip.golden.description.params import Params
+from popflip.golden.support.integers import ceil_div
+from popflip.rtl.interface import StoreSignature
 from popflip.rtl.standalone.image_shifter import ImageShifter
 
 __all__ = ["SampleOrder"]
@@ -74,7 +76,7 @@ class SampleOrder(wiring.Component):
             m.d.sync += state.eq(Cat(state[1:], new))
 
         # As far as an address reaches. What is above `bits` is 0 in training.
-        number = Signal(CommandLayout(0).members["address"])
+        number = Signal(ADDRESS_BITS)
         offered = Mux(self.shuffling, in_range & self.still, 1)
         m.d.comb += [
             number.eq(asked.payload),

@@ -12,10 +12,9 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import Verb
-from popflip.golden.description.registers import StandaloneState, register_map
+from popflip.golden.description.registers import REGISTER_BITS, StandaloneState
 from popflip.rtl.interface import StoreSignature
 from popflip.rtl.standalone.random_bits import RandomBits
 from popflip.rtl.standalone.requests import InternalRequestSignature
@@ -24,8 +23,8 @@ from popflip.rtl.standalone.settings import Settings
 
 __all__ = ["StandaloneSequencer"]
 
-#: Bits of the register ``standalone`` below the count of epochs.
-_EPOCH_AT = 16
+#: Bits of weights that are drawn at once: a byte.
+_DRAWN_BITS = 8
 
 
 class StandaloneSequencer(wiring.Component):
@@ -79,7 +78,7 @@ class StandaloneSequencer(wiring.Component):
             "found": In(1),
             "train": In(params.standalone.order_bits + 1),
             "test": In(params.standalone.order_bits + 1),
-            "note": Out(32),
+            "note": Out(REGISTER_BITS),
             "running": Out(1),
             "failed": Out(1),
         })
@@ -88,7 +87,7 @@ class StandaloneSequencer(wiring.Component):
         m = Module()
         p, standalone = self._params, self._params.standalone
         m.submodules.samples = samples = SampleOrder(p)
-        most = max(standalone.order_bits, samples.shift_bits, 8)
+        most = max(standalone.order_bits, samples.shift_bits, _DRAWN_BITS)
         m.submodules.random = random = RandomBits(standalone.state, most)
         m.submodules.settings = settings = Settings(p)
         connect(m, flipped(self.core), samples.core)
@@ -114,10 +113,8 @@ class _Steps:
         self.port, self.params = port, params
         self.requests = port.requests
         self.samples, self.random, self.settings = samples, random, settings
-        self.regions = {region.name: region for region in memory_map(params)}
-        self.registers = len(register_map(params))
-        self.first_region = self.regions["weights0"].index
-        self.last_region = self.regions[f"latents{params.depth - 1}"].index
+        self.first_region = params.regions.weights(0).index
+        self.last_region = params.regions.latents(params.depth - 1).index
 
         self.epoch = Signal(range(params.standalone.epochs + 1))
         self.phase = Signal(StandaloneState)
@@ -147,7 +144,7 @@ class _Steps:
             samples.still.eq(random.still),
             random.draw.eq(self.begin_epoch | samples.drawn | weights),
             random.count.eq(
-                Mux(self.begin_epoch, bits, Mux(self.preparing, 8, samples.shift_bits))
+                Mux(self.begin_epoch, bits, Mux(self.preparing, _DRAWN_BITS, samples.shift_bits))
             ),
         ]
 
@@ -155,16 +152,16 @@ class _Steps:
         """Say what is written: random weights and latents of 0, or settings."""
         requests, settings, preparing = self.requests, self.settings, self.preparing
         with m.Switch(self.region):
-            for region in list(self.regions.values())[self.first_region :]:
+            for region in self.params.regions[self.first_region :]:
                 with m.Case(region.index):
                     m.d.comb += self.words.eq(region.depth)
-        initial = Mux(self.latents, 0, self.random.bits[:8])
+        initial = Mux(self.latents, 0, self.random.bits[:_DRAWN_BITS])
         m.d.comb += [
             settings.epoch.eq(self.epoch),
             settings.advance.eq(requests.take & ~preparing),
             requests.has_byte.eq(self.random.still),
             requests.byte.eq(Mux(preparing, initial, settings.byte)),
-            requests.region.eq(Mux(preparing, self.region, self.regions["registers"].index)),
+            requests.region.eq(Mux(preparing, self.region, self.params.regions["registers"].index)),
         ]
 
     def choose_run(self, m):
@@ -270,7 +267,7 @@ class _Steps:
         """Report all registers; then test, or go on to the next epoch."""
         requests, settings = self.requests, self.settings
         with m.State("Report"):
-            self.ask(m, Verb.READ, 0, self.registers)
+            self.ask(m, Verb.READ, 0, len(self.params.registers))
             with m.If(requests.done):
                 m.d.sync += self.testing.eq(~self.testing)
                 m.next = "Clear"
@@ -290,12 +287,13 @@ class _Steps:
     def tell(self, m):
         """Show what the machine does."""
         port, phase, shown = self.port, self.phase, Signal(StandaloneState)
+        epochs = self.params.registers["standalone"]["epochs"]
         # Who is about to begin, once the flash is awake, is not idle.
         m.d.comb += shown.eq(phase)
         with m.If(self.begin):
             m.d.comb += shown.eq(StandaloneState.PREPARING)
         m.d.comb += [
-            port.note.eq(Cat(shown, Const(0, _EPOCH_AT - len(shown)), self.epoch)),
+            port.note.eq(Cat(shown, Const(0, epochs.low - len(shown)), self.epoch)),
             port.running.eq(
                 (phase == StandaloneState.TRAINING) | (phase == StandaloneState.TESTING)
             ),

@@ -4,13 +4,11 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from popflip.golden.description.params import Params, ceil_div
-from popflip.golden.description.registers import register_map
+from popflip.golden.description.params import Params
+from popflip.golden.description.registers import REGISTER_BYTES
+from popflip.golden.support.integers import ceil_div
 
 __all__ = ["Settings"]
-
-#: Bytes of a register.
-_BYTES = 4
 
 
 class Settings(wiring.Component):
@@ -45,9 +43,9 @@ class Settings(wiring.Component):
 
     def __init__(self, params: Params):
         self._params = params
-        self._registers = {register.name: register.index for register in register_map(params)}
-        self.clear = self._registers["clear"]
-        self.end = self._registers[f"tau{params.depth - 1}"] + 1
+        registers = params.registers
+        self.clear = registers["clear"].index
+        self.end = registers.tau(params.depth - 1).index + 1
         super().__init__({
             "begin": In(1),
             "first": In(range(self.end)),
@@ -59,30 +57,31 @@ class Settings(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         p = self._params
-        index, place = Signal(range(self.end)), Signal(range(_BYTES))
+        index, place = Signal(range(self.end)), Signal(range(REGISTER_BYTES))
         with m.If(self.begin):
             m.d.sync += [index.eq(self.first), place.eq(0)]
         with m.Elif(self.advance):
             m.d.sync += place.eq(place + 1)
-            with m.If(place == _BYTES - 1):
+            with m.If(place == REGISTER_BYTES - 1):
                 m.d.sync += index.eq(index + 1)
 
         fixed = {
             "batch": p.learning.batch,
-            "options": int(p.learning.reset_on_flip),
+            "options": p.registers["options"].encode(reset_on_flip=p.learning.reset_on_flip),
             "seed": p.standalone.state,
             "clear": 1,
         }
-        taus = _tau_table(p)
+        thresholds = _thresholds(p)
         with m.Switch(Cat(place, index)):
             for name, value in fixed.items():
-                for i in range(_BYTES):
-                    with m.Case(_BYTES * self._registers[name] + i):
+                for i in range(REGISTER_BYTES):
+                    with m.Case(REGISTER_BYTES * p.registers[name].index + i):
                         m.d.comb += self.byte.eq(_byte(value, i))
             for layer in range(p.depth):
-                for i in range(ceil_div(p.learning.latent_bits - 1, 8)):
-                    with m.Case(_BYTES * self._registers[f"tau{layer}"] + i):
-                        self._put_threshold(m, [_byte(values[layer], i) for values in taus])
+                register = p.registers.tau(layer)
+                for i in range(ceil_div(register.bits, 8)):
+                    with m.Case(REGISTER_BYTES * register.index + i):
+                        self._put_threshold(m, [_byte(values[layer], i) for values in thresholds])
         return m
 
     def _put_threshold(self, m, bytes_of_epochs):
@@ -100,7 +99,7 @@ def _byte(value: int, number: int) -> int:
     return value >> 8 * number & 0xFF
 
 
-def _tau_table(params: Params) -> list[tuple[int, ...]]:
+def _thresholds(params: Params) -> list[tuple[int, ...]]:
     """Flip thresholds of each epoch, up to the last in which they differ from the one before."""
     learning = params.learning
     table = [learning.tau_in_epoch(epoch) for epoch in range(params.standalone.epochs)]

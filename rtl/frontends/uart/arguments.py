@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from popflip.golden.description.packing import memory_map
+from popflip.golden.description.layout import ADDRESS_BITS, REGION_BITS
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import FILL, RunFlags
-from popflip.rtl.interface import CommandLayout, RunLayout
+from popflip.rtl.interface import RunLayout
 from popflip.rtl.primitives.arithmetic import next_count
 
 __all__ = ["RequestArguments"]
@@ -58,17 +58,16 @@ class RequestArguments(wiring.Component):
     """
 
     def __init__(self, params: Params):
-        self._regions = memory_map(params)
+        self._regions = params.regions
         self._longest = max(region.word_bytes for region in self._regions)
-        command = CommandLayout(0).members
         super().__init__({
             "take": In(1),
             "position": In(range(FILL.size)),
             "byte": In(8),
             "advance": In(1),
             "is_read": In(1),
-            "region": Out(command["region"]),
-            "address": Out(command["address"]),
+            "region": Out(REGION_BITS),
+            "address": Out(ADDRESS_BITS),
             "run": Out(RunLayout()),
             "some": Out(1),
             "no_run": Out(1),

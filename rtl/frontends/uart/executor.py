@@ -4,7 +4,6 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import (
     CRC_BYTES,
@@ -102,7 +101,7 @@ class _Control:
             verb == v for v in (Verb.READ, Verb.WRITE, Verb.FILL, Verb.RUN)
         )
         # What is counted depends on the state: bytes of arguments, of a word, of the answer.
-        longest = max(region.word_bytes for region in memory_map(params))
+        longest = max(region.word_bytes for region in params.regions)
         self.position = Signal(range(max(IDENTIFY_ANSWER.size, FILL.size + 1, longest)))
         self.n_arguments = Signal.like(self.position)
         # The byte of the frame that is looked at; whether it is behind the last, and whether words

@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from popflip.golden.description.packing import memory_map
-from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.description.params import Params
+from popflip.golden.support.integers import ceil_div
 from popflip.rtl.interface import host_word_bits
 
 __all__ = ["WordBuffer"]
@@ -34,7 +34,7 @@ class WordBuffer(wiring.Component):
     """
 
     def __init__(self, params: Params):
-        lengths = {region.word_bytes for region in memory_map(params)}
+        lengths = {region.word_bytes for region in params.regions}
         self._tops = {length - 1 for length in lengths}
         width = host_word_bits(params)
         super().__init__({
