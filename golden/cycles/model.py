@@ -48,7 +48,7 @@ class CycleModel:
         Parameters
         ----------
         relaxation : Relaxation
-            With its history kept; with both ends if the sample was trained on.
+            With its history kept; with both nudged states if the sample was trained on.
         i : int
         last : bool
             No sample follows in this run. (It matters with ``machine.overlap`` only.)

@@ -58,7 +58,7 @@ class OverlapRun(SampleRun):
         if (toggled & ~self.undecided).any():
             raise AssertionError("a neuron that the skip left out has changed")
         self.a[0] = after
-        # In the last nudged phase.
+        # The last phase of several leads to the second nudged state.
         if toggled.any() and self._phase == len(self.phases) - 1:
             self._moved = True
         longest = int(np.bincount(self._banks, self.undecided).max())
