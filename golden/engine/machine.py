@@ -62,6 +62,22 @@ class FastMachine:
     ------
     ValueError
         If there are fewer threads than asked for.
+
+    Examples
+    --------
+    It computes what the golden model computes, bit for bit:
+
+    >>> from popflip.golden.training.machine import GoldenMachine
+    >>> from popflip.golden.training.state import differences
+    >>> params = Params.load("local-small")
+    >>> x, labels = np.random.default_rng(1).random((20, params.n_in)) < 0.2, np.arange(20) % 10
+    >>> fast, golden = FastMachine(params, threads=1), GoldenMachine(params)
+    >>> for machine in (fast, golden):
+    ...     machine.load(x, labels)
+    >>> fast.train(0, 20, flush=True) == golden.train(0, 20, flush=True)
+    True
+    >>> differences(fast.read_state(), golden.read_state())
+    []
     """
 
     chunk = 4096
