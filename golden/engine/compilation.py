@@ -42,7 +42,7 @@ def _any_kernel():
 
 
 #: Files without kernels.
-_PLAIN = {"machine.py", "threads.py"}
+_PLAIN = {"__init__.py", "machine.py", "threads.py"}
 
 
 def _digest(folder: Path) -> str:

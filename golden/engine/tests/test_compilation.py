@@ -52,6 +52,7 @@ def test_any_file_of_the_engine_tells_its_sources_apart(tmp_path):
     (tmp_path / "more.py").write_text("")
     found.add(compilation._digest(tmp_path))
     assert len(found) == 4
-    (tmp_path / "machine.py").write_text("x = 3")  # it has no kernels
+    for name in ("__init__.py", "machine.py", "threads.py"):
+        (tmp_path / name).write_text("x = 3")  # without kernels
     assert compilation._digest(tmp_path) in found
     assert compilation._digest(compilation.Path(compilation.__file__).parent) == SOURCES
