@@ -10,7 +10,7 @@ from typing import Annotated, TypedDict
 import typer
 
 from popflip.boards.host.machine import virtual_board
-from popflip.boards.virtual.board import pseudo_terminal
+from popflip.boards.virtual.terminal import pseudo_terminal
 from popflip.golden.description.params import Params
 from popflip.golden.support import interrupts
 from popflip.golden.support.files import file_errors
