@@ -4,6 +4,7 @@ A verb is a module ``verbs/GROUP/NAME.py`` with an object ``VERB``. Only the mod
 is called is imported, all of them for the help.
 """
 
+import errno
 import os
 import pkgutil
 import sys
@@ -33,6 +34,9 @@ _EXTRAS = {
     "optuna": "sweep",
     "torch": "paper",
 }
+
+#: Errors of files that are nobody's fault, whichever file it is: a disk that is full, or read only.
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 #: Whether an expected error shows where it came from.
 _debug = False
@@ -131,12 +135,20 @@ def run(argv: list[str]) -> int:
         say(f"popflip: out of memory: {_one_line(error)}")
         return 2
     except PopflipError as error:
-        if _debug:
-            traceback.print_exc()
-        say(f"popflip: {_one_line(error)}")
-        return 2
+        return _refuse(_one_line(error))
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            return _report_fault()
+        return _refuse(f"{error.filename or 'a temporary file'}: {error.strerror}")
     except Exception:
         return _report_fault()
+
+
+def _refuse(line: str) -> int:
+    if _debug:
+        traceback.print_exc()
+    say(f"popflip: {line}")
+    return 2
 
 
 def _refuse_usage(error) -> int:

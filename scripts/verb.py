@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import typer
 
+from popflip.golden.support.files import file_errors
 from popflip.scripts.console import say
 
 __all__ = ["Verb", "fail_unless_verified", "print_json"]
@@ -51,7 +52,8 @@ class Verb:
 
 def print_json(report: Mapping | list) -> None:
     """Print a report as ``--json`` does."""
-    print(json.dumps(report, indent=1), flush=True)  # here, not at the exit, if it fails
+    with file_errors("standard output"):
+        print(json.dumps(report, indent=1), flush=True)  # here, not at the exit, if it fails
 
 
 def fail_unless_verified(report: Mapping) -> None:

@@ -1,13 +1,21 @@
-"""Files that a user names: written whole or not at all, and errors that say which file it was."""
+"""Files that a user names: written whole or not at all, read within bounds, named in errors."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from popflip.golden.support.errors import PopflipError
+from popflip.golden.support.bounded import read_at_most
+from popflip.golden.support.errors import InputError, PopflipError
 
-__all__ = ["FileError", "file_errors", "prepare_folder", "write_atomically"]
+__all__ = [
+    "FileError",
+    "TooLargeError",
+    "file_errors",
+    "prepare_folder",
+    "read_file",
+    "write_atomically",
+]
 
 
 class FileError(PopflipError, OSError):
@@ -25,11 +33,42 @@ def file_errors(path: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except FileError:
+    except (FileError, BrokenPipeError):  # the latter: whoever reads our words has gone
         raise
     except OSError as error:
         name = path if error.filename is None else error.filename
         raise FileError(f"{name}: {error.strerror or error}") from error
+
+
+class TooLargeError(InputError):
+    """A file has more bytes than it may; the message is one line for the user."""
+
+
+def read_file(path: str | Path, most: int, what: str) -> bytes:
+    """Return the content of a file from outside, which may have so many bytes.
+
+    Parameters
+    ----------
+    path : path
+        A pipe or a device is read to its end too, which need not come.
+    most : int
+        Bytes that it may have.
+    what : str
+        What it is to be, for the message, such as ``a flash image``.
+
+    Raises
+    ------
+    TooLargeError
+        If it has more.
+    FileError
+        If it cannot be read.
+    """
+    with file_errors(path), open(path, "rb") as file:
+        content = read_at_most(file, most + 1)
+        if len(content) > most:
+            size = max(os.fstat(file.fileno()).st_size, len(content))
+            raise TooLargeError(f"{path}: {what} must have at most {most:,} bytes, not {size:,}")
+    return bytes(content)
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:

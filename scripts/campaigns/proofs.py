@@ -12,6 +12,7 @@ from pathlib import Path
 from popflip.boards.build.toolchain import Tool, find_tool
 from popflip.boards.tools import Jobs, ToolError
 from popflip.golden.support.errors import InputError
+from popflip.golden.support.files import file_errors, prepare_folder
 from popflip.rtl.proofs.catalogue import PROOFS
 from popflip.rtl.proofs.harness import Proof
 from popflip.scripts.console import Display
@@ -167,7 +168,8 @@ def prove(proof: Proof, claim: str = "", *, trace: Path | None = None) -> Run:
         else:
             answer = "proven"
         if trace and (claim or answer != "proven") and (folder / "trace.vcd").exists():
-            shutil.copyfile(folder / "trace.vcd", trace)
+            with file_errors(trace):
+                shutil.copyfile(folder / "trace.vcd", trace)
     engine = "bounded" if claim else proof.engine
     seconds = time.monotonic() - begin
     return Run(proof.name, claim, proof.module, engine, depth, seconds, answer)
@@ -217,7 +219,7 @@ def prove_all(
         claims at once. ``good`` if the claim is proven and the fault found.
     """
     if traces is not None:
-        traces.mkdir(parents=True, exist_ok=True)
+        prepare_folder(traces)
 
     def run(proof, claim):
         name = f"{proof.name}-{claim}" if claim else proof.name

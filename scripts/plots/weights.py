@@ -42,14 +42,13 @@ def tiles(params: Params, weights) -> tuple[np.ndarray, np.ndarray]:
     centres : ndarray of float, shape (grid rows + grid columns,)
         Where the blocks of a local layer have their middle: rows of blocks, then columns.
     """
-    height, width = params.network.image
-    if params.network.first == "local":
-        height = width = params.network.window
+    first = params.first_layer
+    height, width = first.kernel
     values = np.where(weights, 1.0, -1.0).reshape(len(weights), height, width, params.planes)
     values = values.mean(-1)
-    rows, columns = params.grid
-    if params.network.first == "local":
-        inner, gap = params.block, 3
+    rows, columns = first.grid
+    if first.windowed:
+        inner, gap = first.block, 3
         across = _across(inner, rows * height, columns * width)
     else:
         values, gap = values[:MOST], 0
@@ -89,7 +88,8 @@ def hidden_weights(params: Params, weights) -> Figure:
     weights : ndarray of bool, shape (rows, row_bits)
     """
     image, centres = tiles(params, weights)
-    local = params.network.first == "local"
+    first = params.first_layer
+    local = first.windowed
     # Whole device pixels per weight: nothing is blurred.
     scale = max(1, min(24, 1500 // image.shape[1], 1150 // image.shape[0]))
     blend = (np.nan_to_num(image)[..., None] + 1) / 2
@@ -110,15 +110,14 @@ def hidden_weights(params: Params, weights) -> Figure:
     axis.tick_params(length=0, colors=QUIET, labelsize=9)
     shown = min(len(weights), MOST) if not local else len(weights)
     if local:
-        rows, stride = params.grid[0], params.network.stride
+        (rows, columns), stride = first.grid, params.network.stride
         middles = (centres + 0.5) * scale - 0.5
         axis.set_yticks(middles[:rows], [str(stride * r) for r in range(rows)])
-        axis.set_xticks(middles[rows:], [str(stride * c) for c in range(params.grid[1])])
+        axis.set_xticks(middles[rows:], [str(stride * c) for c in range(columns)])
         axis.set_xlabel("window's left edge (pixel of the image)", color=QUIET, fontsize=9.5)
         axis.set_ylabel("window's top edge (pixel)", color=QUIET, fontsize=9.5)
         what = (
-            f"{params.network.window}x{params.network.window} windows, "
-            f"{params.block} neurons at each position"
+            f"{first.kernel[0]}x{first.kernel[1]} windows, {first.block} neurons at each position"
         )
     else:
         axis.set_xticks([])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from popflip.golden.cycles import CycleModel
+from popflip.golden.cycles.model import CycleModel
 from popflip.golden.datasets.loading import load
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from popflip.golden.model import Report
-from popflip.golden.support.files import write_atomically
+from popflip.golden.support.files import file_errors, write_atomically
 from popflip.golden.training.checkpoint import CheckpointError
 from popflip.golden.training.log import Progress
 
@@ -104,7 +104,8 @@ class Curve:
         if not path.exists():
             return
         try:
-            rows = list(csv.reader(path.read_text().splitlines()))[1:]
+            with file_errors(path):
+                rows = list(csv.reader(path.read_text().splitlines()))[1:]
             points = [
                 Point(a, b, c, d, e, f, tuple(flips))
                 for a, b, c, d, e, f, *flips in (map(int, row) for row in rows)

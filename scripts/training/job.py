@@ -303,7 +303,8 @@ def _train(job: TrainingJob, plan: Trainer) -> TrainingReport:
     write_atomically(out / "job.json", target.encode())
     if job.resume:
         meta, _ = Trainer.read_checkpoint(path)
-        saved = path.read_bytes()
+        with file_errors(path):
+            saved = path.read_bytes()
     left = (job.epochs - plan.epoch) * plan.samples - plan.position
     began, started = {"epochs": plan.epoch, "position": plan.position}, time.perf_counter()
     with ExitStack() as stack:

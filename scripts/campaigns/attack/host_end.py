@@ -46,6 +46,7 @@ class _HostileLine(Transport):
         self.spoil: Callable[[bytes, int], bytes] | None = None
         self.endless = b""
         self.deaf = False
+        self._now = 0.0
 
     def write(self, data: bytes) -> None:
         for piece in pieces(data):
@@ -58,11 +59,15 @@ class _HostileLine(Transport):
             self._in += spoil(answer, verdict.sequence) if spoil else answer
 
     def read(self, timeout: float) -> bytes:
-        data, self._in = self._in, b""
-        return data or self.endless
+        data, self._in = self._in or self.endless, b""
+        self._now += 0.0 if data else timeout
+        return data
 
     def idle(self, seconds: float) -> None:
-        pass
+        self._now += seconds
+
+    def now(self) -> float:
+        return self._now
 
     def close(self) -> None:
         pass

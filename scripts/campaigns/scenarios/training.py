@@ -4,7 +4,8 @@ import numpy as np
 
 from popflip.cocotb_tests.cosim import differences, initial, train_golden
 from popflip.cocotb_tests.stimulus import Stimulus
-from popflip.golden.cycles import CycleModel, StageCycles
+from popflip.golden.cycles.model import CycleModel
+from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.description.layout import RESULTS
 from popflip.golden.description.packing import (
     latents_to_bytes,

@@ -13,6 +13,7 @@ from popflip.boards.families.flows import FLOWS
 from popflip.boards.registry import find_board
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
+from popflip.golden.description.reference import to_toml
 from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.files import prepare_folder, write_atomically
 from popflip.rtl.identity import identity
@@ -24,7 +25,7 @@ from popflip.scripts.session import choose_data, named_network
 from popflip.scripts.tables import pairs, put
 from popflip.scripts.verb import Verb, print_json
 
-__all__ = ["VERB", "any_cached_report", "build_board", "cached_report", "to_toml"]
+__all__ = ["VERB", "any_cached_report", "build_board", "cached_report"]
 
 
 def build(
@@ -191,16 +192,6 @@ def cached_report(board: Board, params: Params) -> Path:
 def any_cached_report(board: Board) -> bool:
     """Whether the cache has a report of any design that was built for a board."""
     return any((cache_folder() / "boards").glob(f"{board.name}-*.json"))
-
-
-def to_toml(params: Params) -> str:
-    """Write parameters as TOML, which :meth:`Params.load` reads."""
-    lines = []
-    for section, values in params.model_dump(mode="json", exclude_none=True).items():
-        if isinstance(values, dict):
-            # Numbers, strings and arrays of them are the same in JSON.
-            lines += [f"[{section}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items()), ""]
-    return "\n".join(lines)
 
 
 def markdown(board: Board, report: dict) -> str:

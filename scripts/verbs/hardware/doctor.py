@@ -148,16 +148,18 @@ def _toolchains() -> list[Finding]:
         else:
             fix = re.search(r"\((pip install .*)\)$", str(found[0]))
             findings.append(Finding(name, users, "missing", False, fix[1] if fix else ""))
+    missing = {finding.what for finding in findings if not finding.ok}
     for flow in FLOWS.values():
         try:
             tools_of = toolchain(flow)
             sources = ", ".join(dict.fromkeys(tool.source for tool in tools_of))
             findings.append(Finding(f"flow {flow.name}", "build", f"complete: {sources}", True))
         except ToolError as error:
-            findings.append(
-                Finding(f"flow {flow.name}", "build", str(error), False,
-                        "pip install 'popflip[fpga]'")
-            )  # fmt: skip
+            if missing.isdisjoint(flow.tools):  # else it was said above
+                findings.append(
+                    Finding(f"flow {flow.name}", "build", str(error), False,
+                            "pip install 'popflip[fpga]'")
+                )  # fmt: skip
     return findings
 
 

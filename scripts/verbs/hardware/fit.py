@@ -169,17 +169,14 @@ def fit_board(
             cycles["train"] if cycles else None,
             mean_record(params, dataset) if dataset is not None else None,
         ),
-        "largest": {**_numbers(best[0], best[1]), "size": _size(best[0])} if best else None,
+        "largest": {**_numbers(best[0], best[1]), "size": best[0].first_layer.block}
+        if best
+        else None,
     }
 
 
 def _word(fits: bool) -> str:
     return "fits" if fits else "does not"
-
-
-def _size(params: Params) -> int:
-    net = params.network
-    return net.features if net.first == "local" else net.hidden[0]
 
 
 def _numbers(params: Params, guess: Estimate) -> Numbers:

@@ -12,6 +12,7 @@ from popflip.boards.families.flows import FLOWS
 from popflip.boards.registry import find_board
 from popflip.golden.description.flash_image import read_image
 from popflip.golden.description.params import Params
+from popflip.golden.support.files import file_errors
 from popflip.scripts.console import say
 from popflip.scripts.options import Config, Json, NamedBoard, Preset
 from popflip.scripts.session import choose_data, choose_params
@@ -185,7 +186,9 @@ def _write_data(board, bitstream, persistent, data, cable) -> DataReport:
     counts: DataReport = {}
     if image.is_file():
         if params is not None:
-            read_image(params, image.read_bytes())
+            with file_errors(image):
+                content = image.read_bytes()
+            read_image(params, content)
     elif params is None:
         raise FlashError(
             f"no params.toml lies beside {bitstream}: name the network that it was built of, by "

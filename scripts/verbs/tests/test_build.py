@@ -8,7 +8,7 @@ from matplotlib.image import imread
 from popflip.boards.build import synthesis
 from popflip.boards.build.synthesis import Build, TimingError
 from popflip.golden.description.params import Params
-from popflip.scripts.verbs.hardware.build import to_toml
+from popflip.golden.description.reference import to_toml
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 

@@ -8,9 +8,9 @@ from popflip.boards.registry import BOARDS
 from popflip.golden.datasets.loading import load
 from popflip.golden.description.flash_image import read_image
 from popflip.golden.description.params import Params
+from popflip.golden.description.reference import to_toml
 from popflip.golden.training.standalone import image_of
 from popflip.scripts.verbs.hardware import flash
-from popflip.scripts.verbs.hardware.build import to_toml
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 

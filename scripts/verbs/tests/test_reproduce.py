@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from popflip.golden.description.random_params import NEEDS_TORCH
 from popflip.golden.paper.images import CIFAR_RECORD
 from popflip.golden.paper.systems import ROWS
 from popflip.scripts.results import latest
@@ -22,11 +21,6 @@ from popflip.scripts.tables import duration
 from popflip.scripts.verbs.explore.reproduce.runs import RESULTS
 
 pytestmark = pytest.mark.usefixtures("default_signals")
-
-
-@pytest.fixture(scope="module")
-def torch():
-    return pytest.importorskip("torch", reason=NEEDS_TORCH)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +79,7 @@ def test_without_pytorch_a_row_says_what_to_install(popflip, monkeypatch):
     )
 
 
-@pytest.mark.usefixtures("torch")
+@pytest.mark.torch
 def test_a_row_is_trained_and_gone_on_with(popflip, digits):
     options = ["--data", digits, "--threads", 1, "--samples", 128]
     status, printed, said = popflip("fc1-learned", "--epochs", 1, *options, "--json")
@@ -122,7 +116,7 @@ def test_a_row_is_trained_and_gone_on_with(popflip, digits):
     assert words[:3] == ["popflip", "reproduce", "fc1-learned"]
 
 
-@pytest.mark.usefixtures("torch")
+@pytest.mark.torch
 def test_results_of_another_row_are_left_alone(popflip, digits, tmp_path):
     options = ["--data", digits, "--threads", 1, "--samples", 64, "--epochs", 1, "--out", "here"]
     assert popflip("fc1-float", *options)[0] == 0
@@ -143,7 +137,7 @@ def test_results_of_another_row_are_left_alone(popflip, digits, tmp_path):
     )
 
 
-@pytest.mark.usefixtures("torch")
+@pytest.mark.torch
 def test_wrong_images_and_numbers(popflip, digits, tmp_path):
     refused(
         popflip("cifar-binary"),
@@ -166,7 +160,7 @@ def test_wrong_images_and_numbers(popflip, digits, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.usefixtures("torch")
+@pytest.mark.torch
 def test_synthetic_images_of_cifar10s_shape(popflip, tmp_path):
     folder = tmp_path / "synthetic"
     folder.mkdir()
@@ -186,7 +180,7 @@ def test_synthetic_images_of_cifar10s_shape(popflip, tmp_path):
     assert len(report["history"][0]["flips"]) == 5
 
 
-@pytest.mark.usefixtures("torch")
+@pytest.mark.torch
 def test_ctrl_c_saves_and_the_rest_comes_to_the_same(digits, tmp_path):
     words = [
         sys.executable, "-m", "popflip.scripts.cli", "reproduce", "fc1-binary", "--threads", "1",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from popflip.boards.host.machine import virtual_machine
-from popflip.boards.virtual.board import pseudo_terminal
+from popflip.boards.virtual.terminal import pseudo_terminal
 from popflip.golden.description.params import Params
 
 pytestmark = pytest.mark.usefixtures("default_signals")

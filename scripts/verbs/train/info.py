@@ -1,12 +1,18 @@
 """``popflip info``: what follows from a network's parameters."""
 
-from typing import TypedDict
+from pathlib import Path
+from typing import Annotated, TypedDict
+
+import typer
 
 from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params, preset_names
+from popflip.golden.description.reference import to_toml
 from popflip.golden.description.registers import register_map
 from popflip.golden.support.errors import InputError
+from popflip.golden.support.files import write_atomically
 from popflip.rtl.identity import identity
+from popflip.scripts.console import say
 from popflip.scripts.flash_budget import ways_to_read
 from popflip.scripts.options import Config, Json, Preset
 from popflip.scripts.session import named_network
@@ -26,6 +32,7 @@ class NetworkReport(TypedDict):
     sizes: list[int]
     synapses: int
     first: str
+    windowed: bool
     window_grid: list[int]
     input_bits: int
     sample_bytes: int
@@ -40,9 +47,28 @@ class NetworkReport(TypedDict):
     presets: list[dict]
 
 
-def info(preset: Preset = None, config: Config = None, as_json: Json = False) -> None:
-    """Show what follows from a network's parameters: layers, memories, registers; list presets."""
+def info(
+    preset: Preset = None,
+    config: Config = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the parameters there, as TOML with every key explained, to be edited.",
+            metavar="FILE",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what follows from a network's parameters: layers, memories, registers; list presets.
+
+    --write makes a file of them to begin a network of one's own with, which --config takes.
+    """
     params = named_network(preset, config)
+    if write is not None:
+        if write.suffix != ".toml":
+            raise InputError(f"write must name a .toml file, not {str(write)!r}")
+        write_atomically(write, to_toml(params).encode())
+        say(f"popflip: {write} holds {params.name}; --config takes it")
     report = describe(params)
     print_json(report) if as_json else show(report)
 
@@ -52,6 +78,7 @@ VERB = Verb(
     examples=(
         "popflip info",
         "popflip info --preset dense-wide --json",
+        "popflip info --preset local-small --write mine.toml",
     ),
 )
 
@@ -90,6 +117,7 @@ def describe(params: Params) -> NetworkReport:
         "sizes": list(params.sizes),
         "synapses": params.n_synapses,
         "first": params.network.first,
+        "windowed": params.first_layer.windowed,
         "window_grid": list(params.grid),
         "input_bits": params.n_in,
         "sample_bytes": params.sample_bytes,
@@ -123,7 +151,7 @@ def show(report: NetworkReport) -> None:
     """Print what follows from parameters."""
     table = pairs(f"{report['preset']}: {'-'.join(map(str, report['sizes']))} neurons")
     table.add_row("synapses", f"{report['synapses']:,}, latents of {report['latent_bits']} bits")
-    if report["first"] == "local":
+    if report["windowed"]:
         down, across = report["window_grid"]
         window = report["parameters"]["network"]["window"]
         table.add_row("first layer", f"local, {down} x {across} windows of {window} x {window}")

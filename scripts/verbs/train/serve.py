@@ -10,9 +10,10 @@ from typing import Annotated, TypedDict
 import typer
 
 from popflip.boards.host.machine import virtual_board
-from popflip.boards.virtual.board import pseudo_terminal
+from popflip.boards.virtual.terminal import pseudo_terminal
 from popflip.golden.description.params import Params
 from popflip.golden.support import interrupts
+from popflip.golden.support.files import file_errors
 from popflip.scripts.console import say
 from popflip.scripts.options import Config, Json, Preset
 from popflip.scripts.session import Failure, named_network
@@ -104,11 +105,12 @@ def _named(link: Path | None, port: str):
     if link is None:
         yield
         return
-    if link.is_symlink():
-        link.unlink()  # of one that was killed, or of another that is cut off by this
-    elif link.exists():
-        raise Failure(f"link must be a name that is free, and {link} is a file")
-    os.symlink(port, link)
+    with file_errors(link):
+        if link.is_symlink():
+            link.unlink()  # of one that was killed, or of another that is cut off by this
+        elif link.exists():
+            raise Failure(f"link must be a name that is free, and {link} is a file")
+        os.symlink(port, link)
     try:
         yield
     finally:

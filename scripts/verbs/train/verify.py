@@ -7,7 +7,8 @@ from typing import Annotated, NotRequired
 import numpy as np
 import typer
 
-from popflip.golden.cycles import CycleModel, StageCycles
+from popflip.golden.cycles.model import CycleModel
+from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params

@@ -24,7 +24,7 @@ from popflip.golden.description.flash_image import (
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState, register_map
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import write_atomically
+from popflip.golden.support.files import file_errors, write_atomically
 from popflip.golden.training.log import EpochLog
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
 from popflip.golden.training.state import differences
@@ -294,7 +294,9 @@ def _follow(job: WatchJob, transport: Transport, link: Link, counts: dict | None
 def _on_virtual_board(job: WatchJob) -> tuple[list[dict], list[str] | None]:
     params = job.params
     if job.image is not None:
-        image = read_image(params, job.image.read_bytes())
+        with file_errors(job.image):
+            content = job.image.read_bytes()
+        image = read_image(params, content)
         dataset = None
     else:
         dataset, _ = choose_data(job.data)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from popflip.boards.host.machine import BoardMachine, virtual_board
-from popflip.golden.cycles import StageCycles
+from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.scripts.console import Display

@@ -31,7 +31,7 @@ from popflip.golden.engine.machine import FastMachine
 from popflip.golden.engine.threads import most_threads
 from popflip.golden.support import interrupts
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import write_atomically
+from popflip.golden.support.files import file_errors, write_atomically
 from popflip.golden.training.trainer import Trainer
 from popflip.scripts.console import Display, say
 from popflip.scripts.plots.style import save_figure
@@ -51,16 +51,13 @@ class _Journal(JournalFileBackend):
         if path.exists():
             # What a full disk or a sudden end left of a last line goes: Optuna would write the
             # next one right behind it, and never again read the file.
-            with open(path, "r+b") as file:
+            with file_errors(path), open(path, "r+b") as file:
                 file.truncate(file.read().rfind(b"\n") + 1)
         super().__init__(str(path))
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        try:
+        with file_errors(self._path):
             super().append_logs(logs)
-        except OSError as error:
-            error.filename = str(self._path)  # a full disk does not say which file it was
-            raise
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def _memory_map(params: Params) -> list[dict]:
 
 def _sample(params: Params) -> dict:
     word_bytes = ceil_div(params.sample_word_bits, 8)
-    if params.network.first == "local":
+    if params.first_layer.windowed:
         words = "word r is row r of the image, its bit column * planes + plane"
     else:
         words = (
