@@ -12,7 +12,8 @@ import numpy as np
 from amaranth.hdl import Fragment
 from amaranth.sim import Simulator
 
-from popflip.golden.cycles import CycleModel, StageCycles
+from popflip.golden.cycles.model import CycleModel
+from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.description.packing import (
     latents_to_bytes,
     pack_samples,
@@ -143,7 +144,7 @@ def simulate_sample() -> Trace:
 
     def observe(ctx) -> dict:
         row: dict = {"state": blocks.fsm.decoding[ctx.get(blocks.fsm.state)]}
-        row["nudge"] = ctx.get(output.nudge).name
+        row["nudge"] = ctx.get(output.phase.nudge).name
         taken = ctx.get(core.store.data.valid) and ctx.get(core.store.data.ready)
         row["sample bytes"] = f"{ctx.get(core.store.data.payload):02x}" if taken else None
         for layer, memory in enumerate(memories):
@@ -153,8 +154,8 @@ def simulate_sample() -> Trace:
                 address = ctx.get(signals.address) if ctx.get(signals.en) else None
                 row[f"{port} {layer}"] = address
         row["listed"] = ctx.get(drive.item.row) if ctx.get(drive.item_valid) else None
-        row["outputs"] = f"{ctx.get(output.last):0{TINY.n_out}b}"
-        row["updated"] = ctx.get(output.update)
+        row["outputs"] = f"{ctx.get(output.activations.last):0{TINY.n_out}b}"
+        row["updated"] = ctx.get(output.step.update)
         return row
 
     async def watch(ctx):
