@@ -27,9 +27,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import platformdirs
 
 from popflip.golden.description.lfsr import Lfsr
+from popflip.golden.support.cache import cache_folder, locked
 from popflip.golden.support.errors import InputError
 
 if TYPE_CHECKING:
@@ -143,17 +143,6 @@ _DIMENSIONS = {"images": 3, "labels": 1}
 def _path(name) -> Path:
     # pathlib's own way of doing it fails for users that do not exist.
     return Path(os.path.expanduser(name))
-
-
-def cache_folder() -> Path:
-    """Where popflip keeps what can be fetched or built again.
-
-    ``POPFLIP_CACHE`` if the environment has it, else the user's cache folder. It need not exist.
-    """
-    chosen = os.environ.get("POPFLIP_CACHE")
-    if chosen:
-        return _path(chosen).absolute()
-    return platformdirs.user_cache_path("popflip", appauthor=False)
 
 
 def load(
@@ -348,16 +337,22 @@ def fetch(folder, originals=None, mirrors=None):
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Inside the folder, because a file can be moved into place only within a file system.
-        with TemporaryDirectory(prefix=".fetching-", dir=folder) as scratch, _progress() as bars:
+        # One process fetches; whoever waited for it finds the files there.
+        lock = locked(folder.parent / f".{folder.name}.lock")
+        place = TemporaryDirectory(prefix=".fetching-", dir=folder)
+        with lock, place as scratch, _progress() as bars:
+            lacking = _lacking(folder, originals)
             for title, source, where in sources:
+                if not lacking:
+                    break
                 try:
                     for name, path in source(where, tuple(lacking), Path(scratch), bars):
                         _keep(name, path, originals[name], folder)
                         del lacking[name]
                 except _Unavailable as error:
                     failures.append(f"{title}: {error}")
-                if not lacking:
-                    return
+            if not lacking:
+                return
     except OSError as error:
         raise DataError(
             f"{folder} cannot be written: {error.strerror or error}; make room there, or set "

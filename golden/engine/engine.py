@@ -25,7 +25,6 @@ Where work is saved, exactly:
   through for flips.
 """
 
-import fcntl
 import logging
 import threading
 from contextlib import contextmanager
@@ -58,6 +57,7 @@ from popflip.golden.engine.lanes import (
     word_at,
 )
 from popflip.golden.model import Report
+from popflip.golden.support.cache import locked
 from popflip.golden.support.errors import InputError
 from popflip.golden.training.trainer import NetworkState, initial_state
 
@@ -111,10 +111,7 @@ def compiling():
     Of two processes that add to Numba's cache at once, for latents of 8 and of 16 bits, one may
     find the other's code behind its own entry, and crash.
     """
-    folder = Path(_train.stats.cache_path)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "engine.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(Path(_train.stats.cache_path, "engine.lock")):
         yield
 
 

@@ -203,7 +203,7 @@ def test_flash_packs_the_data_for_the_network_of_the_build(popflip, loaded, fold
     wanted = image_of(params, dataset, 70, 9)
     assert (image.train.tobytes(), image.test.tobytes()) == tuple(x.tobytes() for x in wanted)
     assert f"70 of {len(dataset.train_labels):,} training and 9 of" in err
-    assert 'flash = "dual" in section alone' in err
+    assert 'flash = "dual" in section [standalone]' in err
 
     # What was made goes again as it is; on two lines no bit needs to be set.
     left_beside(folder, tmp_path, flash="dual")

@@ -162,7 +162,10 @@ def test_the_version(popflip):
             r"learning\.batch must be at most 65535, not 70000",
         ),
         (["data", "--folder", "mnist"], r"there is no data set or folder '\./mnist'; .*"),
-        (["bench", "model"], r"what to bench must be engine, core, alone or growth, not 'model'"),
+        (
+            ["bench", "model"],
+            r"what to bench must be engine, core, standalone or growth, not 'model'",
+        ),
         (["bench", "standalone", "--samples", "-1"], r"samples must be 0 to \d+, not -1"),
         (["bench", "engine", "--samples", "9"], r"samples must be 64 to \d+, not 9"),
         (

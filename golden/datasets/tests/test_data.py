@@ -9,7 +9,6 @@ import shutil
 import signal
 import tarfile
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from popflip.golden.datasets import data
 from popflip.golden.datasets.data import (
     DataError,
     Original,
-    cache_folder,
     draw_shifts,
     encode,
     fetch,
@@ -231,19 +229,6 @@ def test_image_sizes_differ(folder):
 
 
 # The cache and the sources ----------------------------------------------------------------------
-
-
-def test_cache_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("POPFLIP_CACHE", str(tmp_path / "here"))
-    assert cache_folder() == tmp_path / "here"
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("POPFLIP_CACHE", "there")
-    assert cache_folder() == tmp_path / "there"
-    monkeypatch.setenv("POPFLIP_CACHE", "~/popflip")
-    assert cache_folder() == Path.home() / "popflip"
-    monkeypatch.setenv("POPFLIP_CACHE", "")
-    assert cache_folder().is_absolute()
-    assert cache_folder().name == "popflip"
 
 
 def test_load_takes_mnist_from_the_cache(monkeypatch, tmp_path, folder, arrays, originals):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from popflip.golden.engine.engine import lanes
+from popflip.golden.engine import lanes
 
 LANES = lanes.LANES
 

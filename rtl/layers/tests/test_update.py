@@ -6,14 +6,14 @@ from amaranth.lib import wiring
 from popflip.golden.description.packing import latents_to_bytes
 from popflip.golden.plasticity import accumulate, contrast, flip
 from popflip.rtl.layers.synapses import SynapseMemory, synapse_ports
-from popflip.rtl.layers.update import UpdateEngine
-from popflip.rtl.simulation import simulate
-from popflip.rtl.tests.test_synapses import (
+from popflip.rtl.layers.tests.test_synapses import (
     check_collisions,
     synapses,
     weight_words,
     words_of,
 )
+from popflip.rtl.layers.update import UpdateEngine
+from popflip.rtl.simulation import simulate
 
 SHAPES = {
     "divides-nothing": synapses(12, 13, 5, 3, 4, 2, 3),
