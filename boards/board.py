@@ -16,6 +16,7 @@ __all__ = ["Board", "Flash"]
 #: How far the serial line's rate may be from what its name says, in percent.
 BAUD_TOLERANCE = 2.0
 
+
 @dataclass(frozen=True, kw_only=True)
 class Flash:
     """The SPI flash that configures a board, and that data may lie in behind the bitstream.
@@ -179,6 +180,10 @@ class Board:
                 f"(and at least 4 of it), such as {near:g}, not {core_mhz:g}"
             )
         return divisor
+
+    def line_rate(self, core_mhz: float) -> int:
+        """Bits per second that the host link really has, of a machine's clock."""
+        return round(core_mhz * 1e6 / self.uart_divisor(core_mhz))
 
     def params(self, params: Params, core_mhz: float | None = None) -> Params:
         """Return parameters as this board runs them: its serial line, and its flash.

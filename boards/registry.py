@@ -6,8 +6,8 @@ There is no list to add one to.
 """
 
 import importlib
+import logging
 import pkgutil
-import warnings
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
@@ -18,10 +18,14 @@ from popflip.golden.support.errors import InputError
 
 __all__ = ["BOARDS", "FAMILIES", "boards_in", "families_in", "find_board"]
 
+log = logging.getLogger(__name__)
+
 
 def _modules(package: ModuleType) -> list[ModuleType]:
     """Import the modules of a package, in the order of their names."""
-    names = sorted(found.name for found in pkgutil.iter_modules(package.__path__) if not found.ispkg)
+    names = sorted(
+        found.name for found in pkgutil.iter_modules(package.__path__) if not found.ispkg
+    )
     return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
 
 
@@ -88,10 +92,9 @@ def find_board(name: str) -> Board:
         return BOARDS[name]
     for board in BOARDS.values():
         if name in board.former:
-            warnings.warn(
-                f"board {name} is called {board.name} now; the old name goes with the next version",
-                FutureWarning,
-                stacklevel=2,
-            )
+            log.warning(
+                "board %s is called %s now; the old name goes with the next version",
+                name, board.name,
+            )  # fmt: skip
             return board
     raise InputError(f"board must be one of {', '.join(BOARDS)}, not {name!r}")

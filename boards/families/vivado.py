@@ -24,10 +24,13 @@ class _Vivado(Family):
     weights = ECP5.weights
 
     def pll(self, clock_mhz: float, core_mhz: float) -> Pll:
-        """A PLLE2_BASE whose oscillator runs near 1 GHz: ``clock * MULT / DIVIDE``."""
-        mult = round(1000 / clock_mhz)
+        """A PLLE2_BASE: ``clock * MULT / DIVIDE``, its oscillator near 1 GHz if that makes it."""
+        # Of the slowest grade the oscillator runs at 800 to 1600 MHz.
+        mults = [mult for mult in range(2, 65) if 800 <= clock_mhz * mult <= 1600]
+        mults.sort(key=lambda mult: abs(clock_mhz * mult - 1000))
         found = [
             Pll(clock_mhz * mult / divide, {"CLKFBOUT_MULT": mult, "CLKOUT0_DIVIDE": divide})
+            for mult in mults
             for divide in range(1, 129)
         ]
         return closest_pll(found, clock_mhz, core_mhz, self.title)

@@ -3,9 +3,10 @@ from dataclasses import replace
 import pytest
 
 from popflip.boards.build import estimate as module
-from popflip.boards.families.devices import ECP5_25F, HX8K, UP5K
 from popflip.boards.build.estimate import estimate, largest, resized
 from popflip.boards.build.inventory import Inventory, MemoryBlock
+from popflip.boards.families.ecp5 import ECP5_25F
+from popflip.boards.families.ice40 import HX8K, UP5K
 from popflip.boards.registry import BOARDS
 from popflip.boards.tests.networks import MICRO
 from popflip.golden.description.params import Params
