@@ -170,9 +170,7 @@ def _utilization(family: Family, placement: Placement) -> dict:
     }
 
 
-def _pack(
-    board: Board, placement: Placement, tool: Tool, jobs: Jobs, progress: Progress
-) -> Path:
+def _pack(board: Board, placement: Placement, tool: Tool, jobs: Jobs, progress: Progress) -> Path:
     """Pack a bitstream, or find it in the cache; return its folder."""
     family = board.device.family
     arguments = family.pack(board)

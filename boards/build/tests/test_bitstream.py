@@ -314,7 +314,9 @@ def test_every_family_comes_to_a_bitstream(name):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("name", [b.name for b in BOARDS.values() if b.device.family.makes_bitstreams])
+@pytest.mark.parametrize(
+    "name", [b.name for b in BOARDS.values() if b.device.family.makes_bitstreams]
+)
 def test_the_estimate_of_a_boards_network_is_near_what_is_routed(name):
     """Within 15%, of every resource that a build reports; small figures may be off by two."""
     board = BOARDS[name]

@@ -10,8 +10,8 @@ from amaranth.sim import Simulator
 from popflip.boards.build.flash_pins import FlashPins, HalfCycles
 from popflip.boards.families.ice40 import ICE40
 from popflip.golden.description.params import Standalone
-from popflip.rtl.standalone.flash_reader import FlashReader
 from popflip.rtl.simulation import FlashModel, simulate
+from popflip.rtl.standalone.flash_reader import FlashReader
 from popflip.rtl.standalone.tests.test_flash_reader import build, content_of, packed
 
 
@@ -105,5 +105,7 @@ def test_halves_of_a_cycle():
 @pytest.mark.parametrize(("divider", "delay", "wanted"), [(1, 1, 2), (2, 1, 0)])
 def test_registers_on_the_way_are_counted(divider, delay, wanted):
     standalone = Standalone(flash="quad", flash_divider=divider, flash_delay=delay)
-    with pytest.raises(ValueError, match=rf"^standalone\.flash_delay must be {wanted} with a flash_di"):
+    with pytest.raises(
+        ValueError, match=rf"^standalone\.flash_delay must be {wanted} with a flash_di"
+    ):
         FlashPins(ports(4), standalone, ICE40)
