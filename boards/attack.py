@@ -26,9 +26,8 @@ from popflip.golden.description.packing import (
 )
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import FILL, MAX_PAYLOAD, READ, RUN, WRITE, Status, Verb
-from popflip.golden.description.registers import register_map
 from popflip.golden.training.trainer import GoldenMachine, NetworkState
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 
 __all__ = ["GROUP", "TARGET", "Outcome", "attack_board", "attack_host"]
 
@@ -298,7 +297,7 @@ class _Siege:
         self.board = virtual_board(params, resettable=True)
         self._identity = identity(params)
         self._peer = Peer(params, self._identity)
-        self._registers = {register.name: register.index for register in register_map(params)}
+        self._registers = params.registers
         rng = np.random.default_rng(seed)
         self._x = rng.random((_SAMPLES, params.n_in)) < 0.4
         self._labels = rng.integers(0, params.network.classes, _SAMPLES)
@@ -553,7 +552,7 @@ class _Siege:
                 break
         else:
             raise _Found("the run does not end")
-        learned = self._read("registers")[self._registers["samples_lo"]]
+        learned = self._read("registers")[self._registers["samples_lo"].index]
         golden = GoldenMachine(self._params)
         golden.write_state(state)
         golden.load(self._x, self._labels)
@@ -582,9 +581,9 @@ class _Siege:
         settings = {"options": 0, "seed": self._state.sign_state, "batch": learning.batch}
         settings |= {f"tau{layer}": tau for layer, tau in enumerate(learning.tau)}
         for name, value in (settings | {"clear": 1}).items():
-            self._link.write("registers", self._registers[name], value.to_bytes(4, "little"))
+            self._link.write("registers", self._registers[name].index, value.to_bytes(4, "little"))
             if name in settings:
-                self._peer.memory["registers"][self._registers[name]] = value
+                self._peer.memory["registers"][self._registers[name].index] = value
         for name, data in self._layout(self._state).items():
             self._link.write(name, 0, data)
         samples = next(r for r in self._peer.regions if r.name == "samples")

@@ -8,7 +8,7 @@ bytes. It shares neither the codec nor the checksum with the host's end
 import binascii
 from typing import NamedTuple
 
-from popflip.golden.description.packing import Region, memory_map
+from popflip.golden.description.layout import ADDRESS_BITS, MOST_REGIONS, Region
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import (
     CRC_BYTES,
@@ -24,7 +24,6 @@ from popflip.golden.description.protocol import (
     Status,
     Verb,
 )
-from popflip.golden.description.registers import register_map
 
 __all__ = ["WHOLE", "Peer", "Verdict", "open_frame", "pieces", "undo_cobs"]
 
@@ -33,7 +32,7 @@ WHOLE = frozenset({
     Status.OK, Status.UNKNOWN_VERB, Status.BAD_LENGTH, Status.OUT_OF_RANGE, Status.BUSY,
 })  # fmt: skip
 
-_ADDRESSES = 1 << 24
+_ADDRESSES = 1 << ADDRESS_BITS
 
 
 class Verdict(NamedTuple):
@@ -101,38 +100,30 @@ class Peer:
 
     def __init__(self, params: Params, identity: bytes = bytes(16)):
         self.params, self._identity = params, identity
-        self.regions = memory_map(params)
+        self.regions = params.regions
         self.memory = {r.name: [0] * r.depth for r in self.regions}
-        # Settings that hold what is written to them, and in how many bits.
-        learning = params.learning
-        widths = {"batch": 16, "options": 1, "seed": 32}
-        widths |= {f"tau{layer}": learning.latent_bits - 1 for layer in range(params.depth)}
+        # Registers that hold what is written to them, by address.
         self.settings = {
-            register.index: widths[register.name]
-            for register in register_map(params)
-            if register.writable and register.name in widths
+            register.index: register
+            for register in params.registers
+            if register.writable and not register.command
         }
         self.reset()
 
     def reset(self) -> None:
         """Have the settings begin anew; memories stay as they are."""
-        learning = self.params.learning
-        begin = {"batch": learning.batch, "options": int(learning.reset_on_flip), "seed": 1}
-        begin |= {f"tau{layer}": tau for layer, tau in enumerate(learning.tau)}
-        for register in register_map(self.params):
-            if register.index in self.settings:
-                self.memory["registers"][register.index] = begin[register.name]
+        for address, register in self.settings.items():
+            self.memory["registers"][address] = register.reset
 
     def knows(self, name: str, address: int) -> bool:
         """Whether it can say what stands at an address of a region."""
         if name == "registers":
             return address in self.settings
-        [region] = [r for r in self.regions if r.name == name]
-        return name != "results" and region.holds(address)
+        return name != "results" and self.regions[name].holds(address)
 
     def bytes_of(self, name: str, address: int, count: int) -> bytes | None:
         """Words of a region, or None if it does not know all of them."""
-        [region] = [r for r in self.regions if r.name == name]
+        region = self.regions[name]
         if not all(self.knows(name, at) for at in range(address, address + count)):
             return None
         words = self.memory[name][address : address + count]
@@ -187,7 +178,7 @@ class Peer:
     def _width(self, region: Region, address: int) -> int:
         """Bits of a word, of which the last slices of weights may have fewer than the region."""
         if region.name == "registers":
-            return self.settings[address]
+            return self.settings[address].bits
         if region.part:
             shape = self.params.synapses(int(region.name.removeprefix("weights")))
             return shape.part_widths[address // region.part]
@@ -210,12 +201,12 @@ class Peer:
             return Status.BAD_LENGTH
         index, address, *counts = layout.unpack_from(payload)
         # Four bits of the region's number are looked at before the others.
-        if index % 16 >= len(self.regions):
+        if index % MOST_REGIONS >= len(self.regions):
             return Status.OUT_OF_RANGE
-        region, words = self.regions[index % 16], payload[layout.size :]
+        region, words = self.regions[index % MOST_REGIONS], payload[layout.size :]
         if verb == Verb.FILL and len(words) != region.word_bytes:
             return Status.BAD_LENGTH
-        if index >= 16:
+        if index >= MOST_REGIONS:
             return Status.OUT_OF_RANGE
         count = counts[0] if counts else len(words) // region.word_bytes
         # The words are gone through from the first on: what is wrong first is what is said.

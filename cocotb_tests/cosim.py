@@ -9,13 +9,11 @@ from popflip.golden.description.packing import (
     RESULTS,
     latents_from_bytes,
     latents_to_bytes,
-    memory_map,
     pack_samples,
     weights_from_bytes,
     weights_to_bytes,
 )
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import register_map, register_values
 from popflip.golden.model import Model
 
 __all__ = ["build_design", "cosim", "differences", "initial", "train_golden", "train_steps"]
@@ -42,8 +40,6 @@ def train_steps(model: Model, x, labels, internal: bool = False) -> list:
     """Steps that load a model and samples, train on them, and read everything back."""
     params = model.params
     packed = pack_samples(params, x, labels)
-    regions = {region.name: region for region in memory_map(params)}
-    registers = {register.name: register.index for register in register_map(params)}
     steps = [("params", params)]
     for layer in range(params.depth):
         shape = params.synapses(layer)
@@ -53,7 +49,7 @@ def train_steps(model: Model, x, labels, internal: bool = False) -> list:
         ]
     for name, value in (("seed", model.signs.state), ("batch", model.batch)):
         word = np.frombuffer(value.to_bytes(4, "little"), np.uint8)
-        steps.append(("write", "registers", registers[name], word[None]))
+        steps.append(("write", "registers", params.registers[name].index, word[None]))
     run = {"train": 1, "internal": internal, "flush": 1, "first": 0, "count": len(x)}
     if internal:
         steps.append(("write", "samples", 0, packed.reshape(-1, 1)))
@@ -61,7 +57,7 @@ def train_steps(model: Model, x, labels, internal: bool = False) -> list:
         steps.append(("samples", packed))
     steps.append(("run", run))
     for name in _read_back(params):
-        count = min(len(x), RESULTS) if name == "results" else regions[name].depth
+        count = min(len(x), RESULTS) if name == "results" else params.regions[name].depth
         steps.append(("read", name, 0, count))
     return steps
 
@@ -119,7 +115,7 @@ def _decode(params: Params, results, n) -> dict:
     """Turn what :func:`train_steps` reads back into the form of :func:`train_golden`."""
     raw = dict(zip(_read_back(params), results, strict=True))
     words = [int.from_bytes(word.tobytes(), "little") for word in raw["registers"]]
-    got: dict = register_values(params, words)
+    got: dict = params.registers.decode(words)
     order = np.arange(max(0, n - RESULTS), n)  # a ring: later predictions replace earlier ones
     kept = raw["results"][order % RESULTS, 0]
     got["results"] = dict(zip(order.tolist(), kept.tolist(), strict=True))

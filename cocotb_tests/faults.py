@@ -27,7 +27,8 @@ from popflip.boards.tools import ToolError, run_to_end
 from popflip.golden.datasets.data import cache_folder
 from popflip.golden.description.params import Params
 from popflip.golden.support.files import write_atomically
-from popflip.rtl.top import Top, identity
+from popflip.rtl.identity import identity, source_digest
+from popflip.rtl.top import Top
 from popflip.rtl.verilog import to_rtlil
 
 __all__ = ["FAULT", "Fault", "Netlist", "faulty_netlist", "is_no_fault"]
@@ -206,7 +207,9 @@ def faulty_netlist(params: Params, count: int, seed: int) -> Netlist:
         If there is no yosys, or it fails.
     """
     yosys = _yosys()
-    parts = [identity(params).hex(), str(count), str(seed), str(yosys), _PREPARE, _INSERT, _TOP]
+    # Faults belong to lines of source: the sources count, not only the netlist.
+    made_from = source_digest(), params.digest
+    parts = [*made_from, str(count), str(seed), str(yosys), _PREPARE, _INSERT, _TOP]
     key = hashlib.sha256("\0".join([*parts, Path(__file__).read_text("utf-8")]).encode())
     path = cache_folder() / "faults" / f"{key.hexdigest()[:32]}.json"
     if not path.exists():
@@ -259,7 +262,7 @@ def _yosys() -> Tool:
 
 
 def _draw(params: Params, count: int, seed: int, yosys: Tool) -> Netlist:
-    top = Top(params)
+    top = Top(params, identity(params))
     design = _marked(to_rtlil(_Unreset(top), "faulty", sources=True))
     with tempfile.TemporaryDirectory(prefix="popflip-") as name:
         work = Path(name)

@@ -17,12 +17,10 @@ from popflip.cocotb_tests.talk import Talk
 from popflip.golden.cycles import CycleModel, StageCycles
 from popflip.golden.datasets.data import Dataset
 from popflip.golden.description.flash_image import write_image
+from popflip.golden.description.layout import RESULTS, Region
 from popflip.golden.description.packing import (
-    RESULTS,
-    Region,
     bits_to_bytes,
     latents_to_bytes,
-    memory_map,
     pack_samples,
     weights_to_bytes,
 )
@@ -36,6 +34,7 @@ from popflip.golden.description.protocol import (
     MAX_PAYLOAD,
     READ,
     RUN,
+    SAMPLE_BITS,
     STATUS_ANSWER,
     VERSION,
     WRITE,
@@ -43,16 +42,11 @@ from popflip.golden.description.protocol import (
     Status,
     Verb,
 )
-from popflip.golden.description.registers import (
-    StandaloneState,
-    counter_map,
-    register_map,
-    register_values,
-)
+from popflip.golden.description.registers import StandaloneState
 from popflip.golden.model import Model
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
 from popflip.golden.training.trainer import GoldenMachine
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 
 __all__ = [
     "Scene",
@@ -105,7 +99,7 @@ class _Judged:
 
     def __init__(self, params: Params):
         self.talk, self.peer = Talk(params), Peer(params, identity(params))
-        self.regions = {region.name: region for region in self.peer.regions}
+        self.regions = self.peer.regions
         self.good = self.bad = 0
         self._payloads: dict[int, bytes] = {}
 
@@ -127,8 +121,8 @@ class _Judged:
 
     def check(self) -> None:
         """Read all that can be written, and the status."""
-        for name, region in self.regions.items():
-            if name.startswith(_STORED):
+        for region in self.regions:
+            if region.name.startswith(_STORED):
                 most = MAX_PAYLOAD // region.word_bytes
                 for at in range(0, region.depth, most):
                     self.ask(Verb.READ, READ.pack(region.index, at, min(most, region.depth - at)))
@@ -313,7 +307,7 @@ def stops(params: Params, seed: int = 6, samples: int = 400) -> Scene:
 
     def judge(answers):
         words = talk.words(answers, reads)
-        number = next(r.index for r in register_map(params) if r.name == "samples_lo")
+        number = params.registers["samples_lo"].index
         done = int.from_bytes(words[0][number].tobytes(), "little")
         assert 0 < done < samples
         again = Model(params, model.weights, model.latents, model.signs.state)
@@ -384,14 +378,14 @@ def trains_varied(params: Params, seed: int = 12, parts: int = 24, samples: int 
         talk.wait()
         learned.append((talk.read("registers"), train_golden(model, x, labels)))
     memories = [f"{kind}{layer}" for kind in ("weights", "latents") for layer in range(len(shapes))]
-    regions = {region.name: region for region in memory_map(params)}
+    regions = params.regions
     reads = [("results", talk.read("results", samples))]
     reads += [(name, talk.read(name)) for name in memories]
 
     def judge(answers):
         for numbers, expected in learned:
             [words] = talk.words(answers, [(regions["registers"], numbers)])
-            got = register_values(params, words.copy().view("<u4")[:, 0].tolist())
+            got = params.registers.decode(words.copy().view("<u4")[:, 0].tolist())
             assert got == {name: expected.get(name, value) for name, value in got.items()}
         last = [("registers", learned[-1][0]), *reads]
         _agree(params, talk.words(answers, [(regions[name], n) for name, n in last]), expected)
@@ -448,7 +442,7 @@ def stops_each(params: Params, seed: int = 8) -> Scene:
     of what has been counted a clear leaves nothing.
     """
     talk = Talk(params)
-    regions = {region.name: region for region in memory_map(params)}
+    regions = params.regions
     x, labels = draw(params, RESULTS, seed)
     talk.steps.append(("samples", pack_samples(params, x, labels), 0))
     model = initial(params, seed)
@@ -457,7 +451,7 @@ def stops_each(params: Params, seed: int = 8) -> Scene:
         talk.write(f"weights{layer}", 0, words)
     running, rests = [], []
     talk.set(clear=1)
-    for bit in range(6, 24):
+    for bit in range(6, SAMPLE_BITS):
         talk.request(Verb.RUN, RUN.pack(0, 0, 1 << bit))
         running.append(talk.request(Verb.STATUS))
         talk.request(Verb.STOP)
@@ -478,7 +472,7 @@ def stops_each(params: Params, seed: int = 8) -> Scene:
         counted = []
         for numbers in rests:
             payload = b"".join(answers[i] for i in numbers)
-            counted.append(register_values(params, np.frombuffer(payload, "<u4").tolist()))
+            counted.append(params.registers.decode(np.frombuffer(payload, "<u4").tolist()))
         *stopped, still, cleared, nothing = counted
         known, before, most = StageCycles(), 0, 0
         correct = 0
@@ -494,7 +488,7 @@ def stops_each(params: Params, seed: int = 8) -> Scene:
         [kept] = talk.words(answers, [(regions["results"], results)])
         assert kept[:most, 0].tolist() == relaxation.prediction[:most].tolist()
         assert still == stopped[-1]
-        assert cleared == nothing == still | dict.fromkeys(counter_map(params), 0)
+        assert cleared == nothing == still | dict.fromkeys(params.registers.counters.names, 0)
 
     return Scene(talk, judge)
 
@@ -524,7 +518,7 @@ def trains_standalone(params: Params, **how) -> Scene:
     for _ in range(2 * epochs):
         talk.steps.append(("hear",))
         talk.expected.append((Status.REPORT, 0))
-    regions = {region.name: region for region in memory_map(params)}
+    regions = params.regions
     state, wanted = golden.read_state(), {}
     for layer in range(params.depth):
         shape = params.synapses(layer)
@@ -567,9 +561,8 @@ def _kept(params: Params, region: Region, rng):
 
 def _settings(params: Params, rng) -> list[dict[str, int]]:
     """Draw values of the registers that keep what is written to them, and their complements."""
-    sizes = {"seed": 32} | {f"tau{l}": params.learning.latent_bits - 1 for l in range(params.depth)}
-    if not params.machine.shared_update:
-        sizes |= {"batch": 16, "options": 1}
+    kept = [r for r in params.registers if r.writable and not r.command]
+    sizes = {register.name: register.bits for register in kept}
     values = {name: int(rng.integers(1 << bits)) for name, bits in sizes.items()}
     return [values, {name: value ^ (1 << sizes[name]) - 1 for name, value in values.items()}]
 
@@ -578,8 +571,8 @@ def refuses(params: Params, seed: int = 3) -> Scene:
     """Send bad frames of every kind: each is answered and counted, and changes nothing."""
     talk = Talk(params)
     rng = np.random.default_rng(seed)
-    regions = {region.name: region for region in memory_map(params)}
-    names = [name for name in regions if name.startswith(_STORED)]
+    regions = params.regions
+    names = [name for name in regions.names if name.startswith(_STORED)]
     written = {}
     for name in names:
         words = _kept(params, regions[name], rng)
@@ -619,7 +612,7 @@ def refuses(params: Params, seed: int = 3) -> Scene:
         talk.request(Verb.WRITE, write + b"\0", Status.BAD_LENGTH)
     talk.request(Verb.READ, b"\0\0\0", Status.BAD_LENGTH)
     region = target.index
-    for each in regions.values():
+    for each in regions:
         talk.request(Verb.READ, READ.pack(each.index, each.depth, 1), Status.OUT_OF_RANGE)
         talk.request(Verb.READ, READ.pack(each.index, each.depth - 1, 2), Status.OUT_OF_RANGE)
     for verb, payload in (
@@ -685,7 +678,7 @@ def refuses(params: Params, seed: int = 3) -> Scene:
         assert (kept[[0, -1]] == written["latents0"][[0, -1]]).all()
         for values, numbers in zip(settings, registers, strict=True):
             [kept] = talk.words(answers, [(regions["registers"], numbers)])
-            got = register_values(params, kept.copy().view("<u4")[:, 0].tolist())
+            got = params.registers.decode(kept.copy().view("<u4")[:, 0].tolist())
             assert values.items() <= got.items()
         busy, *counted = STATUS_ANSWER.unpack(answers[status])
         assert (busy, counted) == (0, [good, bad])
@@ -694,7 +687,7 @@ def refuses(params: Params, seed: int = 3) -> Scene:
         first, second = (
             sum(count for name, count in values.items() if name.startswith("cycles_"))
             for values in (
-                register_values(params, kept.copy().view("<u4")[:, 0].tolist())
+                params.registers.decode(kept.copy().view("<u4")[:, 0].tolist())
                 for kept in talk.words(answers, [(regions["registers"], each) for each in waits])
             )
         )
@@ -707,7 +700,7 @@ def refuses(params: Params, seed: int = 3) -> Scene:
 def asks_bounds(params: Params, seed: int = 10) -> Scene:
     """Ask for what is just there and what just is not: lengths, regions, words, runs."""
     judged, rng = _Judged(params), np.random.default_rng(seed)
-    stored = [r for name, r in judged.regions.items() if name.startswith(_STORED)]
+    stored = [r for r in judged.regions if r.name.startswith(_STORED)]
     for region in stored:
         fill = FILL.pack(region.index, 0, region.depth)
         judged.ask(Verb.FILL, fill + rng.bytes(region.word_bytes))
@@ -740,7 +733,7 @@ def asks_bounds(params: Params, seed: int = 10) -> Scene:
     for index in [*range(17), *(stored[0].index | 1 << bit for bit in range(4, 8))]:
         judged.ask(Verb.READ, READ.pack(index, 0, 1))
         judged.ask(Verb.FILL, FILL.pack(index, 0, 0) + b"\0")
-    for region in judged.regions.values():
+    for region in judged.regions:
         end, most = region.depth, MAX_PAYLOAD // region.word_bytes
         for at, count in ((end, 0), (0, 0), (end - 1, 1), (end, 1), (0, end + 1), (0, most + 1)):
             judged.ask(Verb.READ, READ.pack(region.index, at, count))

@@ -6,7 +6,6 @@ from cobs import cobs
 from popflip.boards.host.link import decode_frame, encode_frame
 from popflip.cocotb_tests.cosim import train_steps
 from popflip.cocotb_tests.simulators import Design, play
-from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import (
     MAX_PAYLOAD,
@@ -17,7 +16,6 @@ from popflip.golden.description.protocol import (
     Status,
     Verb,
 )
-from popflip.golden.description.registers import register_map
 
 __all__ = ["Talk"]
 
@@ -40,7 +38,7 @@ class Talk:
     def __init__(self, params: Params):
         self.params, self.expected, self.sequence = params, [], 0
         self.steps: list = [("params", params)]
-        self._regions = {region.name: region for region in memory_map(params)}
+        self._regions = params.regions
 
     def frame(self, verb, payload=b""):
         """Encode the next request, without sending it."""
@@ -77,10 +75,9 @@ class Talk:
 
     def set(self, **values):
         """Write registers."""
-        numbers = {register.name: register.index for register in register_map(self.params)}
         for name, value in values.items():
             word = np.frombuffer(value.to_bytes(4, "little"), np.uint8)
-            self.write("registers", numbers[name], word[None])
+            self.write("registers", self.params.registers[name].index, word[None])
 
     def train(self, model, x, labels, *, internal=True, train=True, stop=False, first=0):
         """Load a model, train it on samples, and read all back.

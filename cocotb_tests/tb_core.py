@@ -16,14 +16,13 @@ import numpy as np
 
 from popflip.cocotb_tests.bus import Ports
 from popflip.cocotb_tests.simulators import exchange
-from popflip.golden.description.packing import memory_map
 from popflip.rtl.interface import HostSignature, RunLayout
 
 
 class Host:
     def __init__(self, ports, params):
         self.ports, self.samples = ports, []
-        self.regions = {region.name: region for region in memory_map(params)}
+        self.regions = params.regions
         self.command = HostSignature(params).members["command"].signature.members["payload"].shape
 
     async def store(self):

@@ -24,7 +24,7 @@ from popflip.cocotb_tests.talk import Talk
 from popflip.golden.datasets import data
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import IDENTIFY_ANSWER, MAX_PAYLOAD, Verb
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

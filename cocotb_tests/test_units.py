@@ -14,7 +14,7 @@ from popflip.golden.description.packing import (
     weights_to_bytes,
 )
 from popflip.golden.description.params import Params
-from popflip.golden.model import Model, State, _window_index
+from popflip.golden.model import Model, State
 from popflip.golden.plasticity import accumulate, contrast, flip
 from popflip.rtl.layers.drive import ItemLayout
 from popflip.rtl.layers.neurons import dots_layout
@@ -169,22 +169,22 @@ def test_sample(simulator, params):
     rng = np.random.default_rng(2)
     x = rng.random((3, params.n_in)) < 0.5
     labels = rng.integers(0, params.network.classes, 3)
-    chunks = params.synapses(0).chunks
+    chunks, first = params.synapses(0).chunks, params.first_layer
     script, seen = Script("sample", params, "x", "ready", "full", "label"), []
     script.set(en=1)
     for sample, packed in enumerate(pack_samples(params, x, labels)):
         for byte in packed:
             script.cycle(i__valid=1, i__payload=int(byte))
-        script.cycle(restart=1, wait=params.network.window)
+        script.cycle(restart=1, wait=first.load_rows)
         for position in range(params.positions):
             for chunk in range(chunks):
                 if chunks > 1:  # else the port has no bits
                     script.set(chunk=chunk)
                 seen.append((sample, position, chunk, script.hold(1)))
-            script.cycle(next=1, wait=max(params.network.stride, params.network.window))
+            script.cycle(next=1, wait=max(first.step_rows, first.load_rows))
         script.cycle(drop=1)
     got = script.play(simulator)
-    windows = x[:, _window_index(params)].reshape(3, params.positions, -1)
+    windows = x[:, params.first_layer.windows].reshape(3, params.positions, -1)
     lanes = params.machine.row_lanes
     for sample, position, chunk, cycle in seen:
         expected = windows[sample, position, chunk * lanes : (chunk + 1) * lanes]

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.description.params import Params
 from popflip.golden.model import Relaxation
+from popflip.golden.support.integers import ceil_div
 
 __all__ = ["CycleModel", "StageCycles", "line_waits", "most_cycles", "tree_latency"]
 
@@ -50,8 +51,8 @@ def line_waits(params: Params) -> int:
 
     They come while the row is looked at, one per cycle. (Serial windows are fetched otherwise.)
     """
-    shape = params.synapses(0)
-    return max(0, params.network.stride - shape.groups * shape.chunks * params.grid[1])
+    first, shape = params.first_layer, params.synapses(0)
+    return max(0, first.step_rows - shape.groups * shape.chunks * first.grid[1])
 
 
 class StageCycles(NamedTuple):
@@ -78,15 +79,15 @@ def most_cycles(params: Params) -> int:
     Every attempt but the last is taken to end with its last sweep, every neuron to be visited and
     to change in every sweep, every row to differ and to be tested for flips. Samples take far less.
     """
-    p, window = params, params.network.window
+    p = params
+    load_rows, step_rows = p.first_layer.load_rows, p.first_layer.step_rows
     shapes = [p.synapses(layer) for layer in range(p.depth)]
     hidden = shapes[1:]
     latency = max(tree_latency(s.word_bits) for s in shapes)
     fixed = VISIT_LATENCY + QUEUE_LATENCY + APPLY_LATENCY + OUTPUT_LATENCY + latency + 8
     # A group's words, its items and the rows of the image that it waits for; then applications.
     first = shapes[0]
-    groups = first.weight_depth // first.chunks
-    drive = groups * (first.chunks + first.banks + window + p.network.stride) + window
+    drive = first.slots * (first.chunks + first.banks + load_rows + step_rows) + load_rows
     drive += sum(s.rows * s.chunks for s in hidden) + DRIVE_LATENCY + fixed
     # Each neuron's words are visited, and applied if it has changed.
     half = sum(2 * s.rows * s.chunks for s in hidden) + p.output_chunks + fixed
@@ -94,7 +95,7 @@ def most_cycles(params: Params) -> int:
     relax = 2 * (half + 2) * (sweeps + 2)
     # The walks, the window's way to each row, and a flush of everything, one after the other.
     rows = sum(s.rows * (s.row_cycles + 2) for s in shapes)
-    rows += p.positions * (window + p.network.stride + 2)
+    rows += p.positions * (load_rows + step_rows + 2)
     update = 2 * rows + 2 * (UPDATE_LATENCY + SHARED_LATENCY + fixed)
     readout = p.network.classes + READOUT_LATENCY + 2
     return len(p.active_bounds) * (drive + relax + 4) + update + readout
@@ -177,9 +178,7 @@ class CycleModel:
         longest = 0
         for shape, dirty in zip(self._shapes, self._dirty, strict=True):
             rows = np.arange(shape.rows) if self.touched else np.flatnonzero(dirty)
-            tested = np.bincount(
-                shape.slot(rows), minlength=shape.rows // shape.block * shape.groups
-            )
+            tested = np.bincount(shape.slot(rows), minlength=shape.slots)
             longest = max(longest, int(np.maximum(1, tested * shape.row_cycles).sum()))
             dirty[:] = False
         self.touched = False
@@ -282,15 +281,15 @@ class _Run:
         active = self.drive >= 0
         items = np.ones_like(active) if everything else self.undecided | active
         groups = np.array([shape.slot(row) for row in range(shape.rows)])
-        count = np.bincount(groups, items, shape.weight_depth // shape.chunks).astype(int)
+        count = np.bincount(groups, items, shape.slots).astype(int)
 
         # Words of a group, and the cycles in which it waits for rows of the image.
         step = np.full(len(count), shape.chunks)
         if p.machine.serial_windows:
-            step[shape.groups :: shape.groups] += max(0, p.network.window - shape.groups)
+            step[shape.groups :: shape.groups] += max(0, p.first_layer.load_rows - shape.groups)
         else:
             step[shape.groups * p.grid[1] :: shape.groups * p.grid[1]] += line_waits(p)
-        first = p.network.window + 1 + shape.chunks - 1 + tree_latency(shape.word_bits)
+        first = p.first_layer.load_rows + 1 + shape.chunks - 1 + tree_latency(shape.word_bits)
         waits = np.maximum(step[1:], count[:-1])
         begins = first + DRIVE_LATENCY + np.concatenate([[0], np.cumsum(waits)])
         idle = int(begins[-1] + count[-1])
@@ -464,7 +463,7 @@ class _OverlapRun(_Run):
 
     def _drive_cycles(self) -> int:
         p, shape = self.params, self._shape(0)
-        waits = p.network.window + (p.grid[0] - 1) * line_waits(p)
+        waits = p.first_layer.load_rows + (p.grid[0] - 1) * line_waits(p)
         return waits + shape.weight_depth + tree_latency(shape.word_bits) + GROUP_LATENCY
 
     def _await_drive(self):
@@ -528,7 +527,8 @@ class _ListWalk:
     def run(self) -> int:
         """Cycles from the pulse until the walk and both engines are done."""
         p = self._params
-        per_line, work = p.block * p.grid[1], [p.synapses(l).row_cycles for l in range(2)]
+        first = p.first_layer
+        per_line, work = first.block * first.grid[1], [p.synapses(l).row_cycles for l in range(2)]
         lists = self._decided
         of_decided = True
         held: list[int | None] = [None] * len(lists)  # read, and not yet at the head
@@ -537,7 +537,7 @@ class _ListWalk:
         leaving, left = None, [False, False]
         free, done = [0, 0], 0  # when each engine takes its next job, and when all are done
         # When the window may be looked at, and when it may move down again.
-        line, ready, filled = 0, 1 + p.network.window, p.network.window + p.network.stride
+        line, ready, filled = 0, 1 + first.load_rows, first.load_rows + first.step_rows
         now = 0
         while True:
             now += 1
@@ -595,7 +595,7 @@ class _ListWalk:
                 of_decided, lists, at = False, self._undecided, [0] * len(lists)
             if new_line:
                 moves = max(now, filled)
-                line, ready, filled = line + 1, moves + 1, moves + p.network.stride
+                line, ready, filled = line + 1, moves + 1, moves + first.step_rows
             if over:
                 return max(done, now + 1)
 
@@ -619,28 +619,28 @@ class _Follower:
     """The window on its way from changed neuron to changed neuron."""
 
     def __init__(self, params: Params):
-        self._params = params
-        self._ready, self._position, self._now = params.network.window + 1, 0, 0
-        self._filled = params.network.window + params.network.stride  # it may move down
+        self._params, first = params, params.first_layer
+        self._ready, self._position, self._now = first.load_rows + 1, 0, 0
+        self._filled = first.load_rows + first.step_rows  # it may move down
 
     def offer(self, pushed, row, free) -> int:
         """When the job of a neuron queued at ``pushed`` is valid.
 
         Its engine lets go of the present window at ``free``.
         """
-        p = self._params
-        serial, height = p.machine.serial_windows, p.network.window
+        p, first = self._params, self._params.first_layer
+        serial, height, wanted = p.machine.serial_windows, first.load_rows, first.position_of(row)
         now = max(pushed + QUEUE_LATENCY, self._now)
-        if self._position < row // p.block:
+        if self._position < wanted:
             if p.machine.shared_update or not serial:
                 now = max(now, free)
             if not serial:
                 now = max(now, self._ready)
-        while self._position < row // p.block:
+        while self._position < wanted:
             self._position += 1
-            if not serial and self._position % p.grid[1] == 0:
+            if not serial and self._position % first.grid[1] == 0:
                 now = max(now, self._filled)
-                self._filled = now + p.network.stride
+                self._filled = now + first.step_rows
             now += 1
             if serial:
                 # A window that was complete has the next one behind it; one that was not is

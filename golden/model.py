@@ -145,7 +145,6 @@ class Model:
         self.pending = 0
         self.signs = Lfsr(sign_seed)
         self._minus_only = False
-        self._windows = _window_index(params)
         self._signed = [_signed(w) for w in self.weights]
 
     @classmethod
@@ -182,8 +181,10 @@ class Model:
         pixels = p.network.pixel_bits == 8
         # Sums of pixels times a gain may need more than 32 bits.
         x = x.astype(np.int64) if pixels else self.value(x)
-        windows = x[:, self._windows].swapaxes(0, 1)
-        rows = self._signed[0].reshape(p.positions, p.block, p.fan_in)
+        windows = x[:, p.first_layer.windows].swapaxes(0, 1)
+        first = p.first_layer
+        weights = self._signed[0][first.row_of(np.arange(first.neurons))]
+        rows = weights.reshape(first.positions, first.block, first.fan_in)
         dot = np.matmul(windows, rows.swapaxes(1, 2)).swapaxes(0, 1)
         total = p.dynamics.gains[0] * dot.reshape(len(x), -1)
         if pixels:
@@ -357,7 +358,7 @@ class Model:
         code, limit = p.dynamics.code, p.learning.latent_max
         # A row whose own neuron agrees at both ends has no contrast: its input is clamped.
         rows = np.flatnonzero(plus[0] != minus[0])
-        seen = x[self._windows[rows // p.block]]
+        seen = x[p.first_layer.input_bits(rows)]
         if p.network.pixel_bits == 8:
             step = plus[0][rows].astype(np.int16) - minus[0][rows]
             c = step[:, None] * seen
@@ -412,14 +413,3 @@ class Model:
 def _signed(bits):
     """Bits as -1 and +1."""
     return np.where(bits, np.int32(1), np.int32(-1))
-
-
-def _window_index(params: Params):
-    """Input bits that each window position sees, ascending: (positions, fan_in)."""
-    height, width = params.network.image
-    pixels = np.arange(params.n_in).reshape(height, width, params.planes)
-    if params.network.first == "dense":
-        return pixels.reshape(1, -1)
-    k, s = params.network.window, params.network.stride
-    views = np.lib.stride_tricks.sliding_window_view(pixels, (k, k), axis=(0, 1))[::s, ::s]
-    return views.transpose(0, 1, 3, 4, 2).reshape(params.positions, params.fan_in)

@@ -3,9 +3,10 @@
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from popflip.golden.description.packing import memory_map
-from popflip.golden.description.params import SECTOR, Params
-from popflip.golden.description.protocol import FILL, MAX_PAYLOAD
+from popflip.golden.description.layout import ADDRESS_BITS, MOST_REGIONS, REGION_BITS
+from popflip.golden.description.params import Params
+from popflip.golden.description.protocol import FILL, MAX_PAYLOAD, SAMPLE_BITS
+from popflip.golden.description.sections.standalone import SECTOR
 from popflip.golden.support.errors import InputError
 
 __all__ = [
@@ -38,15 +39,16 @@ def check_hardware(params: Params) -> None:
             f"network.pixel_bits must be 1 in hardware, not {params.network.pixel_bits}"
         )
     _check_standalone(params)
-    regions, most = memory_map(params), MAX_PAYLOAD - FILL.size
-    if len(regions) > 16:
+    regions, most = params.regions, MAX_PAYLOAD - FILL.size
+    if len(regions) > MOST_REGIONS:
         raise InputError(
             f"network must have at most 5 hidden layers in hardware, not {params.depth - 1}"
         )
     for region in regions:
-        if region.depth > 1 << 24:
+        if region.depth > 1 << ADDRESS_BITS:
             raise InputError(
-                f"{region.name} must have at most 2**24 words in hardware, not {region.depth}"
+                f"{region.name} must have at most 2**{ADDRESS_BITS} words in hardware, "
+                f"not {region.depth}"
             )
         if region.word_bytes > most:
             raise InputError(
@@ -66,10 +68,10 @@ def _check_standalone(params: Params) -> None:
             f"a sample must be less than {SECTOR} bytes in a flash, not {params.sample_bytes}"
         )
     shift = params.learning.shift
-    if shift and params.network.first == "dense":
+    if shift and not params.first_layer.can_shift:
         raise InputError(
-            "learning.shift must be 0 for a dense first layer in a machine that trains alone, "
-            f"not {shift}"
+            f"learning.shift must be 0 for a {params.first_layer.kind} first layer in a machine "
+            f"that trains alone, not {shift}"
         )
     if shift * params.planes > 8:
         raise InputError(
@@ -80,7 +82,7 @@ def _check_standalone(params: Params) -> None:
 
 def host_word_bits(params: Params) -> int:
     """Width of the widest region, which the host port is wide enough for."""
-    return max(region.width for region in memory_map(params))
+    return params.regions.widest
 
 
 class RunLayout(data.StructLayout):
@@ -93,7 +95,13 @@ class RunLayout(data.StructLayout):
     """
 
     def __init__(self):
-        super().__init__({"train": 1, "internal": 1, "flush": 1, "first": 24, "count": 24})
+        super().__init__({
+            "train": 1,
+            "internal": 1,
+            "flush": 1,
+            "first": SAMPLE_BITS,
+            "count": SAMPLE_BITS,
+        })
 
 
 class HostSignature(wiring.Signature):
@@ -124,7 +132,12 @@ class HostSignature(wiring.Signature):
     def __init__(self, params: Params):
         check_hardware(params)
         width = host_word_bits(params)
-        command = data.StructLayout({"write": 1, "region": 4, "address": 24, "data": width})
+        command = data.StructLayout({
+            "write": 1,
+            "region": REGION_BITS,
+            "address": ADDRESS_BITS,
+            "data": width,
+        })
         super().__init__({
             "command": Out(stream.Signature(command)),
             "reply": In(stream.Signature(width, always_ready=True)),
@@ -183,9 +196,9 @@ class OrderSignature(wiring.Signature):
             "valid": Out(1),
             "kind": Out(OrderKind),
             "done": In(1),
-            "region": Out(4),
-            "address": Out(24),
-            "count": Out(24),
+            "region": Out(REGION_BITS),
+            "address": Out(ADDRESS_BITS),
+            "count": Out(ADDRESS_BITS),
             "byte": Out(8),
             "has_byte": Out(1),
             "take": In(1),

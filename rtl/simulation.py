@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 from amaranth.sim import Simulator
 
-from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import register_map
 
 __all__ = ["CoreHost", "FlashModel", "play_core", "simulate"]
 
@@ -77,8 +75,7 @@ class CoreHost:
 
     def __init__(self, params: Params, core, samples, gap: int = 0):
         self.params, self.core, self.samples, self.gap = params, core, samples, gap
-        self.regions = {region.name: region for region in memory_map(params)}
-        self.index = {r.name: r.index for r in register_map(params)}
+        self.regions, self.registers = params.regions, params.registers
 
     async def store(self, ctx):
         """Answer requests for samples for ever."""
@@ -135,7 +132,7 @@ class CoreHost:
 
     async def register(self, ctx, name: str, value: int | None = None):
         """Write a register, or read it and return its value."""
-        return await self.command(ctx, "registers", self.index[name], value)
+        return await self.command(ctx, "registers", self.registers[name].index, value)
 
     async def run(self, ctx, first: int, count: int, *, train=True, flush=False, internal=False):
         """Run samples, and wait for the end."""

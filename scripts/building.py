@@ -11,7 +11,7 @@ from popflip.boards.build.top import write_project
 from popflip.golden.datasets.data import Dataset, cache_folder
 from popflip.golden.description.params import Params
 from popflip.golden.support.files import write_atomically
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 from popflip.scripts import plots
 from popflip.scripts.console import Display
 from popflip.scripts.rates import counted_cycles

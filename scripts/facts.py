@@ -8,7 +8,8 @@ from popflip.golden.description.flash_image import TURN_CYCLES, flash_cycles
 from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params, preset_names
 from popflip.golden.description.registers import register_map
-from popflip.rtl.top import identity
+from popflip.golden.support.errors import InputError
+from popflip.rtl.identity import identity
 
 __all__ = ["data_facts", "flash_facts", "network_facts"]
 
@@ -43,7 +44,7 @@ def network_facts(params: Params) -> dict:
         "verb": "info",
         "preset": params.name,
         "digest": params.digest,
-        "identity": identity(params).hex(),
+        "identity": _identity(params),
         "sizes": list(params.sizes),
         "synapses": params.n_synapses,
         "first": params.network.first,
@@ -66,6 +67,14 @@ def network_facts(params: Params) -> dict:
             for p in map(Params.load, preset_names())
         ],
     }
+
+
+def _identity(params: Params) -> str | None:
+    """Return the identity of the hardware, if there is hardware for these parameters."""
+    try:
+        return identity(params).hex()
+    except InputError:
+        return None
 
 
 def flash_facts(params: Params, record: float | None = None) -> list[dict]:

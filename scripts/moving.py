@@ -22,7 +22,7 @@ from popflip.golden.training.trainer import (
     Trainer,
     differences,
 )
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 from popflip.scripts.console import say
 from popflip.scripts.session import Target, open_machine, same_network
 from popflip.scripts.training import compared_bits, prepare_folder

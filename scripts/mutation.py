@@ -14,7 +14,7 @@ from popflip.cocotb_tests.explained import explanation
 from popflip.cocotb_tests.faults import is_no_fault
 from popflip.cocotb_tests.mutation import NETWORKS, Stage, Verdict, judge_faults
 from popflip.golden.support.errors import InputError
-from popflip.rtl.top import identity
+from popflip.rtl.identity import source_digest
 from popflip.scripts.console import Display
 from popflip.scripts.session import Failure
 
@@ -157,7 +157,8 @@ def journal_digest(each: dict[str, int], seed: int) -> str:
     """
     folder = resources.files("popflip.cocotb_tests")
     parts = [json.dumps([each, seed])]
-    parts += [identity(NETWORKS[name]).hex() for name in each]
+    # Stimulus follows from all parameters, faults belong to lines of source.
+    parts += [source_digest(), *(NETWORKS[name].digest for name in each)]
     parts += [(folder / f"{name}.py").read_text("utf-8") for name in _SOURCES]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -19,8 +19,8 @@ from popflip.golden import cycles
 from popflip.golden.description import packing, protocol, registers
 from popflip.golden.description.params import Params, Synapses, ceil_div
 from popflip.golden.support.files import write_atomically
+from popflip.rtl.identity import identity
 from popflip.rtl.interface import StoreSignature
-from popflip.rtl.top import identity
 from popflip.rtl.verilog import generate, waivers
 
 __all__ = ["manifest", "verilog_name", "write_package"]

@@ -17,7 +17,7 @@ from popflip.golden.engine.engine import FastMachine
 from popflip.golden.model import Model
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.trainer import NetworkState, Trainer
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 
 __all__ = ["after_learning", "counted_cycles", "cycles_of"]
 
@@ -42,7 +42,7 @@ def counted_cycles(params: Params, dataset: Dataset) -> dict:
     """
     params = params.replace(machine={"uart_divisor": 8})
     key = hashlib.sha256(
-        json.dumps([identity(params).hex(), dataset.digest, COUNTED]).encode()
+        json.dumps([identity(params).hex(), params.digest, dataset.digest, COUNTED]).encode()
     ).hexdigest()[:32]
     path = cache_folder() / "cycles" / f"{key}.json"
     if path.is_file():

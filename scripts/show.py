@@ -367,7 +367,8 @@ def show_network(report: dict) -> None:
     ways = (f"{w['flash']}/{w['divider']} {w['cycles_per_sample']:,}" for w in report["flash"])
     table.add_row("flash cycles", ", ".join(ways) + " per sample (lines/divider)")
     table.add_row("digest", f"{report['digest'][:16]}..., of the parameters")
-    table.add_row("identity", f"{report['identity']}, of the design that they give")
+    if report["identity"]:
+        table.add_row("identity", f"{report['identity']}, of the design that they give")
     put(table)
     columns = ("layer", "joins", "synapses", "rows", "bits/row", "lanes", "words", "latent words")
     put(

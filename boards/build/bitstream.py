@@ -17,7 +17,7 @@ from popflip.boards.tools import Jobs
 from popflip.golden.description.params import Params
 from popflip.golden.support.cache import cache_folder, entry, key_of
 from popflip.golden.support.errors import InputError
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 
 __all__ = ["Build", "TimingError", "build"]
 

@@ -12,7 +12,7 @@ from popflip.boards.board import Board
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 
 __all__ = ["BUILDS", "Built", "build_beside", "builds_in", "find_build", "write_build"]
 

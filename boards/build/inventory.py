@@ -15,6 +15,7 @@ from amaranth.hdl import Value
 
 from popflip.boards.build.memory_rules import SINGLE_PORT, UNSHARED
 from popflip.golden.description.params import Params
+from popflip.golden.description.protocol import IDENTITY_BYTES
 from popflip.rtl.interface import check_hardware
 from popflip.rtl.top import Top
 
@@ -89,7 +90,8 @@ def inventory(params: Params) -> Inventory:
         From :func:`popflip.rtl.interface.check_hardware`.
     """
     check_hardware(params)
-    top = Top(params)
+    # The counts do not depend on the identity, which would take another elaboration.
+    top = Top(params, bytes(IDENTITY_BYTES))
     ports = {
         "__".join(map(str, path)): (Value.cast(value), None)
         for path, _, value in top.signature.flatten(top)

@@ -13,6 +13,7 @@ from popflip.boards.build.flash_pins import FlashPins
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
+from popflip.rtl.identity import identity
 from popflip.rtl.interface import check_hardware
 from popflip.rtl.top import Top
 
@@ -49,7 +50,7 @@ class BoardTop(wiring.Component):
         board = self._board
         m.domains += ClockDomain("sync")
         m.submodules.clocking = Clocking(board, self._core_mhz)
-        m.submodules.machine = machine = Top(self._params)
+        m.submodules.machine = machine = Top(self._params, identity(self._params))
 
         uart = platform.request("uart", 0, dir="-")
         m.submodules.rx = rx = io.Buffer("i", uart.rx)

@@ -14,7 +14,7 @@ import numpy as np
 from cobs import cobs
 
 from popflip.boards.host.transport import Transport
-from popflip.golden.description.packing import Region, memory_map
+from popflip.golden.description.layout import Region
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import (
     CRC,
@@ -25,6 +25,7 @@ from popflip.golden.description.protocol import (
     MAX_PAYLOAD,
     READ,
     RUN,
+    SAMPLE_BITS,
     STATUS_ANSWER,
     VERSION,
     WRITE,
@@ -224,7 +225,7 @@ class Link:
         quiet: float = 0.05,
     ):
         self._transport = transport
-        self._regions = {r.name: r for r in memory_map(params)} if params else {}
+        self._regions = params.regions if params else None
         self._timeout = timeout
         self._retries = retries
         self._quiet = quiet
@@ -326,8 +327,8 @@ class Link:
             See :class:`popflip.rtl.interface.RunLayout`.
         """
         for name, value, least in (("first", first, 0), ("count", count, 1)):
-            if not least <= value < 1 << 24:
-                raise InputError(f"{name} must be {least} to 2**24 - 1, not {value}")
+            if not least <= value < 1 << SAMPLE_BITS:
+                raise InputError(f"{name} must be {least} to 2**{SAMPLE_BITS} - 1, not {value}")
         flags = RunFlags.TRAIN * train | RunFlags.INTERNAL * internal | RunFlags.FLUSH * flush
         self._exchange(Verb.RUN, RUN.pack(flags, first, count))
 
@@ -378,11 +379,13 @@ class Link:
     def _region(self, region: Region | str) -> Region:
         if isinstance(region, Region):
             return region
-        try:
+        if self._regions is None:
+            known = "a Region (without params, none has a name)"
+        elif region in self._regions.names:
             return self._regions[region]
-        except KeyError:
-            known = ", ".join(self._regions) or "a Region (without params, none has a name)"
-            raise InputError(f"region must be {known}, not {region!r}") from None
+        else:
+            known = ", ".join(self._regions.names)
+        raise InputError(f"region must be {known}, not {region!r}")
 
     def _check_range(self, region: Region, address: int, count: int) -> None:
         # The board checks too, but would have done the first frames of several by then.

@@ -1,5 +1,7 @@
 """A board as a machine that trains: the golden trainer's loop, over the host link."""
 
+import hashlib
+
 import numpy as np
 
 from popflip.boards.host.link import Link, LinkError
@@ -16,12 +18,12 @@ from popflip.golden.description.packing import (
     weights_to_bytes,
 )
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import StandaloneState, register_map, register_values
+from popflip.golden.description.registers import StandaloneState
 from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.golden.training.trainer import CHUNK, NetworkState
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity, source_digest
 from popflip.rtl.verilog import generate
 
 __all__ = ["BoardMachine", "cached_verilog", "stop_standalone", "virtual_board", "virtual_machine"]
@@ -59,7 +61,6 @@ class BoardMachine:
                 f"the board runs design {found.hex()}, not {wanted.hex()}: build and flash this "
                 "design, or name the preset that the board was built with"
             )
-        self._index = {register.name: register.index for register in register_map(params)}
         self._store = None
         if isinstance(transport, VirtualBoard) and transport.has_store:
             self._store = transport.store
@@ -144,7 +145,7 @@ class BoardMachine:
     def registers(self) -> dict[str, int]:
         """Read all registers; the two words of a long counter make one value."""
         words = self.link.read("registers").view("<u4")[:, 0].tolist()
-        return register_values(self.params, words)
+        return self.params.registers.decode(words)
 
     def _run(self, first, count, *, train, flush, keep=None) -> Report:
         """Run samples and return what the counters say of them."""
@@ -190,15 +191,20 @@ class BoardMachine:
 
     def _write(self, register, value):
         data = np.array([[value]], "<u4").view(np.uint8)
-        self.link.write("registers", self._index[register], data)
+        self.link.write("registers", self.params.registers[register].index, data)
 
 
 def stop_standalone(link: Link, params: Params, transport: Transport) -> None:
     """Have a board that trains by itself stop, and wait until it is at rest."""
     link.stop()
-    index = next(r.index for r in register_map(params) if r.name == "standalone")
+    register = params.registers["standalone"]
     at_rest = (StandaloneState.IDLE, StandaloneState.DONE, StandaloneState.NO_IMAGE)
-    while link.status().busy or link.read("registers", index, 1)[0, 0] & 7 not in at_rest:
+
+    def state():
+        word = int.from_bytes(link.read("registers", register.index, 1).tobytes(), "little")
+        return register["state"].get(word)
+
+    while link.status().busy or state() not in at_rest:
         transport.idle(0.0002)
 
 
@@ -255,7 +261,9 @@ def cached_verilog(params: Params, what: str = "top") -> str:
     params, what
         As for :func:`popflip.rtl.verilog.generate`.
     """
-    path = cache_folder() / "verilog" / f"{identity(params).hex()}-{what}.v"
+    # How Verilog is written follows from the sources, not from the netlist behind the identity.
+    key = hashlib.sha256(f"{source_digest()} {params.digest}".encode()).hexdigest()[:32]
+    path = cache_folder() / "verilog" / f"{key}-{what}.v"
     if path.is_file():
         return path.read_text()
     verilog = generate(params, what)

@@ -8,7 +8,7 @@ import numpy as np
 from popflip.boards.host.link import Link, LinkError
 from popflip.golden.cycles import StageCycles
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import StandaloneState, register_map, register_values
+from popflip.golden.description.registers import StandaloneState
 from popflip.golden.model import Report
 
 __all__ = ["Epoch", "Sighting", "decode", "watch"]
@@ -62,17 +62,20 @@ def decode(params: Params, payload: bytes) -> Sighting:
     LinkError
         If it cannot be one of this design.
     """
-    if len(payload) != 4 * len(register_map(params)):
+    registers = params.registers
+    n_bytes = params.regions["registers"].n_bytes
+    if len(payload) != n_bytes:
         raise LinkError(
-            f"a report must have {4 * len(register_map(params))} bytes, not {len(payload)}: does "
-            "the board run this design?"
+            f"a report must have {n_bytes} bytes, not {len(payload)}: does the board run this "
+            "design?"
         )
-    values = register_values(params, np.frombuffer(payload, "<u4").tolist())
+    values = registers.decode(np.frombuffer(payload, "<u4").tolist())
+    told = registers["standalone"].decode(values["standalone"])
     layers = range(params.depth)
     cycles = {stage: values[f"cycles_{stage}"] for stage in StageCycles._fields}
     return Sighting(
-        StandaloneState(values["standalone"] & 7),
-        values["standalone"] >> 16,
+        StandaloneState(told["state"]),
+        told["epochs"],
         Report(
             values["samples"],
             values["correct"],

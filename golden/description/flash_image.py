@@ -27,14 +27,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from popflip.golden.description.params import SECTOR, Params, ceil_div
+from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import CRC, CRC_BYTES
+from popflip.golden.description.sections.standalone import FLASH_ADDRESS_BITS, FLASH_BYTES, SECTOR
 from popflip.golden.support.errors import InputError
+from popflip.golden.support.integers import ceil_div
 
 __all__ = [
+    "COMMAND_BITS",
     "COUNT_BYTES",
+    "DUMMY_BITS",
+    "FLASH_ADDRESS_BITS",
     "FLASH_BYTES",
+    "INSTRUCTION_BITS",
     "MAGIC",
+    "SECTOR",
     "TURN_CYCLES",
     "Image",
     "ImageError",
@@ -54,14 +61,17 @@ MAGIC = b"pop\x01"
 #: Bytes of each of the two counts.
 COUNT_BYTES = 3
 
-#: Bytes that a command with three bytes of address can reach.
-FLASH_BYTES = 1 << 24
-
 #: Bytes of a sample that a byte of its record tells which of are zero.
 _MASKED = 8
 
+#: Bits of the instruction that a read command begins with.
+INSTRUCTION_BITS = 8
+
+#: Clocks between the address of a read command and its data.
+DUMMY_BITS = 8
+
 #: Bits of a read command ahead of its data: instruction, address, and a byte of waiting.
-_COMMAND_BITS = 8 + 24 + 8
+COMMAND_BITS = INSTRUCTION_BITS + FLASH_ADDRESS_BITS + DUMMY_BITS
 
 
 class ImageError(InputError):
@@ -290,7 +300,7 @@ def flash_cycles(params: Params, record: float | None = None) -> float:
         raise InputError(f"standalone.flash must be single, dual or quad, not {standalone.flash}")
     per_byte = standalone.flash_divider * 8 // standalone.lines
     first = (
-        standalone.flash_divider * _COMMAND_BITS
+        standalone.flash_divider * COMMAND_BITS
         + stored_bytes(params).bit_length()
         + standalone.flash_delay
         + _READER_CYCLES

@@ -5,19 +5,18 @@ becomes bytes least significant byte first, padded with zeros to whole bytes. A 
 +1 and 0 for -1; an activation bit is 1 for the larger value. A latent accumulator is a two's
 complement field of its word.
 
-The host sees every memory of the machine as a *region*: words of one width, numbered from 0.
-:func:`memory_map` lists them; the functions ``*_to_words`` and ``*_from_words`` convert between
-NumPy arrays in their mathematical shape and the bytes of a region.
+The host sees every memory of the machine as a *region*: words of one width, numbered from 0
+(:class:`popflip.golden.description.layout.MemoryMap`). The functions ``*_to_bytes`` and
+``*_from_bytes`` convert between NumPy arrays in their mathematical shape and the bytes of a region.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
-from popflip.golden.description.params import Params, Synapses, ceil_div
-from popflip.golden.description.registers import register_map
+from popflip.golden.description.layout import RESULTS, Region, Synapses
+from popflip.golden.description.params import Params
 
 __all__ = [
+    "RESULTS",
     "Region",
     "bits_to_bytes",
     "bytes_to_bits",
@@ -30,64 +29,9 @@ __all__ = [
 ]
 
 
-class Region(NamedTuple):
-    """One memory of the machine, as the host link addresses it.
-
-    With ``part`` above 0 it is cut into parts that begin every ``part`` words, of which the first
-    ``filled`` are words of the memory, and the others are nothing.
-    """
-
-    name: str
-    index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody calls
-    depth: int
-    width: int
-    part: int = 0
-    filled: int = 0
-
-    def holds(self, address: int) -> bool:
-        """Whether there is a word at an address of the region."""
-        return not self.part or address % self.part < self.filled
-
-    @property
-    def word_bytes(self) -> int:
-        """Bytes per word on the link."""
-        return ceil_div(self.width, 8)
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of the whole region on the link."""
-        return self.depth * self.word_bytes
-
-
-#: Predictions that the machine keeps, one byte each, in a ring.
-RESULTS = 256
-
-
 def memory_map(params: Params) -> list[Region]:
-    """Regions in order of their index.
-
-    ``registers`` (32-bit words, see :mod:`popflip.golden.description.registers`), ``samples``
-    (slots that the host loads), ``results`` (predictions of the last run), then ``weights<l>`` and,
-    if the machine trains, ``latents<l>`` of each weight layer. Weights are given part by part, a
-    part being one slice of one bank, so that the link is no wider than one of them; every part
-    begins at a power of two, and what is between its end and the next one is nothing. So are
-    latents, if their words are wide and sliced: a part is some slices of a word.
-    """
-    shapes: list[tuple] = [
-        ("registers", len(register_map(params)), 32),
-        ("samples", params.machine.sample_slots * params.sample_bytes, 8),
-        ("results", RESULTS, 8),
-    ]
-    for layer in range(params.depth):
-        s = params.synapses(layer)
-        parts = (1 << s.part_bits, s.weight_depth) if len(s.part_widths) > 1 else ()
-        shapes.append((f"weights{layer}", _weight_region_depth(s), s.slice_bits, *parts))
-        if params.machine.training:
-            widths = s.latent_part_widths
-            parts = (1 << s.latent_part_bits, s.latent_depth) if len(widths) > 1 else ()
-            depth = (len(widths) - 1 << s.latent_part_bits) + s.latent_depth
-            shapes.append((f"latents{layer}", depth, widths[0], *parts))
-    return [Region(name, i, *rest) for i, (name, *rest) in enumerate(shapes)]
+    """Regions as a list; ``params.regions`` takes its place."""
+    return list(params.regions)
 
 
 def bits_to_bytes(bits):
@@ -153,10 +97,6 @@ def _rows_padded(values, shape: Synapses, dtype):
     return padded.reshape(shape.rows, shape.chunks, shape.word_bits)
 
 
-def _weight_region_depth(shape: Synapses) -> int:
-    return (len(shape.part_widths) - 1 << shape.part_bits) + shape.weight_depth
-
-
 def _weight_addresses(shape: Synapses):
     """Addresses of all slices of all chunks in region ``weights<l>``: (rows, chunks, slices)."""
     rows = np.arange(shape.rows)[:, None, None]
@@ -180,14 +120,14 @@ def weights_to_bytes(shape: Synapses, weights):
     chunked = _rows_padded(weights, shape, bool)
     padded = np.zeros((*chunked.shape[:2], shape.slices * shape.slice_bits), bool)
     padded[..., : shape.word_bits] = chunked
-    words = np.zeros((_weight_region_depth(shape), shape.slice_bits), bool)
+    words = np.zeros((shape.weight_region_depth, shape.slice_bits), bool)
     words[_weight_addresses(shape)] = padded.reshape(*chunked.shape[:2], shape.slices, -1)
     return bits_to_bytes(words)
 
 
 def weights_from_bytes(shape: Synapses, data):
     """Undo :func:`weights_to_bytes`."""
-    data = np.asarray(data).reshape(_weight_region_depth(shape), -1)
+    data = np.asarray(data).reshape(shape.weight_region_depth, -1)
     words = bytes_to_bits(data, shape.slice_bits)[_weight_addresses(shape)]
     chunked = words.reshape(shape.rows, shape.chunks, -1)[..., : shape.word_bits]
     return chunked.reshape(shape.rows, -1)[:, : shape.row_bits]
@@ -223,13 +163,13 @@ def latents_to_bytes(shape: Synapses, latents):
     padded_bits[:, : sum(parts)] = bits.reshape(shape.latent_depth, -1)
     words = np.zeros((len(parts) << shape.latent_part_bits, first), bool)
     words[_latent_addresses(shape)] = padded_bits.reshape(shape.latent_depth, len(parts), first)
-    return bits_to_bytes(words[: _latent_addresses(shape)[-1, -1] + 1])
+    return bits_to_bytes(words[: shape.latent_region_depth])
 
 
 def latents_from_bytes(shape: Synapses, data):
     """Undo :func:`latents_to_bytes`."""
     addresses, width = _latent_addresses(shape), shape.latent_lanes * shape.latent_bits
-    data = np.asarray(data).reshape(addresses[-1, -1] + 1, -1)
+    data = np.asarray(data).reshape(shape.latent_region_depth, -1)
     bits = bytes_to_bits(data, shape.latent_part_widths[0])[addresses]
     bits = bits.reshape(shape.latent_depth, -1)[:, :width]
     bits = bits.reshape(shape.latent_depth, shape.latent_lanes, shape.latent_bits)

@@ -19,7 +19,7 @@ READ     region u8, address u32, count u16                ``count`` words
 WRITE    region u8, address u32, words                    nothing
 FILL     region u8, address u32, count u32, word          nothing
 RUN      flags u8 (:class:`RunFlags`), first u32,         nothing, and at once: the run goes
-         count u32, 1 at least, both below 2**24          on, STATUS tells when it is over
+         count u32, 1 at least, both of SAMPLE_BITS       on, STATUS tells when it is over
 STOP     nothing                                          nothing
 STATUS   nothing                                          busy u8, good u32, bad u32
 ======== ================================================ ==================================
@@ -29,7 +29,7 @@ asked: after each training and each test of an epoch it sends a frame of sequenc
 ``REPORT``, whose payload is the whole region ``registers``. Hosts choose sequences from 1 on.
 
 A region's words are numbered from 0 and padded to whole bytes each, see
-:func:`popflip.golden.description.packing.memory_map`. ``good`` counts the frames that arrived
+:class:`popflip.golden.description.layout.MemoryMap`. ``good`` counts the frames that arrived
 whole, ``bad`` all others, dropped ones included; both count modulo 2**16.
 """
 
@@ -42,12 +42,14 @@ __all__ = [
     "CRC",
     "CRC_BYTES",
     "FILL",
+    "FRAME_COUNT_BITS",
     "HEADER",
     "IDENTIFY_ANSWER",
     "IDENTITY_BYTES",
     "MAX_PAYLOAD",
     "READ",
     "RUN",
+    "SAMPLE_BITS",
     "STATUS_ANSWER",
     "VERSION",
     "WRITE",
@@ -70,6 +72,12 @@ CRC = CRC16_IBM_3740(data_width=8)
 
 #: Bytes of the checksum, low byte first.
 CRC_BYTES = 2
+
+#: Bits of the number of a sample in a run, and of the count of its samples.
+SAMPLE_BITS = 24
+
+#: Bits of each of the two counts of frames; they wrap.
+FRAME_COUNT_BITS = 16
 
 #: Version, sequence, kind.
 HEADER = struct.Struct("<BBB")

@@ -21,7 +21,7 @@ import numpy as np
 from popflip.golden.datasets.data import Dataset, draw_shifts, encode, shift_images
 from popflip.golden.description.flash_image import FLASH_BYTES, Image, most_samples
 from popflip.golden.description.lfsr import Lfsr
-from popflip.golden.description.packing import memory_map, pack_samples, weights_from_bytes
+from popflip.golden.description.packing import pack_samples, weights_from_bytes
 from popflip.golden.description.params import Params
 from popflip.golden.description.shuffle import shuffled
 from popflip.golden.support.errors import InputError
@@ -33,11 +33,10 @@ __all__ = ["StandaloneTrainer", "first_state", "image_of"]
 def first_state(params: Params) -> tuple[NetworkState, Lfsr]:
     """Draw the initial network; also return the generator, which goes on from there."""
     lfsr = Lfsr(params.standalone.state)
-    regions = {region.name: region for region in memory_map(params)}
     weights, latents = [], []
     for layer in range(params.depth):
         shape = params.synapses(layer)
-        drawn = lfsr.draw_many(regions[f"weights{layer}"].n_bytes, 8).astype(np.uint8)
+        drawn = lfsr.draw_many(params.regions.weights(layer).n_bytes, 8).astype(np.uint8)
         weights.append(weights_from_bytes(shape, drawn))
         latents.append(np.zeros((shape.rows, shape.row_bits), np.int16))
     return NetworkState(weights, latents, params.standalone.state), lfsr

@@ -18,7 +18,7 @@ from popflip.boards.virtual.board import pseudo_terminal
 from popflip.golden.datasets.data import load
 from popflip.golden.description.params import Params
 from popflip.golden.training.trainer import GoldenMachine, Trainer, differences, initial_state
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 

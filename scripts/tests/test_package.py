@@ -17,7 +17,7 @@ from popflip.golden.description.params import Params, preset_names
 from popflip.golden.description.random_params import random_params
 from popflip.golden.description.registers import register_map
 from popflip.golden.model import Model
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 from popflip.rtl.verilog import generate
 from popflip.scripts.package import manifest, verilog_name, write_package
 

@@ -6,7 +6,7 @@ import pytest
 from popflip.boards.build.built import build_beside, builds_in, find_build, write_build
 from popflip.boards.registry import BOARDS
 from popflip.boards.tests.networks import MICRO
-from popflip.rtl.top import identity
+from popflip.rtl.identity import identity
 
 ICEBREAKER = BOARDS["icebreaker"]
 PARAMS = ICEBREAKER.params(MICRO)

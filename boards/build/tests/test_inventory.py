@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out
 
 from popflip.boards.build.inventory import MemoryBlock, inventory, read_inventory
 from popflip.boards.tests.networks import MICRO
-from popflip.golden.description.packing import memory_map
 
 
 class Sample(wiring.Component):
@@ -49,7 +48,7 @@ def test_everything_is_counted():
 
 def test_weights_and_latents_are_as_the_memory_map_says():
     found = {memory.name: memory for memory in inventory(MICRO).memories}
-    for region in memory_map(MICRO):
+    for region in MICRO.regions:
         if region.name.startswith("latents"):
             memory = found[f"core.memory{region.name[-1]}.latents0"]
             assert (memory.depth, memory.width) == (region.depth, region.width)

@@ -20,7 +20,7 @@ from popflip.boards.host.link import (
     encode_frame,
 )
 from popflip.boards.host.transport import Transport
-from popflip.golden.description.packing import Region, memory_map
+from popflip.golden.description.layout import Region
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import CRC, MAX_PAYLOAD, VERSION, WRITE, Status, Verb
 from popflip.rtl.frontends.link import RequestServer
@@ -37,7 +37,7 @@ PARAMS = Params.build({
         "sample_slots": 2,
     },
 })
-REGIONS = {region.name: region for region in memory_map(PARAMS)}
+REGIONS = PARAMS.regions
 CYCLE = 1e-6
 
 
@@ -53,7 +53,7 @@ class SimulatedBoard(Transport):
     """
 
     def __init__(self):
-        self.memory = {r.index: [0] * r.depth for r in REGIONS.values()}
+        self.memory = {r.index: [0] * r.depth for r in REGIONS}
         self.busy, self.runs, self.stops = False, [], 0
         self.writes = []
         self.stall = 0
@@ -184,7 +184,7 @@ def test_identify(link):
     assert link.identify() == Identity(IDENTITY, MAX_PAYLOAD)
 
 
-@pytest.mark.parametrize("name", REGIONS)
+@pytest.mark.parametrize("name", REGIONS.names)
 def test_whole_regions_come_back_in_the_fewest_frames(link, board, name):
     region = REGIONS[name]
     words = random_words(region, region.depth)
@@ -195,7 +195,7 @@ def test_whole_regions_come_back_in_the_fewest_frames(link, board, name):
     read_frames = len(board.writes) - write_frames
     assert write_frames == -(-region.depth // ((MAX_PAYLOAD - WRITE.size) // region.word_bytes))
     assert read_frames == -(-region.depth // (MAX_PAYLOAD // region.word_bytes))
-    assert any(r.n_bytes > 2 * MAX_PAYLOAD for r in REGIONS.values())
+    assert any(r.n_bytes > 2 * MAX_PAYLOAD for r in REGIONS)
 
 
 def test_parts_of_regions(link, board):
@@ -279,7 +279,7 @@ def test_a_board_with_other_memories_refuses(link, board):
         (
             lambda link: link.read("weights7"),
             ValueError,
-            f"region must be {', '.join(REGIONS)}, not 'weights7'",
+            f"region must be {', '.join(REGIONS.names)}, not 'weights7'",
         ),
         (
             lambda link: link.read("weights0", 179, 2),

@@ -9,7 +9,7 @@ from popflip.boards.host.monitor import watch
 from popflip.golden.datasets.data import Dataset, load
 from popflip.golden.description.flash_image import TURN_CYCLES, flash_cycles, write_image
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import StandaloneState, register_map
+from popflip.golden.description.registers import StandaloneState
 from popflip.golden.engine.engine import FastMachine
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
 from popflip.golden.training.trainer import GoldenMachine, differences
@@ -116,7 +116,7 @@ def board():
 
 
 def register(link, params, name="standalone", value=None):
-    index = next(r.index for r in register_map(params) if r.name == name)
+    index = params.registers[name].index
     if value is not None:
         link.write("registers", index, np.array([[value]], "<u4").view(np.uint8))
     return int(link.read("registers", index, 1).view("<u4")[0, 0])

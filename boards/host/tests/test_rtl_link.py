@@ -5,7 +5,6 @@ import pytest
 from cobs import cobs
 
 from popflip.boards.host.link import decode_frame, encode_frame
-from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import (
     CRC,
@@ -36,7 +35,7 @@ PARAMS = Params.build({
         "sample_slots": 2,
     },
 })
-REGIONS = {region.name: region for region in memory_map(PARAMS)}
+REGIONS = PARAMS.regions
 
 
 class Core:
@@ -50,8 +49,7 @@ class Core:
         rng = random.Random(seed)
         self._port, self._rng = port, rng
         self.memory = [
-            [rng.getrandbits(region.width) for _ in range(region.depth)]
-            for region in REGIONS.values()
+            [rng.getrandbits(region.width) for _ in range(region.depth)] for region in REGIONS
         ]
         self.runs, self.stops = [], 0
         self.busy = False
@@ -62,7 +60,7 @@ class Core:
         return b"".join(word.to_bytes(region.word_bytes, "little") for word in words)
 
     async def serve(self, ctx):
-        port, rng, regions = self._port, self._rng, list(REGIONS.values())
+        port, rng, regions = self._port, self._rng, REGIONS
         replies = deque()
         while not self.over:
             command_ready = rng.random() < 0.6
@@ -224,7 +222,7 @@ def test_identifies_itself(pins):
     converse(script, pins=pins)
 
 
-@pytest.mark.parametrize("name", REGIONS)
+@pytest.mark.parametrize("name", REGIONS.names)
 def test_reads_words(name):
     region = REGIONS[name]
     most = min(region.depth, MAX_PAYLOAD // region.word_bytes)
@@ -238,7 +236,7 @@ def test_reads_words(name):
     converse(script)
 
 
-@pytest.mark.parametrize("name", REGIONS)
+@pytest.mark.parametrize("name", REGIONS.names)
 def test_writes_words_and_nothing_else(name):
     region = REGIONS[name]
     most = min(region.depth, (MAX_PAYLOAD - WRITE.size) // region.word_bytes)
@@ -257,7 +255,7 @@ def test_writes_words_and_nothing_else(name):
     converse(script)
 
 
-@pytest.mark.parametrize("name", REGIONS)
+@pytest.mark.parametrize("name", REGIONS.names)
 def test_fills_words_and_nothing_else(name):
     region = REGIONS[name]
     rng = random.Random(4)
@@ -277,7 +275,7 @@ def test_fills_words_and_nothing_else(name):
 
 def test_takes_words_of_more_bytes_than_its_arguments():
     wide = PARAMS.replace(machine={"row_lanes": 36, "latent_lanes": [36, 3]})
-    region = next(r for r in memory_map(wide) if r.name == "latents0")
+    region = wide.regions.latents(0)
     assert region.word_bytes > 32
     dut = RequestServer(wide, IDENTITY)
     line = ByteLine(dut)
@@ -404,7 +402,7 @@ def test_refuses_what_is_impossible():
 def test_refuses_answers_that_are_too_long():
     # Only regions of more words than a frame has bytes, or of wide ones, have that many.
     long = PARAMS.replace(machine={"sample_slots": 256})
-    samples = memory_map(long)[1]
+    samples = long.regions["samples"]
     assert samples.depth > MAX_PAYLOAD + 1
     dut = RequestServer(long, IDENTITY)
     line = ByteLine(dut)
@@ -427,7 +425,7 @@ def test_refuses_what_would_disturb_a_run():
     async def script(ctx, line, core):
         core.busy = True
         assert (await line.ask(ctx, 1, *request(Verb.RUN, 1, 0, 1))).kind == Status.BUSY
-        for region in REGIONS.values():
+        for region in REGIONS:
             before = [list(words) for words in core.memory]
             word = bytes(region.word_bytes)
             for verb, payload in (

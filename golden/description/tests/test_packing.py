@@ -3,18 +3,17 @@
 import numpy as np
 import pytest
 
+from popflip.golden.description.layout import Synapses
 from popflip.golden.description.packing import (
     bits_to_bytes,
     bytes_to_bits,
     latents_from_bytes,
     latents_to_bytes,
-    memory_map,
     pack_samples,
     weights_from_bytes,
     weights_to_bytes,
 )
-from popflip.golden.description.params import Params, Synapses
-from popflip.golden.description.registers import register_map
+from popflip.golden.description.params import Params
 
 
 def synapses(**changes):
@@ -236,31 +235,6 @@ def test_each_latent_has_its_own_field(shape):
         assert bit == lane * shape.latent_bits
 
 
-# The memory map ---------------------------------------------------------------------------------
-
-
-def test_regions_of_the_small_local_preset_by_hand():
-    params = Params.load("local-small")
-    regions = [tuple(region)[:4] for region in memory_map(params)]
-    assert regions == [
-        ("registers", 0, len(register_map(params)), 32),
-        ("samples", 1, 16 * (28 * 4 + 1), 8),
-        ("results", 2, 256, 8),
-        ("weights0", 3, 490, 100),
-        ("latents0", 4, 490 * 10, 80),
-        ("weights1", 5, 490, 40),
-        ("latents1", 6, 490 * 4, 80),
-    ]
-
-
-def test_banks_of_the_large_local_preset_follow_one_another():
-    region = memory_map(Params.load("local-large-wide"))[3]
-    assert (region.name, region.depth, region.width) == ("weights0", 9 * 256 + 200, 100)
-    assert (region.word_bytes, region.n_bytes) == (13, 2504 * 13)
-    held = [address for address in range(region.depth) if region.holds(address)]
-    assert held == [256 * bank + word for bank in range(10) for word in range(200)]
-
-
 def test_a_wide_sliced_word_of_latents_is_given_in_parts():
     shape = synapses(rows=3, row_bits=100, word_bits=100, block=1, latent_lanes=100, latent_bits=6)
     shape = shape._replace(latent_slice=9)
@@ -276,25 +250,3 @@ def test_a_wide_sliced_word_of_latents_is_given_in_parts():
             there = int.from_bytes(data[4 * part + row].tobytes(), "little")
             assert there == word >> 252 * part & (1 << width) - 1
     np.testing.assert_array_equal(latents_from_bytes(shape, data), latents)
-
-
-def test_a_machine_that_only_infers_has_no_latents():
-    params = Params.load("local-small").replace(machine={"training": False})
-    names = [region.name for region in memory_map(params)]
-    assert names == ["registers", "samples", "results", "weights0", "weights1"]
-
-
-def test_regions_hold_what_is_packed_for_them():
-    params = Params.load("dense-wide")
-    regions = {region.name: region for region in memory_map(params)}
-    for layer in range(params.depth):
-        shape = params.synapses(layer)
-        size = (shape.rows, shape.row_bits)
-        weights = weights_to_bytes(shape, np.ones(size, bool))
-        latents = latents_to_bytes(shape, np.ones(size, np.int16))
-        for region, data in (
-            (regions[f"weights{layer}"], weights),
-            (regions[f"latents{layer}"], latents),
-        ):
-            assert data.shape == (region.depth, region.word_bytes), region.name
-            assert data.nbytes == region.n_bytes, region.name

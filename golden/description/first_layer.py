@@ -1,0 +1,233 @@
+"""The first layer's geometry: which input bits each of its neurons sees.
+
+The neurons of layer 1 stand at *positions* of a grid, ``block`` of them at each, and all of a
+position see the same *window* of the input: neuron ``position * block + feature``. A dense layer is
+the simplest case, one position whose window is the whole image. Each neuron has a *row* of weights,
+one for each bit of its window.
+
+Every kind of first layer is one class here with the interface of :class:`FirstLayer`; golden, the
+hardware and the host ask it, and compare no names of kinds. Input bit ``pixel * planes + plane``
+belongs to ``pixel``; pixels are numbered row by row.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from popflip.golden.support.integers import ceil_div
+
+__all__ = ["DenseInput", "FirstLayer", "Windows"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstLayer(ABC):
+    """What every kind of first layer answers.
+
+    Parameters
+    ----------
+    image : (int, int)
+        Height and width in pixels.
+    planes : int
+        Input bits per pixel.
+    block : int
+        Neurons at each position, which share its window.
+
+    Attributes
+    ----------
+    kind : str
+        What parameters and reports call it.
+    windowed : bool
+        Whether windows stand on a grid, so that the hardware moves one across the image and stores
+        samples as rows of it. Else it reads words of all input bits.
+    can_fetch_serially, can_overlap, can_shift : bool
+        Whether there is hardware that fetches a window's rows one per cycle
+        (``machine.serial_windows``), drives the next sample beside the present one
+        (``machine.overlap``), and moves images in standalone training (``learning.shift``).
+    """
+
+    image: tuple[int, int]
+    planes: int
+    block: int
+
+    kind: ClassVar[str]
+    windowed: ClassVar[bool]
+    can_fetch_serially: ClassVar[bool]
+    can_overlap: ClassVar[bool]
+    can_shift: ClassVar[bool]
+
+    @property
+    def n_in(self) -> int:
+        """Input bits; or 8-bit pixels."""
+        return self.image[0] * self.image[1] * self.planes
+
+    @property
+    @abstractmethod
+    def kernel(self) -> tuple[int, int]:
+        """Height and width of a window in pixels."""
+
+    @property
+    @abstractmethod
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of positions."""
+
+    @property
+    @abstractmethod
+    def load_rows(self) -> int:
+        """Image rows that must be fetched before the first window is complete."""
+
+    @property
+    @abstractmethod
+    def step_rows(self) -> int:
+        """Image rows that must be fetched for the next row of positions."""
+
+    @abstractmethod
+    def sample_shape(self, row_lanes: int) -> tuple[int, int]:
+        """Return the words of a stored sample, and their bits.
+
+        Parameters
+        ----------
+        row_lanes : int
+            Bits of a neuron's row that the machine takes per cycle.
+        """
+
+    @property
+    def positions(self) -> int:
+        """Positions, row by row."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of layer 1."""
+        return self.positions * self.block
+
+    @property
+    def fan_in(self) -> int:
+        """Input bits that a neuron sees, and weights of a row."""
+        return self.kernel[0] * self.kernel[1] * self.planes
+
+    @property
+    def rows(self) -> int:
+        """Rows of weights: here one per neuron."""
+        return self.neurons
+
+    def position_of(self, neuron):
+        """Position of ``neuron``, an int or an array of them."""
+        return neuron // self.block
+
+    def row_of(self, neuron):
+        """Row of weights that ``neuron`` uses, an int or an array of them."""
+        return neuron
+
+    @cached_property
+    def windows(self) -> np.ndarray:
+        """Input bits that each position sees, ascending.
+
+        Returns
+        -------
+        ndarray of int64, shape (positions, fan_in), read-only
+            In the order of a row's weights.
+        """
+        windows = self._windows()
+        windows.flags.writeable = False
+        return windows
+
+    @abstractmethod
+    def _windows(self) -> np.ndarray:
+        """What :attr:`windows` keeps."""
+
+    def input_bits(self, neuron) -> np.ndarray:
+        """Input bits that ``neuron`` sees, an int or an array of them: (..., fan_in)."""
+        return self.windows[self.position_of(neuron)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseInput(FirstLayer):
+    """Every neuron sees every input bit."""
+
+    kind = "dense"
+    windowed = False
+    can_fetch_serially = False
+    can_overlap = False
+    can_shift = False
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        return self.image
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        return 1, 1
+
+    @property
+    def load_rows(self) -> int:
+        """None: the stored words are what the machine takes."""
+        return 0
+
+    @property
+    def step_rows(self) -> int:
+        """None."""
+        return 0
+
+    def sample_shape(self, row_lanes: int) -> tuple[int, int]:
+        """Return the words of a row, one per cycle, and their bits."""
+        return ceil_div(self.n_in, row_lanes), row_lanes
+
+    def _windows(self) -> np.ndarray:
+        return np.arange(self.n_in).reshape(1, -1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows(FirstLayer):
+    """Neurons see windows that stand on a grid; each has weights of its own.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Height and width of a window in pixels, at most those of the image.
+    stride : (int, int)
+        Pixels from a window to the one below it, and to the one at its right.
+    """
+
+    kind = "local"
+    windowed = True
+    can_fetch_serially = True
+    can_overlap = True
+    can_shift = True
+
+    size: tuple[int, int]
+    stride: tuple[int, int]
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        return self.size
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        (height, width), (high, wide), (down, right) = self.image, self.size, self.stride
+        return (height - high) // down + 1, (width - wide) // right + 1
+
+    @property
+    def load_rows(self) -> int:
+        """As many as a window is high."""
+        return self.size[0]
+
+    @property
+    def step_rows(self) -> int:
+        """As many as the grid's step down."""
+        return self.stride[0]
+
+    def sample_shape(self, row_lanes: int) -> tuple[int, int]:
+        """Return the rows of the image, and the bits of one."""
+        height, width = self.image
+        return height, width * self.planes
+
+    def _windows(self) -> np.ndarray:
+        down, right = self.stride
+        pixels = np.arange(self.n_in).reshape(*self.image, self.planes)
+        views = np.lib.stride_tricks.sliding_window_view(pixels, self.size, axis=(0, 1))
+        corners = views[::down, ::right]
+        # The planes of a pixel are neighbours in the input, so in a row.
+        return corners.transpose(0, 1, 3, 4, 2).reshape(self.positions, self.fan_in)

@@ -1,0 +1,1 @@
+"""The sections of :class:`popflip.golden.description.params.Params`, one file each."""

@@ -1,0 +1,75 @@
+"""Section ``dynamics``: how neurons settle."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from popflip.golden.description.sections.common import Natural, Positive, Section
+from popflip.golden.support.errors import InputError
+
+__all__ = ["Dynamics"]
+
+
+class Dynamics(Section):
+    """How neurons settle.
+
+    Parameters
+    ----------
+    code : {"heaviside", "sign"}
+        Activations in {0, 1} or in {-1, +1}; the stored bit is 1 for the larger value.
+    kind : {"sweeps", "leaky"}
+        Block-wise sweeps of stateless hidden neurons, or the paper's synchronous leaky update
+        (golden model only).
+    free_sweeps : int
+        T, sweeps (or synchronous steps) of the free phase.
+    gains : tuple of int
+        One per weight layer, in units of the potential.
+    feedback_gains : tuple of int, optional
+        One per weight layer but the first, for the way down; those of ``gains`` if left out.
+    potential_bits : int
+        Output potentials lie in ``[0, V]``, ``V = 2 ** potential_bits``.
+    threshold : int, optional
+        Of the hidden neurons. ``V / 2`` for ``heaviside``, 0 for ``sign`` if left out.
+    v0 : int
+        Potential of every output at the start of a sample, 0 to V.
+    active_bound : int, optional
+        With at most this many neurons of layer 2 active, a neuron of layer 1 whose drive is
+        further from its threshold than their greatest feedback is not visited. A sample that
+        exceeds it starts again with twice the bound: it changes cycles, never results. All of layer
+        2 if left out; of no use with the ``sign`` code, whose neurons are never silent.
+    """
+
+    code: Literal["heaviside", "sign"] = "heaviside"
+    kind: Literal["sweeps", "leaky"] = "sweeps"
+    free_sweeps: Annotated[int, Field(ge=1, le=255)] = 4
+    gains: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=2)]
+    feedback_gains: tuple[Annotated[int, Field(ge=1, le=4096)], ...] | None = None
+    potential_bits: Annotated[int, Field(ge=2, le=14)] = 8
+    threshold: int | None = None
+    v0: Natural = 0
+    active_bound: Positive | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Dynamics":
+        if self.v0 > self.v_max:
+            raise InputError(f"v0 must be 0 to V = {self.v_max}, not {self.v0}")
+        if self.threshold is not None and abs(self.threshold) > 1 << 20:
+            raise InputError(f"threshold must be -2**20 to 2**20, not {self.threshold}")
+        return self
+
+    @property
+    def v_max(self) -> int:
+        """V, the highest potential of an output."""
+        return 1 << self.potential_bits
+
+    @property
+    def output_threshold(self) -> int:
+        """The potential from which on an output neuron is active."""
+        return self.v_max // 2
+
+    @property
+    def hidden_threshold(self) -> int:
+        """The potential from which on a hidden neuron is active."""
+        if self.threshold is not None:
+            return self.threshold
+        return self.v_max // 2 if self.code == "heaviside" else 0

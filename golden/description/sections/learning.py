@@ -1,0 +1,69 @@
+"""Section ``learning``: how contrasts become flips."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from popflip.golden.description.sections.common import Positive, Section
+from popflip.golden.support.errors import InputError
+
+__all__ = ["Learning"]
+
+
+class Learning(Section):
+    """How contrasts become flips.
+
+    Parameters
+    ----------
+    nudging : {"centered", "random-sign", "positive"}
+        Both signs of beta from the same free state; one, drawn per batch; only plus.
+    nudged_sweeps : int
+        K, sweeps of each nudged phase.
+    beta : int
+        Nudge strength: ``nudge = beta * (target * V - v)``.
+    latent_bits : int
+        Width of a latent accumulator, which saturates at ``-S`` and ``S = 2**(latent_bits-1)-1``.
+    tau : tuple of int
+        Flip threshold of each weight layer in counts, 1 to S.
+    tau_growth : float
+        Percent by which tau grows per epoch (rounded to counts, at most S).
+    batch : int
+        Samples between flips.
+    reset_on_flip : bool
+        Whether a flip sets its accumulator to 0.
+    shift : int
+        Training images are moved at random by up to this many pixels in each direction.
+    """
+
+    nudging: Literal["centered", "random-sign", "positive"] = "centered"
+    nudged_sweeps: Annotated[int, Field(ge=1, le=255)] = 3
+    beta: Annotated[int, Field(ge=1, le=256)] = 2
+    latent_bits: Annotated[int, Field(ge=2, le=16)] = 8
+    tau: Annotated[tuple[Positive, ...], Field(min_length=2)]
+    tau_growth: Annotated[float, Field(ge=0, le=100)] = 0.0
+    batch: Annotated[int, Field(ge=1, le=65535)] = 1
+    reset_on_flip: bool = False
+    shift: Annotated[int, Field(ge=0, le=16)] = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Learning":
+        for layer, tau in enumerate(self.tau):
+            if tau > self.latent_max:
+                raise InputError(
+                    f"tau[{layer}] must be at most {self.latent_max}, the range of "
+                    f"{self.latent_bits}-bit latents, not {tau}"
+                )
+        return self
+
+    @property
+    def latent_max(self) -> int:
+        """S, the count at which a latent accumulator saturates."""
+        return (1 << (self.latent_bits - 1)) - 1
+
+    def tau_in_epoch(self, epoch: int) -> tuple[int, ...]:
+        """Flip thresholds of epoch ``epoch`` (0 is the first), annealed by ``tau_growth``."""
+        try:
+            growth = (1 + self.tau_growth / 100) ** epoch
+        except OverflowError:
+            return (self.latent_max,) * len(self.tau)
+        return tuple(round(min(self.latent_max, tau * growth)) for tau in self.tau)
