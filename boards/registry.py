@@ -6,7 +6,6 @@ There is no list to add one to.
 """
 
 import importlib
-import logging
 import pkgutil
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
@@ -14,11 +13,10 @@ from types import MappingProxyType, ModuleType
 from popflip.boards import families, recipes
 from popflip.boards.board import Board
 from popflip.boards.families.family import Family
+from popflip.golden.description.renamed import current
 from popflip.golden.support.errors import InputError
 
 __all__ = ["BOARDS", "FAMILIES", "boards_in", "families_in", "find_board"]
-
-log = logging.getLogger(__name__)
 
 
 def _modules(package: ModuleType) -> list[ModuleType]:
@@ -88,13 +86,8 @@ def find_board(name: str) -> Board:
     InputError
         If there is none; names those that there are.
     """
-    if name in BOARDS:
-        return BOARDS[name]
-    for board in BOARDS.values():
-        if name in board.former:
-            log.warning(
-                "board %s is called %s now; the old name goes with the next version",
-                name, board.name,
-            )  # fmt: skip
-            return board
-    raise InputError(f"board must be one of {', '.join(BOARDS)}, not {name!r}")
+    former = {old: board.name for board in BOARDS.values() for old in board.former}
+    name = current(name, former, "board")
+    if name not in BOARDS:
+        raise InputError(f"board must be one of {', '.join(BOARDS)}, not {name!r}")
+    return BOARDS[name]

@@ -104,36 +104,36 @@ def estimate(device: Device, found: Inventory) -> Estimate:
 
 
 def resized(params: Params, size: int) -> Params:
-    """Return a network of the same family with another number of first-layer neurons.
+    """Return the same network with another number of first-layer neurons.
 
     Parameters
     ----------
     params : Params
     size : int
-        Neurons per window of a local first layer, or of a dense one.
+        Neurons at each position (``params.first_layer.block``): of a dense layer, all of them.
 
     Returns
     -------
     Params
         With lanes as they are, as far as there are so many neurons.
     """
-    net = params.network
     lanes = {"neuron_lanes": min(params.machine.neuron_lanes, size)}
-    if net.first == "local":
+    if params.first_layer.windowed:
         return params.replace(network={"features": size}, machine=lanes)
-    return params.replace(network={"hidden": [size, *net.hidden[1:]]}, machine=lanes)
+    hidden = [size, *params.network.hidden[1:]]
+    return params.replace(network={"hidden": hidden}, machine=lanes)
 
 
 def largest(
     board: Board, params: Params, progress: Callable[[int, bool], None] = lambda size, fits: None
 ) -> tuple[Params, Estimate] | None:
-    """Find the largest network of a family that fits a board.
+    """Find the largest network of its kind that fits a board.
 
     Parameters
     ----------
     board : Board
     params : Params
-        One of the family: see :func:`resized`.
+        One of them; the others are :func:`resized`.
     progress : callable, optional
         Is told of each network that was tried: its size, and whether it fits.
 

@@ -1,7 +1,6 @@
 """Every recipe, as far as it goes without a build: its design elaborates, with all its pins."""
 
 import importlib
-import logging
 import re
 import sys
 from fnmatch import fnmatchcase
@@ -222,17 +221,11 @@ def test_a_recipe_may_import_a_board_of_another(add):
     assert dict(boards_in(recipes)) == dict(BOARDS)
 
 
-def test_an_old_name_finds_its_board_with_a_notice(caplog):
-    with caplog.at_level(logging.WARNING):
+def test_an_old_name_finds_its_board_with_a_notice():
+    text = "board 'upduino-v3-alone' is called 'upduino-v3-standalone' now; the old name stops"
+    with pytest.warns(FutureWarning, match=f"^{text}"):
         assert find_board("upduino-v3-alone") is BOARDS["upduino-v3-standalone"]
-    (record,) = caplog.records
-    assert record.getMessage() == (
-        "board upduino-v3-alone is called upduino-v3-standalone now; the old name goes with the "
-        "next version"
-    )
-    caplog.clear()
-    find_board("upduino-v3-standalone")
-    assert not caplog.records
+    assert find_board("upduino-v3-standalone").former == ("upduino-v3-alone",)
 
 
 def test_old_names_are_nobodys_names():

@@ -104,11 +104,11 @@ def made(**options):
 
 
 def left(tmp_path):
-    """Folders of the cache by what they are of, whole or not."""
+    """Folders of the cache by what they are of, whole or not; identities apart."""
     return sorted(
         f"{path.parent.name}/{'partial' if path.name.startswith('.') else 'whole'}"
         for path in (tmp_path / "cache").glob("*/*")
-        if path.is_dir()
+        if path.is_dir() and path.parent.name != "identity"
     )
 
 

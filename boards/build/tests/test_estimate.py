@@ -60,11 +60,13 @@ def test_a_memory_that_may_collide_costs_logic():
     assert shared.used["block"] == apart.used["block"] == 1
 
 
-def test_the_family_of_a_network():
+def test_a_network_of_another_size():
     assert resized(MICRO, 5).network.hidden == (5,)
+    assert resized(MICRO, 5).first_layer.block == 5
     local = Params.load("ecp5-85f")
     smaller = resized(local, 4)
     assert (smaller.network.features, smaller.machine.neuron_lanes) == (4, 4)
+    assert smaller.first_layer.block == 4
     assert resized(local, 30).machine.neuron_lanes == local.machine.neuron_lanes
 
 
