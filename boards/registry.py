@@ -16,7 +16,7 @@ from popflip.boards.families.family import Family
 from popflip.golden.description.renamed import current
 from popflip.golden.support.errors import InputError
 
-__all__ = ["BOARDS", "FAMILIES", "boards_in", "families_in", "find_board"]
+__all__ = ["BOARDS", "FAMILIES", "boards_in", "families_in", "find_board", "is_board"]
 
 
 def _modules(package: ModuleType) -> list[ModuleType]:
@@ -76,6 +76,11 @@ FAMILIES = families_in(families)
 
 #: In the order in which tables show them.
 BOARDS = boards_in(recipes)
+
+
+def is_board(name: str) -> bool:
+    """Whether :func:`find_board` finds a board of a name."""
+    return name in BOARDS or any(name in board.former for board in BOARDS.values())
 
 
 def find_board(name: str) -> Board:

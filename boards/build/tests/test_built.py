@@ -5,31 +5,12 @@ import pytest
 
 from popflip.boards.build.built import build_beside, builds_in, find_build, write_build
 from popflip.boards.registry import BOARDS
-from popflip.boards.tests.networks import MICRO
+from popflip.boards.tests.networks import MICRO, toml_of
 from popflip.rtl.identity import identity
 
 ICEBREAKER = BOARDS["icebreaker"]
 PARAMS = ICEBREAKER.params(MICRO)
-
-#: The parameters that this network differs by from the defaults, as popflip build writes them.
-TOML = """\
-name = "micro"
-[network]
-image = [8, 8]
-hidden = [12]
-classes = 3
-[dynamics]
-gains = [40, 30]
-[learning]
-beta = 4
-tau = [3, 2]
-[machine]
-row_lanes = 16
-relax_lanes = 3
-latent_lanes = [4, 3]
-sample_slots = 2
-uart_divisor = 24
-"""
+TOML = toml_of(PARAMS)
 
 
 @pytest.fixture
