@@ -54,7 +54,7 @@ def boards_in(package: ModuleType) -> Mapping[str, Board]:
     found: dict[str, Board] = {}
     # By family and by module, the tables of its smallest device.
     least: dict[object, int] = {}
-    places = {}
+    places: dict[str, str] = {}
     for module in _modules(package):
         for thing in vars(module).values():
             if not isinstance(thing, Board):

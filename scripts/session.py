@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from popflip.golden.datasets import data
 from popflip.golden.description.params import Params, ParamsError
@@ -77,7 +77,7 @@ def choose_params(
     return named
 
 
-def _is_name(board: str | None) -> bool:
+def _is_name(board: str | None) -> TypeGuard[str]:
     """Whether a board is neither the virtual one nor a serial port."""
     return board is not None and board != "virtual" and "/" not in board
 
@@ -162,8 +162,8 @@ class Target:
 
             if not is_board(self.board):
                 raise InputError(
-                    "board must be virtual, a serial port such as /dev/ttyUSB0, or the name of a "
-                    f"board with --port, not {self.board!r}"
+                    "board must be virtual or a serial port such as /dev/ttyUSB0 (or the name of "
+                    f"a board, with --port), not {self.board!r}"
                 )
         # Says what does not go together, before any work is done.
         if self.port is not None or _is_name(self.board):

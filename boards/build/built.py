@@ -5,7 +5,7 @@ host that is given one of these files, or their folder, knows at which rate the 
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from popflip.boards.board import Board
@@ -79,17 +79,19 @@ def write_build(
     bitstream : str
         Name of the file, if there is one.
     """
-    values = {
-        "board": board.name,
-        "preset": params.name,
-        "core_mhz": core_mhz,
-        "baud": board.line_rate(core_mhz),
-        "identity": identity(params).hex(),
-        "bitstream": bitstream,
-    }
-    text = json.dumps({"popflip_build": _VERSION, **values}, indent=1)
-    write_atomically(folder / _FILE, text.encode())
-    return Built(folder=folder, **values)
+    built = Built(
+        folder=folder,
+        board=board.name,
+        preset=params.name,
+        core_mhz=core_mhz,
+        baud=board.line_rate(core_mhz),
+        identity=identity(params).hex(),
+        bitstream=bitstream,
+    )
+    values = asdict(built) | {"popflip_build": _VERSION}
+    del values["folder"]
+    write_atomically(folder / _FILE, json.dumps(values, indent=1).encode())
+    return built
 
 
 def _read(folder: Path) -> Built | None:
