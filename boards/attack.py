@@ -26,7 +26,8 @@ from popflip.golden.description.packing import (
 )
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import FILL, MAX_PAYLOAD, READ, RUN, WRITE, Status, Verb
-from popflip.golden.training.trainer import GoldenMachine, NetworkState
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import NetworkState
 from popflip.rtl.identity import identity
 
 __all__ = ["GROUP", "TARGET", "Outcome", "attack_board", "attack_host"]

@@ -21,11 +21,12 @@ from popflip.cocotb_tests.cosim import (
 )
 from popflip.cocotb_tests.simulators import BenchError, play
 from popflip.golden.description.params import Params
-from popflip.golden.engine.engine import FastMachine
+from popflip.golden.engine.machine import FastMachine
 from popflip.golden.support.errors import InputError
 from popflip.golden.tests import strategies
-from popflip.golden.training.trainer import GoldenMachine, NetworkState
-from popflip.golden.training.trainer import differences as state_differences
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import NetworkState
+from popflip.golden.training.state import differences as state_differences
 from popflip.rtl.simulation import play_core
 
 __all__ = ["VARIANTS", "Case", "cases", "compare", "compare_hardware", "compare_software"]

@@ -24,8 +24,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from popflip.boards.build.toolchain import Tool, find_tool
 from popflip.boards.tools import ToolError, run_to_end
-from popflip.golden.datasets.data import cache_folder
 from popflip.golden.description.params import Params
+from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.files import write_atomically
 from popflip.rtl.identity import identity, source_digest
 from popflip.rtl.top import Top

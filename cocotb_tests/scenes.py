@@ -15,7 +15,7 @@ from popflip.boards.peer import WHOLE, Peer
 from popflip.cocotb_tests.cosim import differences, initial, train_golden
 from popflip.cocotb_tests.talk import Talk
 from popflip.golden.cycles import CycleModel, StageCycles
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.flash_image import write_image
 from popflip.golden.description.layout import RESULTS, Region
 from popflip.golden.description.packing import (
@@ -44,8 +44,8 @@ from popflip.golden.description.protocol import (
 )
 from popflip.golden.description.registers import StandaloneState
 from popflip.golden.model import Model
+from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
-from popflip.golden.training.trainer import GoldenMachine
 from popflip.rtl.identity import identity
 
 __all__ = [

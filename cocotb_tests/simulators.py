@@ -27,7 +27,7 @@ import cocotb_tools.config
 from cocotb_tools.runner import get_runner
 
 from popflip.boards.tools import ToolError, require, verilator
-from popflip.golden.datasets.data import cache_folder
+from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.errors import InputError
 
 __all__ = ["SIMULATORS", "BenchError", "Design", "build", "exchange", "play", "require_simulators"]

@@ -13,7 +13,7 @@ from popflip.cocotb_tests.cosim import (
     train_steps,
 )
 from popflip.cocotb_tests.simulators import SIMULATORS, BenchError, build, play
-from popflip.golden.datasets import data
+from popflip.golden.datasets import encoding, loading
 from popflip.golden.description.params import Params
 
 SMALL = Params.build({
@@ -29,10 +29,10 @@ SMALL = Params.build({
 
 @pytest.fixture(scope="module")
 def mnist():
-    images = data.load("mnist")
+    images = loading.load("mnist")
 
     def first(params, n):
-        x = data.encode(images.train_images[:n], params.network.thresholds)
+        x = encoding.encode(images.train_images[:n], params.network.thresholds)
         return x, images.train_labels[:n].astype(int)
 
     return first

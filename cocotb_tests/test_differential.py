@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from popflip.cocotb_tests import differential
 from popflip.cocotb_tests.differential import VARIANTS, Case, cases, compare, compare_software
 from popflip.golden.description.params import Params
-from popflip.golden.training.trainer import GoldenMachine
+from popflip.golden.training.machine import GoldenMachine
 
 pytestmark = pytest.mark.timeout(600)
 

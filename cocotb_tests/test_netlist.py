@@ -21,7 +21,7 @@ from popflip.cocotb_tests.netlist import (
 )
 from popflip.cocotb_tests.simulators import build, play
 from popflip.cocotb_tests.talk import Talk
-from popflip.golden.datasets import data
+from popflip.golden.datasets import encoding, loading
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import IDENTIFY_ANSWER, MAX_PAYLOAD, Verb
 from popflip.rtl.identity import identity
@@ -57,8 +57,8 @@ def samples_of(params: Params, n: int):
     if params.network.image != (28, 28):
         rng = np.random.default_rng(1)
         return rng.random((n, params.n_in)) < 0.4, rng.integers(0, params.network.classes, n)
-    images = data.load("mnist")
-    x = data.input_of(params.network, images.train_images[:n])
+    images = loading.load("mnist")
+    x = encoding.input_of(params.network, images.train_images[:n])
     return x, images.train_labels[:n].astype(int)
 
 

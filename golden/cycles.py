@@ -93,7 +93,7 @@ def most_cycles(params: Params) -> int:
     half = sum(2 * s.rows * s.chunks for s in hidden) + p.output_chunks + fixed
     sweeps = p.dynamics.free_sweeps + 2 * p.learning.nudged_sweeps
     relax = 2 * (half + 2) * (sweeps + 2)
-    # The walks, the window's way to each row, and a flush of everything, one after the other.
+    # The contrast scans, the window's way to each row, and a flush of everything, one by one.
     rows = sum(s.rows * (s.row_cycles + 2) for s in shapes)
     rows += p.positions * (load_rows + step_rows + 2)
     update = 2 * rows + 2 * (UPDATE_LATENCY + SHARED_LATENCY + fixed)
@@ -137,7 +137,7 @@ class CycleModel:
         Parameters
         ----------
         relaxation : Relaxation
-            With its history kept; with both ends if the sample was trained on.
+            With its history kept; with both nudged states if the sample was trained on.
         i : int
         last : bool
             No sample follows in this run. (It matters with ``machine.overlap`` only.)
@@ -364,7 +364,7 @@ class _Run:
         """Cycles of the update of one sample; marks rows in ``dirty``, if there is one."""
         p = self.params
         done = 1
-        walks = {}
+        scans = {}
         for layer in range(1, p.depth):
             shape = self._shape(layer)
             plus, minus = self.plus[layer - 1], self.minus[layer - 1]
@@ -377,46 +377,46 @@ class _Run:
             differs = (plus != minus)[rows]
             either = (plus | minus)[rows] if p.dynamics.code == "heaviside" else True
             needed = np.flatnonzero(differs | (above & either))
-            # Without a difference on either side nobody walks.
+            # Without a difference on either side nobody scans.
             if len(rows) and (above or differs.any()):
                 if len(needed):
-                    walks[layer] = _Walk(rows, needed, differs[needed])
+                    scans[layer] = _Scan(rows, needed, differs[needed])
                 else:
                     done = max(done, 2 + len(rows))
             if dirty is not None:
                 dirty[layer][rows[needed]] = True
         serve = self._serve_shared if p.machine.shared_update else self._serve_apart
-        # The state that starts the walk, and those until all is idle.
-        return 1 + max(done, serve(walks, dirty))
+        # The state that starts the scan, and those until all is idle.
+        return 1 + max(done, serve(scans, dirty))
 
-    def _serve_apart(self, walks, dirty) -> int:
+    def _serve_apart(self, scans, dirty) -> int:
         """When the jobs of all layers are done, each by an engine of its own."""
         done, changed = 1, []
-        for layer, walk in walks.items():
-            # A needed row waits for the one before; the walk ends behind the last row.
+        for layer, scan in scans.items():
+            # A needed row waits for the one before; the scan ends behind the last row.
             work = self._shape(layer).row_cycles
-            gaps = np.maximum(np.diff(walk.needed), work)
-            accepted = 2 + walk.needed[0] + np.concatenate([[0], np.cumsum(gaps)])
-            done = max(done, accepted[-1] + work + UPDATE_LATENCY + 1, walk.end(accepted[-1]))
+            gaps = np.maximum(np.diff(scan.needed), work)
+            accepted = 2 + scan.needed[0] + np.concatenate([[0], np.cumsum(gaps)])
+            done = max(done, accepted[-1] + work + UPDATE_LATENCY + 1, scan.end(accepted[-1]))
             if layer == 1:
-                rows = walk.rows[walk.needed]
-                changed = list(zip(accepted[walk.differs], rows[walk.differs], strict=True))
+                rows = scan.rows[scan.needed]
+                changed = list(zip(accepted[scan.differs], rows[scan.differs], strict=True))
         if dirty is not None:
             dirty[0][[row for _, row in changed]] = True
-        follower, free = _Follower(self.params), 0
+        fetch, free = _WindowFetch(self.params), 0
         for pushed, row in changed:
-            accepted = max(free, follower.offer(pushed, row, free))
-            follower.accept(accepted)
+            accepted = max(free, fetch.offer(pushed, row, free))
+            fetch.accept(accepted)
             free = accepted + self._shape(0).row_cycles
             done = max(done, free + UPDATE_LATENCY + 1)
         return int(done)
 
-    def _serve_shared(self, walks, dirty) -> int:
+    def _serve_shared(self, scans, dirty) -> int:
         """When the jobs of all layers are done, if one engine takes them one after the other."""
         done, free, free_0 = 1, 0, 0
-        follower, changed = _Follower(self.params), deque[tuple[int, int]]()
-        at = dict.fromkeys(walks, 0)  # of the needed rows, the one that is next
-        valid = {layer: 2 + walk.needed[0] for layer, walk in walks.items()}
+        fetch, changed = _WindowFetch(self.params), deque[tuple[int, int]]()
+        at = dict.fromkeys(scans, 0)  # of the needed rows, the one that is next
+        valid = {layer: 2 + scan.needed[0] for layer, scan in scans.items()}
         while valid:
             now = max(free, min(valid.values()))
             layer = max(l for l, since in valid.items() if since <= now)
@@ -425,20 +425,20 @@ class _Run:
             done = max(done, free + SHARED_LATENCY + 1)
             del valid[layer]
             if layer:
-                walk, k = walks[layer], at[layer]
+                scan, k = scans[layer], at[layer]
                 at[layer] += 1
-                if k + 1 < len(walk.needed):
-                    valid[layer] = now + walk.needed[k + 1] - walk.needed[k]
+                if k + 1 < len(scan.needed):
+                    valid[layer] = now + scan.needed[k + 1] - scan.needed[k]
                 else:
-                    done = max(done, walk.end(now))
-                if layer == 1 and walk.differs[k]:
-                    changed.append((now, walk.rows[walk.needed[k]]))
+                    done = max(done, scan.end(now))
+                if layer == 1 and scan.differs[k]:
+                    changed.append((now, scan.rows[scan.needed[k]]))
             else:
                 free_0 = free
-                follower.accept(now)
+                fetch.accept(now)
             if 0 not in valid and changed:
                 pushed, row = changed.popleft()
-                valid[0] = follower.offer(pushed, row, free_0)
+                valid[0] = fetch.offer(pushed, row, free_0)
         return int(done)
 
 
@@ -482,7 +482,7 @@ class _OverlapRun(_Run):
         if (toggled & ~self.undecided).any():
             raise AssertionError("a neuron that the skip left out has changed")
         self.a[0] = after
-        # After the free phase, and the first nudged one if there are two, is the second end.
+        # The last phase of several leads to the second nudged state.
         if toggled.any() and self._phase == len(self.phases) - 1:
             self._moved = True
         longest = int(np.bincount(self._banks, self.undecided).max())
@@ -499,12 +499,12 @@ class _OverlapRun(_Run):
             dirty[1][needed & (self.undecided | (self.drive >= 0))] = True
         decided = (self.drive >= 0) & ~self.undecided & above
         return (
-            1 + _ListWalk(self.params, self._banks, self.undecided, decided, needed, differs).run()
+            1 + _ListScan(self.params, self._banks, self.undecided, decided, needed, differs).run()
         )
 
 
-class _ListWalk:
-    """The walk over the lists of an overlapping machine, cycle by cycle.
+class _ListScan:
+    """The contrast scan over the work lists of an overlapping machine, cycle by cycle.
 
     Parameters
     ----------
@@ -525,7 +525,7 @@ class _ListWalk:
         self._undecided = [rows[undecided & (banks == b)].tolist() for b in range(count)]
 
     def run(self) -> int:
-        """Cycles from the pulse until the walk and both engines are done."""
+        """Cycles from the pulse until the scan and both engines are done."""
         p = self._params
         first = p.first_layer
         per_line, work = first.block * first.grid[1], [p.synapses(l).row_cycles for l in range(2)]
@@ -603,19 +603,19 @@ class _ListWalk:
         return self._needed[row]
 
 
-class _Walk(NamedTuple):
-    """A walk over neurons: their rows, which of those are needed, and which of these differ."""
+class _Scan(NamedTuple):
+    """A contrast scan: rows of neurons, which of those are needed, and which of these differ."""
 
     rows: np.ndarray
     needed: np.ndarray
     differs: np.ndarray
 
     def end(self, accepted):
-        """When the walk is over, if its last needed row was accepted at ``accepted``."""
+        """When the scan is over, if its last needed row was accepted at ``accepted``."""
         return accepted + len(self.rows) - self.needed[-1]
 
 
-class _Follower:
+class _WindowFetch:
     """The window on its way from changed neuron to changed neuron."""
 
     def __init__(self, params: Params):

@@ -2,7 +2,7 @@
 
 Plain NumPy on integers and booleans. Layer ``l`` holds activation bits ``a[l]``; weight layer
 ``l`` joins it to layer ``l + 1``. Weights are stored as the machine stores them
-(:class:`popflip.golden.description.params.Synapses`): layer 0 by its upper neurons, of shape
+(:class:`popflip.golden.description.layout.Synapses`): layer 0 by its upper neurons, of shape
 ``(n_1, fan_in)``, every later layer by its lower neurons, of shape ``(n_l, n_(l+1))``.
 
 Samples of a batch see the same weights, so the model relaxes them side by side; the leading axis
@@ -51,8 +51,8 @@ class Relaxation:
     free : State
         End of the free phase.
     plus, minus : list of ndarray of bool, shape (batch, n_l)
-        Activation bits of layers 1 to the output at the two ends of the contrast; empty for
-        inference.
+        Activation bits of layers 1 to the output in the two nudged states, whose difference is the
+        contrast; empty for inference. With one nudged phase the free state stands for the other.
     prediction : ndarray of int64, shape (batch,)
         Class with the greatest summed potential in the free state, the lowest on a tie.
     history : list of list of State
@@ -77,7 +77,7 @@ class Report:
     samples, correct : int
         Samples, and how many of them were predicted rightly.
     changed : int
-        Neurons of layer 1 whose activation differed between the ends, over all samples.
+        Neurons of layer 1 whose activation differed between the nudged states, over all samples.
     flips : list of int
         Weights flipped, by weight layer.
     cycles : dict of int
@@ -298,11 +298,11 @@ class Model:
         votes = free.v.reshape(len(x), p.network.classes, p.network.copies).sum(-1)
         plus, minus = [], []
         if labels is not None:
-            plus, minus = self._ends(free, drive, labels, history)
+            plus, minus = self._nudged_states(free, drive, labels, history)
         return Relaxation(drive, free, plus, minus, votes.argmax(-1), history or [])
 
-    def _ends(self, free, drive, labels, history):
-        """Activations at the plus and the minus end of the contrast."""
+    def _nudged_states(self, free, drive, labels, history):
+        """Activations in the nudged states, plus and minus."""
         p = self.params
         target = np.arange(p.n_out) // p.network.copies == np.asarray(labels)[:, None]
         goal = np.where(target, np.int32(p.dynamics.v_max), np.int32(0))
@@ -356,7 +356,7 @@ class Model:
         """Add one sample's contrast to the latents; return the neurons of layer 1 that differ."""
         p = self.params
         code, limit = p.dynamics.code, p.learning.latent_max
-        # A row whose own neuron agrees at both ends has no contrast: its input is clamped.
+        # A row whose own neuron is the same in both states has no contrast: its input is clamped.
         rows = np.flatnonzero(plus[0] != minus[0])
         seen = x[p.first_layer.input_bits(rows)]
         if p.network.pixel_bits == 8:
@@ -367,7 +367,7 @@ class Model:
         self.latents[0][rows] = accumulate(self.latents[0][rows], c, limit)
         for layer in range(1, p.depth):
             i, j = layer - 1, layer
-            # Nor has that of a neuron that is silent at both.
+            # Nor has that of a neuron that is silent in both.
             lower = np.flatnonzero(plus[i] | minus[i] | (code == "sign"))
             c = contrast(code, plus[i][lower, None], plus[j], minus[i][lower, None], minus[j])
             self.latents[layer][lower] = accumulate(self.latents[layer][lower], c, limit)

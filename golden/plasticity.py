@@ -1,4 +1,4 @@
-"""How two ends of a contrast become latent counts and flips.
+"""How the difference of two nudged states becomes latent counts and flips.
 
 The learning rule is the paper's without its leak: ``m <- clip(m + c, -S, S)`` for the ternary
 contrast ``c`` of each sample; at the end of a batch a weight flips where ``m * w <= -tau``.
@@ -17,7 +17,7 @@ def contrast(code, plus_i, plus_j, minus_i, minus_j):
     code : {"heaviside", "sign"}
         With ``sign`` the products are -1 or +1 and their difference is halved.
     plus_i, plus_j, minus_i, minus_j : ndarray of bool
-        Activation bits of the two neurons at the two ends. They broadcast.
+        Activation bits of the two neurons in the two nudged states. They broadcast.
 
     Returns
     -------

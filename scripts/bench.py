@@ -4,11 +4,13 @@ import statistics
 import time
 from pathlib import Path
 
-from popflip.golden.datasets.data import Dataset, input_of
+from popflip.golden.datasets.dataset import Dataset, check_data
+from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params
-from popflip.golden.engine.engine import FastMachine, check_threads, most_threads
+from popflip.golden.engine.machine import FastMachine
+from popflip.golden.engine.threads import check_threads, most_threads
 from popflip.golden.support.errors import InputError
-from popflip.golden.training.trainer import check_data, initial_state
+from popflip.golden.training.state import initial_state
 from popflip.scripts import plots
 from popflip.scripts.console import Display
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from popflip.boards.board import Board
 from popflip.boards.build.step import BuildError
 from popflip.boards.registry import BOARDS
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.scripts.building import build_board, cached_report
 from popflip.scripts.console import say

@@ -5,7 +5,8 @@ from popflip.boards.host.link import Link
 from popflip.boards.host.machine import virtual_board
 from popflip.boards.host.monitor import watch
 from popflip.boards.registry import BOARDS
-from popflip.golden.datasets.data import Dataset, input_of
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.flash_image import (
     TURN_CYCLES,
     flash_cycles,

@@ -8,8 +8,9 @@ from popflip.boards.board import Board
 from popflip.boards.build.bitstream import build
 from popflip.boards.build.built import write_build
 from popflip.boards.build.top import write_project
-from popflip.golden.datasets.data import Dataset, cache_folder
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
+from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.files import write_atomically
 from popflip.rtl.identity import identity
 from popflip.scripts import plots

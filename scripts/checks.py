@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from popflip.golden.cycles import CycleModel, StageCycles
-from popflip.golden.datasets.data import Dataset, input_of
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model, Report
-from popflip.golden.training.loop import CheckpointError
-from popflip.golden.training.trainer import GoldenMachine, NetworkState, Trainer, differences
+from popflip.golden.training.checkpoint import CheckpointError
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import NetworkState, differences
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts.console import Display
 from popflip.scripts.replay import Replay, Task
 from popflip.scripts.session import VIRTUAL, Target, check_trains, open_machine

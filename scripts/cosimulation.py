@@ -6,10 +6,10 @@ from collections.abc import Callable
 from popflip.cocotb_tests.cosim import cosim
 from popflip.cocotb_tests.coverage import BENCHES, KINDS, count_coverage
 from popflip.cocotb_tests.simulators import SIMULATORS, require_simulators
-from popflip.golden.datasets.data import encode
+from popflip.golden.datasets.dataset import check_data
+from popflip.golden.datasets.encoding import encode
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
-from popflip.golden.training.trainer import check_data
 from popflip.scripts.console import Display, say
 from popflip.scripts.session import VIRTUAL, check_trains
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from popflip.golden.model import Report
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.loop import CheckpointError, Progress
+from popflip.golden.training.checkpoint import CheckpointError
+from popflip.golden.training.log import Progress
 
 __all__ = ["Curve", "Point"]
 

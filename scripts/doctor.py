@@ -13,7 +13,7 @@ from popflip.boards.build.toolchain import SOURCES, Tool, find_tool, toolchain
 from popflip.boards.families.family import Program
 from popflip.boards.registry import BOARDS, FAMILIES
 from popflip.boards.tools import ToolError, require, verilator
-from popflip.golden.datasets import data
+from popflip.golden.support import cache
 
 __all__ = ["Finding", "examine", "report"]
 
@@ -206,7 +206,7 @@ def _usb_devices() -> list[str]:
 
 
 def _files() -> list[Finding]:
-    folder = data.cache_folder()
+    folder = cache.cache_folder()
     there = (folder / "datasets" / "mnist").is_dir()
     place = folder if folder.exists() else next(p for p in folder.parents if p.exists())
     writable = os.access(place, os.W_OK)

@@ -3,11 +3,13 @@
 import numpy as np
 
 from popflip.boards.build.flash_pins import PINS_DELAY
-from popflip.golden.datasets.data import Dataset, cache_folder, encode
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import encode
 from popflip.golden.description.flash_image import TURN_CYCLES, flash_cycles
 from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params, preset_names
 from popflip.golden.description.registers import register_map
+from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.errors import InputError
 from popflip.rtl.identity import identity
 

@@ -3,7 +3,7 @@
 from popflip.boards.board import Board
 from popflip.boards.build.estimate import Estimate, estimate, largest
 from popflip.boards.build.inventory import inventory
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.scripts.budget import flash_budget, mean_record
 from popflip.scripts.building import KINDS

@@ -8,7 +8,7 @@ from popflip.boards.board import Board
 from popflip.boards.build.bitstream import build
 from popflip.boards.host.machine import BoardMachine, virtual_board
 from popflip.golden.cycles import StageCycles
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.scripts import plots
 from popflip.scripts.console import Display

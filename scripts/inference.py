@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from popflip.golden.datasets.data import Dataset, input_of
+from popflip.golden.datasets.dataset import Dataset, check_data
+from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params
 from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.trainer import Machine, NetworkState, check_data
+from popflip.golden.training.machine import Machine
+from popflip.golden.training.state import NetworkState
 from popflip.scripts.console import Display
 from popflip.scripts.session import VIRTUAL, Target, open_machine, per_second
 from popflip.scripts.training import prepare_folder

@@ -10,18 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from popflip.boards.host.machine import BoardMachine
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import VERSION
 from popflip.golden.support.errors import InputError
-from popflip.golden.training.loop import CheckpointError
-from popflip.golden.training.trainer import (
-    GoldenMachine,
-    NetworkState,
-    Origin,
-    Trainer,
-    differences,
-)
+from popflip.golden.training.checkpoint import CheckpointError, Origin
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import NetworkState, differences
+from popflip.golden.training.trainer import Trainer
 from popflip.rtl.identity import identity
 from popflip.scripts.console import say
 from popflip.scripts.session import Target, open_machine, same_network

@@ -64,7 +64,7 @@ def learning_curves(params: Params, points: list, history: list) -> Figure:
     params : Params
     points : list of popflip.scripts.curve.Point
         At least one.
-    history : list of popflip.golden.training.trainer.EpochLog
+    history : list of popflip.golden.training.log.EpochLog
     """
     table = _merged(points)
     seen, samples = table["seen"], table["samples"]

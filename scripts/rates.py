@@ -11,12 +11,15 @@ import json
 import numpy as np
 
 from popflip.golden.cycles import CycleModel, StageCycles
-from popflip.golden.datasets.data import Dataset, cache_folder, input_of
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params
-from popflip.golden.engine.engine import FastMachine
+from popflip.golden.engine.machine import FastMachine
 from popflip.golden.model import Model
+from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.trainer import NetworkState, Trainer
+from popflip.golden.training.state import NetworkState
+from popflip.golden.training.trainer import Trainer
 from popflip.rtl.identity import identity
 
 __all__ = ["after_learning", "counted_cycles", "cycles_of"]

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from popflip.golden.datasets import data
+from popflip.golden.datasets import loading
 from popflip.golden.description.params import Params
-from popflip.golden.training.trainer import GoldenMachine, NetworkState, Trainer
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import NetworkState
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts.session import Failure
 
 __all__ = ["Replay", "Task", "work"]
@@ -27,7 +29,7 @@ class Task:
     tree : dict
         The parameters, as :meth:`Params.build` takes them.
     source : str
-        The data set, as :func:`popflip.golden.datasets.data.load` takes it.
+        The data set, as :func:`popflip.golden.datasets.loading.load` takes it.
     seed : int
     samples, test_samples : int
     goal : (int, int)
@@ -65,7 +67,7 @@ def work(task: Task, tell) -> None:
     """
     params = Params.build(task.tree)
     trainer = Trainer(
-        params, data.load(task.source), GoldenMachine(params),
+        params, loading.load(task.source), GoldenMachine(params),
         seed=task.seed, samples=task.samples, test_samples=task.test_samples,
     )  # fmt: skip
     if task.checkpoint is not None:

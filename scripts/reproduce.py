@@ -6,14 +6,14 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from popflip.golden.datasets import data
+from popflip.golden.datasets import loading
+from popflip.golden.datasets.dataset import check_data
 from popflip.golden.paper.images import Images, load_images
 from popflip.golden.paper.integer import integer_params
 from popflip.golden.paper.systems import ROWS, Row
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.loop import CheckpointError
-from popflip.golden.training.trainer import check_data
+from popflip.golden.training.checkpoint import CheckpointError
 from popflip.scripts import plots, training
 from popflip.scripts.console import Display, say
 from popflip.scripts.session import Target
@@ -242,7 +242,7 @@ def _by_engine(order: Order) -> dict:
     params = integer_params(order.row)
     if order.device != "cpu":
         raise InputError(f"device must be cpu for {order.row.name}, not {order.device!r}")
-    dataset = data.load(order.source or "mnist")
+    dataset = loading.load(order.source or "mnist")
     check_data(params, dataset)
     task = training.Order(
         params, dataset, order.source or "mnist", order.out, epochs=order.epochs, seed=order.seed,

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
-from popflip.golden.datasets import data
+from popflip.golden.datasets import loading
+from popflip.golden.datasets.dataset import DataError
 from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.support.errors import InputError, PopflipError
-from popflip.golden.training.loop import CheckpointError
-from popflip.golden.training.trainer import GoldenMachine, Machine
+from popflip.golden.training.checkpoint import CheckpointError
+from popflip.golden.training.machine import GoldenMachine, Machine
 
 if TYPE_CHECKING:
     from popflip.boards.host.line import SerialLine
@@ -106,8 +107,8 @@ def choose_data(named: str | None, path: Path | None = None, meta: dict | None =
         )
     source = "mnist" if named is None else named
     if source == "":
-        raise data.DataError("data must be mnist or a folder with IDX files, not ''")
-    dataset = data.load(source)
+        raise DataError("data must be mnist or a folder with IDX files, not ''")
+    dataset = loading.load(source)
     if named is None and meta is not None and dataset.digest != meta["data_digest"]:
         raise CheckpointError(
             f"{path} was trained on other data that is called 'mnist': name its folder with --data"
@@ -228,7 +229,7 @@ def open_machine(params: Params, target: Target) -> Iterator[Machine]:
         yield GoldenMachine(params)
         return
     if target.engine == "fast":
-        from popflip.golden.engine.engine import FastMachine
+        from popflip.golden.engine.machine import FastMachine
 
         yield FastMachine(params, target.threads)
         return
@@ -246,7 +247,7 @@ def open_machine(params: Params, target: Target) -> Iterator[Machine]:
 def check_trains(params: Params, target: Target) -> None:
     """Raise ValueError if there can be no such machine, or none that trains these parameters."""
     if target.engine == "fast":
-        from popflip.golden.engine.engine import check_threads
+        from popflip.golden.engine.threads import check_threads
 
         check_threads(target.threads)
     if target.engine:

@@ -7,12 +7,14 @@ import numpy as np
 
 from popflip.boards.host.machine import BoardMachine, virtual_board
 from popflip.boards.tools import require
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
-from popflip.golden.engine.engine import FastMachine
+from popflip.golden.engine.machine import FastMachine
 from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError
-from popflip.golden.training.trainer import CHUNK, GoldenMachine, NetworkState, Trainer, differences
+from popflip.golden.training.machine import CHUNK, GoldenMachine
+from popflip.golden.training.state import NetworkState, differences
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts.console import Display
 from popflip.scripts.session import VIRTUAL, check_trains
 from popflip.scripts.training import compared_bits, prepare_folder

@@ -11,7 +11,7 @@ from popflip.boards.host.link import Link
 from popflip.boards.host.machine import BoardMachine, stop_standalone, virtual_board
 from popflip.boards.host.monitor import Epoch, Sighting, watch
 from popflip.boards.host.transport import Transport
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.flash_image import (
     TURN_CYCLES,
     flash_cycles,
@@ -22,8 +22,10 @@ from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState, register_map
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
+from popflip.golden.training.log import EpochLog
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
-from popflip.golden.training.trainer import EpochLog, Trainer, differences
+from popflip.golden.training.state import differences
+from popflip.golden.training.trainer import Trainer
 from popflip.rtl.interface import check_hardware
 from popflip.scripts import plots
 from popflip.scripts.console import Display, say

@@ -24,12 +24,14 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from popflip.golden.datasets import data
+from popflip.golden.datasets import loading
+from popflip.golden.datasets.dataset import check_data
 from popflip.golden.description.params import Params, ParamsError
-from popflip.golden.engine.engine import FastMachine, most_threads
+from popflip.golden.engine.machine import FastMachine
+from popflip.golden.engine.threads import most_threads
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.trainer import Trainer, check_data
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts import plots
 from popflip.scripts.console import Display, say
 
@@ -224,7 +226,7 @@ def train_once(tree: dict, source: str, sweep: dict, seed: int) -> dict:
         ``error`` and ``first_error``, in percent of the images that judge, after the last and
         after the first epoch, and ``train_error`` of the last.
     """
-    params, dataset = Params.build(tree), data.load(source)
+    params, dataset = Params.build(tree), loading.load(source)
     kept = sweep["validation"]
     if kept:
         images, labels = dataset.train_images, dataset.train_labels
@@ -285,7 +287,7 @@ def check_sweep(sweep: Sweep) -> None:
         raise InputError("grid needs choices A,B,C of every parameter, not ranges")
     for axis in sweep.axes:
         axis.put(sweep.params.model_dump(mode="json"), 1)
-    dataset = data.load(sweep.source)
+    dataset = loading.load(sweep.source)
     check_data(sweep.params, dataset)
     most = len(dataset.train_labels) - 1
     if not 0 <= sweep.validation <= most:

@@ -11,18 +11,15 @@ from pathlib import Path
 
 from popflip.boards.tools import require
 from popflip.boards.virtual.board import VirtualBoard
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.trainer import (
-    EpochLog,
-    GoldenMachine,
-    NetworkState,
-    Trainer,
-    differences,
-)
+from popflip.golden.training.log import EpochLog
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import NetworkState, differences
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts import plots
 from popflip.scripts.console import Display, say
 from popflip.scripts.curve import Curve
@@ -161,6 +158,7 @@ class _Run:
     def __init__(self, order: Order, trainer: Trainer, curve: Curve, display: Display, replay):
         self.order, self.trainer, self.curve, self.display = order, trainer, curve, display
         self.replay = replay
+        self.warnings: list[str] = []
         self._saved, self._save_took = time.monotonic(), 0.0
 
     @property
@@ -207,6 +205,9 @@ class _Run:
         if log.cycles_per_sample is not None:
             text += f", {log.cycles_per_sample:,.1f} cycles per training sample"
         say(text)
+        for warning in self.trainer.warnings:
+            self.warnings.append(f"epoch {log.epoch}: {warning}")
+            say(f"warning: {warning}")
         self.save()
 
     def save(self):
@@ -290,6 +291,7 @@ def train(order: Order) -> dict:
         "train_error": trainer.history[-1].train_error if trainer.history else None,
         "verified": verified,
         "differences": found,
+        "warnings": run.warnings,
         "compared_bits": compared_bits(params) if verified is not None else 0,
         **_speed(trainer.history),
         **order.target.report,

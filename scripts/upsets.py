@@ -8,12 +8,14 @@ import numpy as np
 
 from popflip.boards.host.machine import BoardMachine, virtual_board
 from popflip.golden.cycles import most_cycles
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params
-from popflip.golden.engine.engine import FastMachine, check_threads
+from popflip.golden.engine.machine import FastMachine
+from popflip.golden.engine.threads import check_threads
 from popflip.golden.support.errors import InputError
-from popflip.golden.training.trainer import CHUNK, Trainer
+from popflip.golden.training.machine import CHUNK
+from popflip.golden.training.trainer import Trainer
 from popflip.golden.training.upsets import memory_bits, upset
 from popflip.scripts import plots
 from popflip.scripts.console import Display

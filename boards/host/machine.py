@@ -8,7 +8,6 @@ from popflip.boards.host.link import Link, LinkError
 from popflip.boards.host.transport import Transport
 from popflip.boards.virtual.board import VirtualBoard
 from popflip.golden.cycles import StageCycles
-from popflip.golden.datasets.data import cache_folder
 from popflip.golden.description.packing import (
     RESULTS,
     latents_from_bytes,
@@ -20,9 +19,11 @@ from popflip.golden.description.packing import (
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState
 from popflip.golden.model import Report
+from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.trainer import CHUNK, NetworkState
+from popflip.golden.training.machine import CHUNK
+from popflip.golden.training.state import NetworkState
 from popflip.rtl.identity import identity, source_digest
 from popflip.rtl.verilog import generate
 

@@ -31,7 +31,7 @@ import numpy as np
 
 from popflip.boards.host.transport import Transport, TransportError
 from popflip.boards.tools import ToolError, compiler, require, run_to_end, verilator
-from popflip.golden.datasets.data import cache_folder
+from popflip.golden.support.cache import cache_folder
 from popflip.golden.support.errors import InputError
 
 __all__ = ["PseudoTerminal", "VirtualBoard", "build_model", "model_path", "pseudo_terminal"]

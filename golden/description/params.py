@@ -23,7 +23,7 @@ from popflip.golden.description.renamed import with_current_keys
 from popflip.golden.description.sections.common import ParamsError, Section
 from popflip.golden.description.sections.dynamics import Dynamics
 from popflip.golden.description.sections.learning import Learning
-from popflip.golden.description.sections.machine import Machine
+from popflip.golden.description.sections.machine import Machine, default_lanes, word_bits
 from popflip.golden.description.sections.network import Network
 from popflip.golden.description.sections.standalone import SECTOR, Standalone
 from popflip.golden.support.errors import InputError
@@ -83,17 +83,26 @@ class Params(Section):
     def build(cls, tree: dict) -> "Params":
         """Validate a nested dict.
 
+        Lanes that section ``machine`` leaves out follow from the network
+        (:func:`popflip.golden.description.sections.machine.default_lanes`).
+
         Raises
         ------
         ParamsError
             With one line that names the parameter and its allowed range.
         """
-        tree = with_current_keys(tree)
+        tree, derived = _with_lanes(with_current_keys(tree))
         try:
-            # JSON mode: TOML and JSON know arrays, not tuples.
-            return cls.model_validate_json(json.dumps(tree, default=str))
+            params = cls.model_validate_json(_json(tree))
         except ValidationError as error:
             raise ParamsError("; ".join(_complaints(error))) from None
+        params.__dict__["derived_lanes"] = derived
+        return params
+
+    @cached_property
+    def derived_lanes(self) -> frozenset[str]:
+        """Keys of ``machine`` that nobody gave: :meth:`replace` derives them anew."""
+        return frozenset()  # what was not built from a tree was given everything
 
     @classmethod
     def load(cls, source: str | Path) -> "Params":
@@ -111,6 +120,8 @@ class Params(Section):
     def replace(self, **sections: dict | str) -> "Params":
         """Return a copy with some parameters changed, e.g. ``replace(learning={"batch": 16})``."""
         tree = self.model_dump(mode="json")
+        for key in self.derived_lanes:
+            del tree["machine"][key]
         for section, changes in with_current_keys(sections).items():
             if isinstance(changes, dict):
                 tree[section] = {**tree.get(section, {}), **changes}
@@ -329,9 +340,8 @@ class Params(Section):
     # Memory layout --------------------------------------------------------------------------
 
     def _word_bits(self, layer: int) -> int:
-        if layer == 0:
-            return self.machine.row_lanes
-        return min(self.machine.relax_lanes, self.sizes[layer + 1])
+        machine = self.machine
+        return word_bits(self.sizes, machine.row_lanes, machine.relax_lanes, layer)
 
     @property
     def output_lanes(self) -> int:
@@ -435,6 +445,27 @@ class Params(Section):
         """Hexadecimal digest of everything but the name."""
         tree = self.model_dump(mode="json", exclude={"name"})
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
+def _json(tree) -> str:
+    """Write a tree as JSON, for pydantic's JSON mode: TOML and JSON know arrays, not tuples."""
+    return json.dumps(tree, default=str)
+
+
+def _with_lanes(tree):
+    """Add the lanes that a tree leaves out; return it, and which keys of ``machine`` they are."""
+    if not isinstance(tree, dict) or not isinstance(tree.get("machine", {}), dict):
+        return tree, frozenset()
+    given = tree.get("machine", {})
+    try:
+        network = Network.model_validate_json(_json(tree.get("network")))
+    except ValidationError:
+        # What is wrong with the network will be said, and nothing that follows from it.
+        lanes = {"row_lanes": 1, "relax_lanes": 1, "latent_lanes": [1, 1]}
+        lanes = {key: value for key, value in lanes.items() if key not in given}
+    else:
+        lanes = default_lanes(network, given)
+    return {**tree, "machine": {**given, **lanes}}, frozenset(lanes)
 
 
 def _complaints(error: ValidationError) -> list[str]:

@@ -1,11 +1,15 @@
 """Random networks and machines for tests: valid, small, and lively."""
 
+import json
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from popflip.golden.description.params import Params
+from popflip.golden.description.sections.machine import word_bits
+from popflip.golden.description.sections.network import Network
+from popflip.golden.support.integers import ceil_div
 
 #: Why a test of the paper's own systems is left out.
 NEEDS_TORCH = (
@@ -81,14 +85,35 @@ def draw_params(choices: Choices) -> Params:
     Params
         Named after what was drawn.
     """
-    pick, one_of, chance = choices.integer, choices.one_of, choices.chance
+    code = choices.one_of(["heaviside", "sign"])
+    network = _network(choices)
+    # What follows from it is asked of itself.
+    net = Network.model_validate_json(json.dumps(network))
+    dynamics = _dynamics(choices, net, code)
+    learning = _learning(choices, net)
+    machine = _machine(choices, net)
+    if choices.chance(0.4):
+        gains = dynamics["gains"][1:]
+        dynamics["feedback_gains"] = [max(1, round(g * choices.number(0.3, 3))) for g in gains]
+    _kinds_of_machine(choices, net, code, learning, machine)
+    _extremes(choices, dynamics, learning)
+    machine["sample_slots"] = choices.integer(1, 8)
+    return Params.build({
+        "name": f"{net.first}-{code}-{'-'.join(map(str, net.sizes[1:]))}",
+        "network": network,
+        "dynamics": dynamics,
+        "learning": learning,
+        "machine": machine,
+    })
 
-    code = one_of(["heaviside", "sign"])
-    first = one_of(["dense", "local"])
+
+def _network(choices: Choices) -> dict:
+    """Draw section ``network``."""
+    pick = choices.integer
+    first = choices.one_of(["dense", "local"])
     layers = pick(1, 3)
     image = [pick(4, 8), pick(4, 8)]
-    planes = pick(1, 3)
-    thresholds = choices.some_of(20, 239, planes)
+    thresholds = choices.some_of(20, 239, pick(1, 3))
     network: dict = {
         "image": image,
         "thresholds": thresholds,
@@ -100,99 +125,105 @@ def draw_params(choices: Choices) -> Params:
     if first == "local":
         window = pick(2, min(image))
         network |= {"window": window, "stride": pick(1, window + 1), "features": pick(1, 6)}
-        fan_in, block = window * window * planes, network["features"]
-        positions = [(side - window) // network["stride"] + 1 for side in image]
         network["hidden"] = network["hidden"][1:]
-        sizes = [positions[0] * positions[1] * block, *network["hidden"]]
-    else:
-        fan_in, block = image[0] * image[1] * planes, network["hidden"][0]
-        sizes = list(network["hidden"])
-    sizes.append(network["classes"] * network["copies"])
+    return network
 
-    # The drive of a neuron is about the root of its fan-in times its gain: let it reach the
-    # threshold, and the feedback be of the same size.
+
+def _dynamics(choices: Choices, net: Network, code: str) -> dict:
+    """Draw section ``dynamics``, but for feedback gains and what is rare.
+
+    The drive of a neuron is about the root of its fan-in times its gain: let it reach the
+    threshold, and the feedback be of the same size.
+    """
     unit = 128 if code == "heaviside" else 60
-    fans = [fan_in, *sizes[:-1]]
+    fans = [net.first_layer.fan_in, *net.sizes[1:-1]]
     gains = [max(4, round(unit * choices.number(1, 3) / fan**0.5)) for fan in fans]
     gains[1:] = [round(gain * choices.number(1, 2)) for gain in gains[1:]]
     dynamics: dict = {
         "code": code,
         "gains": gains,
-        "free_sweeps": pick(2, 5),
-        "v0": one_of([0, 0, 100, 128, 256]),
+        "free_sweeps": choices.integer(2, 5),
+        "v0": choices.one_of([0, 0, 100, 128, 256]),
     }
-    if chance(0.3):
-        dynamics["threshold"] = pick(-20, 60)
-    if chance(0.6):
-        dynamics["active_bound"] = pick(1, sizes[1])
-    latent_bits = pick(3, 9)
-    learning: dict = {
-        "nudging": one_of(["centered", "random-sign", "positive"]),
-        "nudged_sweeps": pick(1, 4),
-        "beta": pick(2, 6),
+    if choices.chance(0.3):
+        dynamics["threshold"] = choices.integer(-20, 60)
+    if choices.chance(0.6):
+        dynamics["active_bound"] = choices.integer(1, net.sizes[2])
+    return dynamics
+
+
+def _learning(choices: Choices, net: Network) -> dict:
+    """Draw section ``learning``, but for what is rare."""
+    latent_bits = choices.integer(3, 9)
+    return {
+        "nudging": choices.one_of(["centered", "random-sign", "positive"]),
+        "nudged_sweeps": choices.integer(1, 4),
+        "beta": choices.integer(2, 6),
         "latent_bits": latent_bits,
-        "tau": [pick(1, 3) for _ in gains],
-        "batch": one_of([1, 1, 2, 3, 4]),
-        "reset_on_flip": chance(0.5),
+        "tau": [choices.integer(1, 3) for _ in range(net.depth)],
+        "batch": choices.one_of([1, 1, 2, 3, 4]),
+        "reset_on_flip": choices.chance(0.5),
     }
-    # At least a fifth of the bits at once, or a row takes longer than a test should.
-    row_lanes, relax_lanes = pick(-(-fan_in // 5), fan_in), pick(2, max(sizes[1:]))
-    words = [row_lanes, *(min(relax_lanes, size) for size in sizes[1:])]
-    machine: dict = {
+
+
+def _machine(choices: Choices, net: Network) -> dict:
+    """Draw lanes: at least a fifth of the bits, or a row takes longer than a test should."""
+    pick, fan_in = choices.integer, net.first_layer.fan_in
+    row_lanes, relax_lanes = pick(ceil_div(fan_in, 5), fan_in), pick(2, net.widest_later)
+    words = [word_bits(net.sizes, row_lanes, relax_lanes, layer) for layer in range(net.depth)]
+    return {
         "row_lanes": row_lanes,
-        "neuron_lanes": pick(1, min(block, 6)),
+        "neuron_lanes": pick(1, min(net.first_layer.block, 6)),
         "relax_lanes": relax_lanes,
-        "latent_lanes": [pick(-(-word // 5), word) for word in words],
+        "latent_lanes": [pick(ceil_div(word, 5), word) for word in words],
     }
+
+
+def _kinds_of_machine(choices: Choices, net: Network, code, learning: dict, machine: dict) -> None:
+    """Draw what kind of machine it is; change ``machine``, and ``learning`` as it demands."""
+    pick, chance = choices.integer, choices.chance
+    first, fan_in = net.first_layer, net.first_layer.fan_in
     if chance(0.4):
-        dynamics["feedback_gains"] = [max(1, round(g * choices.number(0.3, 3))) for g in gains[1:]]
-    if chance(0.4):
-        machine["output_lanes"] = pick(1, sizes[-1])
-    if first == "local" and chance(0.4):
+        machine["output_lanes"] = pick(1, net.n_out)
+    if first.can_fetch_serially and chance(0.4):
         machine |= {"serial_windows": True, "row_lanes": fan_in}
-        machine["latent_lanes"][0] = pick(-(-fan_in // 5), fan_in)
+        machine["latent_lanes"][0] = pick(ceil_div(fan_in, 5), fan_in)
     if chance(0.2):
-        lanes = pick(-(-fan_in // 6), fan_in)
-        lanes = min(lanes, *sizes[1:])
+        lanes = min(pick(ceil_div(fan_in, 6), fan_in), *net.sizes[2:])
         machine |= {
-            "row_lanes": fan_in, "neuron_lanes": 1, "relax_lanes": max(sizes[1:]),
-            "latent_lanes": [lanes] * len(gains), "weight_slice": lanes * pick(1, 3),
+            "row_lanes": fan_in, "neuron_lanes": 1, "relax_lanes": net.widest_later,
+            "latent_lanes": [lanes] * net.depth, "weight_slice": lanes * pick(1, 3),
             "shared_update": True,
         }  # fmt: skip
         learning |= {"batch": 1, "reset_on_flip": False}
     else:
         if chance(0.4):
-            machine["latent_slice"] = pick(1, latent_bits * machine["latent_lanes"][0])
+            most = learning["latent_bits"] * machine["latent_lanes"][0]
+            machine["latent_slice"] = pick(1, most)
         if chance(0.4):
             machine["weight_slice"] = pick(1, machine["row_lanes"])
-    if first == "local" and layers == 1 and code == "heaviside" and chance(0.6):
+    if first.can_overlap and net.depth == 2 and code == "heaviside" and chance(0.6):
         machine |= {
             "overlap": True, "serial_windows": False, "shared_update": False,
-            "relax_lanes": sizes[1],
-            "latent_lanes": [machine["latent_lanes"][0], pick(-(-sizes[1] // 5), sizes[1])],
+            "relax_lanes": net.n_out,
+            "latent_lanes": [machine["latent_lanes"][0], pick(ceil_div(net.n_out, 5), net.n_out)],
         }  # fmt: skip
         machine.pop("weight_slice", None)
-    # Rarer: the ends of what there is.
-    if chance(0.25):
-        bits = pick(4, 10)
+
+
+def _extremes(choices: Choices, dynamics: dict, learning: dict) -> None:
+    """Now and then go to the limits of what is allowed."""
+    if choices.chance(0.25):
+        bits = choices.integer(4, 10)
         dynamics |= {"potential_bits": bits, "v0": dynamics["v0"] * 2**bits >> 8}
         for scaled in ("gains", "feedback_gains"):
             if scaled in dynamics:
                 dynamics[scaled] = [max(1, g * 2**bits >> 8) for g in dynamics[scaled]]
         if "threshold" in dynamics:
             dynamics["threshold"] = dynamics["threshold"] * 2**bits >> 8
-    if chance(0.1):
+    if choices.chance(0.1):
         dynamics["free_sweeps"] = 1
-    if chance(0.15):
-        learning["latent_bits"] = one_of([2, 10, 16])
+    if choices.chance(0.15):
+        learning["latent_bits"] = choices.one_of([2, 10, 16])
         most = 2 ** (learning["latent_bits"] - 1) - 1
         learning["tau"] = [min(tau, most) for tau in learning["tau"]]
-    machine["sample_slots"] = pick(1, 8)
-    name = f"{first}-{code}-{'-'.join(map(str, sizes))}"
-    return Params.build({
-        "name": name,
-        "network": network,
-        "dynamics": dynamics,
-        "learning": learning,
-        "machine": machine,
-    })

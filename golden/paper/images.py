@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from popflip.golden.datasets import data
-from popflip.golden.datasets.data import DataError
+from popflip.golden.datasets import loading
+from popflip.golden.datasets.dataset import DataError
 from popflip.golden.paper.systems import Row
 
 __all__ = ["Images", "load_images", "pixels"]
@@ -80,7 +80,7 @@ def load_images(row: Row, folder: str | None = None) -> Images:
                 f"{CIFAR_TRAIN[0]} to {CIFAR_TRAIN[-1]} and {CIFAR_TEST[0]}"
             )
         return _load_cifar(Path(folder).expanduser())
-    found = data.load(folder or "mnist")
+    found = loading.load(folder or "mnist")
     shape = found.train_images.shape[1:]
     if shape != row.image[1:]:
         raise DataError(

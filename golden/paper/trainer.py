@@ -4,7 +4,6 @@ Every random choice follows from the seed, the epoch and the batch, so a trainin
 a checkpoint, on the same machine and with as many threads, comes to the same bits.
 """
 
-import io
 import json
 import time
 from dataclasses import dataclass
@@ -19,15 +18,13 @@ from popflip.golden.paper.learning import Learner
 from popflip.golden.paper.network import Network
 from popflip.golden.paper.recorded import Recorded
 from popflip.golden.paper.systems import Row
-from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import write_atomically
-from popflip.golden.training.loop import (
+from popflip.golden.training.checkpoint import (
     CheckpointError,
-    Log,
-    Progress,
-    TrainingLoop,
     opened_checkpoint,
+    write_checkpoint,
 )
+from popflip.golden.training.log import Log, Progress
+from popflip.golden.training.loop import TrainingLoop
 
 __all__ = ["EpochLog", "Trainer"]
 
@@ -168,6 +165,14 @@ class Trainer(TrainingLoop[EpochLog]):
                 found[f"average{l}"] = self.learner.averages[l]
         return found
 
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """Return them as a checkpoint holds them."""
+        arrays = {name: tensor.cpu().numpy() for name, tensor in self._tensors().items()}
+        for name in arrays:
+            if name.startswith("spins"):
+                arrays[name] = arrays[name].astype(np.int8)
+        return arrays
+
     def _description(self) -> dict:
         """What a checkpoint must agree in to be gone on with."""
         return {
@@ -181,13 +186,7 @@ class Trainer(TrainingLoop[EpochLog]):
     def save(self, path: str | Path) -> None:
         """Save everything that a resumption needs; the file appears whole or not at all."""
         meta = {**self._description(), **self._meta()}
-        arrays: dict = {name: tensor.cpu().numpy() for name, tensor in self._tensors().items()}
-        for name in arrays:
-            if name.startswith("spins"):
-                arrays[name] = arrays[name].astype(np.int8)
-        buffer = io.BytesIO()
-        np.savez(buffer, meta=np.array(json.dumps(meta)), **arrays)
-        write_atomically(path, buffer.getvalue())
+        write_checkpoint(path, meta, self._arrays(), compress=False)
 
     def resume(self, path: str | Path) -> None:
         """Go on from a checkpoint, bit for bit as if there had been no break.
@@ -201,9 +200,10 @@ class Trainer(TrainingLoop[EpochLog]):
         kind = "a checkpoint of a row of the paper"
         with opened_checkpoint(path, FORMAT, kind) as (file, meta):
             self._check(path, meta)
-            arrays = {name: file[name] for name in tensors}
-            if any(arrays[name].shape != tensor.shape for name, tensor in tensors.items()):
-                raise InputError("arrays of other shapes")
+            arrays = {
+                name: file.read(name, array.shape, array.dtype)
+                for name, array in self._arrays().items()
+            }
             history = [EpochLog(**log) for log in meta["history"]]
             so_far = Report(**meta["so_far"])
             epoch, position, seconds = meta["epoch"], meta["position"], meta["seconds"]

@@ -85,7 +85,7 @@ def test_silent_sample_learned():
     # As before in each phase but that the readout runs beside. Before the second nudged phase
     # output 0 toggled: the hidden layer is stale, and a visit without undecided neurons takes 1.
     nudged = (1 + 6 + 1) + (1 + 1 + 6 + 1)
-    # One state starts the walk, which has no rows, 1; the last state, 1. The first time the host
+    # One state starts the scan, which has no rows, 1; the last state, 1. The first time the host
     # has written the weights: 1, each of 2 rows in 1 cycle, 6 of latency, 2 states.
     first = (1 + 1) + (1 + 2 + 6 + 2) + 1
     assert clock.sample(r, 0) == StageCycles(10, 1 + 6 + 1, nudged, first)
@@ -131,7 +131,7 @@ def test_neurons_that_learn():
     # The nudge turns output 0 off and 1 on, which turns both neurons off: pushed one after the
     # other, applied one after the other.
     nudged = (1 + 6) + (1 + (2 + 7 + 1 + 2 + 5) + 6) + 1
-    # Both rows are accepted, in cycles 2 and 3 of the walk; that of neuron 1 is pushed towards
+    # Both rows are accepted, in cycles 2 and 3 of the scan; that of neuron 1 is pushed towards
     # weight layer 0 then, is at the head 2 later, takes 1 and is over after 6 + 1.
     learn = 1 + (3 + 2 + 1 + 6 + 1)
     flush = 1 + 2 + 6 + 2
@@ -291,13 +291,13 @@ def test_flush_tests_the_rows_that_the_batch_marked():
         differs = r.plus[0] != r.minus[0]
         above = (r.plus[1] != r.minus[1]).any(-1, keepdims=True)
         marked = (differs.any(0), (differs | (above & (r.plus[0] | r.minus[0]))).any(0))
-        walks = [
+        scans = [
             40 - marks.sum() + marks.sum() * shape.chunks * shape.steps
             for marks, shape in zip(marked, map(params.synapses, range(2)), strict=True)
         ]
-        assert clock.flush().update == 1 + 1 + max(walks) + 6 + 2, f"batch {batch}"
+        assert clock.flush().update == 1 + 1 + max(scans) + 6 + 2, f"batch {batch}"
         assert clock.pending == 0
-        seen.add(walks[0] > walks[1])
+        seen.add(scans[0] > scans[1])
     assert seen == {False, True}, "one layer is never the longer"
 
 
@@ -312,7 +312,7 @@ def test_flush_comes_with_the_last_sample_of_a_batch():
     # The machine's batch may be another than the parameters'.
     clock = CycleModel(params, batch=2)
     assert [clock.sample(r, 0).update for _ in range(4)] == [15, 26] * 2
-    # Online, rows flip as they learn: only the first sample is followed by a walk.
+    # Online, rows flip as they learn: only the first sample is followed by a scan.
     clock = CycleModel(params, batch=1)
     assert [clock.sample(r, 0).update for _ in range(3)] == [26, 15, 15]
 

@@ -8,59 +8,18 @@ import csv
 import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Generic, TypeVar
-
-import numpy as np
 
 from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
+from popflip.golden.training.checkpoint import CheckpointError
+from popflip.golden.training.log import Log, Progress
 
-__all__ = ["CheckpointError", "Log", "Progress", "TrainingLoop", "opened_checkpoint"]
-
-
-class CheckpointError(InputError):
-    """A checkpoint that cannot be used; the message is one line for the user."""
-
-
-@dataclass
-class Progress:
-    """Where an epoch is, for whoever shows it."""
-
-    epoch: int
-    epochs: int
-    phase: str
-    done: int
-    total: int
-    seconds: float
-    report: Report
-
-
-@dataclass
-class Log:
-    """What one epoch came to; errors in percent."""
-
-    epoch: int
-    samples: int
-    train_error: float
-    test_error: float
-    flips: list[int]
-    seconds: float
-    samples_per_s: float
-
-    def columns(self) -> dict[str, object]:
-        """Return a row of ``log.csv``: a list has a column per layer."""
-        row: dict[str, object] = {}
-        for name, value in asdict(self).items():
-            if isinstance(value, list):
-                row |= {f"{name}{i}": entry for i, entry in enumerate(value)}
-            else:
-                row[name] = value
-        return row
+__all__ = ["TrainingLoop"]
 
 
 AnyLog = TypeVar("AnyLog", bound=Log)
@@ -85,6 +44,8 @@ class TrainingLoop(ABC, Generic[AnyLog]):
     epoch, position : int
         Complete epochs, and samples done of the next one.
     history : list of Log
+    warnings : list of str
+        What is amiss with the training, as far as the last epoch showed it for the first time.
     stop_requested : bool
         Set it from anywhere (a signal handler) to end :meth:`run` after the samples in hand.
 
@@ -114,6 +75,7 @@ class TrainingLoop(ABC, Generic[AnyLog]):
         self.samples = samples or train
         self.test_samples = test_samples or test
         self.history: list[AnyLog] = []
+        self.warnings: list[str] = []
         self.stop_requested = False
         self._layers = layers
         self._begin_epoch(0)
@@ -135,7 +97,7 @@ class TrainingLoop(ABC, Generic[AnyLog]):
         on_progress : callable, optional
             Called after each chunk of samples.
         on_epoch : callable, optional
-            Called after each epoch.
+            Called after each epoch; :attr:`warnings` are those of this epoch then.
 
         Returns
         -------
@@ -150,6 +112,7 @@ class TrainingLoop(ABC, Generic[AnyLog]):
                 return False
             self.history.append(self._log(self._so_far, tested))
             self._begin_epoch(self.epoch + 1)
+            self.warnings = self._examine(tested)
             if on_epoch:
                 on_epoch(self.history[-1])
         return True
@@ -165,6 +128,10 @@ class TrainingLoop(ABC, Generic[AnyLog]):
     @abstractmethod
     def _log(self, trained: Report, tested: Report) -> AnyLog:
         """Say what the epoch came to."""
+
+    def _examine(self, tested: Report) -> list[str]:
+        """Say what is amiss with the training after the epoch that ended with a test."""
+        return []
 
     def _begin_epoch(self, epoch: int):
         self.epoch, self.position, self._seconds = epoch, 0, 0.0
@@ -222,51 +189,3 @@ class TrainingLoop(ABC, Generic[AnyLog]):
         writer.writeheader()
         writer.writerows(table)
         write_atomically(Path(folder) / "log.csv", text.getvalue().encode())
-
-
-@contextmanager
-def opened_checkpoint(
-    path: str | Path, layout: int, kind: str
-) -> Iterator[tuple[Mapping[str, np.ndarray], dict]]:
-    """Open a checkpoint; what fails while it is open means that it is damaged.
-
-    Parameters
-    ----------
-    path : path
-    layout : int
-        The format that is known.
-    kind : str
-        What it is to be, for messages.
-
-    Yields
-    ------
-    Mapping
-        Its arrays, by name.
-    dict
-        What it says of itself.
-
-    Raises
-    ------
-    CheckpointError
-        If it does not exist, is of another format, or is damaged.
-    OSError
-        If it cannot be read.
-    """
-    try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} does not exist") from None
-    try:
-        # From memory: of a damaged file NumPy would leave the descriptor open.
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            meta = json.loads(str(file["meta"]))
-            if meta["format"] != layout:
-                raise CheckpointError(
-                    f"{path} is a checkpoint of format {meta['format']}; this popflip reads "
-                    f"format {layout}"
-                )
-            yield file, meta
-    except CheckpointError:
-        raise
-    except Exception:  # of zipfile, zlib, NumPy's headers: damage has half a dozen kinds
-        raise CheckpointError(f"{path} is not {kind}, or is damaged") from None

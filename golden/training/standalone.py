@@ -9,7 +9,7 @@ order:
 2. For each epoch its key (:mod:`popflip.golden.description.shuffle`), ``standalone.order_bits``
 bits; then, if the
    network's training images are shifted, for each sample in turn what
-   :func:`~popflip.golden.datasets.data.draw_shifts` draws.
+   :func:`~popflip.golden.datasets.shifts.draw_shifts` draws.
 
 Each epoch has the flip thresholds of
 :meth:`~popflip.golden.description.params.Learning.tau_in_epoch`, ends with the flips of a batch
@@ -18,14 +18,18 @@ that is not full, and is followed by the test set, in its order.
 
 import numpy as np
 
-from popflip.golden.datasets.data import Dataset, draw_shifts, encode, shift_images
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import encode
+from popflip.golden.datasets.shifts import draw_shifts, shift_images
 from popflip.golden.description.flash_image import FLASH_BYTES, Image, most_samples
 from popflip.golden.description.lfsr import Lfsr
 from popflip.golden.description.packing import pack_samples, weights_from_bytes
 from popflip.golden.description.params import Params
 from popflip.golden.description.shuffle import shuffled
 from popflip.golden.support.errors import InputError
-from popflip.golden.training.trainer import Machine, NetworkState, Trainer
+from popflip.golden.training.machine import Machine
+from popflip.golden.training.state import NetworkState
+from popflip.golden.training.trainer import Trainer
 
 __all__ = ["StandaloneTrainer", "first_state", "image_of"]
 

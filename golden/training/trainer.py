@@ -1,253 +1,39 @@
-"""The training loop: epochs, test error, checkpoints and logs, on any machine.
+"""Training a network: epochs, test error, checkpoints and logs, on any machine.
 
-A *machine* is what computes: :class:`GoldenMachine` here, a board or the virtual board in
-:mod:`popflip.boards.host.machine`. The loop is the same, and so are the bits::
-
-    params = Params.load("local-small")
-    machine = GoldenMachine(params)
-    trainer = Trainer(params, data.load("mnist"), machine, seed=1)
-    trainer.run(epochs=1)
-    print(trainer.history[-1].test_error)
+A *machine* is what computes (:mod:`popflip.golden.training.machine`). The loop is the same on all
+of them, and so are the bits.
 """
 
-import io
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from popflip.golden.datasets.data import Dataset, draw_shifts, input_of, shift_images
+from popflip.golden.datasets.dataset import Dataset, check_data
+from popflip.golden.datasets.encoding import input_of
+from popflip.golden.datasets.shifts import draw_shifts, shift_images
 from popflip.golden.description.lfsr import Lfsr
-from popflip.golden.description.params import Params, ParamsError, ceil_div
-from popflip.golden.model import Model, Report
-from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import write_atomically
-from popflip.golden.training.loop import (
+from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.model import Report
+from popflip.golden.training import health
+from popflip.golden.training.checkpoint import (
+    FORMAT,
     CheckpointError,
-    Log,
-    Progress,
-    TrainingLoop,
-    opened_checkpoint,
+    Origin,
+    read_checkpoint,
+    write_checkpoint,
 )
+from popflip.golden.training.log import EpochLog, Progress
+from popflip.golden.training.loop import TrainingLoop
+from popflip.golden.training.machine import Machine
+from popflip.golden.training.state import NetworkState, initial_state
 
-__all__ = [
-    "EpochLog",
-    "GoldenMachine",
-    "Machine",
-    "NetworkState",
-    "Origin",
-    "Trainer",
-    "check_data",
-    "differences",
-    "initial_state",
-]
+__all__ = ["Trainer"]
 
-#: Samples that a machine is given at a time, about, if it has no better number.
-CHUNK = 256
-
-#: Of checkpoints; another number is another layout.
-FORMAT = 1
-
-
-@dataclass
-class NetworkState:
-    """Everything that a network has learned, and the state of its random choices.
-
-    Attributes
-    ----------
-    weights : list of ndarray of bool, shape (rows, row_bits)
-    latents : list of ndarray of int16, shape (rows, row_bits)
-    sign_state : int
-        State of the generator that draws signs of nudging.
-    """
-
-    weights: list
-    latents: list
-    sign_state: int
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a training's first network came from, if it was not drawn from the seed: a board.
-
-    Attributes
-    ----------
-    board : str
-        Its serial port.
-    design : str
-        Its bitstream id, in hexadecimal digits.
-    protocol : int
-        Version of the host link's protocol.
-    batch : int
-        Samples between flips.
-    tau : list of int
-        Flip thresholds.
-    reset_on_flip : bool
-    pending : int
-        Samples of a batch that had not flipped yet; the next batch begins anew.
-    """
-
-    board: str
-    design: str
-    protocol: int
-    batch: int
-    tau: list[int]
-    reset_on_flip: bool
-    pending: int
-
-
-class Machine(Protocol):
-    """Something that trains a network. Samples are numbered within those last loaded.
-
-    Attributes
-    ----------
-    chunk : int
-        Samples that it is given at a time, about; what Ctrl-C waits for.
-    """
-
-    chunk: int
-
-    def write_state(self, state: NetworkState) -> None:
-        """Take over a network."""
-
-    def read_state(self) -> NetworkState:
-        """Return the network; at the end of a batch only."""
-
-    def set_tau(self, tau: tuple[int, ...]) -> None:
-        """Set the flip thresholds."""
-
-    def load(self, x: np.ndarray, labels: np.ndarray) -> None:
-        """Take the samples that later calls speak of: bool (n, n_in) and classes (n,)."""
-
-    def train(self, first: int, count: int, flush: bool) -> Report:
-        """Learn from ``count`` samples; ``flush`` ends the last batch even if it is not full."""
-
-    def infer(self, first: int, count: int) -> tuple[Report, np.ndarray]:
-        """Predict ``count`` samples; also return the predictions."""
-
-
-def initial_state(params: Params, seed: int) -> NetworkState:
-    """State that training with ``seed`` begins with: random weights, latents zero."""
-    model = Model.initial(params, seed)
-    return NetworkState(model.weights, model.latents, model.signs.state)
-
-
-class GoldenMachine:
-    """The golden model as a machine.
-
-    Parameters
-    ----------
-    params : Params
-    """
-
-    chunk = CHUNK
-
-    def __init__(self, params: Params):
-        self.params = params
-        self.write_state(initial_state(params, 1))
-
-    def write_state(self, state: NetworkState) -> None:
-        """Take over a network."""
-        self._model = Model(self.params, state.weights, state.latents, state.sign_state)
-
-    def read_state(self) -> NetworkState:
-        """Return the network."""
-        model = self._model
-        return NetworkState(
-            [array.copy() for array in model.weights],
-            [array.copy() for array in model.latents],
-            model.signs.state,
-        )
-
-    def set_tau(self, tau: tuple[int, ...]) -> None:
-        """Set the flip thresholds."""
-        self._model.tau = tau
-
-    def load(self, x: np.ndarray, labels: np.ndarray) -> None:
-        """Take the samples that later calls speak of."""
-        self._x, self._labels = x, labels
-
-    def train(self, first: int, count: int, flush: bool) -> Report:
-        """Learn from ``count`` samples."""
-        model, total, end = self._model, Report(flips=[0] * self.params.depth), first + count
-        while first < end:
-            n = min(end - first, model.batch - model.pending)
-            report, _ = model.train(self._x[first : first + n], self._labels[first : first + n])
-            total += report
-            first += n
-        if flush and model.pending:
-            total += Report(flips=model.flush())
-        return total
-
-    def infer(self, first: int, count: int) -> tuple[Report, np.ndarray]:
-        """Predict ``count`` samples."""
-        parts = [
-            self._model.relax(self._x[i : min(i + 64, first + count)]).prediction
-            for i in range(first, first + count, 64)
-        ]
-        predictions = np.concatenate(parts)
-        correct = int((predictions == self._labels[first : first + count]).sum())
-        return Report(count, correct, 0, [0] * self.params.depth), predictions
-
-
-@dataclass
-class EpochLog(Log):
-    """What one epoch came to; errors in percent."""
-
-    changed_per_sample: float
-    tau: list[int]
-    cycles_per_sample: float | None = None
-    cycles_per_inference: float | None = None
-    stage_cycles: dict = field(default_factory=dict)
-
-    def columns(self) -> dict[str, object]:
-        """Return a row of ``log.csv``: a list has a column per layer, cycles one per stage."""
-        row = super().columns()
-        del row["stage_cycles"]
-        return row | {f"cycles_{stage}": count for stage, count in self.stage_cycles.items()}
-
-
-class _Description(BaseModel):
-    """What a checkpoint says of itself: see :meth:`Trainer.save`."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    format: int
-    params: dict
-    seed: Annotated[int, Field(ge=0)]
-    samples: Annotated[int, Field(ge=1)]
-    test_samples: Annotated[int, Field(ge=1)]
-    data: str
-    data_digest: str
-    epoch: Annotated[int, Field(ge=0)]
-    position: Annotated[int, Field(ge=0)]
-    seconds: Annotated[float, Field(ge=0)]
-    so_far: Report
-    history: list[EpochLog]
-    sign_state: Annotated[int, Field(ge=1, lt=1 << 32)]
-    origin: Origin | None = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "_Description":
-        if self.position > self.samples or len(self.history) != self.epoch:
-            raise InputError("no training comes to this")
-        return self
-
-
-def _check_state(params: Params, state: NetworkState) -> None:
-    """Raise ValueError if arrays are not those of a network."""
-    for layer, (weights, latents) in enumerate(zip(state.weights, state.latents, strict=True)):
-        shape = params.synapses(layer)
-        for array, kind in ((weights, np.bool_), (latents, np.int16)):
-            if array.shape != (shape.rows, shape.row_bits) or array.dtype != kind:
-                raise InputError(f"layer {layer} has {array.dtype} of shape {array.shape}")
-        if np.abs(latents.astype(np.int32)).max() > params.learning.latent_max:
-            raise InputError(f"latents of layer {layer} are too large")
+#: Training samples that are relaxed to find out why a network does not learn.
+EXAMINED = 64
 
 
 class Trainer(TrainingLoop[EpochLog]):
@@ -270,10 +56,34 @@ class Trainer(TrainingLoop[EpochLog]):
     epoch, position : int
         Complete epochs, and samples done of the next one.
     history : list of EpochLog
+    warnings : list of str
+        What is amiss with the training: a network that does not learn, said once.
     origin : Origin, optional
         Where the first network came from, if not from the seed.
     stop_requested : bool
         Set it from anywhere (a signal handler) to end :meth:`run` after the chunk in hand.
+
+    Examples
+    --------
+    A network of 16 hidden neurons learns on which side an image is bright:
+
+    >>> import numpy as np
+    >>> from popflip.golden.training.machine import GoldenMachine
+    >>> params = Params.build({
+    ...     "network": {"image": [4, 4], "hidden": [16], "classes": 2, "copies": 4},
+    ...     "dynamics": {"gains": [40, 20]},
+    ...     "learning": {"tau": [4, 4]},
+    ...     "machine": {"row_lanes": 16, "relax_lanes": 8, "latent_lanes": [16, 8]},
+    ... })
+    >>> labels = np.arange(200, dtype=np.uint8) % 2
+    >>> images = np.zeros((200, 4, 4), np.uint8)
+    >>> images[labels == 0, :, :2] = images[labels == 1, :, 2:] = 255
+    >>> data = Dataset("sides", images, labels, images[:50], labels[:50])
+    >>> trainer = Trainer(params, data, GoldenMachine(params), seed=1)
+    >>> trainer.run(epochs=2)
+    True
+    >>> [log.test_error for log in trainer.history]
+    [0.0, 0.0]
     """
 
     def __init__(
@@ -293,6 +103,7 @@ class Trainer(TrainingLoop[EpochLog]):
         )  # fmt: skip
         self.params, self.data, self.machine = params, data, machine
         self.origin: Origin | None = None
+        self._ailing = False
         machine.write_state(self.first_state())
 
     # Data -----------------------------------------------------------------------------------
@@ -406,6 +217,20 @@ class Trainer(TrainingLoop[EpochLog]):
             log.cycles_per_inference = tested.cycles["total"] / tested.samples
         return log
 
+    def _examine(self, tested: Report) -> list[str]:
+        found = health.symptoms(
+            self.params, self.history, tested, self.data.test_labels[: self.test_samples]
+        )
+        # What has been said before need not be said after each epoch.
+        if not found or self._ailing:
+            self._ailing = bool(found)
+            return []
+        self._ailing = True
+        x = input_of(self.params.network, self.data.train_images[:EXAMINED])
+        labels = self.data.train_labels[:EXAMINED]
+        why = health.cause(self.params, self.machine.read_state(), x, labels)
+        return [f"the network does not learn as it should: {'; '.join(found)}. Likely cause: {why}"]
+
     # Checkpoints ----------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
@@ -421,46 +246,15 @@ class Trainer(TrainingLoop[EpochLog]):
         }
         if self.origin is not None:
             meta["origin"] = asdict(self.origin)
-        arrays: dict = {"meta": np.array(json.dumps(meta))}
+        arrays = {}
         for layer, (weights, latents) in enumerate(zip(state.weights, state.latents, strict=True)):
             arrays[f"weights{layer}"], arrays[f"latents{layer}"] = weights, latents
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
-        write_atomically(path, buffer.getvalue())
+        write_checkpoint(path, meta, arrays)
 
     @staticmethod
     def read_checkpoint(path: str | Path) -> tuple[dict, NetworkState]:
-        """Read a checkpoint, and see that it can be one.
-
-        Returns
-        -------
-        meta : dict
-            What :class:`Trainer` was made with and how far it came; ``params`` is a dict that
-            :meth:`Params.build` takes.
-        state : NetworkState
-
-        Raises
-        ------
-        CheckpointError
-            If the file does not exist, or is not a whole checkpoint.
-        OSError
-            If it cannot be read.
-        """
-        with opened_checkpoint(path, FORMAT, "a checkpoint of popflip") as (arrays, meta):
-            _Description.model_validate_json(json.dumps(meta))
-            try:
-                params = Params.build(meta["params"])
-            except ParamsError as error:
-                raise CheckpointError(
-                    f"{path} holds parameters that are not valid: {error}"
-                ) from None
-            state = NetworkState(
-                [arrays[f"weights{layer}"] for layer in range(params.depth)],
-                [arrays[f"latents{layer}"] for layer in range(params.depth)],
-                meta["sign_state"],
-            )
-            _check_state(params, state)
-        return meta, state
+        """Read a checkpoint: :func:`popflip.golden.training.checkpoint.read_checkpoint`."""
+        return read_checkpoint(path)
 
     def resume(self, path: str | Path) -> None:
         """Go on from a checkpoint, bit for bit as if there had been no break.
@@ -491,32 +285,3 @@ class Trainer(TrainingLoop[EpochLog]):
         self._seconds, self._so_far = meta["seconds"], Report(**meta["so_far"])
         self.history = [EpochLog(**log) for log in meta["history"]]
         self.origin = Origin(**meta["origin"]) if meta.get("origin") else None
-
-
-def differences(a: NetworkState, b: NetworkState) -> list[str]:
-    """Say in what two networks differ; an empty list if every bit agrees."""
-    found = []
-    for name in ("weights", "latents"):
-        for layer, (x, y) in enumerate(zip(getattr(a, name), getattr(b, name), strict=True)):
-            unequal = int((x != y).sum())
-            if unequal:
-                found.append(f"{unequal} of {x.size} {name} of layer {layer} differ")
-    if a.sign_state != b.sign_state:
-        found.append("the generators of nudge signs differ")
-    return found
-
-
-def check_data(params: Params, data: Dataset) -> None:
-    """Raise ValueError if a data set does not fit a network."""
-    shape = data.train_images.shape[1:]
-    if shape != params.network.image:
-        raise InputError(
-            f"network.image must be {shape[0]} x {shape[1]} for {data.name}, "
-            f"not {params.network.image[0]} x {params.network.image[1]}"
-        )
-    most = int(max(data.train_labels.max(), data.test_labels.max()))
-    if most >= params.network.classes:
-        raise InputError(
-            f"network.classes must be at least {most + 1} for {data.name}, "
-            f"not {params.network.classes}"
-        )

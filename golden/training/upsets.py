@@ -1,9 +1,9 @@
-"""Upsets: bits of a network's memories that turn over, as radiation or a low voltage does it."""
+"""Upsets: flipped bits in a network's memories, as radiation or a low voltage causes them."""
 
 import numpy as np
 
 from popflip.golden.description.params import Params
-from popflip.golden.training.trainer import NetworkState
+from popflip.golden.training.state import NetworkState
 
 __all__ = ["memory_bits", "upset"]
 
@@ -16,7 +16,7 @@ def memory_bits(params: Params) -> int:
 def upset(
     params: Params, state: NetworkState, count: int, rng: np.random.Generator
 ) -> NetworkState:
-    """Turn over some bits of weights and latents, each as likely as any other.
+    """Flip some bits of weights and latents, each as likely as any other.
 
     A latent may become -S - 1, which the machine itself never makes.
 
@@ -26,7 +26,7 @@ def upset(
     state : NetworkState
         Stays as it is.
     count : int
-        Bits, drawn one by one: one that is drawn twice is as before.
+        Bits to flip, drawn one by one: one that is drawn twice is as before.
     rng : numpy.random.Generator
 
     Returns
@@ -36,12 +36,12 @@ def upset(
     weights = [array.copy() for array in state.weights]
     latents = [array.copy() for array in state.latents]
     bits = params.learning.latent_bits
-    ends = np.cumsum([array.size for array in weights])
+    offsets = np.cumsum([array.size for array in weights])
     synapses = rng.integers(0, params.n_synapses, count)
     for synapse, bit in zip(synapses.tolist(), rng.integers(0, bits + 1, count), strict=True):
-        layer = int(np.searchsorted(ends, synapse, side="right"))
+        layer = int(np.searchsorted(offsets, synapse, side="right"))
         place = np.unravel_index(
-            synapse - (ends[layer] - weights[layer].size), weights[layer].shape
+            synapse - (offsets[layer] - weights[layer].size), weights[layer].shape
         )
         if bit == bits:
             weights[layer][place] ^= True

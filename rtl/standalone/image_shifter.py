@@ -10,7 +10,7 @@ __all__ = ["ImageShifter"]
 
 
 class ImageShifter(wiring.Component):
-    """Move the image of each sample as :func:`popflip.golden.datasets.data.shift_images` does.
+    """Move the image of each sample as :func:`popflip.golden.datasets.shifts.shift_images` does.
 
     It works on the bytes of packed samples, a row of the image being a whole number of them: rows
     that move out are dropped, zeros are sent for those that come in, and within a row bits move

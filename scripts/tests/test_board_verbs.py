@@ -8,12 +8,14 @@ from matplotlib.image import imread
 from popflip.boards.build.bitstream import Build, TimingError
 from popflip.boards.registry import BOARDS
 from popflip.golden.cycles import CycleModel
-from popflip.golden.datasets.data import load
+from popflip.golden.datasets.loading import load
 from popflip.golden.description.flash_image import read_image
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model
+from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.standalone import image_of
-from popflip.golden.training.trainer import GoldenMachine, Trainer, initial_state
+from popflip.golden.training.state import initial_state
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts import building, flashing
 from popflip.scripts.boards import PEERS, board_rows, table_markdown
 from popflip.scripts.building import cached_report, to_toml

@@ -4,7 +4,7 @@ import pytest
 
 from popflip.boards.registry import BOARDS
 from popflip.boards.tests.networks import MICRO
-from popflip.golden.datasets.data import load
+from popflip.golden.datasets.loading import load
 from popflip.golden.description.flash_image import TURN_CYCLES, flash_cycles
 from popflip.golden.description.params import Params
 from popflip.scripts import budget

@@ -21,10 +21,13 @@ from matplotlib.image import imread
 
 from popflip.boards.host.machine import virtual_machine
 from popflip.boards.virtual.board import pseudo_terminal
-from popflip.golden.datasets.data import encode, load
+from popflip.golden.datasets.encoding import encode
+from popflip.golden.datasets.loading import load
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model
-from popflip.golden.training.trainer import EpochLog, GoldenMachine, Trainer
+from popflip.golden.training.log import EpochLog
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.trainer import Trainer
 from popflip.scripts.console import say
 from popflip.scripts.session import Target
 from popflip.scripts.training import Order, counted, interruptible, resume_command

@@ -15,9 +15,11 @@ from popflip.boards.host import link
 from popflip.boards.host.machine import BoardMachine, virtual_machine
 from popflip.boards.host.transport import SerialTransport
 from popflip.boards.virtual.board import pseudo_terminal
-from popflip.golden.datasets.data import load
+from popflip.golden.datasets.loading import load
 from popflip.golden.description.params import Params
-from popflip.golden.training.trainer import GoldenMachine, Trainer, differences, initial_state
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import differences, initial_state
+from popflip.golden.training.trainer import Trainer
 from popflip.rtl.identity import identity
 
 pytestmark = pytest.mark.usefixtures("default_signals")

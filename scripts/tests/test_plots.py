@@ -9,7 +9,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from popflip.golden.description.params import Params
-from popflip.golden.training.trainer import EpochLog
+from popflip.golden.training.log import EpochLog
 from popflip.scripts import plots
 from popflip.scripts.curve import Point
 

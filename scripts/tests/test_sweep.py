@@ -15,9 +15,9 @@ import psutil
 import pytest
 from matplotlib.image import imread
 
-from popflip.golden.datasets import data
+from popflip.golden.datasets import loading
 from popflip.golden.description.params import Params, ParamsError
-from popflip.golden.engine.engine import FastMachine
+from popflip.golden.engine.machine import FastMachine
 from popflip.golden.training.trainer import Trainer
 from popflip.scripts import ablations
 from popflip.scripts.sweep import Axis
@@ -97,7 +97,7 @@ def test_one_network_with_several_seeds_on_the_test_set(folder, tmp_path):
 
 def train(folder, seed):
     params = Params.load(folder / "batches.toml")
-    trainer = Trainer(params, data.load(str(folder)), FastMachine(params, 1), seed=seed)
+    trainer = Trainer(params, loading.load(str(folder)), FastMachine(params, 1), seed=seed)
     trainer.run(2)
     return trainer
 

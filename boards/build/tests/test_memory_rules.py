@@ -14,7 +14,8 @@ from amaranth.sim import Simulator
 from popflip.boards.host.machine import BoardMachine
 from popflip.boards.virtual.board import VirtualBoard
 from popflip.golden.description.params import Params
-from popflip.golden.training.trainer import GoldenMachine, differences, initial_state
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import differences, initial_state
 from popflip.rtl.verilog import generate
 
 LOCAL = Params.build({

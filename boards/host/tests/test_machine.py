@@ -9,7 +9,8 @@ import pytest
 from popflip.boards.host.link import Link
 from popflip.boards.host.machine import BoardMachine, virtual_machine
 from popflip.boards.tests.networks import SMALL_LOCAL
-from popflip.golden.training.trainer import GoldenMachine, NetworkState, differences, initial_state
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import NetworkState, differences, initial_state
 
 PARAMS = SMALL_LOCAL
 

@@ -6,13 +6,15 @@ import pytest
 from popflip.boards.host.link import Link, LinkError
 from popflip.boards.host.machine import BoardMachine, stop_standalone, virtual_board
 from popflip.boards.host.monitor import watch
-from popflip.golden.datasets.data import Dataset, load
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.loading import load
 from popflip.golden.description.flash_image import TURN_CYCLES, flash_cycles, write_image
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState
-from popflip.golden.engine.engine import FastMachine
+from popflip.golden.engine.machine import FastMachine
+from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
-from popflip.golden.training.trainer import GoldenMachine, differences
+from popflip.golden.training.state import differences
 
 LOCAL = {"first": "local", "window": 3, "stride": 1, "features": 3}
 

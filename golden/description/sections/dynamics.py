@@ -16,27 +16,30 @@ class Dynamics(Section):
     Parameters
     ----------
     code : {"heaviside", "sign"}
-        Activations in {0, 1} or in {-1, +1}; the stored bit is 1 for the larger value.
+        Values of an activation: {0, 1}, or {-1, +1}. The stored bit is 1 for the larger one.
     kind : {"sweeps", "leaky"}
-        Block-wise sweeps of stateless hidden neurons, or the paper's synchronous leaky update
-        (golden model only).
+        With ``sweeps`` layers are updated in turn and hidden neurons keep no state; ``leaky`` is
+        the paper's synchronous update, in software only.
     free_sweeps : int
         T, sweeps (or synchronous steps) of the free phase.
     gains : tuple of int
-        One per weight layer, in units of the potential.
+        What a neuron's dot product with the layer below is multiplied by, in units of the
+        potential: one for each weight layer.
     feedback_gains : tuple of int, optional
-        One per weight layer but the first, for the way down; those of ``gains`` if left out.
+        The same for the layer above: one for each weight layer but the first. Those of ``gains``
+        if left out.
     potential_bits : int
         Output potentials lie in ``[0, V]``, ``V = 2 ** potential_bits``.
     threshold : int, optional
-        Of the hidden neurons. ``V / 2`` for ``heaviside``, 0 for ``sign`` if left out.
+        Potential from which on a hidden neuron is active. ``V / 2`` for the ``heaviside`` code and
+        0 for ``sign`` if left out.
     v0 : int
         Potential of every output at the start of a sample, 0 to V.
     active_bound : int, optional
-        With at most this many neurons of layer 2 active, a neuron of layer 1 whose drive is
-        further from its threshold than their greatest feedback is not visited. A sample that
-        exceeds it starts again with twice the bound: it changes cycles, never results. All of layer
-        2 if left out; of no use with the ``sign`` code, whose neurons are never silent.
+        Changes cycles, never results. As long as at most so many neurons of layer 2 are active, a
+        neuron of layer 1 is skipped if their feedback cannot change it. A sample that exceeds the
+        bound starts again with twice of it. All of layer 2 if left out; of no use with the
+        ``sign`` code, whose neurons are never silent.
     """
 
     code: Literal["heaviside", "sign"] = "heaviside"
@@ -45,7 +48,7 @@ class Dynamics(Section):
     gains: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=2)]
     feedback_gains: tuple[Annotated[int, Field(ge=1, le=4096)], ...] | None = None
     potential_bits: Annotated[int, Field(ge=2, le=14)] = 8
-    threshold: int | None = None
+    threshold: Annotated[int, Field(ge=-(1 << 20), le=1 << 20)] | None = None
     v0: Natural = 0
     active_bound: Positive | None = None
 
@@ -53,8 +56,6 @@ class Dynamics(Section):
     def _consistent(self) -> "Dynamics":
         if self.v0 > self.v_max:
             raise InputError(f"v0 must be 0 to V = {self.v_max}, not {self.v0}")
-        if self.threshold is not None and abs(self.threshold) > 1 << 20:
-            raise InputError(f"threshold must be -2**20 to 2**20, not {self.threshold}")
         return self
 
     @property

@@ -16,23 +16,26 @@ class Learning(Section):
     Parameters
     ----------
     nudging : {"centered", "random-sign", "positive"}
-        Both signs of beta from the same free state; one, drawn per batch; only plus.
+        Nudged phases of a sample: with ``centered`` one for each sign of beta, both from the free
+        state; with ``random-sign`` one, whose sign is drawn for each batch; with ``positive`` one,
+        always plus.
     nudged_sweeps : int
         K, sweeps of each nudged phase.
     beta : int
-        Nudge strength: ``nudge = beta * (target * V - v)``.
+        Strength of nudging: ``nudge = beta * (target * V - v)`` is added to an output's potential.
     latent_bits : int
-        Width of a latent accumulator, which saturates at ``-S`` and ``S = 2**(latent_bits-1)-1``.
+        Bits of a latent accumulator. It saturates at ``-S`` and ``S = 2**(latent_bits - 1) - 1``.
     tau : tuple of int
-        Flip threshold of each weight layer in counts, 1 to S.
+        Flip threshold of each weight layer in counts, 1 to S: a weight flips when its latent
+        accumulator speaks against it by so much.
     tau_growth : float
-        Percent by which tau grows per epoch (rounded to counts, at most S).
+        Percent by which ``tau`` grows each epoch (rounded to counts, at most S).
     batch : int
         Samples between flips.
     reset_on_flip : bool
-        Whether a flip sets its accumulator to 0.
+        Whether a flip sets its latent accumulator to 0.
     shift : int
-        Training images are moved at random by up to this many pixels in each direction.
+        Training images are moved at random by up to so many pixels in each direction.
     """
 
     nudging: Literal["centered", "random-sign", "positive"] = "centered"

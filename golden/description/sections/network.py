@@ -13,31 +13,31 @@ __all__ = ["Network"]
 
 
 class Network(Section):
-    """Which neurons there are and how they are joined.
+    """Which neurons there are, and how they are joined.
 
     Parameters
     ----------
     image : (int, int)
-        Height and width of the input image in pixels, 1 to 1024 each.
+        Height and width of the input image in pixels.
     thresholds : tuple of int
-        One input bit per pixel and threshold: 1 where the pixel (0 to 255) is above it.
+        Each threshold gives every pixel one input bit: 1 where the pixel (0 to 255) is above it.
     pixel_bits : {1, 8}
         With 8, neurons of layer 1 see the pixels themselves, as 1/256 of an active bit each, and
-        there are no thresholds. Latents and tau of weight layer 0 then count in 1/256 too. In
-        software only, with the ``heaviside`` code.
+        ``thresholds`` is left out. Latents and ``tau`` of the first weight layer then count in
+        1/256 too. In software only, with the ``heaviside`` code.
     first : {"dense", "local"}
-        Whether a neuron of the first hidden layer sees every input bit or a square window.
+        What a neuron of the first hidden layer sees: every input bit, or a square window.
     window : int
-        Side of a window in pixels. For a local first layer only, as are the next two.
+        Side of a window in pixels. For a local first layer only, as are ``stride`` and
+        ``features``.
     stride : int
-        Step of the grid that windows stand on, in pixels.
+        Pixels from one window to the next, across and down.
     features : int
-        Neurons that share a window.
+        Neurons that see the same window.
     hidden : tuple of int
-        Sizes of the dense hidden layers (behind the local one, if the first layer is local).
+        Neurons of each dense hidden layer. With a local first layer they come behind it.
     classes : int
-        Classes that samples are told apart by. Output neuron ``j`` stands for class
-        ``j // copies``.
+        Classes to tell apart. Output neuron ``j`` stands for class ``j // copies``.
     copies : int
         Output neurons for each class.
     """

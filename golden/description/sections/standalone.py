@@ -27,26 +27,24 @@ class Standalone(Section):
     ----------
     flash : {"auto", "none", "single", "dual", "quad"}
         Data lines by which the flash is read. With ``none`` the machine has no reader, and takes
-        its samples from a store beside it or from a host. ``auto`` is what a board wires that the
-        machine is built for (:meth:`popflip.boards.board.Board.params`), and ``none`` without one.
+        its samples from a store beside it or from a host. ``auto`` is what the board has that the
+        machine is built for, and ``none`` without a board.
     flash_divider : int
         Clock cycles per clock of the flash: an even number; or 1, for which the clock's pin needs
         a register of double data rate.
     flash_delay : int
-        Registers on the way from the machine to the flash and back, 0 to 3; at least 1 with a
-        divider of 1.
+        Registers on the way from the machine to the flash and back; at least 1 with a divider
+        of 1.
     flash_base : int
-        Byte address at which the image of the data set begins, a multiple of 8,192.
+        Byte address at which the image of the data set begins.
     record_bytes : int, optional
-        Samples lie in the flash without their zero bytes
-        (:func:`popflip.golden.description.flash_image.records`), in records of so many bytes, 8 to
-        256: what the longest takes. They come faster so. If left out, samples lie there as they
-        are.
+        Samples lie in the flash without their zero bytes, in records of so many bytes
+        (:func:`popflip.golden.description.flash_image.records`): what the longest sample takes.
+        They are read faster so. If left out, samples lie there as they are.
     order_bits : int
-        The image may hold up to ``2 ** order_bits`` training samples, 3 to 20, and as many to test
-        with.
+        The image may hold up to ``2 ** order_bits`` training samples, and as many to test with.
     epochs : int
-        How often the machine goes through them.
+        How often the machine goes through the training samples.
     seed : int
         Decides the initial weights, the order of the samples and their shifts.
     autostart : bool

@@ -3,7 +3,7 @@ import zlib
 import numpy as np
 import pytest
 
-from popflip.golden.datasets.data import Dataset
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.flash_image import (
     ImageError,
     flash_cycles,

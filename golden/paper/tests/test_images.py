@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from popflip.golden.datasets.data import DataError
+from popflip.golden.datasets.dataset import DataError
 from popflip.golden.paper.images import CIFAR_RECORD, load_images, pixels
 from popflip.golden.paper.systems import ROWS
 

@@ -10,7 +10,7 @@ import pytest
 
 from popflip.golden.description.random_params import NEEDS_TORCH
 from popflip.golden.paper.images import Images
-from popflip.golden.training.loop import CheckpointError
+from popflip.golden.training.checkpoint import CheckpointError
 
 torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
 

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 
-from popflip.golden.datasets.data import Dataset, encode
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import encode
 from popflip.golden.description.lfsr import Lfsr
 from popflip.golden.description.params import Params
-from popflip.golden.engine.engine import FastMachine
+from popflip.golden.engine.machine import FastMachine
+from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.standalone import StandaloneTrainer, first_state
-from popflip.golden.training.trainer import GoldenMachine, differences
+from popflip.golden.training.state import differences
 
 PARAMS = Params.load("local-small").replace(
     learning={"shift": 1, "tau_growth": 30.0},

@@ -11,20 +11,18 @@ import numpy as np
 import pytest
 
 from popflip.golden.cycles import CycleModel, StageCycles
-from popflip.golden.datasets.data import Dataset, draw_shifts, encode, shift_images
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import encode
+from popflip.golden.datasets.shifts import draw_shifts, shift_images
 from popflip.golden.description.lfsr import Lfsr
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model, Report
 from popflip.golden.support.files import write_atomically
-from popflip.golden.training.loop import CheckpointError
-from popflip.golden.training.trainer import (
-    EpochLog,
-    GoldenMachine,
-    NetworkState,
-    Trainer,
-    differences,
-    initial_state,
-)
+from popflip.golden.training.checkpoint import CheckpointError
+from popflip.golden.training.log import EpochLog
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import NetworkState, differences, initial_state
+from popflip.golden.training.trainer import Trainer
 
 N, N_TEST = 700, 300
 

@@ -3,7 +3,8 @@ import random
 import numpy as np
 import pytest
 
-from popflip.golden.datasets.data import encode, shift_images
+from popflip.golden.datasets.encoding import encode
+from popflip.golden.datasets.shifts import shift_images
 from popflip.golden.description.packing import pack_samples
 from popflip.golden.description.params import Params
 from popflip.rtl.simulation import simulate

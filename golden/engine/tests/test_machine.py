@@ -1,17 +1,17 @@
 """The fast engine against the golden model: every bit."""
 
-import threading
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from popflip.golden.datasets import data
+from popflip.golden.datasets import encoding, loading
 from popflip.golden.description.params import Params, preset_names
 from popflip.golden.description.random_params import random_params
-from popflip.golden.engine.engine import FastMachine, compiling, most_threads
-from popflip.golden.training.trainer import GoldenMachine, differences, initial_state
+from popflip.golden.engine.machine import FastMachine
+from popflip.golden.engine.threads import most_threads
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.state import differences, initial_state
 
 # It is compiled before the first of them, which takes a minute or two.
 pytestmark = pytest.mark.timeout(600)
@@ -71,8 +71,8 @@ def test_real_samples(preset, batch, kind):
         dynamics={"kind": kind, **gains}, learning={"batch": batch}, machine=PLAIN
     )
     count = 640 if kind == "sweeps" and batch == 64 else 300
-    mnist = data.load("mnist")
-    x = data.encode(mnist.train_images[:count], params.network.thresholds)
+    mnist = loading.load("mnist")
+    x = encoding.encode(mnist.train_images[:count], params.network.thresholds)
     agree(params, x, mnist.train_labels[:count].astype(int), [(count, True)], most_threads())
 
 
@@ -106,12 +106,6 @@ def test_a_batch_that_is_pending_can_be_ended_without_samples():
     rng = np.random.default_rng(5)
     x, labels = rng.random((20, params.n_in)) < 0.3, rng.integers(0, 10, 20)
     agree(params, x, labels, [(20, False), (0, True)], 1)
-
-
-@pytest.mark.parametrize("threads", [0, -1, most_threads() + 1])
-def test_threads_that_there_are_not(threads):
-    with pytest.raises(ValueError, match=rf"threads must be 1 to {most_threads()}, .* {threads}$"):
-        FastMachine(Params.load("local-small"), threads)
 
 
 def test_a_synapse_takes_at_most_three_bytes():
@@ -150,20 +144,10 @@ def test_real_pixels_of_8_bits(preset):
         network={"pixel_bits": 8},
         learning={"batch": 16, "latent_bits": 16, "tau": [256, 2]},
     )
-    mnist = data.load("mnist")
-    x = data.input_of(params.network, mnist.train_images[:600])
+    mnist = loading.load("mnist")
+    x = encoding.input_of(params.network, mnist.train_images[:600])
     labels = mnist.train_labels[:600].astype(int)
     agree(params, x, labels, [(600, True)], most_threads())
     machine = FastMachine(params)
     machine.load(x, labels)
     assert all(machine.train(0, 600, True).flips)
-
-
-def test_processes_compile_one_after_the_other():
-    """A lock is of an open file: what holds for a thread holds for a process."""
-    thread = threading.Thread(target=FastMachine, args=[Params.load("local-small")])
-    with compiling():
-        thread.start()
-        thread.join(1)
-        assert thread.is_alive()
-    thread.join()

@@ -1,0 +1,235 @@
+"""Checkpoints: all that a resumption needs in one file, which is read with suspicion.
+
+The file is an ``.npz`` of NumPy: ``meta``, a JSON text that says what the checkpoint is of, and the
+arrays. It is never read further than what it must hold, whatever it promises.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from popflip.golden.description.params import Params, ParamsError
+from popflip.golden.model import Report
+from popflip.golden.support.bounded import read_at_most
+from popflip.golden.support.errors import InputError
+from popflip.golden.support.files import write_atomically
+from popflip.golden.training.log import EpochLog
+from popflip.golden.training.state import NetworkState, check_state
+
+__all__ = [
+    "FORMAT",
+    "Arrays",
+    "CheckpointError",
+    "Origin",
+    "opened_checkpoint",
+    "read_checkpoint",
+    "write_checkpoint",
+]
+
+#: Of the checkpoints of networks; another number is another layout.
+FORMAT = 1
+
+#: Bytes of ``meta`` that are read at most. (Of an array, those that it must have.)
+MOST_META = 1 << 26
+
+
+class CheckpointError(InputError):
+    """A checkpoint that cannot be used; the message is one line for the user."""
+
+
+class Arrays:
+    """The arrays in an opened checkpoint."""
+
+    def __init__(self, archive: zipfile.ZipFile):
+        self._archive = archive
+
+    def text(self, name: str, most: int) -> str:
+        """Read a text of at most so many bytes."""
+        with self._archive.open(f"{name}.npy") as file:
+            shape, kind, _ = _header(file)
+            if shape or kind.kind != "U" or kind.itemsize > most:
+                raise InputError(f"{name} is no text, or a long one")
+            return str(np.frombuffer(_body(file, kind.itemsize), kind)[0])
+
+    def read(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+        """Read the array of a name, which must have this shape and type."""
+        with self._archive.open(f"{name}.npy") as file:
+            found, kind, order = _header(file)
+            if found != tuple(shape) or kind != np.dtype(dtype):
+                raise InputError(f"{name} has {kind} of shape {found}")
+            n_bytes = int(np.prod(shape, dtype=object)) * kind.itemsize
+            return np.frombuffer(_body(file, n_bytes), kind).reshape(shape, order=order)
+
+
+def _header(file):
+    """Read the shape, type and order of axes that an ``.npy`` file begins with."""
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise InputError("an array of another version")
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.hasobject:
+        raise InputError("an array of objects")
+    return shape, dtype, "F" if by_columns else "C"
+
+
+def _body(file, n_bytes):
+    content = read_at_most(file, n_bytes + 1)
+    if len(content) != n_bytes:
+        raise InputError("an array of another length than its header promises")
+    return content
+
+
+@contextmanager
+def opened_checkpoint(path: str | Path, layout: int, kind: str) -> Iterator[tuple["Arrays", dict]]:
+    """Open a checkpoint; what fails while it is open means that it is damaged.
+
+    Parameters
+    ----------
+    path : path
+    layout : int
+        The format that is known.
+    kind : str
+        What it is to be, for messages.
+
+    Yields
+    ------
+    Arrays
+    dict
+        What it says of itself.
+
+    Raises
+    ------
+    CheckpointError
+        If it does not exist, is of another format, or is damaged.
+    OSError
+        If it cannot be read.
+    """
+    try:
+        file = open(path, "rb")  # noqa: SIM115
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} does not exist") from None
+    try:
+        with file, zipfile.ZipFile(file) as archive:
+            arrays = Arrays(archive)
+            meta = json.loads(arrays.text("meta", MOST_META))
+            if meta["format"] != layout:
+                raise CheckpointError(
+                    f"{path} is a checkpoint of format {meta['format']}; this popflip reads "
+                    f"format {layout}"
+                )
+            yield arrays, meta
+    except CheckpointError:
+        raise
+    except Exception:  # of zipfile, zlib, NumPy's headers: damage has half a dozen kinds
+        raise CheckpointError(f"{path} is not {kind}, or is damaged") from None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a training's first network came from, if it was not drawn from the seed: a board.
+
+    Attributes
+    ----------
+    board : str
+        Its serial port.
+    design : str
+        Its bitstream id, in hexadecimal digits.
+    protocol : int
+        Version of the host link's protocol.
+    batch : int
+        Samples between flips.
+    tau : list of int
+        Flip thresholds.
+    reset_on_flip : bool
+    pending : int
+        Samples of a batch that had not flipped yet; the next batch begins anew.
+    """
+
+    board: str
+    design: str
+    protocol: int
+    batch: int
+    tau: list[int]
+    reset_on_flip: bool
+    pending: int
+
+
+class _Description(BaseModel):
+    """What a checkpoint says of itself: see :meth:`Trainer.save`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    format: int
+    params: dict
+    seed: Annotated[int, Field(ge=0)]
+    samples: Annotated[int, Field(ge=1)]
+    test_samples: Annotated[int, Field(ge=1)]
+    data: str
+    data_digest: str
+    epoch: Annotated[int, Field(ge=0)]
+    position: Annotated[int, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0)]
+    so_far: Report
+    history: list[EpochLog]
+    sign_state: Annotated[int, Field(ge=1, lt=1 << 32)]
+    origin: Origin | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "_Description":
+        if self.position > self.samples or len(self.history) != self.epoch:
+            raise InputError("no training comes to this")
+        return self
+
+
+def read_checkpoint(path: str | Path) -> tuple[dict, NetworkState]:
+    """Read a checkpoint of a network, and see that it can be one.
+
+    Returns
+    -------
+    meta : dict
+        What :class:`popflip.golden.training.trainer.Trainer` was made with and how far it came;
+        ``params`` is a dict that :meth:`Params.build` takes.
+    state : NetworkState
+
+    Raises
+    ------
+    CheckpointError
+        If the file does not exist, or is not a whole checkpoint.
+    OSError
+        If it cannot be read.
+    """
+    with opened_checkpoint(path, FORMAT, "a checkpoint of popflip") as (arrays, meta):
+        _Description.model_validate_json(json.dumps(meta))
+        try:
+            params = Params.build(meta["params"])
+        except ParamsError as error:
+            raise CheckpointError(f"{path} holds parameters that are not valid: {error}") from None
+        shapes = [params.synapses(layer) for layer in range(params.depth)]
+        state = NetworkState(
+            [arrays.read(f"weights{l}", (s.rows, s.row_bits), bool) for l, s in enumerate(shapes)],
+            [
+                arrays.read(f"latents{l}", (s.rows, s.row_bits), np.int16)
+                for l, s in enumerate(shapes)
+            ],
+            meta["sign_state"],
+        )
+        check_state(params, state)
+    return meta, state
+
+
+def write_checkpoint(
+    path: str | Path, meta: dict, arrays: Mapping[str, np.ndarray], compress: bool = True
+) -> None:
+    """Write a checkpoint; the file appears whole or not at all."""
+    buffer = io.BytesIO()
+    save = np.savez_compressed if compress else np.savez
+    content: dict = {"meta": np.array(json.dumps(meta)), **arrays}
+    save(buffer, **content)
+    write_atomically(path, buffer.getvalue())
