@@ -67,8 +67,8 @@ Workers = Annotated[
 Baud = Annotated[
     int | None,
     typer.Option(
-        help="Bits per second of a serial port. If left out the rate that the board was built with, "
-        "if --board or --config leads to its build; else 115200.",
+        help="Bits per second of a serial port. If left out, the rate that the board was built "
+        "with, if --board or --config leads to its build; else 115200.",
         min=1,
         metavar="N",
     ),

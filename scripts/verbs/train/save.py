@@ -125,7 +125,7 @@ def save_board(
             "next batch begins anew"
         )
     plan.origin = Origin(
-        board=target.board, design=identity(params).hex(), protocol=VERSION,
+        board=str(target.report["board"]), design=identity(params).hex(), protocol=VERSION,
         batch=settings.batch, tau=list(settings.tau), reset_on_flip=settings.reset_on_flip,
         pending=settings.pending,
     )  # fmt: skip
