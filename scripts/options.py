@@ -15,6 +15,7 @@ __all__ = [
     "Freq",
     "Json",
     "NamedBoard",
+    "Port",
     "Preset",
     "Seed",
     "Threads",
@@ -35,10 +36,14 @@ Config = Annotated[
 Board = Annotated[
     str | None,
     typer.Option(
-        help="virtual, as if left out: the generated Verilog, compiled; or a serial port such as "
-        "/dev/ttyUSB0.",
+        help="virtual, as if left out: the generated Verilog, compiled; a serial port such as "
+        "/dev/ttyUSB0; or the name of a board, which is at --port.",
         metavar="BOARD",
     ),
+]
+Port = Annotated[
+    str | None,
+    typer.Option(help="Serial port of a board that --board names.", metavar="PORT"),
 ]
 Engine = Annotated[
     str | None,
@@ -62,8 +67,8 @@ Workers = Annotated[
 Baud = Annotated[
     int | None,
     typer.Option(
-        help="Bits per second of a serial port: the board's clock over machine.uart_divisor. "
-        "115200 if left out.",
+        help="Bits per second of a serial port. If left out, the rate that the board was built "
+        "with, if --board or --config leads to its build; else 115200.",
         min=1,
         metavar="N",
     ),

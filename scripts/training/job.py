@@ -175,8 +175,9 @@ def begun_with(out: Path) -> Target | None:
         return None
     try:
         with file_errors(path):
-            return Target(**json.loads(path.read_text("utf-8")))
-    except (TypeError, ValueError):
+            told = json.loads(path.read_text("utf-8"))
+        return Target(**told | {"config": told["config"] and Path(told["config"])})
+    except (TypeError, ValueError, KeyError):
         raise CheckpointError(f"{path} is damaged; remove it to go on without it") from None
 
 
@@ -299,7 +300,8 @@ def run_training(job: TrainingJob) -> TrainingReport:
 def _train(job: TrainingJob, plan: Trainer) -> TrainingReport:
     params, out = job.params, job.out
     path, saved, meta = job.checkpoint, None, None
-    target = json.dumps(asdict(job.target), indent=1)
+    config = job.target.config and str(job.target.config)
+    target = json.dumps(asdict(job.target) | {"config": config}, indent=1)
     write_atomically(out / "job.json", target.encode())
     if job.resume:
         meta, _ = Trainer.read_checkpoint(path)

@@ -5,8 +5,8 @@ import json
 import pytest
 from matplotlib.image import imread
 
-from popflip.boards.build import synthesis
-from popflip.boards.build.synthesis import Build, TimingError
+from popflip.boards.build import bitstream
+from popflip.boards.build.bitstream import Build, TimingError
 from popflip.golden.description.params import Params
 from popflip.golden.description.reference import to_toml
 
@@ -40,7 +40,7 @@ def built(tmp_path, monkeypatch):
         }  # fmt: skip
         return Build(folder=folder, bitstream=folder / "top.bin", facts=facts)
 
-    monkeypatch.setattr(synthesis, "build", build)
+    monkeypatch.setattr(bitstream, "build", build)
 
 
 def test_build_writes_a_bitstream_with_its_reports(popflip, built, folder, tmp_path):
@@ -68,7 +68,7 @@ def test_build_refuses_what_misses_its_timing(popflip, folder, monkeypatch):
     def build(*args, **options):
         raise TimingError("B misses its timing: 20.0 MHz of 24.0 MHz with seed 1: try --seeds 8")
 
-    monkeypatch.setattr(synthesis, "build", build)
+    monkeypatch.setattr(bitstream, "build", build)
     status, out, err = popflip(
         "build", "--board", "icebreaker", "--config", folder / "tiny.toml", "--data", folder
     )

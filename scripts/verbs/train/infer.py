@@ -28,6 +28,7 @@ from popflip.scripts.options import (
     Data,
     Engine,
     Json,
+    Port,
     Preset,
     Threads,
 )
@@ -72,6 +73,7 @@ def infer(
     samples: Annotated[int | None, typer.Option(help="Test images; all if left out.")] = None,
     data: Data = None,
     board: Board = None,
+    port: Port = None,
     baud: Baud = None,
     engine: Engine = None,
     threads: Threads = None,
@@ -87,7 +89,8 @@ def infer(
     """
     from popflip.golden.description.params import Params
 
-    params = choose_params(preset, config)
+    target = Target(board, baud, engine, threads, port, config)
+    params = choose_params(preset, config, board)
     meta, state = Trainer.read_checkpoint(checkpoint)
     saved = Params.build(meta["params"])
     if params is None:
@@ -97,7 +100,7 @@ def infer(
     dataset, source = choose_data(data, checkpoint, meta)
     report = infer_test_set(
         params, state, dataset, checkpoint=checkpoint, source=source, samples=samples,
-        target=Target(board, baud, engine, threads), table=predictions,
+        target=target, table=predictions,
     )  # fmt: skip
     print_json(report) if as_json else show(report)
 

@@ -7,7 +7,7 @@ from popflip.golden.description.params import Params
 from popflip.golden.training.checkpoint import CheckpointError
 from popflip.golden.training.state import NetworkState
 from popflip.golden.training.trainer import Trainer
-from popflip.scripts.options import Baud, Board, Checkpoint, Config, Json, Preset
+from popflip.scripts.options import Baud, Board, Checkpoint, Config, Json, Port, Preset
 from popflip.scripts.session import Target, choose_params, open_machine
 from popflip.scripts.transfer import (
     ComparisonReport,
@@ -28,6 +28,7 @@ def load(
     preset: Preset = None,
     config: Config = None,
     board: Board = None,
+    port: Port = None,
     baud: Baud = None,
     as_json: Json = False,
 ) -> None:
@@ -39,9 +40,10 @@ def load(
     """
     from popflip.golden.description.params import Params
 
+    target = Target(board, baud, port=port, config=config)
     meta, state = Trainer.read_checkpoint(checkpoint)
-    params = choose_params(preset, config) or Params.build(meta["params"])
-    report = load_board(checkpoint, meta, state, params, Target(board, baud))
+    params = choose_params(preset, config, board) or Params.build(meta["params"])
+    report = load_board(checkpoint, meta, state, params, target)
     print_json(report) if as_json else show_comparison(report)
     fail_unless_verified(report)
 

@@ -17,7 +17,7 @@ from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.trainer import Trainer
 from popflip.rtl.identity import identity
 from popflip.scripts.console import say
-from popflip.scripts.options import Baud, Config, Data, Json, Preset, Seed
+from popflip.scripts.options import Baud, Config, Data, Json, Port, Preset, Seed
 from popflip.scripts.session import (
     Target,
     TargetReport,
@@ -45,9 +45,16 @@ class SavedReport(TargetReport):
 
 
 def save(
-    board: Annotated[str, typer.Option(help="Serial port, such as /dev/ttyUSB0.", metavar="PORT")],
+    board: Annotated[
+        str,
+        typer.Option(
+            help="Serial port, such as /dev/ttyUSB0; or the name of a board, which is at --port.",
+            metavar="BOARD",
+        ),
+    ],
     preset: Preset = None,
     config: Config = None,
+    port: Port = None,
     baud: Baud = None,
     out: Annotated[
         Path | None,
@@ -66,10 +73,12 @@ def save(
     goes on from a checkpoint.npz in that folder: with the data and the seed that are named here,
     from its first epoch on.
     """
-    params = named_network(preset, config)
+    params = named_network(preset, config, board=board)
     out = out or Path("runs") / f"saved-{params.name}" / "checkpoint.npz"
     dataset, _ = choose_data(data)
-    report = save_board(params, dataset, Target(board, baud), out, seed=seed)
+    report = save_board(
+        params, dataset, Target(board, baud, port=port, config=config), out, seed=seed
+    )
     print_json(report) if as_json else show(report)
 
 
@@ -99,7 +108,7 @@ def save_board(
     seed : int
         Of the order of samples of a training that goes on.
     """
-    if target.virtual or target.board is None:
+    if target.virtual:
         raise InputError(
             "board must be a serial port, not virtual: the virtual board ends with its command "
             "(popflip train has saved it in checkpoint.npz); popflip serve keeps one at a port"
@@ -116,7 +125,7 @@ def save_board(
             "next batch begins anew"
         )
     plan.origin = Origin(
-        board=target.board, design=identity(params).hex(), protocol=VERSION,
+        board=str(target.report["board"]), design=identity(params).hex(), protocol=VERSION,
         batch=settings.batch, tau=list(settings.tau), reset_on_flip=settings.reset_on_flip,
         pending=settings.pending,
     )  # fmt: skip

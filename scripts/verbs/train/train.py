@@ -15,6 +15,7 @@ from popflip.scripts.options import (
     Data,
     Engine,
     Json,
+    Port,
     Preset,
     Threads,
     TrainingSeed,
@@ -36,6 +37,7 @@ def train(
     test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.")] = None,
     data: Data = None,
     board: Board = None,
+    port: Port = None,
     baud: Baud = None,
     engine: Engine = None,
     threads: Threads = None,
@@ -64,9 +66,9 @@ def train(
     """
     from popflip.scripts.training.job import TrainingJob, run_training
 
-    target = Target(board, baud, engine, threads)
-    named = target != VIRTUAL or board is not None
-    params = choose_params(preset, config)
+    target = Target(board, baud, engine, threads, port, config)
+    named = board is not None or engine is not None or port is not None
+    params = choose_params(preset, config, board)
     meta, path = None, None
     if resume and out is not None:
         path = out / "checkpoint.npz"

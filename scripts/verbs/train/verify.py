@@ -26,6 +26,7 @@ from popflip.scripts.options import (
     Data,
     Engine,
     Json,
+    Port,
     Preset,
     Threads,
     TrainingSeed,
@@ -86,6 +87,7 @@ def verify(
     ] = None,
     data: Data = None,
     board: Board = None,
+    port: Port = None,
     baud: Baud = None,
     engine: Engine = None,
     threads: Threads = None,
@@ -103,14 +105,14 @@ def verify(
     from popflip.golden.description.params import Params
     from popflip.golden.training.trainer import Trainer
 
-    if checkpoint is not None and board is not None:
+    target = Target(board, baud, engine, threads, port, config)
+    if checkpoint is not None and (board is not None or port is not None):
         learning = {"samples": samples, "seed": seed, "data": data}
         for name, given in learning.items():
             if given is not None:
                 raise InputError(f"--{name} has no place where nothing is learned")
         meta, state = Trainer.read_checkpoint(checkpoint)
-        held = choose_params(preset, config) or Params.build(meta["params"])
-        target = Target(board, baud, engine, threads)
+        held = choose_params(preset, config, board) or Params.build(meta["params"])
         compared = compare_board(checkpoint, meta, state, held, target)
         print_json(compared) if as_json else show_comparison(compared)
         fail_unless_verified(compared)
@@ -125,11 +127,11 @@ def verify(
         dataset, source = choose_data(data, checkpoint, meta)
         report = verify_checkpoint(checkpoint, meta, state, dataset, source)
     else:
-        params = choose_params(preset, config) or choose_params(DEFAULT_PRESET, None)
+        params = choose_params(preset, config, board) or choose_params(DEFAULT_PRESET, None)
         assert params is not None
         dataset, source = choose_data(data)
         report = verify_board(
-            params, dataset, source, target=Target(board, baud, engine, threads),
+            params, dataset, source, target=target,
             samples=min(1000, len(dataset.train_labels)) if samples is None else samples,
             seed=1 if seed is None else seed,
         )  # fmt: skip

@@ -14,7 +14,7 @@ from popflip.boards.host import monitor
 from popflip.boards.host.link import Link
 from popflip.boards.host.machine import BoardMachine, stop_standalone, virtual_board
 from popflip.boards.host.monitor import Epoch, Sighting
-from popflip.boards.host.transport import SerialTransport, Transport
+from popflip.boards.host.transport import Transport
 from popflip.golden.description.flash_image import (
     TURN_CYCLES,
     flash_cycles,
@@ -31,9 +31,8 @@ from popflip.golden.training.state import differences
 from popflip.golden.training.trainer import Trainer
 from popflip.rtl.interface import check_hardware
 from popflip.scripts.console import Display, say
-from popflip.scripts.options import Baud, Board, Config, Data, Engine, Json, Preset, Threads
+from popflip.scripts.options import Baud, Board, Config, Data, Engine, Json, Port, Preset, Threads
 from popflip.scripts.session import (
-    DEFAULT_BAUD,
     VIRTUAL,
     Failure,
     Target,
@@ -42,6 +41,7 @@ from popflip.scripts.session import (
     compared_bits,
     named_network,
     open_machine,
+    open_serial,
     results_folder,
 )
 from popflip.scripts.tables import grid, pairs, put, target_of
@@ -118,6 +118,7 @@ def watch(
         typer.Option(help="Content of the virtual board's flash, as data --image writes it."),
     ] = None,
     board: Board = None,
+    port: Port = None,
     baud: Baud = None,
     engine: Engine = None,
     threads: Threads = None,
@@ -138,10 +139,11 @@ def watch(
     The virtual board is made with that data set in its flash, and what it has learned is compared
     with the software engine, bit for bit. A board at a serial port is only listened to.
     """
-    params = named_network(preset, config)
+    target = Target(board, baud, engine, threads, port, config)
+    params = named_network(preset, config, board=board)
     job = WatchJob(
         params, out or Path("runs") / f"watch-{params.name}",
-        target=Target(board, baud, engine, threads), epochs=epochs, samples=samples,
+        target=target, epochs=epochs, samples=samples,
         test_samples=test_samples, data=data, image=image, start=start, verify=verify,
     )  # fmt: skip
     report = watch_board(job)
@@ -163,7 +165,7 @@ VERB = Verb(
 def watch_board(job: WatchJob) -> WatchReport:
     """Watch, and return the report that ``--json`` prints."""
     params = job.params
-    if job.target.board in (None, "virtual"):
+    if job.target.virtual or job.target.engine:
         standalone: dict = {} if params.standalone.lines else {"flash": "quad", "epochs": 1}
         if job.epochs is not None:
             standalone |= {"epochs": job.epochs}
@@ -330,8 +332,7 @@ def _on_virtual_board(job: WatchJob) -> tuple[list[dict], list[str] | None]:
 
 def _at_serial_port(job: WatchJob) -> list[dict]:
     params, target = job.params, job.target
-    assert target.board is not None
-    with SerialTransport(target.board, target.baud or DEFAULT_BAUD) as transport:
+    with open_serial(target) as transport:
         link = Link(transport, params)
         link.resync()
         if job.start:

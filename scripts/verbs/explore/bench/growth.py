@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from popflip.boards.board import Board
-from popflip.boards.build.synthesis import build
+from popflip.boards.build.bitstream import build
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.scripts.console import Display
@@ -74,7 +74,7 @@ def bench_growth(
     picture : Path, optional
         Draw the curves there, as PNG.
     tools : str, optional
-        As for :func:`popflip.boards.build.synthesis.build`.
+        As for :func:`popflip.boards.build.bitstream.build`.
 
     Returns
     -------

@@ -93,11 +93,7 @@ def reproduce_row(job: ReproductionJob) -> dict:
     Its ``finished`` is False if the training was interrupted; all that was done is saved then.
     """
     _check_folder(job)
-    if job.row.integer:
-        report = _by_engine(job)
-    else:
-        with results_folder(job.out):
-            report = _by_torch(job)
+    report = _by_engine(job) if job.row.integer else _by_torch(job)
     report["files"] = {
         path.name: str(path)
         for name in ("checkpoint.npz", "log.csv", "log.json", "row.json", "curves.png")
@@ -214,10 +210,11 @@ def _by_torch(job: ReproductionJob) -> dict:
         save()
         save_figure(reproduction(job.row, _rows(trainer)), job.out / "curves.png")
 
-    with Display() as display, interruptible(trainer):
-        finished = trainer.run(job.epochs, on_progress, on_epoch)
-    if not finished:
-        save()
+    with results_folder(job.out), Display() as display:
+        with interruptible(trainer):
+            finished = trainer.run(job.epochs, on_progress, on_epoch)
+        if not finished:
+            save()
     return _report(
         job, _rows(trainer), finished, data=images.name, epochs=trainer.epoch,
         position=trainer.position, samples=trainer.samples, test_samples=trainer.test_samples,
