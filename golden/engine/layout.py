@@ -62,10 +62,12 @@ class Layout(NamedTuple):
     reset_on_flip: bool
     block: int
     positions: int
-    local: bool
+    windowed: bool  # else every neuron sees all of the image
     grid_width: int
-    stride: int
-    window: int
+    step_down: int  # pixels from a window to the one below it
+    step_right: int
+    window_height: int  # in pixels
+    window_width: int
     pixels: bool  # of 8 bits, where else each has bits by thresholds
     pixel_bits: int  # of either
     image_words: int  # of an image row
@@ -75,7 +77,7 @@ class Layout(NamedTuple):
 
 def layout_of(p: Params) -> Layout:
     """Lay out a network."""
-    net, d, learning = p.network, p.dynamics, p.learning
+    net, d, learning, first = p.network, p.dynamics, p.learning, p.first_layer
     words = [ceil_div(n, LANES) for n in p.sizes]
     shapes = [p.synapses(layer) for layer in range(p.depth)]
     row_words = [ceil_div(s.row_bits, LANES) for s in shapes]
@@ -110,12 +112,14 @@ def layout_of(p: Params) -> Layout:
         nudged_sweeps=learning.nudged_sweeps,
         limit=learning.latent_max,
         reset_on_flip=learning.reset_on_flip,
-        block=p.block,
-        positions=p.positions,
-        local=net.first == "local",
-        grid_width=p.grid[1],
-        stride=net.stride,
-        window=net.window,
+        block=first.block,
+        positions=first.positions,
+        windowed=first.windowed,
+        grid_width=first.grid[1],
+        step_down=first.stride[0],
+        step_right=first.stride[1],
+        window_height=first.kernel[0],
+        window_width=first.kernel[1],
         pixels=net.pixel_bits == 8,
         pixel_bits=pixel_bits,
         image_words=ceil_div(net.image[1] * pixel_bits, LANES),

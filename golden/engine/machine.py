@@ -155,7 +155,7 @@ class FastMachine:
 
     def load(self, x: np.ndarray, labels: np.ndarray) -> None:
         """Take the samples that later calls speak of."""
-        rows = self.params.network.image[0] if self._layout.local else 1
+        rows = self.params.network.image[0] if self._layout.windowed else 1
         pack = packed_bytes if self._layout.pixels else packed_bits
         self._x = pack(x.reshape(len(x) * rows, -1)).reshape(len(x), -1)
         self._labels = np.asarray(labels, np.int64)
