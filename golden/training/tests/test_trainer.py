@@ -534,6 +534,17 @@ def test_refuses_parameters_that_are_not_valid(checkpoint, tmp_path):
     refuses(path, f"{path} holds parameters that are not valid: {why}")
 
 
+def test_a_checkpoint_with_the_old_name_of_a_section_reads(checkpoint, tmp_path):
+    path = tmp_path / "old.npz"
+    tree = build().model_dump(mode="json")
+    tree["alone"] = tree.pop("standalone")
+    change(checkpoint, path, {"params": tree})
+    with pytest.warns(FutureWarning, match="'alone' is called 'standalone' now"):
+        meta, _ = Trainer.read_checkpoint(path)
+    with pytest.warns(FutureWarning, match="'alone' is called 'standalone' now"):
+        assert Params.build(meta["params"]) == build()
+
+
 def test_refuses_a_damaged_checkpoint(checkpoint, tmp_path):
     good, path = checkpoint.read_bytes(), tmp_path / "bad.npz"
     message = f"{path} is not a checkpoint of popflip, or is damaged"
