@@ -24,11 +24,11 @@ _SUMMED = 64
 @compiled
 def cut_windows(layout, x, windows):
     """Pack what each position sees of an image: rows of the window end to end."""
-    image_words, height = layout.image_words, layout.window_height
-    span, full = layout.window_width * layout.pixel_bits, np.uint64(LANES)
+    image_words, height = layout.image_words, layout.height
+    span, full = layout.width * layout.pixel_bits, np.uint64(LANES)
     for position in range(layout.positions):
-        top = position // layout.grid_width * layout.step_down
-        left = position % layout.grid_width * layout.step_right * layout.pixel_bits
+        top = layout.tops[position]
+        left = layout.lefts[position] * layout.pixel_bits
         gathered, n_gathered = np.uint64(0), 0
         into = position * layout.seen_words
         for row in range(top, top + height):

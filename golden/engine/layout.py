@@ -62,12 +62,11 @@ class Layout(NamedTuple):
     reset_on_flip: bool
     block: int
     positions: int
-    windowed: bool  # else every neuron sees all of the image
-    grid_width: int
-    step_down: int  # pixels from a window to the one below it
-    step_right: int
-    window_height: int  # in pixels
-    window_width: int
+    windowed: bool  # whether a position sees a window, or the whole image
+    tops: np.ndarray  # first pixel row of a position's window
+    lefts: np.ndarray  # first pixel column
+    height: int  # of a window
+    width: int
     pixels: bool  # of 8 bits, where else each has bits by thresholds
     pixel_bits: int  # of either
     image_words: int  # of an image row
@@ -77,11 +76,13 @@ class Layout(NamedTuple):
 
 def layout_of(p: Params) -> Layout:
     """Lay out a network."""
-    net, d, learning, first = p.network, p.dynamics, p.learning, p.first_layer
+    net, d, learning = p.network, p.dynamics, p.learning
     words = [ceil_div(n, LANES) for n in p.sizes]
     shapes = [p.synapses(layer) for layer in range(p.depth)]
     row_words = [ceil_div(s.row_bits, LANES) for s in shapes]
     pixel_bits = p.planes * net.pixel_bits
+    first = p.first_layer
+    corners = first.windows[:, 0] // p.planes  # a window's first bit is of its first pixel
 
     def after(counts):
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -90,7 +91,7 @@ def layout_of(p: Params) -> Layout:
         depth=p.depth,
         sign=d.code == "sign",
         leaky=d.kind == "leaky",
-        sizes=np.array([p.fan_in, *p.sizes[1:]], np.int64),
+        sizes=np.array([first.fan_in, *p.sizes[1:]], np.int64),
         words=np.array(words, np.int64),
         place=np.concatenate([[0], after(words[1:])]),
         tails=np.array([tail_of(n) for n in p.sizes], np.uint64),
@@ -115,11 +116,10 @@ def layout_of(p: Params) -> Layout:
         block=first.block,
         positions=first.positions,
         windowed=first.windowed,
-        grid_width=first.grid[1],
-        step_down=first.stride[0],
-        step_right=first.stride[1],
-        window_height=first.kernel[0],
-        window_width=first.kernel[1],
+        tops=corners // net.image[1],
+        lefts=corners % net.image[1],
+        height=first.kernel[0],
+        width=first.kernel[1],
         pixels=net.pixel_bits == 8,
         pixel_bits=pixel_bits,
         image_words=ceil_div(net.image[1] * pixel_bits, LANES),
