@@ -5,7 +5,7 @@ import pytest
 
 from popflip.cocotb_tests.simulators import build, play
 from popflip.cocotb_tests.units import UNITS, ChangedLayout
-from popflip.golden.cycles import tree_latency
+from popflip.golden.cycles.latencies import tree_latency
 from popflip.golden.description.packing import (
     latents_from_bytes,
     latents_to_bytes,

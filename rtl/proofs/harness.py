@@ -162,9 +162,9 @@ class Inside:
         encoding = self.fragment.find_generated(*parts, fsm).encoding
         return self[".".join([*parts, f"{fsm}_state"])] < len(encoding)
 
-    def states(self, path: str = "fsm") -> list[str]:
-        """Names of the states of a state machine."""
-        return list(self.fragment.find_generated(*path.split(".")).encoding)
+    def states(self, fsm: str = "fsm") -> list[str]:
+        """Names of the states of a state machine; ``"part.fsm"`` of a submodule."""
+        return list(self.fragment.find_generated(*fsm.split(".")).encoding)
 
     def begin(self, register: Signal, value: int) -> None:
         """Have a register begin with another value than its own."""
