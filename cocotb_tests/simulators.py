@@ -5,8 +5,6 @@ It gets a list of *steps* and returns what it saw; what to do and what to expect
 outside, by the golden model. Steps and results travel in files (:func:`exchange`).
 """
 
-import fcntl
-import hashlib
 import math
 import os
 import pickle
@@ -26,8 +24,15 @@ from xml.etree import ElementTree
 import cocotb_tools.config
 from cocotb_tools.runner import get_runner
 
-from popflip.boards.tools import ToolError, require, verilator
-from popflip.golden.support.cache import cache_folder
+from popflip.boards.tools import (
+    ToolError,
+    first_error,
+    plain_folder,
+    require,
+    run_to_end,
+    verilator,
+)
+from popflip.golden.support.cache import cache_folder, entry, key_of
 from popflip.golden.support.errors import InputError
 
 __all__ = ["SIMULATORS", "BenchError", "Design", "build", "exchange", "play", "require_simulators"]
@@ -118,25 +123,15 @@ def build(simulator: str, top: str, verilog: str, *, coverage: bool = False) -> 
         raise InputError(f"coverage is counted in verilator, not {simulator!r}")
     more = _COVERAGE if coverage else []
     parts = [simulator, _version(simulator), metadata.version("cocotb"), top, verilog]
-    # The path of cocotb's libraries is in what comes out.
-    parts += [*_FLAGS[simulator], *more, *_MAKE_FLAGS, str(cocotb_tools.config.libs_dir)]
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-    folder = cache_folder() / "benches" / digest
+    parts += [*_FLAGS[simulator], *more, *_MAKE_FLAGS]
     file = "sim.vvp" if simulator == "icarus" else top
-    if not (folder / file).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (folder / file).exists():
-                # Not below the cache folder: make gives up where a folder's name has a space.
-                with tempfile.TemporaryDirectory(prefix="popflip-") as work:
-                    _compile(simulator, top, verilog, Path(work), more)
-                    partial = folder / f"{os.getpid()}.partial"
-                    try:
-                        shutil.copy(Path(work, file), partial)
-                        os.replace(partial, folder / file)  # Nobody sees half a model.
-                    finally:
-                        partial.unlink(missing_ok=True)
+
+    def make(content: Path) -> None:
+        with plain_folder() as work:
+            _compile(simulator, top, verilog, work, more)
+            shutil.copy(work / file, content)
+
+    folder = entry(cache_folder() / "benches" / key_of(*parts), make)
     return Design(simulator, top, folder, coverage)
 
 
@@ -163,22 +158,23 @@ def _compile(simulator: str, top: str, verilog: str, work: Path, more: list[str]
         ]
         (work / "ports.vlt").write_text("\n".join(["`verilator_config", *public, ""]))
         shutil.copy(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp", work)
-        tool, libraries = verilator(), cocotb_tools.config.libs_dir
+        tool = verilator().plain(work)
         environment = tool.environment()
+        # Found there by the linker; the loader is told by `play` where they are.
+        (work / "libraries").symlink_to(cocotb_tools.config.libs_dir)
         flags = ["--cc", "--exe", "--vpi", "--prefix", "Vtop", "--top-module", top]
         flags += ["--Mdir", ".", "-o", top, "--timescale", "1ns/1ps", *_FLAGS[simulator], *more]
-        flags += ["-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"]
+        flags += ["-LDFLAGS", "-Llibraries -Wl,-rpath-link,libraries -lcocotbvpi_verilator"]
         commands = [
             [str(tool.program), *flags, "ports.vlt", "design.v", "verilator.cpp"],
             ["make", "-j", str(os.cpu_count()), "-f", "Vtop.mk", *_MAKE_FLAGS],
         ]
     for command in commands:
-        run = subprocess.run(
-            command, cwd=work, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace",
-        )  # fmt: skip
-        if run.returncode:
-            raise ToolError(f"{simulator} does not compile {top}:\n{_tail(run.stdout)}")
+        text = run_to_end(command, work, environment)
+        if text is not None:
+            raise ToolError(
+                f"{simulator} does not compile {top}: {first_error(text)}\n{_tail(text)}"
+            )
 
 
 def play(
@@ -218,7 +214,9 @@ def play(
         work = Path(name)
         (work / "steps").write_bytes(pickle.dumps((steps, seconds)))
         log, start = work / "bench.log", time.monotonic()
-        with _environment({_EXCHANGE: name}, without="PYTEST_CURRENT_TEST"):
+        libraries = [str(cocotb_tools.config.libs_dir), os.environ.get("LD_LIBRARY_PATH", "")]
+        variables = {_EXCHANGE: name, "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries))}
+        with _environment(variables, without="PYTEST_CURRENT_TEST"):
             runner = get_runner(design.simulator)
             try:
                 results = runner.test(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from popflip.boards.host.machine import virtual_board
-from popflip.boards.virtual.board import pseudo_terminal
+from popflip.boards.virtual.terminal import pseudo_terminal
 from popflip.golden.description.params import Params
 from popflip.scripts.session import Failure
 from popflip.scripts.training import ENDING

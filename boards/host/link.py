@@ -155,8 +155,13 @@ _DAMAGED = {Status.BAD_FRAME, Status.OVERSIZE, Status.BAD_CRC}
 # Doing these twice leaves what doing them once does; of these, a lost one is sent again.
 _IDEMPOTENT = {Verb.IDENTIFY, Verb.READ, Verb.STATUS, Verb.WRITE, Verb.FILL, Verb.STOP}
 
-# A peer that sends rubbish without end must not hold the host for ever.
+# Something that talks without end must not hold the host: bytes that a wait takes, and how many
+# times its length it may be prolonged by an answer that is on its way.
 _PATIENCE = 1 << 16
+_PROLONGED = 10
+
+# The longest frame, encoded, without the zero that closes it.
+_LONGEST = len(cobs.encode(bytes(HEADER.size + MAX_PAYLOAD + CRC_BYTES)))
 
 
 class Identity(NamedTuple):
@@ -183,12 +188,64 @@ class LinkStatus:
     bad_frames: int
 
 
+class _Wait:
+    """A wait with an end, in the board's time, whatever arrives meanwhile.
+
+    Parameters
+    ----------
+    transport : Transport
+    seconds : float
+        How long it lasts, unless it is prolonged.
+
+    Attributes
+    ----------
+    received : int
+        Bytes so far.
+    over : bool
+        Whether it has ended though more was arriving.
+    """
+
+    def __init__(self, transport: Transport, seconds: float):
+        self._transport = transport
+        self._seconds = seconds
+        self._end = transport.now() + seconds
+        self._last = self._end + _PROLONGED * seconds
+        self._late = False
+        self.received = 0
+        self.over = False
+
+    def prolong(self) -> None:
+        """Begin anew, as far as that is allowed: what is waited for is on its way."""
+        self._end = min(self._transport.now() + self._seconds, self._last)
+
+    def read(self, silence: float | None = None) -> bytes:
+        """Return what has arrived, or nothing: once the wait is over, or ``silence`` seconds.
+
+        With ``silence`` the wait may take so much longer.
+        """
+        left = self._end - self._transport.now()
+        if left <= 0 or self.received > _PATIENCE:
+            # A busy machine may have kept this process from looking: one last look.
+            if self._late:
+                self.over = True
+                return b""
+            self._late, left = True, 0.0
+        chunk = self._transport.read(left if silence is None else silence)
+        self.received += len(chunk)
+        return chunk
+
+
 class Link:
     """A board at the end of a transport.
 
     One request is under way at a time. Anything that is not its answer is skipped: damaged frames,
     rubbish, and late answers to earlier requests. A request that was lost is sent again, unless it
     is RUN.
+
+    Whatever the other end sends, a request is given up after ``timeout`` seconds, and a resync too
+    (and the time that frames take on a slow line). Only an answer that has begun to arrive prolongs
+    the wait, up to eleven times. So a port that is no popflip board holds a request, with its two
+    repetitions and the resyncs between them, for 10 seconds.
 
     Parameters
     ----------
@@ -197,7 +254,7 @@ class Link:
     params : Params, optional
         Whose regions may be given by name; without it, only :class:`Region` will do.
     timeout : float
-        Seconds of silence after which a request is given up.
+        Seconds after which a request is given up if no answer has begun to arrive.
     retries : int
         How often a lost request is sent again.
     quiet : float
@@ -229,6 +286,7 @@ class Link:
         self._timeout = timeout
         self._retries = retries
         self._quiet = quiet
+        self._heard = False
         self._sequence = 0
         self._received = bytearray()
         self._max_payload = MAX_PAYLOAD
@@ -347,13 +405,14 @@ class Link:
         Parameters
         ----------
         timeout : float
-            Seconds of silence after which nobody says anything.
+            Seconds to wait at most.
         """
+        wait = _Wait(self._transport, timeout)
         while not self.reports:
             for _ in self._frames():
                 pass  # Answers that nobody waits for any more.
             if not self.reports:
-                chunk = self._transport.read(timeout)
+                chunk = wait.read()
                 if not chunk:
                     return
                 self._received += chunk
@@ -363,16 +422,23 @@ class Link:
 
         Raises
         ------
-        LinkError
+        LinkTimeout
             If the line does not fall silent.
         """
         self._transport.write(b"\0")
         self._received.clear()
-        discarded = 0
-        while chunk := self._transport.read(self._quiet):
-            discarded += len(chunk)
-            if discarded > _PATIENCE:
-                raise LinkError(f"the line is never silent: {discarded} bytes of rubbish")
+        start = self._transport.now()
+        # As long as a late answer may take, and the quiet after it.
+        seconds = self._timeout + self._transport.line_seconds(_LONGEST) + self._quiet
+        wait = _Wait(self._transport, seconds)
+        while wait.read(self._quiet):
+            pass
+        if wait.over:
+            took = self._transport.now() - start
+            raise LinkTimeout(
+                f"{self._transport.title or 'the line'} is never silent, as a popflip board would "
+                f"be ({wait.received} bytes in {took:.1f} s){self._advice()}"
+            )
 
     # One request ----------------------------------------------------------------------------
 
@@ -435,20 +501,46 @@ class Link:
 
     def _await_answer(self, verb: Verb) -> Frame:
         """Wait for the answer with the sequence number that was sent last."""
-        waited, damage = 0, ""
+        # A request and two answers, one of them to a request before, on a slow line.
+        wait = _Wait(self._transport, self._timeout + self._transport.line_seconds(3 * _LONGEST))
+        damage = ""
         while True:
             for frame in self._frames():
                 if isinstance(frame, FrameError):
-                    damage = f" (but something else came: {frame})"
+                    damage = str(frame)
                 elif frame.sequence == self._sequence:
                     return frame
-            chunk = self._transport.read(self._timeout)
-            waited += len(chunk)
-            if not chunk or waited > _PATIENCE:
-                hint = "" if verb in _IDEMPOTENT else "; whether it was heard, STATUS may tell"
-                what = f"within {self._timeout:g} s" if not chunk else f"in {waited} bytes"
-                raise LinkTimeout(f"no answer to {verb.name} {what}{damage}{hint}")
+                else:
+                    damage = f"an answer to request {frame.sequence}, not {self._sequence}"
+            if self._begun():
+                wait.prolong()
+            chunk = wait.read()
+            if not chunk:
+                raise LinkTimeout(self._complaint(verb, wait.received, damage))
             self._received += chunk
+
+    def _begun(self) -> bool:
+        """Whether what has arrived last is the beginning of the answer."""
+        # COBS puts one byte before the version and the sequence number, of which neither is 0.
+        return bytes(self._received[1:3]) == bytes((VERSION, self._sequence))
+
+    def _complaint(self, verb: Verb, received: int, damage: str) -> str:
+        title = self._transport.title or ("the line" if received else "")
+        text = f"no answer to {verb.name} within {self._timeout:g} s"
+        if title:
+            text += f" from {title}"
+        if received:
+            what = f"the last: {damage}" if damage else "no frame among them"
+            text += f", which talks, but not as a popflip board does ({received} bytes; {what})"
+        if verb not in _IDEMPOTENT:
+            text += "; whether it was heard, STATUS may tell"
+        return text + self._advice()
+
+    def _advice(self) -> str:
+        """What to try, as long as nothing has shown that the line is right."""
+        if self._heard:
+            return ""
+        return f"; {self._transport.advice}" if self._transport.advice else ""
 
     def _frames(self) -> Iterator[Frame | FrameError]:
         """Take the frames that have arrived whole; keep reports for whoever wants them."""
@@ -462,10 +554,14 @@ class Link:
             except FrameError as error:
                 yield error
                 continue
+            self._heard = True
             if frame.sequence == 0 and frame.kind == Status.REPORT:
                 self.reports.append(frame.payload)
             else:
                 yield frame
+        if len(self._received) > _LONGEST:
+            self._received.clear()
+            yield FrameError(f"more than {_LONGEST} bytes without a zero, which closes a frame")
 
 
 def _words(words, region: Region) -> np.ndarray:

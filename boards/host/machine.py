@@ -1,13 +1,11 @@
 """A board as a machine that trains: the golden trainer's loop, over the host link."""
 
-import hashlib
-
 import numpy as np
 
 from popflip.boards.host.link import Link, LinkError
 from popflip.boards.host.transport import Transport
 from popflip.boards.virtual.board import VirtualBoard
-from popflip.golden.cycles import StageCycles
+from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.description.packing import (
     RESULTS,
     latents_from_bytes,
@@ -19,15 +17,21 @@ from popflip.golden.description.packing import (
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState
 from popflip.golden.model import Report
-from popflip.golden.support.cache import cache_folder
+from popflip.golden.support.cache import cache_folder, key_of, text_entry
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import write_atomically
 from popflip.golden.training.machine import CHUNK
 from popflip.golden.training.state import NetworkState
 from popflip.rtl.identity import identity, source_digest
 from popflip.rtl.verilog import generate
 
 __all__ = ["BoardMachine", "cached_verilog", "stop_standalone", "virtual_board", "virtual_machine"]
+
+
+#: Seconds of the board's time that it has to come to rest, and for each sample of a run before.
+#: Hardware takes less than a millisecond for a sample; a virtual board behind a serial port, on a
+#: busy machine, up to a second.
+_REST_S = 60.0
+_SAMPLE_S = 5.0
 
 
 class BoardMachine:
@@ -183,16 +187,27 @@ class BoardMachine:
     def _run_to_end(self, first, count, **flags):
         self.link.run(first=first, count=count, **flags)
         try:
-            while self.link.status().busy:
-                self.transport.idle(0.0002)
+            self._await_rest(_SAMPLE_S * count)
         except KeyboardInterrupt:
             # The next session should not find the board at work.
             self.link.stop()
             raise
 
+    def _await_rest(self, seconds: float):
+        end = self.transport.now() + _REST_S + seconds
+        while self.link.status().busy:
+            _check_time(self.transport, end)
+            self.transport.idle(0.0002)
+
     def _write(self, register, value):
         data = np.array([[value]], "<u4").view(np.uint8)
         self.link.write("registers", self.params.registers[register].index, data)
+
+
+def _check_time(transport: Transport, end: float) -> None:
+    if transport.now() > end:
+        what = transport.title or "the board"
+        raise LinkError(f"{what} answers, but does not come to rest: pull its reset, or flash it")
 
 
 def stop_standalone(link: Link, params: Params, transport: Transport) -> None:
@@ -205,7 +220,9 @@ def stop_standalone(link: Link, params: Params, transport: Transport) -> None:
         word = int.from_bytes(link.read("registers", register.index, 1).tobytes(), "little")
         return register["state"].get(word)
 
+    end = transport.now() + _REST_S
     while link.status().busy or state() not in at_rest:
+        _check_time(transport, end)
         transport.idle(0.0002)
 
 
@@ -263,10 +280,5 @@ def cached_verilog(params: Params, what: str = "top") -> str:
         As for :func:`popflip.rtl.verilog.generate`.
     """
     # How Verilog is written follows from the sources, not from the netlist behind the identity.
-    key = hashlib.sha256(f"{source_digest()} {params.digest}".encode()).hexdigest()[:32]
-    path = cache_folder() / "verilog" / f"{key}-{what}.v"
-    if path.is_file():
-        return path.read_text()
-    verilog = generate(params, what)
-    write_atomically(path, verilog.encode())
-    return verilog
+    key = key_of(source_digest(), params.digest, what)
+    return text_entry(cache_folder() / "verilog" / key, lambda: generate(params, what))

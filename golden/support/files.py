@@ -1,9 +1,43 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and files from outside that may not be too large."""
 
 import os
 from pathlib import Path
 
-__all__ = ["write_atomically"]
+from popflip.golden.support.bounded import read_at_most
+from popflip.golden.support.errors import InputError
+
+__all__ = ["TooLargeError", "read_file", "write_atomically"]
+
+
+class TooLargeError(InputError):
+    """A file has more bytes than it may; the message is one line for the user."""
+
+
+def read_file(path: str | Path, most: int, what: str) -> bytes:
+    """Return the content of a file from outside, which may have so many bytes.
+
+    Parameters
+    ----------
+    path : path
+        A pipe or a device is read to its end too, which need not come.
+    most : int
+        Bytes that it may have.
+    what : str
+        What it is to be, for the message, such as ``a flash image``.
+
+    Raises
+    ------
+    TooLargeError
+        If it has more.
+    OSError
+        If it cannot be read.
+    """
+    with open(path, "rb") as file:
+        content = read_at_most(file, most + 1)
+        if len(content) > most:
+            size = max(os.fstat(file.fileno()).st_size, len(content))
+            raise TooLargeError(f"{path}: {what} must have at most {most:,} bytes, not {size:,}")
+    return bytes(content)
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:

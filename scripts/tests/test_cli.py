@@ -20,7 +20,7 @@ import pytest
 from matplotlib.image import imread
 
 from popflip.boards.host.machine import virtual_machine
-from popflip.boards.virtual.board import pseudo_terminal
+from popflip.boards.virtual.terminal import pseudo_terminal
 from popflip.golden.datasets.encoding import encode
 from popflip.golden.datasets.loading import load
 from popflip.golden.description.params import Params

@@ -14,7 +14,7 @@ import pytest
 from popflip.boards.host import link
 from popflip.boards.host.machine import BoardMachine, virtual_machine
 from popflip.boards.host.transport import SerialTransport
-from popflip.boards.virtual.board import pseudo_terminal
+from popflip.boards.virtual.terminal import pseudo_terminal
 from popflip.golden.datasets.loading import load
 from popflip.golden.description.params import Params
 from popflip.golden.training.machine import GoldenMachine

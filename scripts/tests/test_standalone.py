@@ -6,7 +6,7 @@ import json
 import pytest
 
 from popflip.boards.host.machine import virtual_board
-from popflip.boards.virtual.board import pseudo_terminal
+from popflip.boards.virtual.terminal import pseudo_terminal
 from popflip.golden.datasets.loading import load
 from popflip.golden.description.flash_image import read_image, write_image
 from popflip.golden.description.params import Params

@@ -83,6 +83,9 @@ class SimulatedBoard(Transport):
         self._cycles += round(seconds / CYCLE)
         self._simulator.run_until(self._cycles * CYCLE)
 
+    def now(self):
+        return self._cycles * CYCLE
+
     def close(self):
         pass
 
@@ -136,6 +139,7 @@ class Script(Transport):
     def __init__(self, answer):
         self._answer = answer
         self._in = b""
+        self._now = 0.0
         self.writes = []
 
     def write(self, data):
@@ -144,10 +148,14 @@ class Script(Transport):
 
     def read(self, timeout):
         data, self._in = self._in, b""
+        self._now += 0.0 if data else timeout
         return data
 
     def idle(self, seconds):
-        pass
+        self._now += seconds
+
+    def now(self):
+        return self._now
 
     def close(self):
         pass
@@ -461,7 +469,8 @@ def test_another_version_is_named():
     with pytest.raises(LinkTimeout) as caught:
         Link(Script(lambda data: answer), timeout=1, retries=0).identify()
     assert str(caught.value) == (
-        "no answer to IDENTIFY within 1 s (but something else came: protocol version is 2, not 1)"
+        "no answer to IDENTIFY within 1 s from the line, which talks, but not as a popflip board "
+        "does (7 bytes; the last: protocol version is 2, not 1)"
     )
 
 
@@ -475,20 +484,121 @@ def test_unknown_errors_are_passed_on():
     assert str(caught.value) == "the board refused STOP: unknown status 77"
 
 
+# A line that never ends ---------------------------------------------------------------------------
+
+
 class Babble(Script):
-    """A line that never falls silent."""
+    """A line that never falls silent: a piece of 100 bytes each ``pause`` seconds."""
+
+    title = "the line"
+    advice = "the build talks at 1 baud"
+
+    def __init__(self, pieces, pause):
+        super().__init__(lambda data: b"")
+        self._pieces, self._pause, self._next = pieces, pause, 0.0
 
     def read(self, timeout):
-        return b"\x55" * 5000
+        if self._next > self._now + timeout:
+            self._now += timeout
+            return b""
+        self._now = max(self._now, self._next)
+        self._next = self._now + self._pause
+        return next(self._pieces)
 
 
-def test_rubbish_without_end_is_given_up():
-    with pytest.raises(LinkTimeout) as caught:
-        Link(Babble(lambda data: b""), retries=0).status()
-    assert str(caught.value) == "no answer to STATUS in 70000 bytes"
+def noise(seed=1):
+    rng = random.Random(seed)
+    while True:
+        yield rng.randbytes(100)
+
+
+def constant(piece):
+    while True:
+        yield piece
+
+
+ENDLESS = {
+    "random": lambda: noise(),
+    "zeros": lambda: constant(bytes(100)),
+    "no-zeros": lambda: constant(b"\x55" * 100),
+    "text": lambda: constant(b"$GPGLL,4916.45,N,12311.12,W,225444,A*31\r\n"),
+    "frames": lambda: constant(encode_frame(200, Status.OK, bytes(90))),
+    "reports": lambda: constant(encode_frame(0, Status.REPORT, bytes(90))),
+}
+
+
+@pytest.mark.parametrize("pause", [1e-4, 0.01, 1])
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_line_that_never_ends_holds_no_request(kind, pause):
+    line = Babble(ENDLESS[kind](), pause)
+    link = Link(line, timeout=2, retries=2)
     with pytest.raises(LinkError) as caught:
-        Link(Babble(lambda data: b"")).resync()
-    assert str(caught.value) == "the line is never silent: 70000 bytes of rubbish"
+        link.identify()
+    # Three times the request, twice the resync between, and what the quiet takes.
+    assert line.now() < 3 * 2 + 2 * 2 + 1
+    text = str(caught.value)
+    assert "the line" in text
+    assert text.endswith("; the build talks at 1 baud") == (kind not in ("frames", "reports"))
+
+
+def test_what_an_endless_line_says_is_named():
+    with pytest.raises(LinkTimeout) as caught:
+        Link(Babble(ENDLESS["frames"](), 0.01), retries=0).status()
+    assert str(caught.value) == (
+        "no answer to STATUS within 2 s from the line, which talks, but not as a popflip board "
+        "does (19400 bytes; the last: an answer to request 200, not 1)"
+    )
+    with pytest.raises(LinkTimeout) as caught:
+        Link(Babble(ENDLESS["text"](), 1), retries=0).status()
+    assert str(caught.value) == (
+        "no answer to STATUS within 2 s from the line, which talks, but not as a popflip board "
+        "does (123 bytes; no frame among them); the build talks at 1 baud"
+    )
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_line_that_never_ends_holds_no_resync(kind):
+    line = Babble(ENDLESS[kind](), 0.01)
+    with pytest.raises(LinkError) as caught:
+        Link(line, timeout=2).resync()
+    assert line.now() < 2.5
+    assert str(caught.value).startswith("the line is never silent, as a popflip board would be (")
+
+
+@pytest.mark.parametrize("kind", set(ENDLESS) - {"reports"})
+def test_a_line_that_never_ends_holds_no_listener(kind):
+    line = Babble(ENDLESS[kind](), 0.01)
+    Link(line).listen(0.5)
+    assert line.now() < 1
+
+
+class Slow(Script):
+    """A line that hands out an answer byte by byte, a second each."""
+
+    def read(self, timeout):
+        if not self._in or timeout < 1:
+            self._now += timeout
+            return b""
+        self._now += 1
+        data, self._in = self._in[:1], self._in[1:]
+        return data
+
+
+def test_an_answer_that_has_begun_is_waited_for():
+    def answer(data):
+        return encode_frame(decode_frame(data.strip(b"\0")).sequence, Status.OK)
+
+    line = Slow(answer)
+    Link(line, timeout=5, retries=0).stop()
+    assert line.now() > 5
+
+
+def test_an_answer_that_never_ends_is_given_up():
+    """One that begins as the right one would, and holds back its end."""
+    line = Slow(lambda data: b"\3" + bytes((VERSION, 1)) + b"\7" * 500)
+    with pytest.raises(LinkTimeout):
+        Link(line, timeout=5, retries=0).stop()
+    assert 50 < line.now() < 60
 
 
 # Codec ------------------------------------------------------------------------------------------

@@ -2,13 +2,18 @@
 
 import os
 import pty
+import random
+import select
+import threading
 import time
 import tty
 
 import pytest
 import serial
 
+from popflip.boards.host.link import Link, LinkError, encode_frame
 from popflip.boards.host.transport import SerialTransport, Transport, TransportError
+from popflip.golden.description.protocol import Status
 
 
 class Line:
@@ -82,6 +87,19 @@ def test_closed(line):
         assert str(caught.value) == f"serial port {line.path} is closed"
 
 
+def test_not_a_port_but_a_pipe(tmp_path):
+    """A named pipe that somebody talks into without end."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        os.write(descriptor, b"talk" * 100)
+        with pytest.raises(TransportError, match=rf"^serial port {path} does not open: "):
+            SerialTransport(str(path), 115200)
+    finally:
+        os.close(descriptor)
+
+
 def test_in_use(line, port):
     with pytest.raises(TransportError) as caught:
         SerialTransport(line.path, 115200)
@@ -142,8 +160,65 @@ def test_vanished(line, action):
 def test_port_that_takes_nothing(port, monkeypatch):
     """Nobody reads the far end: the kernel's buffer fills, and the host must not hang."""
     monkeypatch.setattr(port._port, "write_timeout", 0.2)
-    with pytest.raises(TransportError, match=r" takes no more bytes$"):
+    with pytest.raises(TransportError, match=r" at 115200 baud takes no more bytes$"):
         port.write(bytes(1 << 20))
+
+
+TALK = {
+    "random": lambda: random.Random(1).randbytes(4000),
+    "zeros": lambda: bytes(4000),
+    "text": lambda: b"$GPGLL,4916.45,N,12311.12,W,225444,A*31\r\n" * 100,
+    "frames": lambda: encode_frame(200, Status.OK, bytes(900)) * 4,
+}
+
+
+@pytest.fixture(params=TALK)
+def flooded(request, line):
+    """A line whose far end sends as fast as it can, and never hears."""
+    over = threading.Event()
+    talk = TALK[request.param]()
+
+    def flood():
+        while not over.is_set():
+            if select.select([], [line.far], [], 0.05)[1]:
+                os.write(line.far, talk)
+
+    os.set_blocking(line.far, False)
+    thread = threading.Thread(target=flood)
+    thread.start()
+    yield line
+    over.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("call", [Link.identify, Link.resync])
+def test_a_flood_holds_no_request(flooded, call):
+    with SerialTransport(flooded.path, 57600) as port:
+        start = time.monotonic()
+        with pytest.raises(LinkError, match=f"serial port {flooded.path} at 57600 baud"):
+            call(Link(port, timeout=0.3))
+        # 3 s at most on a quiet machine; without an end, for ever.
+        assert time.monotonic() - start < 60
+
+
+def test_a_flood_holds_no_listener(flooded):
+    with SerialTransport(flooded.path, 57600) as port:
+        start = time.monotonic()
+        Link(port).listen(0.2)
+        assert time.monotonic() - start < 60
+
+
+def test_a_silent_port_is_named_with_its_baud(line, port):
+    with pytest.raises(LinkError) as caught:
+        Link(port, timeout=0.1, retries=0).identify()
+    assert str(caught.value) == (
+        f"no answer to IDENTIFY within 0.1 s from serial port {line.path} at 115200 baud; "
+        "is it the right port, and its baud that of the build (--baud)?"
+    )
+    port.close()
+    with SerialTransport(line.path, 9600, "its build talks at 57600") as port:
+        with pytest.raises(LinkError, match=r" at 9600 baud; its build talks at 57600$"):
+            Link(port, timeout=0.1, retries=0).identify()
 
 
 def test_is_a_transport():

@@ -1,14 +1,14 @@
 // The harness of the virtual board: one Verilated top, its clock, a UART at its pins and the
-// sample store behind its store port, or an SPI flash at its pins (FLASH is 1). See virtual.py,
-// which compiles and calls it.
+// sample store behind its store port, or an SPI flash at its pins (FLASH is 1). model.py compiles
+// it, board.py calls it.
 //
-// The top sits in a wrapper (virtual.py) that registers every input. So nothing combinational
+// The top sits in a wrapper (model.py) that registers every input. So nothing combinational
 // hangs on the inputs of the Verilated model, the outputs are final after the one evaluation of
 // the clock's edge. All that happens in one cycle:
 //
 //   outputs of the cycle are there -> the harness decides the inputs of the next -> edge
 //
-// Without waves every edge of clk begins a cycle (virtual.py says how), which saves one evaluation
+// Without waves every edge of clk begins a cycle (model.py says how), which saves one evaluation
 // of two; with waves, clk looks as on a board.
 
 #include "Vbench.h"

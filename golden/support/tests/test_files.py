@@ -1,0 +1,96 @@
+"""Files that appear whole or not at all, and reads that have a bound."""
+
+import errno
+import os
+import re
+import tracemalloc
+
+import pytest
+
+from popflip.golden.support.files import TooLargeError, read_file, write_atomically
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "file"
+
+
+@pytest.fixture
+def little_memory():
+    """Fail a test that takes more than 20 MB of memory at any moment."""
+    tracemalloc.start()
+    yield
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20e6
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 1 << 20, (1 << 20) + 1])
+def test_read_file(path, size):
+    content = bytes(range(256)) * 5000
+    path.write_bytes(content[:size])
+    assert read_file(path, max(size, 5), "a thing") == content[:size]
+    assert read_file(path, 1 << 50, "a thing") == content[:size]
+
+
+def test_a_file_that_is_too_large(path):
+    path.write_bytes(b"12345")
+    with pytest.raises(TooLargeError) as caught:
+        read_file(path, 4, "a thing")
+    assert str(caught.value) == f"{path}: a thing must have at most 4 bytes, not 5"
+    with pytest.raises(FileNotFoundError):
+        read_file(path.with_name("none"), 4, "a thing")
+
+
+def test_a_huge_file(path, little_memory):
+    path.touch()
+    os.truncate(path, 1 << 40)
+    with pytest.raises(TooLargeError, match=r" at most 1,000,000 bytes, not 1,099,511,627,776$"):
+        read_file(path, 1_000_000, "a thing")
+
+
+def test_a_device_without_end(little_memory):
+    with pytest.raises(TooLargeError, match=r" at most 1,000 bytes, not 1,001$"):
+        read_file("/dev/zero", 1000, "a thing")
+
+
+def no_space(path):
+    """Return the message of a full disk, which names the file and not its scratch copy."""
+    return f"[Errno {errno.ENOSPC}] No space left on device: {str(path)!r}"
+
+
+def test_writes_a_file_and_its_folders(tmp_path):
+    path = tmp_path / "a" / "b" / "file"
+    write_atomically(path, b"one")
+    assert path.read_bytes() == b"one"
+    write_atomically(str(path), b"two")
+    assert path.read_bytes() == b"two"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("existed", [False, True])
+def test_nothing_is_left_half_written(tmp_path, monkeypatch, existed):
+    path = tmp_path / "file"
+    if existed:
+        path.write_bytes(b"old")
+    seen = []
+
+    def fail(source, target):
+        seen.append((os.fspath(target), source.read_bytes()))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match=f"^{re.escape(no_space(path))}$"):
+        write_atomically(path, b"new")
+    # All of the new content was elsewhere until then, and is gone.
+    assert seen == [(str(path), b"new")]
+    assert list(tmp_path.iterdir()) == ([path] if existed else [])
+    assert not existed or path.read_bytes() == b"old"
+
+
+def test_a_target_that_cannot_be_written_stays(tmp_path):
+    folder = tmp_path / "taken"
+    folder.mkdir()
+    with pytest.raises(OSError, match="taken"):
+        write_atomically(folder, b"content")
+    assert list(tmp_path.iterdir()) == [folder]
