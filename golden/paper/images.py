@@ -109,13 +109,13 @@ def _load_cifar(folder: Path) -> Images:
 
 def _read_cifar(path: Path):
     """Labels and images of one file."""
-    content = np.fromfile(path, np.uint8)
-    wanted = CIFAR_IMAGES * CIFAR_RECORD
-    if len(content) != wanted:
+    size, wanted = path.stat().st_size, CIFAR_IMAGES * CIFAR_RECORD
+    if size != wanted:
         raise DataError(
             f"{path} must have {wanted:,} bytes, {CIFAR_IMAGES:,} images of 3 x 32 x 32 with their "
-            f"labels, not {len(content):,}"
+            f"labels, not {size:,}"
         )
+    content = np.fromfile(path, np.uint8, wanted)
     records = content.reshape(CIFAR_IMAGES, CIFAR_RECORD)
     labels = records[:, 0]
     if labels.max() > 9:
