@@ -216,8 +216,7 @@ class Peer:
             return Status.OUT_OF_RANGE
         if verb == Verb.WRITE and len(words) % region.word_bytes:
             return Status.BAD_LENGTH
-        during = {"samples": {Verb.WRITE, Verb.FILL}, "registers": {Verb.READ}}
-        during["results"] = {Verb.READ}
-        if busy and verb not in during.get(region.name, ()):
+        in_run = region.read_in_run if verb == Verb.READ else region.written_in_run
+        if busy and not in_run:
             return Status.BUSY
         return Status.OK

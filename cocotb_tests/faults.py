@@ -387,7 +387,7 @@ def _files(design: str) -> dict[str, str]:
 
 def _short(path: str) -> str:
     """Shorten a path of ours to room and name; a library's is nothing."""
-    found = re.search(r"popflip/((?:golden|rtl|cocotb_tests)/\w+\.py(?::\d+)?)$", path)
+    found = re.search(r"popflip/((?:golden|rtl|cocotb_tests)/[\w/]+\.py(?::\d+)?)$", path)
     return found[1] if found else ""
 
 

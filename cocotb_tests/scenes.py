@@ -14,7 +14,8 @@ from popflip.boards.host.monitor import decode
 from popflip.boards.peer import WHOLE, Peer
 from popflip.cocotb_tests.cosim import differences, initial, train_golden
 from popflip.cocotb_tests.talk import Talk
-from popflip.golden.cycles import CycleModel, StageCycles
+from popflip.golden.cycles.model import CycleModel
+from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.flash_image import write_image
 from popflip.golden.description.layout import RESULTS, Region

@@ -5,7 +5,7 @@ import pytest
 
 from popflip.cocotb_tests.simulators import build, play
 from popflip.cocotb_tests.units import UNITS, ChangedLayout
-from popflip.golden.cycles import tree_latency
+from popflip.golden.cycles.latencies import tree_latency
 from popflip.golden.description.packing import (
     latents_from_bytes,
     latents_to_bytes,
@@ -18,8 +18,7 @@ from popflip.golden.model import Model, State
 from popflip.golden.plasticity import accumulate, contrast, flip
 from popflip.rtl.layers.drive import ItemLayout
 from popflip.rtl.layers.neurons import dots_layout
-from popflip.rtl.layers.output import Nudge
-from popflip.rtl.layers.update import JobLayout
+from popflip.rtl.layers.ports import JobLayout, Nudge
 from popflip.rtl.verilog import convert
 
 CONFIGS = {
@@ -217,7 +216,7 @@ def test_drive(simulator, params):
         rows = np.flatnonzero(there)
         assert [field(layout, item, "row") for item in items] == list(rows)
         assert [field(layout, item, "bank") for item in items] == [shape.bank(r) for r in rows]
-        assert [field(layout, item, "slot") for item in items] == [shape.slot(r) for r in rows]
+        assert [field(layout, item, "row_group") for item in items] == [shape.slot(r) for r in rows]
         assert [field(layout, item, "active") for item in items] == list(active[rows])
         assert [field(layout, item, "undecided") for item in items] == list(undecided[rows])
         width = layout["margin"].width
@@ -250,13 +249,13 @@ def test_relax(simulator, params):
     wait = 2 * n * shape.chunks + 40
     marks, states = [script.hold(wait)], [a]
     for number_, upper in enumerate(uppers):
-        script.set(upper=number_of(upper), upper_active=int(upper.sum()), first_end=number_ == 0)
+        script.set(upper=number_of(upper), upper_active=int(upper.sum()), first_state=number_ == 0)
         script.cycle(visit=1, wait=wait)
         marks.append(script.hold(0))
         feedback = params.feedback_gain(1) * (signs @ model.value(upper))
         states.append(np.where(undecided, margin + feedback >= 0, states[-1]))
-    script.set(learning=1, upper_differs=1)
-    script.cycle(walk=1, wait=wait)
+    script.set(learning=1, upper_first=number_of(uppers[0]))
+    script.cycle(scan=1, wait=wait)
     got = script.play(simulator)
 
     _, plus, minus = states
@@ -350,7 +349,12 @@ def test_update(simulator, params):
             plus, minus = rng.random(2) < 0.5
             bits = rng.random((2, shape.row_bits)) < 0.5
             payload = pack(
-                job, row=row, slot=shape.slot(row), bank=shape.bank(row), plus=plus, minus=minus
+                job,
+                row=row,
+                row_group=shape.slot(row),
+                bank=shape.bank(row),
+                plus=plus,
+                minus=minus,
             )
             script.set(plus_row=number_of(bits[0]), minus_row=number_of(bits[1]))
             script.cycle(job__valid=1, job__payload=payload, wait=work + 8)

@@ -1,17 +1,18 @@
 """Engines by themselves, with the memories and neighbours that they cannot do without."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from popflip.golden.description.params import Params
 from popflip.rtl.layers.drive import DriveEngine, ItemLayout
-from popflip.rtl.layers.neurons import ItemList, PlaceLayout, dots_layout
-from popflip.rtl.layers.output import Nudge, OutputLayer, Readout
+from popflip.rtl.layers.neurons import PlaceLayout, WorkList, dots_layout
+from popflip.rtl.layers.output import OutputLayer, Readout
+from popflip.rtl.layers.ports import JobLayout, Nudge, share
 from popflip.rtl.layers.relax import RelaxEngine
 from popflip.rtl.layers.sample_buffer import SampleBuffer
 from popflip.rtl.layers.synapses import SynapseMemory, WriteSignature, synapse_ports
-from popflip.rtl.layers.update import JobLayout, UpdateEngine
+from popflip.rtl.layers.update import UpdateEngine
 from popflip.rtl.primitives.popcount import PopcountTree
 
 __all__ = [
@@ -49,14 +50,14 @@ class SampleUnit(wiring.Component):
         connect(m, flipped(self.i), sample.i)
         m.d.comb += [
             sample.release.eq(self.drop),
-            *(
-                getattr(sample, name).eq(getattr(self, name))
-                for name in ("en", "restart", "next", "chunk")
-            ),
-            *(
-                getattr(self, name).eq(getattr(sample, name))
-                for name in ("full", "label", "ready", "x")
-            ),
+            sample.en.eq(self.en),
+            sample.windows.restart.eq(self.restart),
+            sample.windows.next.eq(self.next),
+            sample.windows.chunk.eq(self.chunk),
+            self.full.eq(sample.full),
+            self.label.eq(sample.label),
+            self.ready.eq(sample.windows.ready),
+            self.x.eq(sample.windows.x),
         ]
         return m
 
@@ -86,38 +87,30 @@ class DriveUnit(wiring.Component):
         m.submodules.memory = memory = SynapseMemory(self._shape, training=False)
         connect(m, flipped(self.i), sample.i)
         connect(m, flipped(self.weight_write), memory.weight_write)
+        connect(m, drive.windows, sample.windows)
+        connect(m, drive.weights, memory.weight_read)
         m.d.comb += [
             sample.release.eq(self.drop),
             sample.en.eq(drive.en),
-            sample.restart.eq(drive.restart),
-            sample.next.eq(drive.next),
-            sample.chunk.eq(drive.chunk),
-            drive.ready.eq(sample.ready),
-            drive.x.eq(sample.x),
             drive.start.eq(self.start),
             drive.attempt.eq(self.attempt),
-            memory.weight_read.en.eq(Mux(drive.w_en, ~0, 0)),
-            memory.weight_read.address.eq(drive.w_address),
-            drive.w_data.eq(memory.weight_read.data),
             self.item.eq(drive.item),
             self.item_valid.eq(drive.item_valid),
             self.idle.eq(drive.idle),
             self.full.eq(sample.full),
         ]
-        if self._params.machine.serial_windows:
-            m.d.comb += drive.ones.eq(sample.ones)
         return m
 
 
 class ChangedLayout(data.StructLayout):
-    """A neuron that differs between the ends."""
+    """A neuron that differs between the nudged states."""
 
     def __init__(self, params: Params):
         super().__init__({"place": PlaceLayout(params, 1), "up": 1})
 
 
 class RelaxUnit(wiring.Component):
-    """A relaxation engine of layer 1, with its list of neurons and its weights."""
+    """A relaxation engine of layer 1, with its work list and its weights."""
 
     def __init__(self, params: Params):
         self._params = params
@@ -129,11 +122,11 @@ class RelaxUnit(wiring.Component):
             "item": In(ItemLayout(params)),
             "item_valid": In(1),
             "visit": In(1),
-            "first_end": In(1),
+            "first_state": In(1),
             "upper": In(n_upper),
             "upper_active": In(range(n_upper + 1)),
-            "walk": In(1),
-            "upper_differs": In(1),
+            "upper_first": In(n_upper),
+            "scan": In(1),
             "learning": In(1),
             "dots": Out(dots_layout(params, 2)),
             "toggled": Out(1),
@@ -144,35 +137,31 @@ class RelaxUnit(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.items = items = ItemList(self._params)
+        m.submodules.items = items = WorkList(self._params)
         m.submodules.relax = relax = RelaxEngine(self._params, 1)
         m.submodules.memory = memory = SynapseMemory(self._shape, training=False)
         connect(m, relax.neurons, items.neurons)
         connect(m, flipped(self.weight_write), memory.weight_write)
         connect(m, relax.job, flipped(self.job))
         connect(m, relax.changed, flipped(self.changed))
-        heaviside = self._params.dynamics.code == "heaviside"
+        connect(m, items.contribution, relax.contribution)
+        connect(m, relax.weights, memory.weight_read)
+        for phase in (items.phase, relax.phase):
+            m.d.comb += phase.clear.eq(self.clear)
         m.d.comb += [
-            items.clear.eq(self.clear),
             items.item.eq(self.item),
             items.item_valid.eq(self.item_valid),
-            relax.push.eq(self.item_valid & (self.item.active if heaviside else 1)),
-            relax.push_index.eq(items.index),
-            relax.push_up.eq(self.item.active),
-            memory.weight_read.en.eq(relax.w_en),
-            memory.weight_read.address.eq(relax.w_address),
-            relax.w_data.eq(memory.weight_read.data),
-            *(
-                getattr(relax, name).eq(getattr(self, name))
-                for name in (
-                    "clear", "visit", "first_end", "upper", "upper_active", "walk",
-                    "upper_differs", "learning",
-                )
-            ),
+            relax.visit.start.eq(self.visit),
+            relax.phase.first_state.eq(self.first_state),
+            relax.phase.scan.eq(self.scan),
+            relax.phase.learning.eq(self.learning),
+            relax.upper.first.eq(self.upper_first),
+            relax.upper.last.eq(self.upper),
+            relax.upper.active.eq(self.upper_active),
             self.dots.eq(relax.dots),
-            self.toggled.eq(relax.toggled),
-            self.idle.eq(relax.idle),
-        ]  # fmt: skip
+            self.toggled.eq(relax.visit.toggled),
+            self.idle.eq(relax.visit.idle),
+        ]
         return m
 
 
@@ -201,19 +190,19 @@ class OutputUnit(wiring.Component):
         m = Module()
         m.submodules.output = output = OutputLayer(self._params)
         m.submodules.readout = readout = Readout(self._params)
+        connect(m, readout.potentials, output.potentials)
         m.d.comb += [
-            *(
-                getattr(output, name).eq(getattr(self, name))
-                for name in ("clear", "update", "nudge", "label", "save", "dots")
-            ),
-            *(
-                getattr(self, name).eq(getattr(output, name))
-                for name in ("v_class", "last", "active", "idle")
-            ),
+            output.phase.clear.eq(self.clear),
+            output.phase.nudge.eq(self.nudge),
+            output.phase.save.eq(self.save),
+            output.step.update.eq(self.update),
+            output.label.eq(self.label),
+            output.dots.eq(self.dots),
             readout.start.eq(self.save),
-            readout.v_class.eq(output.v_class),
-            output.scan.eq(readout.scan),
-            output.index.eq(readout.index),
+            self.v_class.eq(output.potentials.v_class),
+            self.last.eq(output.activations.last),
+            self.active.eq(output.activations.active),
+            self.idle.eq(output.step.idle),
             self.prediction.eq(readout.prediction),
             self.done.eq(readout.done),
         ]
@@ -223,7 +212,7 @@ class OutputUnit(wiring.Component):
 class UpdateUnit(wiring.Component):
     """An update engine with its memories, whose ports are the bench's while ``load`` is high.
 
-    ``plus_row`` and ``minus_row`` are the bits on the other side of the whole row.
+    ``plus_row`` and ``minus_row`` are the bits of the whole row's partners.
     """
 
     def __init__(self, params: Params, layer: int = 0):
@@ -247,29 +236,24 @@ class UpdateUnit(wiring.Component):
         m = Module()
         m.submodules.update = update = UpdateEngine(self._shape, self._code)
         m.submodules.memory = memory = SynapseMemory(self._shape)
-        connect(m, flipped(self.job), update.job)
-        for name, signature in synapse_ports(self._shape).items():
-            port = getattr(memory, name)
-            for user in (getattr(update, name), getattr(self, name)):
-                with m.If(self.load == (user is not getattr(update, name))):
-                    for member in signature.members:
-                        if signature.members[member].flow == Out:
-                            m.d.comb += getattr(port, member).eq(getattr(user, member))
-                if name.endswith("read"):
-                    m.d.comb += user.data.eq(port.data)
-        for name in ("plus", "minus"):
-            row = Signal(self._shape.chunks * self._shape.word_bits, name=f"{name}_bits")
-            m.d.comb += row.eq(getattr(self, f"{name}_row"))
-            m.d.sync += getattr(update, name).eq(
-                row.word_select(update.chunk, self._shape.word_bits)
-            )
+        learner, partners = update.learner, update.learner.partners
+        connect(m, flipped(self.job), learner.job)
+        for port, engine, bench in (
+            (memory.weight_read, learner.weights.read, self.weight_read),
+            (memory.weight_write, learner.weights.write, self.weight_write),
+            (memory.latent_read, update.latent_read, self.latent_read),
+            (memory.latent_write, update.latent_write, self.latent_write),
+        ):
+            share(m, port, (None, engine), (self.load, flipped(bench)))
+        for bits, row in ((partners.plus, self.plus_row), (partners.minus, self.minus_row)):
+            m.d.sync += bits.eq(row.word_select(partners.chunk, self._shape.word_bits))
         m.d.comb += [
-            *(
-                getattr(update, name).eq(getattr(self, name))
-                for name in ("immediate", "tau", "reset_on_flip", "flush")
-            ),
-            self.busy.eq(update.busy),
-            self.flips.eq(update.flips),
+            learner.tau.eq(self.tau),
+            update.immediate.eq(self.immediate),
+            update.reset_on_flip.eq(self.reset_on_flip),
+            update.control.flush.eq(self.flush),
+            self.busy.eq(update.control.busy),
+            self.flips.eq(learner.flips),
         ]
         return m
 

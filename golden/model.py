@@ -290,6 +290,20 @@ class Model:
             Classes; without them the batch is only predicted.
         keep_history : bool
             Keep every half-sweep's state in the result.
+
+        Returns
+        -------
+        Relaxation
+
+        Examples
+        --------
+        >>> model = Model.initial(Params.load("local-small"), seed=1)
+        >>> x = np.random.default_rng(1).random((3, 784)) < 0.2
+        >>> relaxed = model.relax(x, labels=np.array([4, 0, 7]))
+        >>> relaxed.free.a[0].shape, relaxed.prediction.shape
+        ((3, 490), (3,))
+        >>> (relaxed.plus[-1] != relaxed.minus[-1]).any(axis=1)  # the nudge moved outputs
+        array([ True,  True,  True])
         """
         p = self.params
         history: list | None = [] if keep_history else None

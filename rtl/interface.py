@@ -1,6 +1,6 @@
 """Signatures between the trainer core, the host link and the sample store."""
 
-from amaranth.lib import data, enum, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from popflip.golden.description.layout import ADDRESS_BITS, MOST_REGIONS, REGION_BITS
@@ -11,8 +11,6 @@ from popflip.golden.support.errors import InputError
 
 __all__ = [
     "HostSignature",
-    "OrderKind",
-    "OrderSignature",
     "RunLayout",
     "StoreSignature",
     "check_hardware",
@@ -163,44 +161,4 @@ class StoreSignature(wiring.Signature):
         super().__init__({
             "request": Out(stream.Signature(32)),
             "data": In(stream.Signature(8)),
-        })
-
-
-class OrderKind(enum.Enum, shape=2):
-    """What a machine that trains alone asks of its host link."""
-
-    WRITE = 0
-    RUN = 1
-    REPORT = 2
-
-
-class OrderSignature(wiring.Signature):
-    """Requests from within the machine, which the host link executes as if a host had sent them.
-
-    Members
-    -------
-    valid : ``Out(1)``, kind : ``Out(OrderKind)``
-        An order; it and all that describes it stay until ``done``.
-    done : ``In(1)``
-        A pulse: all words are written, the run is on, or the report has been sent.
-    region : ``Out(4)``, address, count : ``Out(24)``
-        Words to write or to report. Reports take as many as fit a frame.
-    byte : ``Out(8)``, has_byte : ``Out(1)``, take : ``In(1)``
-        The next byte of the words to write, each padded to whole bytes; ``take`` asks for the one
-        after it and comes only in the cycle after one with ``has_byte``.
-    run : ``Out(RunLayout())``
-    """
-
-    def __init__(self):
-        super().__init__({
-            "valid": Out(1),
-            "kind": Out(OrderKind),
-            "done": In(1),
-            "region": Out(REGION_BITS),
-            "address": Out(ADDRESS_BITS),
-            "count": Out(ADDRESS_BITS),
-            "byte": Out(8),
-            "has_byte": Out(1),
-            "take": In(1),
-            "run": Out(RunLayout()),
         })

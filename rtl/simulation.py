@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+from amaranth.hdl import ClockDomain, Module
 from amaranth.sim import Simulator
 
 from popflip.golden.description.params import Params
@@ -42,7 +43,10 @@ def simulate(dut, *benches, background=(), deadline=10_000):
             if cycles > deadline:
                 raise AssertionError(f"{type(dut).__name__}: not done after {deadline} cycles")
 
-    simulator = Simulator(dut)
+    top = Module()
+    top.domains.sync = ClockDomain()  # a component without registers has none
+    top.submodules.dut = dut
+    simulator = Simulator(top)
     simulator.add_clock(1e-6)
     for bench in benches:
         simulator.add_testbench(bench)

@@ -7,7 +7,7 @@ import numpy as np
 from popflip.boards.board import Board
 from popflip.boards.build.synthesis import build
 from popflip.boards.host.machine import BoardMachine, virtual_board
-from popflip.golden.cycles import StageCycles
+from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.scripts import plots

@@ -15,7 +15,7 @@ from amaranth.hdl import Value
 from amaranth.lib.wiring import In
 
 from popflip import __version__
-from popflip.golden import cycles
+from popflip.golden.cycles import latencies
 from popflip.golden.description import packing, protocol, registers
 from popflip.golden.description.params import Params, Synapses, ceil_div
 from popflip.golden.support.files import write_atomically
@@ -230,55 +230,55 @@ def _host_link(params: Params) -> dict:
 
 
 def _cycles(params: Params) -> dict:
-    """Tell the rules of :class:`popflip.golden.cycles.CycleModel` in words and numbers."""
+    """Tell the rules of :class:`popflip.golden.cycles.model.CycleModel` in words and numbers."""
     first = params.synapses(0)
     groups = first.weight_depth // first.chunks
     rows, _ = params.grid
-    tree = cycles.tree_latency(first.word_bits)
+    tree = latencies.tree_latency(first.word_bits)
     fetch = params.network.window
     if params.machine.serial_windows:
         # What a window's rows take longer than the groups that look at the one before.
         waits, begins = max(0, fetch - first.groups), "a window"
         all_waits = (params.positions - 1) * waits
     else:
-        waits, begins = cycles.line_waits(params), "a row of windows"
+        waits, begins = latencies.line_waits(params), "a row of windows"
         all_waits = (rows - 1) * waits
     # Two states before the pulse is over, the first group, and the words of the others.
     least = (
         2
-        + (fetch + 1 + first.chunks - 1 + tree + cycles.DRIVE_LATENCY)
+        + (fetch + 1 + first.chunks - 1 + tree + latencies.DRIVE_LATENCY)
         + (groups - 1) * first.chunks
         + all_waits
     )
     visits, updates = [], []
     for layer in range(params.depth):
         shape = params.synapses(layer)
-        latency = cycles.tree_latency(shape.word_bits)
+        latency = latencies.tree_latency(shape.word_bits)
         if layer:
             visits.append({
                 "hidden_layer": layer,
                 "neuron": shape.chunks,
-                "latency": cycles.VISIT_LATENCY + latency + 1,
-                "change_queued": cycles.VISIT_LATENCY + latency + cycles.QUEUE_LATENCY,
-                "change_applied": shape.chunks - 1 + cycles.APPLY_LATENCY,
+                "latency": latencies.VISIT_LATENCY + latency + 1,
+                "change_queued": latencies.VISIT_LATENCY + latency + latencies.QUEUE_LATENCY,
+                "change_applied": shape.chunks - 1 + latencies.APPLY_LATENCY,
             })
         updates.append({
             "weight_layer": layer,
             "row": shape.row_cycles,
-            "latency": (cycles.SHARED_LATENCY if shape.shared else cycles.UPDATE_LATENCY) + 1,
+            "latency": (latencies.SHARED_LATENCY if shape.shared else latencies.UPDATE_LATENCY) + 1,
         })
     walks = [s.rows * s.row_cycles for s in map(params.synapses, range(params.depth))]
     if params.machine.shared_update:
         served = "One engine serves all weight layers, a row at a time, the highest layer's first."
         flushed = "All rows of all layers are tested, one after the other."
-        walk, flush_latency = sum(walks), 1 + cycles.SHARED_LATENCY + 1
+        walk, flush_latency = sum(walks), 1 + latencies.SHARED_LATENCY + 1
     else:
         served = "All weight layers work at once; the slowest counts."
         flushed = "The longest layer counts; `latency` is added once."
-        walk, flush_latency = max(walks), 1 + cycles.UPDATE_LATENCY + 2
+        walk, flush_latency = max(walks), 1 + latencies.UPDATE_LATENCY + 2
     found = {
         "note": "Exact, but dependent on the sample: what cannot change anything is skipped. "
-        "popflip.golden.cycles.CycleModel computes the cycles of each sample; the counters "
+        "popflip.golden.cycles.model.CycleModel computes the cycles of each sample; the counters "
         "of the machine have them after a run.",
         "drive": {
             "rule": "The rows of the first window are fetched; then each group of neurons that "
@@ -290,7 +290,7 @@ def _cycles(params: Params) -> dict:
             "rows_fetched_first": fetch,
             "rows_fetched_later": waits,
             "tree_latency": tree,
-            "latency": cycles.DRIVE_LATENCY,
+            "latency": latencies.DRIVE_LATENCY,
             "least": least,
         },
         "sweep": {
@@ -304,13 +304,13 @@ def _cycles(params: Params) -> dict:
             "`change_applied` cycles after its beginning. A phase ends with a sweep that leaves "
             "nothing to do, or with its last, and takes 1 cycle to end.",
             "hidden_layers": visits,
-            "outputs": params.output_chunks + cycles.OUTPUT_LATENCY,
+            "outputs": params.output_chunks + latencies.OUTPUT_LATENCY,
             "free_sweeps": params.dynamics.free_sweeps,
             "nudged_sweeps": params.learning.nudged_sweeps,
         },
         "readout": {
             "rule": "The prediction is read out behind the free phase, beside the nudged phases.",
-            "cycles": params.network.classes + cycles.READOUT_LATENCY,
+            "cycles": params.network.classes + latencies.READOUT_LATENCY,
         },
     }
     if params.machine.training:
@@ -339,8 +339,8 @@ def _tell_overlap(params: Params, found: dict) -> None:
     """Put in what is different where one sample is driven while another one relaxes."""
     first, net = params.synapses(0), params.network
     words = first.weight_depth
-    waits = net.window + (params.grid[0] - 1) * cycles.line_waits(params)
-    latency = cycles.tree_latency(first.word_bits) + cycles.GROUP_LATENCY
+    waits = net.window + (params.grid[0] - 1) * latencies.line_waits(params)
+    latency = latencies.tree_latency(first.word_bits) + latencies.GROUP_LATENCY
     found["drive"] = {
         "rule": "`words` of weights and `rows_fetched` of the image, a cycle each, and `latency`, "
         "whatever the sample. The drive of the next sample of a run and of a batch begins with "
@@ -357,7 +357,7 @@ def _tell_overlap(params: Params, found: dict) -> None:
         "changed, which takes as many cycles as the longest list of a bank has undecided neurons, "
         "and `latency` (1 cycle in all if there are none). A phase ends with a sweep that leaves "
         "nothing to do, or with its last, and takes 1 cycle to end.",
-        "hidden_layers": [{"hidden_layer": 1, "latency": cycles.LIST_LATENCY}],
+        "hidden_layers": [{"hidden_layer": 1, "latency": latencies.LIST_LATENCY}],
     }
     if params.machine.training:
         found["update"]["rule"] = (

@@ -10,7 +10,8 @@ import json
 
 import numpy as np
 
-from popflip.golden.cycles import CycleModel, StageCycles
+from popflip.golden.cycles.model import CycleModel
+from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params

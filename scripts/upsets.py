@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from popflip.boards.host.machine import BoardMachine, virtual_board
-from popflip.golden.cycles import most_cycles
+from popflip.golden.cycles.stages import most_cycles
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from popflip.golden.support.errors import InputError
 from popflip.golden.description.params import Standalone
-from popflip.rtl.standalone.flash_reader import FlashSignature
+from popflip.rtl.standalone.flash_commands import FlashSignature
 
 __all__ = ["PINS_DELAY", "FlashPins", "HalfCycles"]
 

@@ -19,13 +19,12 @@ __all__ = ["FLOWS", "SINGLE_PORT", "UNSHARED", "Flow"]
 UNSHARED = (
     "core.memory*",  # weights and latents
     "core.latents*",
-    "core.sample",
     "core.path.sample*",
     "core.path.lists",
-    "core.counters",
-    "core.items",
+    "core.path.items",
+    "core.*.relax.queue",
+    "core.counters.bank",
     "core.update*",
-    "core.relax*.queue",
     "link.server.receiver",
     "link.server.encoder",
 )

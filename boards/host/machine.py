@@ -5,7 +5,7 @@ import numpy as np
 from popflip.boards.host.link import Link, LinkError
 from popflip.boards.host.transport import Transport
 from popflip.boards.virtual.board import VirtualBoard
-from popflip.golden.cycles import StageCycles
+from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.description.packing import (
     RESULTS,
     latents_from_bytes,

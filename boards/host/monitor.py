@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from popflip.boards.host.link import Link, LinkError
-from popflip.golden.cycles import StageCycles
+from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState
 from popflip.golden.model import Report

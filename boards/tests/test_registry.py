@@ -137,4 +137,4 @@ def test_the_memories_that_never_collide_are_in_the_design():
     shared = {
         name for name in with_memory if not any(fnmatchcase(name, pattern) for pattern in UNSHARED)
     }
-    assert shared == {"core", "core.feeder"}
+    assert shared == {"core.results", "core.feeder"}

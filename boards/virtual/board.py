@@ -61,8 +61,8 @@ class VirtualBoard(Transport):
     to 4 requests ahead.
 
     Or, in the place of ``store``, it has those of a member ``flash`` of
-    :class:`popflip.rtl.standalone.flash_reader.FlashSignature`, and ``start``, which stays low. The
-    flash starts in deep power-down. It knows the instructions ABh, B9h, 03h, 0Bh and 6Bh, and
+    :class:`popflip.rtl.standalone.flash_commands.FlashSignature`, and ``start``, which stays low.
+    The flash starts in deep power-down. It knows the instructions ABh, B9h, 03h, 0Bh and 6Bh, and
     counts what no flash would stand as :attr:`flash_errors`.
 
     Methods may be called from several threads, and let others run while they simulate.

@@ -184,8 +184,20 @@ class Synapses(NamedTuple):
 class Region(NamedTuple):
     """One memory of the machine, as the host link addresses it.
 
-    With ``part`` above 0 it is cut into parts that begin every ``part`` words, of which the first
-    ``filled`` are words of the memory, and the others are nothing.
+    Attributes
+    ----------
+    name : str
+    index : int
+        Its number.
+    depth, width : int
+        Words, and bits of a word.
+    part, filled : int
+        With ``part`` above 0 it is cut into parts that begin every ``part`` words, of which the
+        first ``filled`` are words of the memory, and the others are nothing.
+    meaning : str
+        What it holds.
+    read_in_run, written_in_run : bool
+        Whether the host may read it, or write to it, while a run is on.
     """
 
     name: str
@@ -194,6 +206,9 @@ class Region(NamedTuple):
     width: int
     part: int = 0
     filled: int = 0
+    meaning: str = ""
+    read_in_run: bool = False
+    written_in_run: bool = False
 
     def holds(self, address: int) -> bool:
         """Whether there is a word at an address of the region."""
@@ -228,20 +243,35 @@ class MemoryMap(Table[Region]):
     kind = "region"
 
     def __init__(self, params: "Params"):
-        shapes: list[tuple] = [
-            ("registers", len(params.registers), REGISTER_BITS),
-            ("samples", params.machine.sample_slots * params.sample_bytes, 8),
-            ("results", RESULTS, 8),
+        slots = params.machine.sample_slots * params.sample_bytes
+        rows: list[dict] = [
+            {
+                "name": "registers",
+                "depth": len(params.registers),
+                "width": REGISTER_BITS,
+                "meaning": "settings, state and counters",
+                "read_in_run": True,
+            },
+            {
+                "name": "samples",
+                "depth": slots,
+                "width": 8,
+                "meaning": "slots for samples that the host loads",
+                "written_in_run": True,
+            },
+            {
+                "name": "results",
+                "depth": RESULTS,
+                "width": 8,
+                "meaning": "predictions of the last run, in a ring",
+                "read_in_run": True,
+            },
         ]
         for layer in range(params.depth):
-            s = params.synapses(layer)
-            parts = (1 << s.part_bits, s.weight_depth) if len(s.part_widths) > 1 else ()
-            shapes.append((_weights(layer), s.weight_region_depth, s.slice_bits, *parts))
+            rows.append(_weight_region(params.synapses(layer)))
             if params.machine.training:
-                widths = s.latent_part_widths
-                parts = (1 << s.latent_part_bits, s.latent_depth) if len(widths) > 1 else ()
-                shapes.append((_latents(layer), s.latent_region_depth, widths[0], *parts))
-        super().__init__(Region(name, i, *rest) for i, (name, *rest) in enumerate(shapes))
+                rows.append(_latent_region(params.synapses(layer)))
+        super().__init__(Region(index=i, **row) for i, row in enumerate(rows))
 
     def weights(self, layer: int) -> Region:
         """Region of the weights of weight layer ``layer``."""
@@ -255,6 +285,32 @@ class MemoryMap(Table[Region]):
     def widest(self) -> int:
         """Bits of the widest word, which the host port is wide enough for."""
         return max(region.width for region in self)
+
+
+def _weight_region(shape: Synapses) -> dict:
+    """Describe the region of a layer's weights, but for its number."""
+    in_parts = len(shape.part_widths) > 1
+    return {
+        "name": _weights(shape.layer),
+        "depth": shape.weight_region_depth,
+        "width": shape.slice_bits,
+        "part": 1 << shape.part_bits if in_parts else 0,
+        "filled": shape.weight_depth if in_parts else 0,
+        "meaning": f"weights of weight layer {shape.layer}",
+    }
+
+
+def _latent_region(shape: Synapses) -> dict:
+    """Describe the region of a layer's latent accumulators, but for its number."""
+    in_parts = len(shape.latent_part_widths) > 1
+    return {
+        "name": _latents(shape.layer),
+        "depth": shape.latent_region_depth,
+        "width": shape.latent_part_widths[0],
+        "part": 1 << shape.latent_part_bits if in_parts else 0,
+        "filled": shape.latent_depth if in_parts else 0,
+        "meaning": f"latent accumulators of weight layer {shape.layer}",
+    }
 
 
 def _weights(layer: int) -> str:

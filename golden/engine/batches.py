@@ -37,7 +37,7 @@ def _relax_chunk(
         place = begin if phases else chunk
         for sample in range(begin, end, chunks):
             windows = workspace.windows[place + sample - begin]
-            if layout.local:
+            if layout.windowed:
                 cut_windows(layout, x[first + sample], windows)
             else:
                 copy(x[first + sample], windows)

@@ -24,14 +24,14 @@ _SUMMED = 64
 @compiled
 def cut_windows(layout, x, windows):
     """Pack what each position sees of an image: rows of the window end to end."""
-    image_words, window = layout.image_words, layout.window
-    span, full = window * layout.pixel_bits, np.uint64(LANES)
+    image_words, height = layout.image_words, layout.height
+    span, full = layout.width * layout.pixel_bits, np.uint64(LANES)
     for position in range(layout.positions):
-        top = position // layout.grid_width * layout.stride
-        left = position % layout.grid_width * layout.stride * layout.pixel_bits
+        top = layout.tops[position]
+        left = layout.lefts[position] * layout.pixel_bits
         gathered, n_gathered = np.uint64(0), 0
         into = position * layout.seen_words
-        for row in range(top, top + window):
+        for row in range(top, top + height):
             for at in range(left, left + span, LANES):
                 n = min(LANES, left + span - at)
                 word, offset = row * image_words + (at >> 6), at & 63

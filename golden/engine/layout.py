@@ -62,10 +62,11 @@ class Layout(NamedTuple):
     reset_on_flip: bool
     block: int
     positions: int
-    local: bool
-    grid_width: int
-    stride: int
-    window: int
+    windowed: bool  # whether a position sees a window, or the whole image
+    tops: np.ndarray  # first pixel row of a position's window
+    lefts: np.ndarray  # first pixel column
+    height: int  # of a window
+    width: int
     pixels: bool  # of 8 bits, where else each has bits by thresholds
     pixel_bits: int  # of either
     image_words: int  # of an image row
@@ -80,6 +81,8 @@ def layout_of(p: Params) -> Layout:
     shapes = [p.synapses(layer) for layer in range(p.depth)]
     row_words = [ceil_div(s.row_bits, LANES) for s in shapes]
     pixel_bits = p.planes * net.pixel_bits
+    first = p.first_layer
+    corners = first.windows[:, 0] // p.planes  # a window's first bit is of its first pixel
 
     def after(counts):
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -88,7 +91,7 @@ def layout_of(p: Params) -> Layout:
         depth=p.depth,
         sign=d.code == "sign",
         leaky=d.kind == "leaky",
-        sizes=np.array([p.fan_in, *p.sizes[1:]], np.int64),
+        sizes=np.array([first.fan_in, *p.sizes[1:]], np.int64),
         words=np.array(words, np.int64),
         place=np.concatenate([[0], after(words[1:])]),
         tails=np.array([tail_of(n) for n in p.sizes], np.uint64),
@@ -110,12 +113,13 @@ def layout_of(p: Params) -> Layout:
         nudged_sweeps=learning.nudged_sweeps,
         limit=learning.latent_max,
         reset_on_flip=learning.reset_on_flip,
-        block=p.block,
-        positions=p.positions,
-        local=net.first == "local",
-        grid_width=p.grid[1],
-        stride=net.stride,
-        window=net.window,
+        block=first.block,
+        positions=first.positions,
+        windowed=first.windowed,
+        tops=corners // net.image[1],
+        lefts=corners % net.image[1],
+        height=first.kernel[0],
+        width=first.kernel[1],
         pixels=net.pixel_bits == 8,
         pixel_bits=pixel_bits,
         image_words=ceil_div(net.image[1] * pixel_bits, LANES),

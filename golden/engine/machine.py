@@ -40,6 +40,7 @@ from popflip.golden.engine.threads import call_with_threads, check_threads, most
 from popflip.golden.engine.update import count_ones, learn
 from popflip.golden.engine.workspace import Synapses, aligned_zeros, workspace_of
 from popflip.golden.model import Report
+from popflip.golden.support.errors import InputError
 from popflip.golden.training.state import NetworkState, initial_state
 
 __all__ = ["FastMachine"]
@@ -61,6 +62,22 @@ class FastMachine:
     ------
     ValueError
         If there are fewer threads than asked for.
+
+    Examples
+    --------
+    It computes what the golden model computes, bit for bit:
+
+    >>> from popflip.golden.training.machine import GoldenMachine
+    >>> from popflip.golden.training.state import differences
+    >>> params = Params.load("local-small")
+    >>> x, labels = np.random.default_rng(1).random((20, params.n_in)) < 0.2, np.arange(20) % 10
+    >>> fast, golden = FastMachine(params, threads=1), GoldenMachine(params)
+    >>> for machine in (fast, golden):
+    ...     machine.load(x, labels)
+    >>> fast.train(0, 20, flush=True) == golden.train(0, 20, flush=True)
+    True
+    >>> differences(fast.read_state(), golden.read_state())
+    []
     """
 
     chunk = 4096
@@ -155,13 +172,14 @@ class FastMachine:
 
     def load(self, x: np.ndarray, labels: np.ndarray) -> None:
         """Take the samples that later calls speak of."""
-        rows = self.params.network.image[0] if self._layout.local else 1
+        rows = self.params.network.image[0] if self._layout.windowed else 1
         pack = packed_bytes if self._layout.pixels else packed_bits
         self._x = pack(x.reshape(len(x) * rows, -1)).reshape(len(x), -1)
         self._labels = np.asarray(labels, np.int64)
 
     def train(self, first: int, count: int, flush: bool) -> Report:
         """Learn from ``count`` samples."""
+        self._check_range(first, count)
         n_batches = ceil_div(self._pending + count, self.params.learning.batch) if count else 0
         report = self._train(first, count, flush, self._draw_phases(n_batches))
         if flush and not count and self._pending:
@@ -181,6 +199,14 @@ class FastMachine:
         correct = int((predictions == self._labels[first : first + count]).sum())
         *flips, changed = totals.sum(0).tolist()
         return Report(count, correct, changed, flips)
+
+    def _check_range(self, first, count):
+        # Compiled code would read what lies behind them.
+        if not 0 <= first <= first + count <= len(self._x):
+            raise InputError(
+                f"samples must be among the {len(self._x)} that were loaded, not {first} to "
+                f"{first + count}"
+            )
 
     def _flush(self):
         """End a batch; return the flips of each weight layer."""
@@ -206,6 +232,7 @@ class FastMachine:
 
     def infer(self, first: int, count: int) -> tuple[Report, np.ndarray]:
         """Predict ``count`` samples."""
+        self._check_range(first, count)
         predictions = np.empty(count, np.int64)
         call_with_threads(
             batches.infer, self.threads,

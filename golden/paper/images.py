@@ -109,14 +109,13 @@ def _load_cifar(folder: Path) -> Images:
 
 def _read_cifar(path: Path):
     """Labels and images of one file."""
-    size, wanted = path.stat().st_size, CIFAR_IMAGES * CIFAR_RECORD
-    if size != wanted:
+    found, wanted = path.stat().st_size, CIFAR_IMAGES * CIFAR_RECORD
+    if found != wanted:
         raise DataError(
             f"{path} must have {wanted:,} bytes, {CIFAR_IMAGES:,} images of 3 x 32 x 32 with their "
-            f"labels, not {size:,}"
+            f"labels, not {found:,}"
         )
-    content = np.fromfile(path, np.uint8, wanted)
-    records = content.reshape(CIFAR_IMAGES, CIFAR_RECORD)
+    records = np.fromfile(path, np.uint8, wanted).reshape(CIFAR_IMAGES, CIFAR_RECORD)
     labels = records[:, 0]
     if labels.max() > 9:
         raise DataError(f"{path} must have labels 0 to 9, not {labels.max()}")

@@ -41,9 +41,9 @@ def integer_params(row: Row) -> Params:
         factor * round(1 / (2 * math.sqrt(fan)), 4) * v_max
         for fan, factor in zip(fans, factors, strict=True)
     ]
-    ends = 2 if row.nudging == "centered" else 1
+    phases = 2 if row.nudging == "centered" else 1
     counts = [
-        ends * tau * row.beta * row.batch / gamma
+        phases * tau * row.beta * row.batch / gamma
         for tau, gamma in zip(row.tau, row.gamma, strict=True)
     ]
     return Params.build({

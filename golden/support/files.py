@@ -3,11 +3,10 @@
 import os
 from pathlib import Path
 
+from popflip.golden.support.bounded import read_at_most
 from popflip.golden.support.errors import InputError
 
 __all__ = ["TooLargeError", "read_file", "write_atomically"]
-
-_PIECE = 1 << 20
 
 
 class TooLargeError(InputError):
@@ -33,11 +32,8 @@ def read_file(path: str | Path, most: int, what: str) -> bytes:
     OSError
         If it cannot be read.
     """
-    content = bytearray()
     with open(path, "rb") as file:
-        # Memory follows what is there, not what is allowed.
-        while piece := file.read(min(_PIECE, most + 1 - len(content))):
-            content += piece
+        content = read_at_most(file, most + 1)
         if len(content) > most:
             size = max(os.fstat(file.fileno()).st_size, len(content))
             raise TooLargeError(f"{path}: {what} must have at most {most:,} bytes, not {size:,}")

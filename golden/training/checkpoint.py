@@ -1,7 +1,7 @@
-"""Checkpoints: all that a resumption needs in one file, which is read with suspicion.
+"""Checkpoints: all that a training needs to go on, in one file.
 
 The file is an ``.npz`` of NumPy: ``meta``, a JSON text that says what the checkpoint is of, and the
-arrays. It is never read further than what it must hold, whatever it promises.
+arrays. Of each array only as much is read as the network must have, whatever the file promises.
 """
 
 import io

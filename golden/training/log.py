@@ -1,4 +1,4 @@
-"""What is told of a training: where an epoch is, and what each epoch came to."""
+"""Progress within an epoch, and the results of each epoch."""
 
 from dataclasses import asdict, dataclass, field
 
@@ -22,7 +22,7 @@ class Progress:
 
 @dataclass
 class Log:
-    """What one epoch came to; errors in percent."""
+    """Results of one epoch; errors in percent."""
 
     epoch: int
     samples: int
@@ -45,7 +45,7 @@ class Log:
 
 @dataclass
 class EpochLog(Log):
-    """What one epoch came to; errors in percent."""
+    """Results of one epoch; errors in percent."""
 
     changed_per_sample: float
     tau: list[int]

@@ -1,7 +1,7 @@
-"""What all training loops share: epochs with a test after each, progress, checkpoints and logs.
+"""The training loop: epochs with a test after each, progress, checkpoints and logs.
 
-:class:`popflip.golden.training.trainer.Trainer` trains a network of bits on a machine by it,
-:class:`popflip.golden.paper.trainer.Trainer` a system of the paper on PyTorch.
+Two classes derive from it: :class:`popflip.golden.training.trainer.Trainer` trains a binary network
+on a machine, :class:`popflip.golden.paper.trainer.Trainer` one of the paper's systems on PyTorch.
 """
 
 import csv
@@ -26,7 +26,7 @@ AnyLog = TypeVar("AnyLog", bound=Log)
 
 
 class TrainingLoop(ABC, Generic[AnyLog]):
-    """Train epoch by epoch, test after each, and stop between two batches when told to.
+    """Train epoch by epoch, test after each, and stop between two batches when asked to.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class TrainingLoop(ABC, Generic[AnyLog]):
 
     @abstractmethod
     def _log(self, trained: Report, tested: Report) -> AnyLog:
-        """Say what the epoch came to."""
+        """Return the log of the epoch."""
 
     def _examine(self, tested: Report) -> list[str]:
         """Say what is amiss with the training after the epoch that ended with a test."""
@@ -155,7 +155,7 @@ class TrainingLoop(ABC, Generic[AnyLog]):
     # Checkpoints ----------------------------------------------------------------------------
 
     def _meta(self) -> dict:
-        """Return how far it came, and what its samples are, for a checkpoint."""
+        """Return what a checkpoint holds of the samples and of the progress."""
         return {
             "seed": self.seed,
             "samples": self.samples,

@@ -54,6 +54,24 @@ class GoldenMachine:
     Parameters
     ----------
     params : Params
+
+    Examples
+    --------
+    It learns to tell a dark image from a bright one:
+
+    >>> params = Params.build({
+    ...     "network": {"image": [4, 4], "hidden": [16], "classes": 2, "copies": 4},
+    ...     "dynamics": {"gains": [40, 20]},
+    ...     "learning": {"tau": [4, 4]},
+    ...     "machine": {"row_lanes": 16, "relax_lanes": 8, "latent_lanes": [16, 8]},
+    ... })
+    >>> machine = GoldenMachine(params)
+    >>> machine.load(np.array([[False] * 16, [True] * 16] * 50), np.arange(100) % 2)
+    >>> machine.train(0, 100, flush=True).samples
+    100
+    >>> report, predictions = machine.infer(0, 4)
+    >>> report.error, predictions.tolist()
+    (0.0, [0, 1, 0, 1])
     """
 
     chunk = CHUNK

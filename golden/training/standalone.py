@@ -1,15 +1,15 @@
-"""The training that a machine does by itself, on any machine: the same draws, the same bits.
+"""Standalone training, computed on any machine: the same draws, the same bits.
 
+A standalone board trains from its flash, without a host.
 :mod:`popflip.rtl.standalone.sequencer` draws everything from one
 :class:`~popflip.golden.description.lfsr.Lfsr` that starts from ``params.standalone.state``, in this
 order:
 
 1. The initial weights: of each layer in turn, bytes of 8 bits for the words of region
    ``weights<l>``, in the order of their addresses. Latents are 0.
-2. For each epoch its key (:mod:`popflip.golden.description.shuffle`), ``standalone.order_bits``
-bits; then, if the
-   network's training images are shifted, for each sample in turn what
-   :func:`~popflip.golden.datasets.shifts.draw_shifts` draws.
+2. For each epoch the key of its shuffle (:mod:`popflip.golden.description.shuffle`), of
+   ``standalone.order_bits`` bits. Then, if training images are shifted, for each sample in turn
+   what :func:`~popflip.golden.datasets.shifts.draw_shifts` draws.
 
 Each epoch has the flip thresholds of
 :meth:`~popflip.golden.description.params.Learning.tau_in_epoch`, ends with the flips of a batch
@@ -47,7 +47,7 @@ def first_state(params: Params) -> tuple[NetworkState, Lfsr]:
 
 
 class StandaloneTrainer(Trainer):
-    """Train as a board does by itself.
+    """Train as a standalone board does.
 
     Parameters
     ----------

@@ -1,13 +1,15 @@
 """Samples on their way to the core: from the store, or from the slots that the host loads."""
 
+from typing import Any, NamedTuple
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from popflip.golden.description.params import Params
-from popflip.rtl.interface import RunLayout, StoreSignature
-from popflip.rtl.layers.synapses import ReadSignature, WriteSignature
+from popflip.rtl.core.signatures import FeedSignature, RegionSignature
+from popflip.rtl.interface import StoreSignature, host_word_bits
 from popflip.rtl.primitives.arithmetic import next_count
 
 __all__ = ["SampleFeeder"]
@@ -22,21 +24,15 @@ class SampleFeeder(wiring.Component):
 
     Members
     -------
-    start : ``In(1)``, run : ``In(RunLayout)``
-        A pulse begins a run.
-    stop : ``In(1)``
-        While high, no further sample is begun.
-    idle : ``Out(1)``
-        Every sample that was begun has left.
-    over : ``Out(1)``
-        All samples of the run have left, the last one more than a cycle ago.
+    feed : ``In(FeedSignature)``
+        How the sequencer has them brought.
     o : ``Out(stream.Signature(8))``
         Bytes of samples; from the slots, one in every cycle.
     last : ``In(1)``
         The byte that is next to leave is the last of its sample.
     store : ``Out(StoreSignature)``
         The sample store.
-    slots_write, slots_read : ``In``
+    slots : ``In(RegionSignature)``
         The host's access to the slots; reading works while no run is on.
     """
 
@@ -44,46 +40,42 @@ class SampleFeeder(wiring.Component):
         self._params = params
         self._depth = params.machine.sample_slots * params.sample_bytes
         super().__init__({
-            "start": In(1),
-            "run": In(RunLayout()),
-            "stop": In(1),
-            "idle": Out(1),
-            "over": Out(1),
+            "feed": In(FeedSignature()),
             "o": Out(stream.Signature(8)),
             "last": In(1),
             "store": Out(StoreSignature()),
-            "slots_write": In(WriteSignature(self._depth, 8)),
-            "slots_read": In(ReadSignature(self._depth, 8)),
+            "slots": In(RegionSignature(host_word_bits(params))),
         })
 
     def elaborate(self, platform):
         m = Module()
         p = self._params
+        feed, run = self.feed, self.feed.run
         m.submodules.slots = slots = Memory(shape=8, depth=self._depth, init=[])
         write, read = slots.write_port(), slots.read_port()
         m.d.comb += [
-            write.en.eq(self.slots_write.en),
-            write.addr.eq(self.slots_write.address),
-            write.data.eq(self.slots_write.data),
-            self.slots_read.data.eq(read.data),
+            write.en.eq(self.slots.ask & self.slots.writes),
+            write.addr.eq(self.slots.address),
+            write.data.eq(self.slots.data),
+            self.slots.reply.eq(read.data),
             read.en.eq(0),  # A read port is enabled if nobody says otherwise.
         ]
 
         # How many samples are left is held as its complement, which counts up.
-        internal, missing = Signal(), Signal.like(self.run.count, init=~0)
-        number = Signal.like(self.run.first)
+        internal, missing = Signal(), Signal.like(run.count, init=~0)
+        number = Signal.like(run.first)
         leave, seek = Signal(), Signal()
         m.d.comb += [
             self.store.request.payload.eq(number),
-            self.over.eq(missing.all()),
+            feed.over.eq(missing.all()),
         ]
-        with m.If(self.start | leave):
-            m.d.sync += missing.eq(next_count(missing, self.start, ~self.run.count))
+        with m.If(feed.start | leave):
+            m.d.sync += missing.eq(next_count(missing, feed.start, ~run.count))
         # Slots are few: of the number of the first one, 8 bits count, and do so up to all ones.
-        low = self.run.first[:8] ^ self.run.internal.replicate(8)
-        first = Cat(low, self.run.first[8:])
-        with m.If(self.start | leave | seek):
-            m.d.sync += number.eq(next_count(number, self.start, first))
+        low = run.first[:8] ^ run.internal.replicate(8)
+        first = Cat(low, run.first[8:])
+        with m.If(feed.start | leave | seek):
+            m.d.sync += number.eq(next_count(number, feed.start, first))
 
         # The byte in the slots that is fetched next; the last slot is followed by the first.
         at = Signal(range(self._depth))
@@ -97,11 +89,17 @@ class SampleFeeder(wiring.Component):
             m.d.comb += [read.en.eq(1), read.addr.eq(at)]
         with m.If(fetch | seek):
             m.d.sync += at.eq(Mux(ahead == self._depth, 0, ahead))
-        with m.If(self.start):
+        with m.If(feed.start):
             m.d.sync += at.eq(0)
+        self._bring(m, _Slots(read, fetch, seek), internal, missing, number, leave)
+        return m
+
+    def _bring(self, m, slots, internal, missing, number, leave):
+        """Lead the samples of a run from the slots or the store to the output."""
+        read, fetch, seek = slots
 
         def begin_next(over):
-            with m.If(over | self.stop):
+            with m.If(over | self.feed.stop):
                 m.next = "Idle"
             with m.Elif(internal):
                 m.next = "Fetch"
@@ -111,17 +109,17 @@ class SampleFeeder(wiring.Component):
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += [
-                    self.idle.eq(1),
-                    read.en.eq(self.slots_read.en),
-                    read.addr.eq(self.slots_read.address),
+                    self.feed.idle.eq(1),
+                    read.en.eq(self.slots.ask),
+                    read.addr.eq(self.slots.address),
                 ]
-                with m.If(self.start):
-                    m.d.sync += internal.eq(self.run.internal)
+                with m.If(self.feed.start):
+                    m.d.sync += internal.eq(self.feed.run.internal)
                     m.next = "Seek"
             with m.State("Seek"):
-                # Slot numbers are small: walk to the first one; numbers beyond the last wrap.
+                # Slot numbers are small: count to the first one; numbers beyond the last wrap.
                 with m.If(~internal | number[:8].all()):
-                    begin_next(self.over)
+                    begin_next(self.feed.over)
                 with m.Else():
                     m.d.comb += seek.eq(1)
             with m.State("Request"):
@@ -150,4 +148,11 @@ class SampleFeeder(wiring.Component):
                 # Counted only now, so that counting is no part of the long way of a byte.
                 m.d.comb += leave.eq(1)
                 begin_next(missing[1:].all())
-        return m
+
+
+class _Slots(NamedTuple):
+    """Read port of the slots; fetch the next byte; go on by a whole slot."""
+
+    read: Any
+    fetch: Any
+    seek: Any

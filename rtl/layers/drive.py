@@ -6,6 +6,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from popflip.golden.description.params import Params
+from popflip.rtl.layers.ports import WindowSignature
+from popflip.rtl.layers.synapses import ReadSignature
 from popflip.rtl.primitives.arithmetic import times
 from popflip.rtl.primitives.popcount import PopcountTree
 
@@ -15,8 +17,8 @@ __all__ = ["DriveEngine", "GroupLayout", "ItemLayout"]
 class ItemLayout(data.StructLayout):
     """A neuron of layer 1 that may matter to this sample.
 
-    ``row``, ``slot`` and ``bank`` say where its synapses are, ``margin`` is its potential from the
-    input alone minus its threshold. ``undecided`` neurons may yet be moved by feedback;
+    ``row``, ``row_group`` and ``bank`` say where its synapses are, ``margin`` is its potential from
+    the input alone minus its threshold. ``undecided`` neurons may yet be moved by feedback;
     ``active`` ones are active without it.
     """
 
@@ -24,7 +26,7 @@ class ItemLayout(data.StructLayout):
         shape = params.synapses(0)
         super().__init__({
             "row": range(max(2, shape.rows)),  # yosys cannot write a memory without bits
-            "slot": range(max(1, shape.rows // shape.block * shape.groups)),
+            "row_group": range(max(1, shape.slots)),
             "bank": range(shape.banks),
             "margin": signed(ceil_log2(params.margin_bound + 1) + 1),
             "undecided": 1,
@@ -75,15 +77,15 @@ class DriveEngine(wiring.Component):
     attempt : ``In(range(len(params.active_bounds)))``
         Count those neurons as undecided that feedback of ``params.active_bounds[attempt]`` neurons
         could move. Holds still from ``start`` to ``idle``.
-    restart, en, next, chunk : ``Out``; ready, x, ones : ``In``
-        The read side of :class:`popflip.rtl.layers.sample_buffer.SampleBuffer`; ``ones`` only with
-        serial windows.
-    w_en, w_address : ``Out``; w_data : ``In``
-        Read port of weight layer 0, all banks.
+    en : ``Out(1)``
+        Nothing waits: the sample buffer moves on too.
+    windows : ``Out(WindowSignature)``
+    weights : ``Out(ReadSignature)``
+        Of weight layer 0, all banks.
     item : ``Out(ItemLayout)``, item_valid : ``Out(1)``
         The items, in order of their rows.
-    coming : ``Out(1)``, slot : ``Out``
-        With ``machine.overlap``: the group of this slot leaves in the next cycle.
+    coming : ``Out(1)``, row_group : ``Out``
+        With ``machine.overlap``: this group of rows leaves in the next cycle.
     group : ``Out(GroupLayout)``, group_valid : ``Out(1)``
         With ``machine.overlap``, instead of items.
     idle : ``Out(1)``
@@ -98,28 +100,20 @@ class DriveEngine(wiring.Component):
         members = {
             "start": In(1),
             "attempt": In(range(len(params.active_bounds))),
-            "restart": Out(1),
             "en": Out(1),
-            "next": Out(1),
-            "ready": In(1),
-            "chunk": Out(range(shape.chunks)),
-            "x": In(shape.word_bits),
-            "w_en": Out(1),
-            "w_address": Out(range(shape.weight_depth)),
-            "w_data": In(shape.banks * shape.word_bits),
+            "windows": Out(WindowSignature(params)),
+            "weights": Out(ReadSignature(shape.weight_depth, shape.word_bits, shape.banks)),
             "idle": Out(1, init=1),
         }
         if params.machine.overlap:
             members |= {
                 "coming": Out(1),
-                "slot": Out(range(shape.rows // shape.block * shape.groups)),
+                "row_group": Out(range(shape.slots)),
                 "group": Out(GroupLayout(params)),
                 "group_valid": Out(1),
             }
         else:
             members |= {"item": Out(ItemLayout(params)), "item_valid": Out(1)}
-        if params.machine.serial_windows:
-            members["ones"] = In(range(params.fan_in + 1))
         super().__init__(members)
 
     @property
@@ -130,35 +124,9 @@ class DriveEngine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         p, shape = self._params, self._shape
-        heaviside = p.dynamics.code == "heaviside"
         en = Signal()
         m.d.comb += self.en.eq(en)
-
-        # Addresses: words lie in the order in which they are used.
-        issuing, issue = Signal(), Signal()
-        group = Signal(range(shape.groups))
-        address = Signal(range(shape.weight_depth))
-        last_chunk = self.chunk == shape.chunks - 1
-        last_group = group == shape.groups - 1
-        m.d.comb += [
-            issue.eq(issuing & self.ready & en),
-            self.restart.eq(self.start),
-            self.next.eq(issue & last_chunk & last_group),
-            self.w_en.eq(issue),
-            self.w_address.eq(address),
-        ]
-        chunk = Signal.like(self.chunk)
-        m.d.comb += self.chunk.eq(chunk)
-        with m.If(issue):
-            m.d.sync += [chunk.eq(chunk + 1), address.eq(address + 1)]
-            with m.If(last_chunk):
-                m.d.sync += [chunk.eq(0), group.eq(group + 1)]
-                with m.If(last_group):
-                    m.d.sync += group.eq(0)
-            with m.If(address == shape.weight_depth - 1):
-                m.d.sync += issuing.eq(0)
-        with m.If(self.start):
-            m.d.sync += [issuing.eq(1), chunk.eq(0), group.eq(0), address.eq(0)]
+        issuing, issue, chunk = self._address(m, en)
 
         # Marks travel with the words: word valid, first and last chunk of a row.
         depth = self._tree_latency + 4
@@ -169,39 +137,14 @@ class DriveEngine(wiring.Component):
             first = last = Const(-1, depth)
         else:
             first, last = Signal(depth), Signal(depth)
+            last_chunk = chunk == shape.chunks - 1
             with m.If(en):
                 m.d.sync += [first.eq(Cat(chunk == 0, first)), last.eq(Cat(last_chunk, last))]
 
-        # Products, and how many there are: heaviside masks them by the input, sign by the lanes of
-        # the word that hold a weight.
-        tail = shape.row_bits - (shape.chunks - 1) * shape.word_bits
-        lanes = Mux(last[0], Const((1 << tail) - 1, shape.word_bits), ~0)
-        counts = []
-        for bank, tree in enumerate(self._trees):
-            m.submodules[f"count{bank}"] = tree
-            bits = self.w_data.word_select(bank, shape.word_bits)
-            product = Signal(shape.word_bits, name=f"product{bank}")
-            with m.If(en & valid[0]):
-                m.d.sync += product.eq(bits & self.x if heaviside else ~(bits ^ self.x) & lanes)
-            m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(product)]
-            counts.append(tree.o)
-        if heaviside:
-            if p.machine.serial_windows:
-                mask, delay = self.ones, self._tree_latency + 1
-            else:
-                m.submodules.count_mask = tree = PopcountTree(shape.word_bits)
-                m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(self.x)]
-                mask, delay = tree.o, 1
-            for cycle in range(delay):
-                earlier, mask = mask, Signal(range(shape.word_bits + 1), name=f"mask{cycle}")
-                with m.If(en):
-                    m.d.sync += mask.eq(earlier)
-        else:
-            mask = Mux(last[depth - 3], Const(tail), Const(shape.word_bits))
-
         # Rows longer than a word accumulate; then gain and threshold.
-        margin_shape = ItemLayout(p)["margin"].shape
+        counts, mask = self._count(m, en, valid, last)
         dot_shape = signed(ceil_log2(shape.row_bits + 1) + 1)
+        margin_shape = ItemLayout(p)["margin"].shape
         margins = [Signal(margin_shape, name=f"margin{i}") for i in range(shape.banks)]
         for bank, count in enumerate(counts):
             dot = Signal(dot_shape, name=f"dot{bank}")
@@ -223,6 +166,71 @@ class DriveEngine(wiring.Component):
             m.d.comb += self.idle.eq(~issuing & ~valid.any() & ~left)
         return m
 
+    def _address(self, m, en):
+        """Ask for the words, which lie in the order in which they are used, and their windows.
+
+        Return whether there are more, whether one is asked for, and which chunk of its row it is.
+        """
+        shape, windows = self._shape, self.windows
+        issuing, issue = Signal(), Signal()
+        group = Signal(range(shape.groups))
+        address = Signal(range(shape.weight_depth))
+        chunk = Signal.like(windows.chunk, name="chunk")
+        last_chunk = chunk == shape.chunks - 1
+        last_group = group == shape.groups - 1
+        m.d.comb += [
+            issue.eq(issuing & windows.ready & en),
+            windows.restart.eq(self.start),
+            windows.next.eq(issue & last_chunk & last_group),
+            windows.chunk.eq(chunk),
+            self.weights.en.eq(issue.replicate(shape.banks)),
+            self.weights.address.eq(address),
+        ]
+        with m.If(issue):
+            m.d.sync += [chunk.eq(chunk + 1), address.eq(address + 1)]
+            with m.If(last_chunk):
+                m.d.sync += [chunk.eq(0), group.eq(group + 1)]
+                with m.If(last_group):
+                    m.d.sync += group.eq(0)
+            with m.If(address == shape.weight_depth - 1):
+                m.d.sync += issuing.eq(0)
+        with m.If(self.start):
+            m.d.sync += [issuing.eq(1), chunk.eq(0), group.eq(0), address.eq(0)]
+        return issuing, issue, chunk
+
+    def _count(self, m, en, valid, last):
+        """Count the products of each bank, and how many products there are.
+
+        Heaviside masks them by the input, sign by the lanes of the word that hold a weight.
+        """
+        p, shape, x = self._params, self._shape, self.windows.x
+        heaviside = p.dynamics.code == "heaviside"
+        tail = shape.row_bits - (shape.chunks - 1) * shape.word_bits
+        lanes = Mux(last[0], Const((1 << tail) - 1, shape.word_bits), ~0)
+        counts = []
+        for bank, tree in enumerate(self._trees):
+            m.submodules[f"count{bank}"] = tree
+            bits = self.weights.data.word_select(bank, shape.word_bits)
+            product = Signal(shape.word_bits, name=f"product{bank}")
+            with m.If(en & valid[0]):
+                m.d.sync += product.eq(bits & x if heaviside else ~(bits ^ x) & lanes)
+            m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(product)]
+            counts.append(tree.o)
+        if not heaviside:
+            at = len(valid) - 3
+            return counts, Mux(last[at], Const(tail), Const(shape.word_bits))
+        if p.machine.serial_windows:
+            mask, delay = self.windows.ones, self._tree_latency + 1
+        else:
+            m.submodules.count_mask = tree = PopcountTree(shape.word_bits)
+            m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(x)]
+            mask, delay = tree.o, 1
+        for cycle in range(delay):
+            earlier, mask = mask, Signal(range(shape.word_bits + 1), name=f"mask{cycle}")
+            with m.If(en):
+                m.d.sync += mask.eq(earlier)
+        return counts, mask
+
     def _judge(self, m, margin, i):
         """Whether feedback could move the neuron of bank ``i``, and whether it is active."""
         bounds = self._params.active_bounds
@@ -242,10 +250,10 @@ class DriveEngine(wiring.Component):
         m.d.comb += self.coming.eq(valid)
         m.d.sync += self.group_valid.eq(valid)
         last_of_block = number == shape.groups - 1
-        tail_rows = shape.block - (shape.groups - 1) * shape.banks
+        tail_rows = shape.last_group
         with m.If(valid):
             m.d.sync += [
-                self.slot.eq(self.slot + 1),
+                self.row_group.eq(self.row_group + 1),
                 number.eq(number + 1),
                 self.group.line.eq(line),
                 self.group.column.eq(column),
@@ -264,7 +272,7 @@ class DriveEngine(wiring.Component):
                     self.group.active[i].eq(on & there),
                 ]
         with m.If(self.start):
-            m.d.sync += [self.slot.eq(0), number.eq(0), column.eq(0), line.eq(0)]
+            m.d.sync += [self.row_group.eq(0), number.eq(0), column.eq(0), line.eq(0)]
 
     def _emit_items(self, m, en, group_valid, margins):
         """Let the group in hand leave item by item; return whether any is left.
@@ -290,20 +298,20 @@ class DriveEngine(wiring.Component):
             following.eq(Mux(free, 0, pending & (pending - 1)[: shape.banks])),
         ]
 
-        # ``row`` and ``slot`` are those of the group in hand, ``coming`` the place of the next one
-        # among those of its window.
+        # ``row`` and ``row_group`` are those of the group in hand, ``coming`` the place of the next
+        # one among those of its window.
         in_hand = Signal()
         row = Signal(range(shape.rows))
-        slot = row if shape.banks == 1 else Signal(ItemLayout(p)["slot"].shape)
+        row_group = row if shape.banks == 1 else Signal(ItemLayout(p)["row_group"].shape)
         coming = Signal(range(shape.groups))
-        tail_rows = shape.block - (shape.groups - 1) * shape.banks
+        tail_rows = shape.last_group
         last_of_block = coming == shape.groups - 1
         with m.If(free):
             m.d.sync += in_hand.eq(group_valid)
             with m.If(in_hand):
                 m.d.sync += row.eq(row + Mux(coming == 0, tail_rows, shape.banks))
                 if shape.banks > 1:
-                    m.d.sync += slot.eq(slot + 1)
+                    m.d.sync += row_group.eq(row_group + 1)
             with m.If(group_valid):
                 m.d.sync += coming.eq(Mux(last_of_block, 0, coming + 1))
                 for i, margin in enumerate(margins):
@@ -312,14 +320,14 @@ class DriveEngine(wiring.Component):
                     m.d.comb += following[i].eq((near | on if heaviside else 1) & there)
                     m.d.sync += [held[i].eq(margin), undecided[i].eq(near), active[i].eq(on)]
         with m.If(self.start):
-            m.d.sync += [row.eq(0), slot.eq(0), coming.eq(0)]
+            m.d.sync += [row.eq(0), row_group.eq(0), coming.eq(0)]
 
         m.d.comb += self.item_valid.eq(pending.any())
         for i in reversed(range(shape.banks)):
             with m.If(pending[i]):
                 m.d.comb += [
                     self.item.row.eq(row + i),
-                    self.item.slot.eq(slot),
+                    self.item.row_group.eq(row_group),
                     self.item.bank.eq(i),
                     self.item.margin.eq(held[i]),
                     self.item.undecided.eq(undecided[i]),

@@ -1,4 +1,4 @@
-"""What the machine knows of hidden neurons: a list of layer 1, registers of later layers."""
+"""What the machine knows of hidden neurons: a work list of layer 1, registers of later layers."""
 
 from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
@@ -8,21 +8,26 @@ from amaranth.utils import ceil_log2
 
 from popflip.golden.description.params import Params
 from popflip.rtl.layers.drive import ItemLayout
+from popflip.rtl.layers.ports import (
+    ActivationSignature,
+    ContributionSignature,
+    PhaseSignature,
+)
 from popflip.rtl.primitives.arithmetic import times
 
-__all__ = ["HiddenRegisters", "ItemList", "NeuronSignature", "PlaceLayout", "dots_layout"]
+__all__ = ["HiddenRegisters", "NeuronSignature", "PlaceLayout", "WorkList", "dots_layout"]
 
 
 class PlaceLayout(data.StructLayout):
-    """Where the synapses of a hidden neuron are: ``row``, and maybe ``slot`` and ``bank``.
+    """Where the synapses of a hidden neuron are: ``row``, and maybe ``row_group`` and ``bank``.
 
-    In one bank a row has the slot of its own number; only layer 1 can have more.
+    In one bank each row is a row group of its own; only layer 1 can have more.
     """
 
     def __init__(self, params: Params, layer: int):
         if layer == 1:
             item = ItemLayout(params)
-            names = ("row",) if params.synapses(0).banks == 1 else ("row", "slot", "bank")
+            names = ("row",) if params.synapses(0).banks == 1 else ("row", "row_group", "bank")
             super().__init__({name: item[name].shape for name in names})
         else:
             super().__init__({"row": range(params.sizes[layer])})
@@ -44,10 +49,12 @@ class NeuronSignature(wiring.Signature):
     place_en, place_index : ``Out``; place : ``In(PlaceLayout)``
         Where the neuron's synapses are.
     look_en, look_index : ``Out``; margin, first, last : ``In``
-        Its potential without feedback minus its threshold; its activation at the first end of the
-        contrast, and its latest.
+        Its potential without feedback minus its threshold; its activation in the first of the
+        contrasted states, and its latest.
     write_en, write_index, write_bit, write_first : ``Out``
-        A new activation; ``write_first`` copies it to the first end too.
+        A new activation; ``write_first`` copies it to the first state too.
+    free : ``In(n)``
+        Activation bits of the free state; for layers above the first.
     count, decided : ``In``
         Neurons 0 to ``count - 1`` are visited; ``decided`` more, down from ``capacity - 1``, are
         known to keep their activation.
@@ -68,13 +75,14 @@ class NeuronSignature(wiring.Signature):
             "write_index": Out(range(n)),
             "write_bit": Out(1),
             "write_first": Out(1),
+            "free": In(n),
             "count": In(range(n + 1)),
             "decided": In(range(n + 1)),
         })
 
 
-class ItemList(wiring.Component):
-    """The neurons of layer 1 that matter to the sample in hand.
+class WorkList(wiring.Component):
+    """The work list of a machine without overlap: the neurons of layer 1 that matter to the sample.
 
     Undecided ones are listed from index 0 upwards, decided ones from the last index downwards, in
     the order in which they arrive.
@@ -85,12 +93,12 @@ class ItemList(wiring.Component):
 
     Members
     -------
-    clear : ``In(1)``
-        Empty the list.
+    phase : ``In(PhaseSignature)``
+        ``clear`` empties the list.
     item, item_valid : ``In``
         A neuron to list (:class:`popflip.rtl.layers.drive.ItemLayout`).
-    index : ``Out``
-        The index that it gets, in the same cycle.
+    contribution : ``Out(ContributionSignature)``
+        That neuron's, in the same cycle, with the index that it gets.
     neurons : ``In(NeuronSignature)``
     """
 
@@ -98,10 +106,10 @@ class ItemList(wiring.Component):
         self._params = params
         self._n = n = params.sizes[1]
         super().__init__({
-            "clear": In(1),
+            "phase": In(PhaseSignature()),
             "item": In(ItemLayout(params)),
             "item_valid": In(1),
-            "index": Out(range(n)),
+            "contribution": Out(ContributionSignature(n)),
             "neurons": In(NeuronSignature(params, 1)),
         })
 
@@ -115,8 +123,14 @@ class ItemList(wiring.Component):
         m.submodules.places = places = Memory(shape=place_layout, depth=n, init=[])
         m.submodules.states = states = Memory(shape=state_layout, depth=n, init=[])
 
-        m.d.comb += self.index.eq(Mux(self.item.undecided, port.count, n - 1 - port.decided))
-        with m.If(self.clear):
+        index = self.contribution.index
+        counts = self.item.active if self._params.dynamics.code == "heaviside" else 1
+        m.d.comb += [
+            index.eq(Mux(self.item.undecided, port.count, n - 1 - port.decided)),
+            self.contribution.valid.eq(self.item_valid & counts),
+            self.contribution.up.eq(self.item.active),
+        ]
+        with m.If(self.phase.clear):
             m.d.sync += [port.count.eq(0), port.decided.eq(0)]
         with m.Elif(self.item_valid):
             with m.If(self.item.undecided):
@@ -127,7 +141,7 @@ class ItemList(wiring.Component):
         place_write, place_read = places.write_port(), places.read_port()
         m.d.comb += [
             place_write.en.eq(self.item_valid),
-            place_write.addr.eq(self.index),
+            place_write.addr.eq(index),
             *(place_write.data[name].eq(self.item[name]) for name, _ in place_layout),
             place_read.en.eq(port.place_en),
             place_read.addr.eq(port.place_index),
@@ -148,7 +162,7 @@ class ItemList(wiring.Component):
         with m.If(self.item_valid):
             m.d.comb += [
                 state_write.en.eq(1),
-                state_write.addr.eq(self.index),
+                state_write.addr.eq(index),
                 state_write.data.margin.eq(self.item.margin),
                 state_write.data.first.eq(self.item.active),
                 state_write.data.last.eq(self.item.active),
@@ -175,16 +189,13 @@ class HiddenRegisters(wiring.Component):
 
     Members
     -------
-    clear : ``In(1)``
-        Silence all neurons.
-    save : ``In(1)``
-        Keep the activations as those of the free state.
+    phase : ``In(PhaseSignature)``
+        ``clear`` silences all neurons, ``save`` keeps the activations as those of the free state.
     dots : ``In(dots_layout)``
         Dot products with the layer below.
-    free, first, last : ``Out``
-        Activation bits in the free state, at the first end of the contrast, and now.
-    active : ``Out``
-        How many are 1 now.
+    activations : ``Out(ActivationSignature)``
+    contribution : ``Out(ContributionSignature)``
+        With the ``sign`` code silent neurons count -1: after ``clear`` they all do so, one by one.
     neurons : ``In(NeuronSignature)``
     """
 
@@ -193,13 +204,10 @@ class HiddenRegisters(wiring.Component):
         self._layer = layer
         n = params.sizes[layer]
         super().__init__({
-            "clear": In(1),
-            "save": In(1),
+            "phase": In(PhaseSignature()),
             "dots": In(dots_layout(params, layer)),
-            "free": Out(n),
-            "first": Out(n),
-            "last": Out(n),
-            "active": Out(range(n + 1)),
+            "activations": Out(ActivationSignature(n)),
+            "contribution": Out(ContributionSignature(n)),
             "neurons": In(NeuronSignature(params, layer)),
         })
 
@@ -210,9 +218,12 @@ class HiddenRegisters(wiring.Component):
         with m.If(port.place_en):
             m.d.sync += port.place.row.eq(port.place_index)
 
+        first, last, active = (
+            self.activations.first, self.activations.last, self.activations.active,
+        )  # fmt: skip
         dots = Array(self.dots[i] for i in range(n))
-        bits = Array(self.last[i] for i in range(n))
-        firsts = Array(self.first[i] for i in range(n))
+        bits = Array(last[i] for i in range(n))
+        firsts = Array(first[i] for i in range(n))
         with m.If(port.look_en):
             m.d.sync += [
                 port.margin.eq(
@@ -222,17 +233,27 @@ class HiddenRegisters(wiring.Component):
                 port.first.eq(firsts[port.look_index]),
                 port.last.eq(bits[port.look_index]),
             ]
-        with m.If(self.clear):
-            m.d.sync += [self.first.eq(0), self.last.eq(0), self.active.eq(0)]
+        with m.If(self.phase.clear):
+            m.d.sync += [first.eq(0), last.eq(0), active.eq(0)]
         with m.Elif(port.write_en):
             m.d.sync += bits[port.write_index].eq(port.write_bit)
             with m.If(port.write_first):
                 m.d.sync += firsts[port.write_index].eq(port.write_bit)
             before = bits[port.write_index]
             with m.If(port.write_bit & ~before):
-                m.d.sync += self.active.eq(self.active + 1)
+                m.d.sync += active.eq(active + 1)
             with m.Elif(~port.write_bit & before):
-                m.d.sync += self.active.eq(self.active - 1)
-        with m.If(self.save):
-            m.d.sync += self.free.eq(self.last)
+                m.d.sync += active.eq(active - 1)
+        with m.If(self.phase.save):
+            m.d.sync += port.free.eq(last)
+
+        if dynamics.code == "sign":
+            seed, seeding = Signal(range(n)), Signal()
+            with m.If(self.phase.clear):
+                m.d.sync += [seed.eq(0), seeding.eq(1)]
+            with m.Elif(seeding):
+                m.d.sync += seed.eq(seed + 1)
+                with m.If(seed == n - 1):
+                    m.d.sync += seeding.eq(0)
+            m.d.comb += [self.contribution.valid.eq(seeding), self.contribution.index.eq(seed)]
         return m

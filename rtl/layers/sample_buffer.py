@@ -1,12 +1,17 @@
 """The sample in hand and the next one: bytes in, windows of input bits out."""
 
+from typing import cast
+
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.description.first_layer import Windows
+from popflip.golden.description.params import Params
+from popflip.golden.support.integers import ceil_div
+from popflip.rtl.layers.ports import WindowSignature, windows_turn
 from popflip.rtl.layers.synapses import hint
 from popflip.rtl.primitives.popcount import PopcountTree
 
@@ -79,25 +84,29 @@ class SampleBuffer(wiring.Component):
         Its label, if ``full``.
     release : ``In(1)``
         The sample is done with; the other bank becomes the current one.
-    restart : ``In(1)``
-        Go to the first position.
-    next : ``In(1)``
-        Go to the next position.
-    ready : ``Out(1)``
-        The window of the position is at hand.
-    chunk : ``In(range(chunks))``
-        Which ``row_lanes`` bits of the window to show, ``chunks = params.synapses(0).chunks``.
-    x : ``Out(row_lanes)``
-        Those bits: window bit ``(row * window + column) * planes + plane``, pixels row by row.
-        Bits behind the last are 0 (for a ``dense`` layer: the padding of the sample itself).
-        Holds while ``ready`` or ``en`` is low.
-    ones : ``Out(range(fan_in + 1))``
-        With serial windows only: how many bits of ``x`` are 1.
-    jump : ``In(1)``, column : ``In(range(columns))``
-        With ``machine.overlap`` only: go to that position of the same row of positions, which is
-        in place in the next cycle.
-    line : ``In(1)``
-        With ``machine.overlap`` only: go to the next row of positions.
+    windows : ``In(WindowSignature)``
+        The read side:
+
+        restart : ``In(1)``
+            Go to the first position.
+        next : ``In(1)``
+            Go to the next position.
+        ready : ``Out(1)``
+            The window of the position is at hand.
+        chunk : ``In(range(chunks))``
+            Which ``row_lanes`` bits of the window to show, of ``chunks =
+            params.synapses(0).chunks``.
+        x : ``Out(row_lanes)``
+            Those bits: window bit ``(row * window + column) * planes + plane``, pixels row by row.
+            Bits behind the last are 0 (for a ``dense`` layer: the padding of the sample itself).
+            Holds while ``ready`` or ``en`` is low.
+        ones : ``Out(range(fan_in + 1))``
+            With serial windows only: how many bits of ``x`` are 1.
+        jump : ``In(1)``, column : ``In(range(columns))``
+            With ``machine.overlap`` only: go to that position of the same row of positions, which
+            is in place in the next cycle.
+        line : ``In(1)``
+            With ``machine.overlap`` only: go to the next row of positions.
     turn : ``In(1)``
         With serial windows and a shared update engine only: ``x`` goes round by ``latent_lanes``
         bits towards bit 0, zeros behind it up to a multiple of these; after as many pulses as a row
@@ -115,24 +124,16 @@ class SampleBuffer(wiring.Component):
             "full": Out(1),
             "label": Out(8),
             "release": In(1),
-            "restart": In(1),
-            "next": In(1),
-            "ready": Out(1),
-            "chunk": In(range(params.synapses(0).chunks)),
-            "x": Out(params.machine.row_lanes),
+            "windows": In(WindowSignature(params)),
         }
-        if params.machine.serial_windows:
-            members["ones"] = Out(range(params.fan_in + 1))
-            if params.machine.shared_update:
-                members["turn"] = In(1)
-        if params.machine.overlap:
-            members |= {"jump": In(1), "column": In(range(params.grid[1])), "line": In(1)}
+        if windows_turn(params):
+            members["turn"] = In(1)
         super().__init__(members)
 
     @property
     def load_cycles(self) -> int:
         """Cycles without ``ready`` after ``restart``: ``window``, or 0 for a dense layer."""
-        return self._params.network.window
+        return self._params.first_layer.load_rows
 
     def elaborate(self, platform):
         m = Module()
@@ -144,7 +145,7 @@ class SampleBuffer(wiring.Component):
         # Rows of an image are written byte by byte. The words of a dense layer would take more
         # block RAM that way, which has fewer bits in the width that it writes bytes in.
         index_bits, word_bytes = ceil_log2(words), ceil_div(params.sample_word_bits, 8)
-        by_bytes = params.network.first == "local"
+        by_bytes = params.first_layer.windowed
         word_bits = 8 * word_bytes if by_bytes else params.sample_word_bits
         m.submodules.memory = memory = Memory(
             shape=unsigned(word_bits), depth=2 << index_bits, init=[], attrs=hint(2 << index_bits)
@@ -201,8 +202,8 @@ class SampleBuffer(wiring.Component):
             m.d.sync += [stored.bit_select(read_bank, 1).eq(0), read_bank.eq(~read_bank)]
 
         # Of both at once, ``released`` wins: it is applied last below.
-        restarted = self.en & self.restart & self.full
-        if params.network.first == "dense":
+        restarted = self.en & self.windows.restart & self.full
+        if not params.first_layer.windowed:
             self._read_chunks(m, read_port, read_bank, released, restarted)
         elif params.machine.serial_windows:
             self._fetch_windows(m, read_port, read_bank, released, restarted)
@@ -213,38 +214,38 @@ class SampleBuffer(wiring.Component):
     def _read_chunks(self, m, read_port, bank, released, restarted):
         """Dense: the words of the sample are the chunks."""
         m.d.comb += [
-            read_port.addr.eq(Cat(self.chunk[: len(read_port.addr) - 1], bank)),
-            read_port.en.eq(self.en & self.ready),
-            self.x.eq(read_port.data),
+            read_port.addr.eq(Cat(self.windows.chunk[: len(read_port.addr) - 1], bank)),
+            read_port.en.eq(self.en & self.windows.ready),
+            self.windows.x.eq(read_port.data),
         ]
         with m.If(restarted):
-            m.d.sync += self.ready.eq(1)
+            m.d.sync += self.windows.ready.eq(1)
         with m.If(released):
-            m.d.sync += self.ready.eq(0)
+            m.d.sync += self.windows.ready.eq(0)
 
     def _scan_windows(self, m, read_port, bank, released, restarted):
         """Local: row registers; the position in a row and the chunk are selected behind them."""
         params = self._params
-        net = params.network
+        height, stride = params.first_layer.load_rows, params.first_layer.step_rows
         columns = params.grid[1]
 
         # Rows move down by a whole stride. What moves in is fetched before: the memory's output
         # register holds ``row``, the last of a stride, and ``spare`` those before it. Behind the
         # last row it reads on; that is never looked at.
-        rows = [Signal(params.sample_word_bits, name=f"row{r}") for r in range(net.window)]
-        spare = [Signal(params.sample_word_bits, name=f"spare{r}") for r in range(net.stride - 1)]
+        rows = [Signal(params.sample_word_bits, name=f"row{r}") for r in range(height)]
+        spare = [Signal(params.sample_word_bits, name=f"spare{r}") for r in range(stride - 1)]
         chain = [*rows, *spare, read_port.data]
-        loads = ceil_div(net.window, net.stride)
+        loads = ceil_div(height, stride)
         row = Signal(range(params.sample_words))
         fetch = Mux(restarted, 0, row + 1)[: len(row)]
-        running, filled = Signal(), Signal(range(net.stride))
+        running, filled = Signal(), Signal(range(stride))
         missing = Signal(range(loads + 1))  # moves until the position is in place
         complete, new_line, move, push = Signal(), Signal(), Signal(), Signal()
-        at_hand = self.en & self.ready
+        at_hand = self.en & self.windows.ready
         m.d.comb += [
-            complete.eq(self.en & running & (filled == net.stride - 1)),
+            complete.eq(self.en & running & (filled == stride - 1)),
             move.eq(complete & ((missing != 0) | (at_hand & new_line))),
-            push.eq(self.en & running & ~(filled == net.stride - 1)),
+            push.eq(self.en & running & ~(filled == stride - 1)),
             read_port.addr.eq(Cat(fetch, bank)),
             read_port.en.eq(restarted | push | move),
         ]
@@ -252,52 +253,51 @@ class SampleBuffer(wiring.Component):
             m.d.sync += row.eq(fetch)
         with m.If(push):
             m.d.sync += filled.eq(filled + 1)
-            for held, newer in zip(spare, chain[net.window + 1 :], strict=True):
+            for held, newer in zip(spare, chain[height + 1 :], strict=True):
                 m.d.sync += held.eq(newer)
 
         column = Signal(range(columns))
-        m.d.comb += new_line.eq(self.next & (column == columns - 1))
-        with m.If(at_hand & self.next):
+        m.d.comb += new_line.eq(self.windows.next & (column == columns - 1))
+        with m.If(at_hand & self.windows.next):
             m.d.sync += column.eq(column + 1)
         if params.machine.overlap:
-            m.d.comb += new_line.eq(self.line | self.next & (column == columns - 1))
-            with m.If(self.en & self.jump):
-                m.d.sync += column.eq(self.column)
+            m.d.comb += new_line.eq(self.windows.line | self.windows.next & (column == columns - 1))
+            with m.If(self.en & self.windows.jump):
+                m.d.sync += column.eq(self.windows.column)
         with m.If(at_hand & new_line):
             m.d.sync += column.eq(0)
             with m.If(~complete):
-                m.d.sync += [missing.eq(1), self.ready.eq(0)]
+                m.d.sync += [missing.eq(1), self.windows.ready.eq(0)]
         with m.If(move):
             m.d.sync += filled.eq(0)
-            for held, newer in zip(rows, chain[net.stride :], strict=False):
+            for held, newer in zip(rows, chain[stride:], strict=False):
                 m.d.sync += held.eq(newer)
             with m.If(missing != 0):
                 m.d.sync += missing.eq(missing - 1)
             with m.If(missing == 1):
-                m.d.sync += self.ready.eq(1)
+                m.d.sync += self.windows.ready.eq(1)
 
         with m.If(restarted):
             # The first move brings what the window has beyond whole strides.
             m.d.sync += [
-                column.eq(0), row.eq(0), running.eq(1), self.ready.eq(0), missing.eq(loads),
-                filled.eq(loads * net.stride - net.window),
+                column.eq(0), row.eq(0), running.eq(1), self.windows.ready.eq(0), missing.eq(loads),
+                filled.eq(loads * stride - height),
             ]  # fmt: skip
         with m.If(released):
-            m.d.sync += [running.eq(0), self.ready.eq(0)]
+            m.d.sync += [running.eq(0), self.windows.ready.eq(0)]
 
         window = Signal(params.fan_in)
         m.d.comb += window.eq(Cat(self._select(row, column) for row in rows))
         lanes = params.machine.row_lanes
-        with m.If(self.en & self.ready), m.Switch(self.chunk):
+        with m.If(self.en & self.windows.ready), m.Switch(self.windows.chunk):
             for c in range(params.synapses(0).chunks):
                 with m.Case(c):
-                    m.d.sync += self.x.eq(window[c * lanes : (c + 1) * lanes])
+                    m.d.sync += self.windows.x.eq(window[c * lanes : (c + 1) * lanes])
 
     def _fetch_windows(self, m, read_port, bank, released, restarted):
         """Local, serial: windows are fetched row by row, one ahead of the position."""
         params = self._params
-        net = params.network
-        height, columns = net.window, params.grid[1]
+        height, columns = params.first_layer.load_rows, params.grid[1]
 
         # ``x`` holds the window of the position (``loaded``), or ``window`` is or becomes it. Once
         # it is copied to ``x``, ``window`` is free for the next.
@@ -306,13 +306,13 @@ class SampleBuffer(wiring.Component):
         complete, take, skip = Signal(), Signal(), Signal()
         m.d.comb += [
             complete.eq(running & (left == 0)),
-            self.ready.eq(complete | (running & loaded)),
+            self.windows.ready.eq(complete | (running & loaded)),
             take.eq(self.en & complete & ~loaded),
-            skip.eq(self.en & running & (left != 0) & ~loaded & self.next),
+            skip.eq(self.en & running & (left != 0) & ~loaded & self.windows.next),
         ]
         with m.If(take):
             m.d.sync += loaded.eq(1)
-        with m.If(self.en & self.next):
+        with m.If(self.en & self.windows.next):
             m.d.sync += loaded.eq(0)
 
         # Row 0 of the next window follows in the very cycle of the copy.
@@ -330,7 +330,7 @@ class SampleBuffer(wiring.Component):
         column = Signal(range(columns))
         turn = skip | (missing == 1)
         last_column = column == columns - 1
-        next_top = (top + Mux(last_column, net.stride, 0))[: len(top)]
+        next_top = (top + Mux(last_column, params.first_layer.step_rows, 0))[: len(top)]
         fetch = Mux(restarted, 0, Mux(turn, next_top, row + 1))[: len(row)]
         m.d.comb += [
             read_port.addr.eq(Cat(fetch, bank)),
@@ -351,23 +351,23 @@ class SampleBuffer(wiring.Component):
         window, part = Signal(params.fan_in), self._select(read_port.data, column)
         m.submodules.count = count = PopcountTree(len(part), levels_per_register=16)
         m.d.comb += [count.en.eq(push), count.i.eq(part)]
-        earlier, ones = Signal.like(self.ones), Signal.like(self.ones)
+        earlier, ones = Signal.like(self.windows.ones), Signal.like(self.windows.ones)
         m.d.comb += ones.eq(earlier + count.o)
         with m.If(push):
             m.d.sync += [
                 window.eq(Cat(window, part)[len(part) :]),
                 earlier.eq(Mux(missing == height, 0, ones)),
             ]
-        x = self.x
+        x = self.windows.x
         if params.machine.shared_update:
             # What follows in the ring shares a look-up table with the window that is taken.
             shape = params.synapses(0)
             x = Signal(shape.steps * shape.latent_lanes, name="ring")
-            m.d.comb += self.x.eq(x)
+            m.d.comb += self.windows.x.eq(x)
             with m.If(self.turn):
                 m.d.sync += x.eq(x.rotate_right(shape.latent_lanes))
         with m.If(take):
-            m.d.sync += [x.eq(window), self.ones.eq(ones)]
+            m.d.sync += [x.eq(window), self.windows.ones.eq(ones)]
 
     def _select(self, row, column):
         """Return the window's columns of a row of the image.
@@ -376,8 +376,8 @@ class SampleBuffer(wiring.Component):
         can reach. Behind row registers on ECP5 that takes 27% (local-small) to 61%
         (local-large-wide) fewer tables in all than one multiplexer per window bit.
         """
-        net, planes = self._params.network, self._params.planes
-        width, step = net.window * planes, net.stride * planes
+        first, planes = cast(Windows, self._params.first_layer), self._params.planes
+        width, step = first.kernel[1] * planes, first.stride[1] * planes
         for bit in reversed(range(len(column))):
             row = Mux(column[bit], row[step << bit :], row)[: width + ((1 << bit) - 1) * step]
         return row[:width]

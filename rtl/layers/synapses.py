@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from popflip.golden.description.params import Synapses
+from popflip.golden.description.layout import Synapses
 
 __all__ = [
     "ReadSignature",
@@ -15,6 +15,7 @@ __all__ = [
     "SynapseMemory",
     "WriteSignature",
     "hint",
+    "latent_ports",
     "shared_latent_address",
     "shared_latent_bits",
     "synapse_ports",
@@ -85,27 +86,29 @@ class WriteSignature(wiring.Signature):
         })
 
 
+def latent_ports(shape: Synapses) -> dict[str, wiring.Signature]:
+    """Signatures of the ports of a weight layer's own latents by name, from their user's side."""
+    latents = shape.latent_depth, shape.latent_lanes * shape.latent_bits
+    return {
+        "latent_read": ReadSignature(*latents),
+        "latent_write": WriteSignature(*latents, slices=len(shape.latent_part_widths)),
+    }
+
+
 def synapse_ports(shape: Synapses, training: bool = True) -> dict[str, wiring.Signature]:
     """Signatures of a weight layer's ports by name, from their user's side."""
     weights = shape.weight_depth, shape.word_bits, shape.banks
-    latents = shape.latent_depth, shape.latent_lanes * shape.latent_bits
     ports = {
         "weight_read": ReadSignature(*weights),
         "weight_write": WriteSignature(*weights, shape.slices),
     }
-    if training and not shape.shared:
-        parts = len(shape.latent_part_widths)
-        ports |= {
-            "latent_read": ReadSignature(*latents),
-            "latent_write": WriteSignature(*latents, slices=parts),
-        }
-    return ports
+    return ports | latent_ports(shape) if training and not shape.shared else ports
 
 
 class SynapseMemory(wiring.Component):
     """Weights of one layer and, if it trains, their latent accumulators; all 0 at the start.
 
-    The layout is that of :class:`~popflip.golden.description.params.Synapses`, so that a word is
+    The layout is that of :class:`~popflip.golden.description.layout.Synapses`, so that a word is
     one word of the regions of :mod:`popflip.golden.description.packing`. Data follow the read
     enable by one cycle; what is written in one cycle can be read in the next.
 

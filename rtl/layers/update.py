@@ -1,33 +1,17 @@
 """The engine that adds contrasts to latents and flips weights."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
 
-from popflip.golden.description.params import Synapses
-from popflip.rtl.layers.synapses import hint, synapse_ports
+from popflip.golden.description.layout import Synapses
+from popflip.rtl.layers.ports import LearnerSignature, UpdateSignature
+from popflip.rtl.layers.synapses import latent_ports
+from popflip.rtl.layers.update_rows import RowSource
 from popflip.rtl.primitives.arithmetic import times
 from popflip.rtl.primitives.popcount import PopcountTree
 
-__all__ = ["JobLayout", "UpdateEngine"]
-
-
-class JobLayout(data.StructLayout):
-    """One row to update.
-
-    ``row``, and its ``slot`` and ``bank`` in the weight memory; ``plus`` and ``minus``, the
-    activation bits of the row's neuron at the two ends of the contrast.
-    """
-
-    def __init__(self, shape: Synapses):
-        super().__init__({
-            "row": range(shape.rows),
-            "slot": range(shape.rows // shape.block * shape.groups),
-            "bank": range(shape.banks),
-            "plus": 1,
-            "minus": 1,
-        })
+__all__ = ["UpdateEngine"]
 
 
 class UpdateEngine(wiring.Component):
@@ -50,10 +34,10 @@ class UpdateEngine(wiring.Component):
     is marked, and waits for a flush.
 
     *Flush.* A pulse on ``flush`` tests the marked rows, or all rows if ``stale`` is high, and
-    clears the marks and ``stale``. The walk goes from slot to slot: one takes ``chunks * steps``
-    cycles for each of its rows that is tested, and one cycle if none is. With ``n`` the sum of
-    these, and the pulse in cycle ``f``, ``busy`` is high in cycles ``f + 1`` to ``f + n + 1 +
-    latency``.
+    clears the marks and ``stale``. It goes from row group to row group: one takes ``chunks *
+    steps`` cycles for each of its rows that is tested, and one cycle if none is. With ``n`` the
+    sum of these, and the pulse in cycle ``f``, ``busy`` is high in cycles ``f + 1`` to ``f + n + 1
+    + latency``.
 
     *Busy.* ``busy`` is high from the cycle after a job is accepted until ``latency`` cycles after
     the last issue, both included: ``n`` jobs without a gap, the first accepted in ``a``, make it
@@ -72,33 +56,22 @@ class UpdateEngine(wiring.Component):
 
     Members
     -------
-    job : ``In(stream.Signature(JobLayout(shape)))``
-        Rows to update.
-    chunk : ``Out(range(chunks))``
-        Chunk of the current row that is issued in this cycle.
-    plus, minus : ``In(word_bits)``
-        Activation bits on the other side of the synapses of the chunk that was issued one cycle
-        ago, at the two ends of the contrast. They are looked at in the cycle after a chunk's first
-        issue only. Bits beyond the end of the row do not matter.
+    learner : ``Out(LearnerSignature(shape))``
+        Jobs, partners, weights and flips. The partners' bits are those of the chunk that was
+        issued one cycle ago; they are looked at in the cycle after a chunk's first issue only.
+        Bits beyond the end of the row do not matter. ``tau`` must hold still from the cycle in
+        which the first job is accepted until ``busy`` is low. Weights are read from the row's
+        bank, on the first issue of a chunk, and written there if one flips.
+    control : ``In(UpdateSignature)``
+        ``flush`` is ignored while ``busy`` is high; no job is accepted in its cycle. ``stale``
+        rises because somebody else wrote to the memories or lowered ``tau``.
     immediate, reset_on_flip : ``In(1)``
         Whether rows are tested as they pass, and whether a flip sets its latent to 0. Must hold
-        still from the cycle in which the first job is accepted until ``busy`` is low.
-    tau : ``In(unsigned(latent_bits - 1))``
-        Flip threshold, at least 1. Must hold still likewise.
-    flush : ``In(1)``
-        A pulse starts a flush; ignored while ``busy`` is high. No job is accepted in its cycle.
+        still like ``tau``.
     touch : ``In(1)``
         A pulse sets ``stale``. In the cycle of ``flush`` it counts for that flush.
-    stale : ``Out(1)``
-        Rows without a mark may hold weights that are due, because somebody else wrote to the
-        memories or lowered ``tau``.
-    busy : ``Out(1)``
-        A row, a flush or a write is under way.
-    flips : ``Out(range(latent_lanes + 1))``
-        Weights flipped; the sum over all cycles is their number.
-    weight_read, weight_write, latent_read, latent_write
-        ``Out`` of :func:`~popflip.rtl.layers.synapses.synapse_ports`. Weights are read from the
-        row's bank, on the first issue of a chunk, and written there if one flips.
+    latent_read, latent_write : ``Out``
+        Ports of :func:`~popflip.rtl.layers.synapses.latent_ports`.
     """
 
     latency = 6
@@ -111,19 +84,12 @@ class UpdateEngine(wiring.Component):
         self._shape = shape
         self._code = code
         super().__init__({
-            "job": In(stream.Signature(JobLayout(shape))),
-            "chunk": Out(range(shape.chunks)),
-            "plus": In(shape.word_bits),
-            "minus": In(shape.word_bits),
+            "learner": Out(LearnerSignature(shape)),
+            "control": In(UpdateSignature()),
             "immediate": In(1),
-            "tau": In(unsigned(shape.latent_bits - 1)),
             "reset_on_flip": In(1),
-            "flush": In(1),
             "touch": In(1),
-            "stale": Out(1),
-            "busy": Out(1),
-            "flips": Out(range(shape.latent_lanes + 1)),
-            **{name: Out(port) for name, port in synapse_ports(shape).items()},
+            **{name: Out(port) for name, port in latent_ports(shape).items()},
         })
 
     @property
@@ -136,144 +102,51 @@ class UpdateEngine(wiring.Component):
         """What an activation bit stands for."""
         return self._code
 
+    @property
+    def learners(self) -> tuple:
+        """The one layer that learns here, as of a shared engine."""
+        return (self.learner,)
+
     def elaborate(self, platform):
         m = Module()
-        s = self._shape
-        lanes, steps = s.latent_lanes, s.steps
-        latent_word = data.ArrayLayout(signed(s.latent_bits), lanes)
-        latent_max = (1 << (s.latent_bits - 1)) - 1
-        # Of -S without its lowest bit, and of -S - 1: what only an upset leaves must not wrap.
-        lowest = 1 << (s.latent_bits - 2)
+        s, steps = self._shape, self._shape.steps
+        weights, partners = self.learner.weights, self.learner.partners
 
-        def delayed(signal, cycles):
-            """Return the signal as it was 0, 1, ... ``cycles`` cycles ago."""
-            stages = [signal]
-            for cycle in range(1, cycles + 1):
-                stages.append(Signal.like(signal, name=f"{signal.name}_{cycle}"))
-                m.d.sync += stages[-1].eq(stages[-2])
-            return stages
-
-        # Where rows come from: jobs, or a walk over the marks ---------------------------------
-
-        # A mark for each bank in the word of a slot.
-        slots = s.rows // s.block * s.groups
-        m.submodules.marks = marks = Memory(
-            shape=unsigned(s.banks), depth=slots, init=[], attrs=hint(slots)
-        )
-        mark_read, mark_write = marks.read_port(), marks.write_port()
-
-        issuing, last_issue = Signal(), Signal()
-        free, take = Signal(), Signal()  # The next cycle may be, and is, a row's first issue.
-        taken = Signal(JobLayout(s))
-        walking, walk_all = Signal(), Signal()
-        walk = Signal(JobLayout(s))  # Its row is the first one of its slot.
-        group = Signal(range(s.groups))  # Of its block: the slot that the walk is at.
-        active = Signal()
+        # Where rows come from: jobs, or a flush.
+        m.submodules.rows = rows = RowSource(s)
+        issuing, last_issue, free = Signal(), Signal(), Signal()
         flight = Signal(self.latency)
-
+        active = issuing | rows.flushes
+        connect(m, flipped(self.learner.job), rows.job)
+        connect(m, flipped(self.control), rows.control)
         m.d.comb += [
             free.eq(~issuing | last_issue),
-            mark_read.en.eq(0),  # A read port is enabled if nobody says otherwise.
-            self.busy.eq(active | flight.any()),
+            rows.free.eq(free),
+            rows.immediate.eq(self.immediate),
+            rows.touch.eq(self.touch),
+            rows.busy.eq(active | flight.any()),
+            partners.held.eq(~self.learner.job.ready),
         ]
         m.d.sync += flight.eq(Cat(active, flight))
-        with m.If(self.touch):
-            m.d.sync += self.stale.eq(1)
 
-        # A job's mark joins those of its slot a cycle later, which are in the memory by then or
-        # have just been written.
-        marking, mark_slot, mark_bank = Signal(), Signal(range(slots)), Signal(range(s.banks))
-        written, written_slot = Signal(), Signal.like(mark_slot)
-        marked, written_marks = Signal(s.banks), Signal(s.banks)
-        just_written = written & (written_slot == mark_slot)
-        again = marking & (mark_slot == taken.slot)
-        m.d.comb += [
-            marked.eq(
-                Mux(just_written, written_marks, mark_read.data)
-                | Cat(mark_bank == bank for bank in range(s.banks))
-            ),
-            mark_write.en.eq(marking),
-            mark_write.addr.eq(mark_slot),
-            mark_write.data.eq(marked),
-        ]
-        m.d.sync += [written.eq(marking), written_slot.eq(mark_slot), written_marks.eq(marked)]
-
-        # The rows of a slot that are to be tested: all, those with a mark, or what is left of them.
-        tail_rows = s.block - (s.groups - 1) * s.banks
-        last_of_block = group == s.groups - 1
-        there = Mux(last_of_block, (1 << tail_rows) - 1, (1 << s.banks) - 1)
-        looked, rest, due_rows = Signal(), Signal(s.banks), Signal(s.banks)
-        others = due_rows & (due_rows - 1)[: s.banks]
-        m.d.comb += due_rows.eq(Mux(looked, rest, Mux(walk_all, there, mark_read.data)))
-
-        with m.FSM(name="source"):
-            with m.State("Jobs"):
-                m.d.comb += [
-                    active.eq(issuing),
-                    self.job.ready.eq(free & ~self.flush),
-                    take.eq(self.job.valid & self.job.ready),
-                    taken.eq(self.job.payload),
-                    mark_read.en.eq(self.flush | take & ~self.immediate & ~again),
-                    mark_read.addr.eq(Mux(self.flush, 0, taken.slot)),
-                ]
-                m.d.sync += [
-                    marking.eq(take & ~self.immediate),
-                    mark_slot.eq(taken.slot),
-                    mark_bank.eq(taken.bank),
-                ]
-                with m.If(self.flush & ~self.busy):
-                    m.d.sync += [walk_all.eq(self.stale | self.touch), self.stale.eq(0)]
-                    m.next = "Walk"
-            with m.State("Walk"):
-                m.d.comb += [active.eq(1), walking.eq(1), taken.eq(walk)]
-                for bank in reversed(range(s.banks)):
-                    with m.If(due_rows[bank]):
-                        m.d.comb += [taken.row.eq(walk.row + bank), taken.bank.eq(bank)]
-                with m.If(free):
-                    m.d.comb += take.eq(due_rows.any())
-                    m.d.sync += [looked.eq(1), rest.eq(others)]
-                    with m.If(others == 0):
-                        m.d.comb += [
-                            mark_write.en.eq(1),
-                            mark_write.addr.eq(walk.slot),
-                            mark_write.data.eq(0),
-                            mark_read.addr.eq(walk.slot + 1),
-                        ]
-                        m.d.sync += [
-                            looked.eq(0),
-                            group.eq(Mux(last_of_block, 0, group + 1)),
-                            walk.slot.eq(walk.slot + 1),
-                            walk.row.eq(walk.row + Mux(last_of_block, tail_rows, s.banks)),
-                        ]
-                        with m.If(walk.slot == slots - 1):
-                            m.d.sync += [walk.eq(0), group.eq(0)]
-                            m.next = "Last row"
-                        with m.Else():
-                            m.d.comb += mark_read.en.eq(1)
-            with m.State("Last row"):
-                # It stays a cycle even if the last row is not tested, so that the time of a flush
-                # follows from how many rows are tested, not from which.
-                m.d.comb += active.eq(1)
-                with m.If(free):
-                    m.next = "Jobs"
-
-        # t: issue -------------------------------------------------------------------------------
-
-        # What is registered here belongs to the row: its neuron's bits, whether there is a
-        # contrast to add, and whether its weights are tested.
+        # t: issue. What is registered here belongs to the row: its neuron's bits, whether there is
+        # a contrast to add, and whether its weights are tested.
         plus, minus, adds, tests = Signal(), Signal(), Signal(), Signal()
         bank = Signal(range(s.banks))
         step = Signal(range(steps))
+        chunk = Signal(range(s.chunks))
         first, last, last_chunk = Signal(), Signal(), Signal()
         test = Signal()
         m.d.comb += [
             first.eq(step == 0),
             last.eq(step == steps - 1),
-            last_chunk.eq(self.chunk == s.chunks - 1),
+            last_chunk.eq(chunk == s.chunks - 1),
             last_issue.eq(last & last_chunk),
             test.eq(issuing & tests),
+            partners.chunk.eq(chunk),
             self.latent_read.en.eq(issuing),
-            self.weight_read.en.eq(Mux(test & first, 1 << bank, 0)),
+            weights.claim.eq(issuing),
+            weights.read.en.eq(Mux(test & first, 1 << bank, 0)),
         ]
         with m.If(issuing):
             m.d.sync += [
@@ -283,62 +156,81 @@ class UpdateEngine(wiring.Component):
             with m.If(last):
                 m.d.sync += [
                     step.eq(0),
-                    self.chunk.eq(self.chunk + 1),
-                    self.weight_read.address.eq(self.weight_read.address + 1),
+                    chunk.eq(chunk + 1),
+                    weights.read.address.eq(weights.read.address + 1),
                 ]
         with m.If(free):
             m.d.sync += [
-                issuing.eq(take),
-                self.chunk.eq(0),
-                self.latent_read.address.eq(times(taken.row, s.chunks * steps)),
-                self.weight_read.address.eq(times(taken.slot, s.chunks)),
-                bank.eq(taken.bank),
-                plus.eq(taken.plus),
-                minus.eq(taken.minus),
-                adds.eq(~walking),
-                tests.eq(walking | self.immediate),
+                issuing.eq(rows.take),
+                chunk.eq(0),
+                self.latent_read.address.eq(times(rows.taken.row, s.chunks * steps)),
+                weights.read.address.eq(times(rows.taken.row_group, s.chunks)),
+                bank.eq(rows.taken.bank),
+                plus.eq(rows.taken.plus),
+                minus.eq(rows.taken.minus),
+                adds.eq(~rows.flushing),
+                tests.eq(rows.flushing | self.immediate),
             ]
 
-        firsts, lasts, banks = delayed(first, 4), delayed(last, 4), delayed(bank, 4)
-        valid, testing = delayed(issuing, 4), delayed(test, 4)
-        latent_address = delayed(self.latent_read.address, 3)
-        weight_address = delayed(self.weight_read.address, 4)
+        firsts, lasts, banks = (_delayed(m, signal, 4) for signal in (first, last, bank))
+        valid, testing = _delayed(m, issuing, 4), _delayed(m, test, 4)
+        words, old = self._fetch(m, valid, firsts)
+        mask = Cat(self._masks(m, adds, step, last_chunk))
+        up, down = self._contrasts(m, valid, firsts, plus, minus, mask)
+        signs, new = self._add(m, valid, firsts, words.word_select(banks[2], s.word_bits),
+                               old, up, down)  # fmt: skip
+        flips, flipped_word = self._flip(m, valid, testing, signs, new)
+        self._write(m, testing, firsts, lasts, banks, flips, flipped_word)
+        return m
 
-        # t + 1: data arrive; contrasts ----------------------------------------------------------
-
-        words = Signal.like(self.weight_read.data)
-        old = Signal(latent_word)
+    def _fetch(self, m, valid, firsts):
+        """Cycle t + 1: data arrive."""
+        weights = self.learner.weights
+        words = Signal.like(weights.read.data, name="words")
+        old = Signal(self._latent_word, name="old")
         with m.If(valid[1] & firsts[1]):
-            m.d.sync += words.eq(self.weight_read.data)
+            m.d.sync += words.eq(weights.read.data)
         with m.If(valid[1]):
             m.d.sync += old.eq(self.latent_read.data)
+        return words, old
 
+    def _contrasts(self, m, valid, firsts, plus, minus, mask):
+        """Cycle t + 1: which latents rise, and which fall."""
+        lanes, partners = self._shape.latent_lanes, self.learner.partners
         products = []
-        for name, end in (("plus", plus), ("minus", minus)):
-            # The other side's bits move down from step to step: no multiplexer in the path.
-            side, rest = (Signal(steps * lanes, name=f"{name}_{part}") for part in ("side", "rest"))
-            m.d.comb += side.eq(Mux(firsts[1], getattr(self, name), rest))
+        for name, own, bits in (
+            ("plus", plus, partners.plus),
+            ("minus", minus, partners.minus),
+        ):
+            # The partners' bits move down from step to step: no multiplexer in the path.
+            word, rest = (
+                Signal(self._shape.steps * lanes, name=f"{name}_{part}")
+                for part in ("partners", "rest")
+            )
+            m.d.comb += word.eq(Mux(firsts[1], bits, rest))
             with m.If(valid[1]):
-                m.d.sync += rest.eq(side >> lanes)
-            [_, end] = delayed(end, 1)
-            end, other = end.replicate(lanes), side[:lanes]
-            products.append(end & other if self._code == "heaviside" else ~(end ^ other))
-        mask = Cat(self._masks(m, adds, step, last_chunk))
+                m.d.sync += rest.eq(word >> lanes)
+            own, other = _delayed(m, own, 1)[1].replicate(lanes), word[:lanes]
+            products.append(own & other if self._code == "heaviside" else ~(own ^ other))
         up, down = Signal(lanes), Signal(lanes)
         with m.If(valid[1]):
             m.d.sync += [
                 up.eq(mask & products[0] & ~products[1]),
                 down.eq(mask & products[1] & ~products[0]),
             ]
+        return up, down
 
-        # t + 2: latents take their contrasts -----------------------------------------------------
-
-        weights = Signal(steps * lanes)
-        word = words.word_select(banks[2], s.word_bits)
+    def _add(self, m, valid, firsts, word, old, up, down):
+        """Cycle t + 2: latents take their contrasts; the weights of the step are selected."""
+        s = self._shape
+        lanes = s.latent_lanes
+        latent_max = (1 << (s.latent_bits - 1)) - 1
+        # Of -S without its lowest bit, and of -S - 1: what only an upset leaves must not wrap.
+        lowest = 1 << (s.latent_bits - 2)
+        weights = Signal(s.steps * lanes, name="weights")
         with m.If(valid[2]):
             m.d.sync += weights.eq(Mux(firsts[2], word, weights >> lanes))
-
-        new = Signal(latent_word)
+        new = Signal(self._latent_word, name="new")
         for lane in range(lanes):
             rises = up[lane] & (old[lane] != latent_max)
             falls = down[lane] & (old[lane][1:] != lowest)
@@ -346,53 +238,62 @@ class UpdateEngine(wiring.Component):
             change = Cat(rises | falls, falls).as_signed()
             with m.If(valid[2]):
                 m.d.sync += new[lane].eq(old[lane] + change)
+        return weights[:lanes], new
 
-        # t + 3: weights flip ---------------------------------------------------------------------
-
+    def _flip(self, m, valid, testing, weights, new):
+        """Cycle t + 3: weights flip; latents are on their way to the memory."""
+        s, tau = self._shape, self.learner.tau
+        lanes = s.latent_lanes
         minus_tau = Signal(signed(s.latent_bits))
-        due, flips, flipped = Signal(lanes), Signal(lanes), Signal(lanes)
-        kept = Signal(latent_word)
-        m.d.sync += minus_tau.eq(-self.tau)
+        due, flips, flipped_word = Signal(lanes), Signal(lanes), Signal(lanes)
+        kept = Signal(self._latent_word)
+        m.d.sync += minus_tau.eq(-tau)
         for lane in range(lanes):
-            against = Mux(weights[lane], new[lane] <= minus_tau, new[lane] >= self.tau)
+            against = Mux(weights[lane], new[lane] <= minus_tau, new[lane] >= tau)
             resets = due[lane] & self.reset_on_flip
             m.d.comb += [
                 due[lane].eq(testing[3] & against),
                 kept[lane].eq(Mux(resets, 0, new[lane])),
             ]
+        address = _delayed(m, self.latent_read.address, 3)
         m.d.sync += [
             flips.eq(due),
             self.latent_write.en.eq(Mux(valid[3], ~0, 0)),
-            self.latent_write.address.eq(latent_address[3]),
+            self.latent_write.address.eq(address[3]),
         ]
         with m.If(valid[3]):
-            m.d.sync += [flipped.eq(weights[:lanes] ^ due), self.latent_write.data.eq(kept)]
+            m.d.sync += [flipped_word.eq(weights ^ due), self.latent_write.data.eq(kept)]
+        return flips, flipped_word
 
-        # t + 4: latents are written; a chunk's steps become a weight word again -------------------
-
-        gathered = Signal(steps * lanes)
+    def _write(self, m, testing, firsts, lasts, banks, flips, flipped_word):
+        """Cycle t + 4: a chunk's steps become a weight word again, which is written in t + 5."""
+        s, weights = self._shape, self.learner.weights
+        gathered = Signal(s.steps * s.latent_lanes)
         any_before, any_flip = Signal(), Signal()
+        address = _delayed(m, weights.read.address, 4)
+        bank_is = (banks[4] == bank for bank in range(s.banks))
         m.d.comb += any_flip.eq((any_before & ~firsts[4]) | flips.any())
         m.d.sync += [
             any_before.eq(any_flip),
-            gathered.eq(Cat(gathered, flipped)[lanes:]),
-            self.weight_write.en.eq(
+            gathered.eq(Cat(gathered, flipped_word)[s.latent_lanes :]),
+            weights.write.en.eq(
                 Mux(
                     testing[4] & lasts[4] & any_flip,
-                    Cat((banks[4] == bank).replicate(s.slices) for bank in range(s.banks)),
+                    Cat(here.replicate(s.slices) for here in bank_is),
                     0,
                 )
             ),
-            self.weight_write.address.eq(weight_address[4]),
+            weights.write.address.eq(address[4]),
         ]
+        m.d.comb += weights.write.data.eq(gathered[: s.word_bits].replicate(s.banks))
 
-        # t + 5: weights are written; t + 6 at the latest: flips are counted ----------------------
+        # By t + 6 flips are counted: one or two registers for up to 1,536 lanes.
+        m.submodules.count = count = PopcountTree(s.latent_lanes, levels_per_register=5)
+        m.d.comb += [count.en.eq(1), count.i.eq(flips), self.learner.flips.eq(count.o)]
 
-        m.d.comb += self.weight_write.data.eq(gathered[: s.word_bits].replicate(s.banks))
-        # One or two registers for up to 1,536 lanes.
-        m.submodules.count = count = PopcountTree(lanes, levels_per_register=5)
-        m.d.comb += [count.en.eq(1), count.i.eq(flips), self.flips.eq(count.o)]
-        return m
+    @property
+    def _latent_word(self) -> data.ArrayLayout:
+        return data.ArrayLayout(signed(self._shape.latent_bits), self._shape.latent_lanes)
 
     def _masks(self, m, adds, step, last_chunk):
         """Return a bit per lane, one cycle late: there is a contrast, and a synapse to take it."""
@@ -418,3 +319,12 @@ class UpdateEngine(wiring.Component):
                 m.d.sync += mask.eq(adds & inside)
             lanes.append(masks[holds])
         return lanes
+
+
+def _delayed(m, signal, cycles):
+    """Return the signal as it was 0, 1, ... ``cycles`` cycles ago."""
+    stages = [signal]
+    for cycle in range(1, cycles + 1):
+        stages.append(Signal.like(signal, name=f"{signal.name}_{cycle}"))
+        m.d.sync += stages[-1].eq(stages[-2])
+    return stages

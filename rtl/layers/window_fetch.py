@@ -6,16 +6,21 @@ from amaranth.lib.wiring import In, Out
 
 from popflip.golden.description.params import Params
 from popflip.rtl.layers.neurons import PlaceLayout
-from popflip.rtl.layers.update import JobLayout
+from popflip.rtl.layers.ports import (
+    JobLayout,
+    PartnerSignature,
+    WindowSignature,
+    windows_turn,
+)
 
-__all__ = ["WindowFollower"]
+__all__ = ["WindowFetch"]
 
 
-class WindowFollower(wiring.Component):
+class WindowFetch(wiring.Component):
     """Turn the changed neurons of layer 1 into jobs of weight layer 0's update engine.
 
-    Neurons come in ascending order of their rows, so one scan of the sample serves them all: the
-    follower moves the window on until it is the neuron's own, one position a cycle, and never
+    Neurons come in ascending order of their rows, so one scan of the sample serves them all: it
+    moves the window on until it is the neuron's own, one position a cycle, and never
     while the update engine still reads the present one.
 
     With serial windows it moves on as soon as it knows the next neuron, and the window is fetched
@@ -32,49 +37,55 @@ class WindowFollower(wiring.Component):
     start : ``In(1)``
         A pulse begins a sample; the first window is being fetched.
     changed : ``In(stream)`` of ``{place, up}``
-        Neurons that differ, and whether they are active at the plus end.
-    restart, next : ``Out(1)``; ready : ``In(1)``
-        The read side of :class:`popflip.rtl.layers.sample_buffer.SampleBuffer`.
-    job : ``Out(stream)`` of :class:`popflip.rtl.layers.update.JobLayout`
-    held : ``In(1)``
-        The update engine still reads the present window.
+        Neurons that differ, and whether they are active in the plus state.
+    windows : ``Out(WindowSignature)``
+        With the chunk that the update engine asks for.
+    job : ``Out(stream)`` of :class:`popflip.rtl.layers.ports.JobLayout`
+    partners : ``In(PartnerSignature)``
+        What the update engine sees: the present window, in both nudged states.
     """
 
     def __init__(self, params: Params):
         self._params = params
+        shape = params.synapses(0)
         layout = data.StructLayout({"place": PlaceLayout(params, 1), "up": 1})
         super().__init__({
             "start": In(1),
             "changed": In(stream.Signature(layout)),
-            "restart": Out(1),
-            "next": Out(1),
-            "ready": In(1),
-            "held": In(1),
-            "job": Out(stream.Signature(JobLayout(params.synapses(0)))),
+            "windows": Out(WindowSignature(params)),
+            "job": Out(stream.Signature(JobLayout(shape))),
+            "partners": In(PartnerSignature(shape, windows_turn(params))),
         })
 
     def elaborate(self, platform):
         m = Module()
-        changed, job, block = self.changed.payload, self.job.payload, self._params.block
-        banked = self._params.synapses(0).banks > 1
+        p, windows = self._params, self.windows
+        changed, job = self.changed.payload, self.job.payload
+        banked = p.synapses(0).banks > 1
         # Rows below this limit see the window, or one that has passed.
-        limit = Signal(range(self._params.sizes[1] + 1), init=block)
+        limit = Signal(range(p.sizes[1] + 1), init=p.block)
         ahead = Signal()
-        still = 1 if self._params.machine.serial_windows else self.ready
+        still, held = windows.ready, self.partners.held
+        if p.machine.serial_windows:
+            still = 1
+            held = held if p.machine.shared_update else 0
         m.d.comb += [
-            self.restart.eq(self.start),
+            windows.restart.eq(self.start),
+            windows.chunk.eq(self.partners.chunk),
             ahead.eq(changed.place.row >= limit),
-            self.next.eq(self.changed.valid & ahead & still & ~self.held),
-            self.job.valid.eq(self.changed.valid & ~ahead & self.ready),
-            self.changed.ready.eq(self.job.ready & ~ahead & self.ready),
+            windows.next.eq(self.changed.valid & ahead & still & ~held),
+            self.job.valid.eq(self.changed.valid & ~ahead & windows.ready),
+            self.changed.ready.eq(self.job.ready & ~ahead & windows.ready),
             job.row.eq(changed.place.row),
-            job.slot.eq(changed.place["slot" if banked else "row"]),
+            job.row_group.eq(changed.place["row_group" if banked else "row"]),
             job.bank.eq(changed.place.bank if banked else 0),
             job.plus.eq(changed.up),
             job.minus.eq(~changed.up),
+            self.partners.plus.eq(windows.x),
+            self.partners.minus.eq(windows.x),
         ]
         with m.If(self.start):
-            m.d.sync += limit.eq(block)
-        with m.Elif(self.next):
-            m.d.sync += limit.eq(limit + block)
+            m.d.sync += limit.eq(p.block)
+        with m.Elif(windows.next):
+            m.d.sync += limit.eq(limit + p.block)
         return m

@@ -17,7 +17,7 @@ _PIECE = 254
 class FrameToken(data.StructLayout):
     """A byte of a frame (``data``) or, if ``last`` is set, its end, which has no byte.
 
-    At the end, ``broken`` tells that the frame was cut short inside a piece.
+    At the end, ``broken`` says that the frame was cut short inside a piece.
     """
 
     def __init__(self):

@@ -1,15 +1,43 @@
 """Many wide counters in one small memory."""
 
 from amaranth.hdl import Array, Module, Mux, Signal, unsigned
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-__all__ = ["CounterBank"]
+__all__ = ["CounterBank", "CounterSignature"]
 
 #: Bits of a word; a counter has two.
 WORD = 32
+
+
+class CounterSignature(wiring.Signature):
+    """Look-ups of counters, from the side of whoever looks.
+
+    Parameters
+    ----------
+    words : int
+        Two for each counter.
+
+    Members
+    -------
+    clear : ``Out(1)``
+        Set all counters to 0 for whoever looks one up later; events of that cycle are lost.
+    look : ``Out(1)``, word : ``Out(range(words))``
+        A pulse asks for a word, whose number stays until ``valid``. Only one look-up may be under
+        way.
+    data : ``In(32)``, valid : ``In(1)``
+    """
+
+    def __init__(self, words: int):
+        super().__init__({
+            "clear": Out(1),
+            "look": Out(1),
+            "word": Out(range(words)),
+            "data": In(WORD),
+            "valid": In(1),
+        })
 
 
 class CounterBank(wiring.Component):
@@ -21,44 +49,37 @@ class CounterBank(wiring.Component):
     half of counter ``i``, word ``2 * i + 1`` the upper one.
 
     A look-up waits until the adder comes to its word, so that what it shows is no older than the
-    question: the word is on ``data``, with ``valid`` high for a cycle, at most :attr:`latency`
-    cycles after ``look``. Only one look-up may be under way. ``clear`` sets all counters to 0 for
-    whoever looks one up later; events of that cycle are lost.
+    question: ``data`` and ``valid``, for a cycle, come at most :attr:`latency` cycles after
+    ``look``.
 
     Parameters
     ----------
-    steps : sequence of int
+    steps : dict of str to int
         For each counter, the most that one cycle may add, 1 to 2**24. At least two counters.
 
     Members
     -------
-    step0, step1, ... : ``In``
-        What this cycle adds to each counter.
-    clear : ``In(1)``
-    look : ``In(1)``, word : ``In``
-        A pulse asks for a word, whose number stays until ``valid``.
-    data : ``Out(32)``, valid : ``Out(1)``
+    steps : ``In``, a field for each counter
+        What this cycle adds to it.
+    look : ``In(CounterSignature)``
     """
 
-    def __init__(self, steps):
-        self._steps = tuple(steps)
-        for i, step in enumerate(self._steps):
+    def __init__(self, steps: dict[str, int]):
+        self._most = dict(steps)
+        for name, step in self._most.items():
             if not isinstance(step, int):
-                raise TypeError(f"steps[{i}] must be an int, not {step!r}")
+                raise TypeError(f"steps[{name!r}] must be an int, not {step!r}")
             if step < 1:
-                raise ValueError(f"steps[{i}] must be at least 1, not {step}")
+                raise ValueError(f"steps[{name!r}] must be at least 1, not {step}")
             if step > 1 << 24:  # what comes in a round has to fit a word
-                raise ValueError(f"steps[{i}] must be at most 2**24, not {step}")
-        if len(self._steps) < 2:
-            raise ValueError(f"steps must have at least 2 entries, not {len(self._steps)}")
-        self._words = 2 * len(self._steps)
+                raise ValueError(f"steps[{name!r}] must be at most 2**24, not {step}")
+        if len(self._most) < 2:
+            raise ValueError(f"steps must have at least 2 entries, not {len(self._most)}")
+        self._words = 2 * len(self._most)
+        layout = {name: range(step + 1) for name, step in self._most.items()}
         super().__init__({
-            **{f"step{i}": In(range(step + 1)) for i, step in enumerate(self._steps)},
-            "clear": In(1),
-            "look": In(1),
-            "word": In(range(self._words)),
-            "data": Out(WORD),
-            "valid": Out(1),
+            "steps": In(data.StructLayout(layout)),
+            "look": In(CounterSignature(self._words)),
         })
 
     @property
@@ -73,7 +94,7 @@ class CounterBank(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        words = self._words
+        words, look = self._words, self.look
         m.submodules.totals = totals = Memory(
             shape=unsigned(WORD), depth=1 << ceil_log2(words), init=[]
         )
@@ -91,18 +112,18 @@ class CounterBank(wiring.Component):
         ]
         with m.If(fetched & (fetched_place == words - 1)):
             m.d.sync += stale.eq(0)
-        with m.If(self.clear):
+        with m.If(look.clear):
             m.d.sync += [place.eq(0), fetched.eq(0), stale.eq(1)]
 
         # What came since the adder's last visit, which is at most a round ago.
         recent = []
-        for i, step in enumerate(self._steps):
-            count = Signal(range((self.round + 1) * step + 1), name=f"recent{i}")
+        for i, (name, most) in enumerate(self._most.items()):
+            count = Signal(range((self.round + 1) * most + 1), name=f"recent{i}")
             taken = fetched & (fetched_place == 2 * i)
-            step = getattr(self, f"step{i}")
+            step = self.steps[name]
             # (What is selected is an addend too: on iCE40 one look-up table per bit does both.)
             m.d.sync += count.eq(Mux(taken, step, (count + step)[: len(count)]))
-            with m.If(self.clear):
+            with m.If(look.clear):
                 m.d.sync += count.eq(0)
             recent.append(count)
 
@@ -118,11 +139,11 @@ class CounterBank(wiring.Component):
 
         looking = Signal()
         m.d.comb += [
-            self.valid.eq(looking & fetched & (fetched_place == self.word)),
-            self.data.eq(total),
+            look.valid.eq(looking & fetched & (fetched_place == look.word)),
+            look.data.eq(total),
         ]
-        with m.If(self.look):
+        with m.If(look.look):
             m.d.sync += looking.eq(1)
-        with m.Elif(self.valid):
+        with m.Elif(look.valid):
             m.d.sync += looking.eq(0)
         return m

@@ -1,14 +1,16 @@
 """All proofs, by subject."""
 
 from popflip.rtl.proofs import (
-    core,
+    contrast_scan,
     drive,
+    engines,
     link,
-    lists,
+    memory_ports,
     popcount,
     samples,
+    sequencer,
+    serial,
     shared_update,
-    streams,
     update,
 )
 from popflip.rtl.proofs.harness import Proof
@@ -20,9 +22,11 @@ PROOFS: list[Proof] = [
     *drive.PROOFS,
     *update.PROOFS,
     *shared_update.PROOFS,
-    *streams.PROOFS,
-    *lists.PROOFS,
+    *serial.PROOFS,
+    *engines.PROOFS,
+    *contrast_scan.PROOFS,
     *samples.PROOFS,
     *link.PROOFS,
-    *core.PROOFS,
+    *memory_ports.PROOFS,
+    *sequencer.PROOFS,
 ]

@@ -35,7 +35,7 @@ class _Dot(Harness):
         followed = Followed(self, m, valid[0], dut.en, length)
         row, window = Signal(bits, name="row"), Signal(bits, name="window")
         with m.If(followed.begins):
-            m.d.sync += [row.eq(dut.w_data[:bits]), window.eq(dut.x)]
+            m.d.sync += [row.eq(dut.weights.data[:bits]), window.eq(dut.windows.x)]
 
         # Behind the register of the products; the tree of the mask has its words from the first.
         product = Signal(bits, name="expected_product")
@@ -62,7 +62,7 @@ class _Dot(Harness):
 def _proof(name, preset, size, slow=False, **machine):
     return Proof(
         f"dot-{name}",
-        "drive",
+        "layers/drive",
         f"{preset}: {size}",
         lambda: _Dot(Params.load(preset).replace(machine=machine)),
         {

@@ -124,6 +124,8 @@ class Inside:
     def __getitem__(self, path: str) -> Any:
         """Return what a local variable of ``elaborate`` is; ``"part.name"`` of a submodule.
 
+        Or a submodule itself, by its name.
+
         A port has the name of its member, and a signal that no variable is left of its own.
 
         Raises
@@ -140,6 +142,9 @@ class Inside:
             return names[name]
         if hasattr(component, name):
             return getattr(component, name)
+        parts_within = [part for part, called, _ in fragment.subfragments if called == name]
+        if parts_within:
+            return parts_within[0].origins[0]
         found = {id(s): s for s in _driven(fragment) if s.name == name}
         if len(found) != 1:
             raise KeyError(f"{len(found)} signals are called {path}")
@@ -158,8 +163,8 @@ class Inside:
         return self[".".join([*parts, f"{fsm}_state"])] < len(encoding)
 
     def states(self, fsm: str = "fsm") -> list[str]:
-        """Names of the states of a state machine."""
-        return list(self.fragment.find_generated(fsm).encoding)
+        """Names of the states of a state machine; ``"part.fsm"`` of a submodule."""
+        return list(self.fragment.find_generated(*fsm.split(".")).encoding)
 
     def begin(self, register: Signal, value: int) -> None:
         """Have a register begin with another value than its own."""

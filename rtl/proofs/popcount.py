@@ -122,7 +122,7 @@ class _Flat(Harness):
 def _proof(width, used_by, slow=False):
     return Proof(
         f"popcount-{width}",
-        "popcount",
+        "primitives/popcount",
         f"{width} bits, a register every 3 levels ({used_by}); by induction over the tree",
         lambda: _Tree(width),
         {
@@ -141,7 +141,7 @@ def _proof(width, used_by, slow=False):
 PROOFS = [
     Proof(
         "popcount-flat",
-        "popcount",
+        "primitives/popcount",
         "13 bits, one register; against the plain sum, without any structure assumed",
         lambda: _Flat(13),
         {

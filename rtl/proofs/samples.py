@@ -6,10 +6,12 @@ from popflip.golden.description.params import Params
 from popflip.rtl.layers.sample_buffer import SampleBuffer
 from popflip.rtl.proofs.harness import Claim, Fault, Proof, past
 from popflip.rtl.proofs.streams import Streams, rules
+from popflip.rtl.standalone.byte_receiver import ByteReceiver
 from popflip.rtl.standalone.flash_reader import FlashReader
 from popflip.rtl.standalone.image_shifter import ImageShifter
 from popflip.rtl.standalone.records import RecordReader
-from popflip.rtl.standalone.sequencer import Conductor
+from popflip.rtl.standalone.sample_order import SampleOrder
+from popflip.rtl.standalone.sequencer import StandaloneSequencer
 
 __all__ = ["PROOFS"]
 
@@ -23,11 +25,15 @@ class _Flash(Streams):
 
     def words(self, m, dut, inside):
         divider, lines = self._params.standalone.flash_divider, self._params.standalone.lines
-        clocks, timer, data = inside["clocks"], inside["timer"], inside.state("Data")
+        clocks, timer, data = (
+            inside["commands.clocks"],
+            inside["commands.timer"],
+            inside.state("commands.Data"),
+        )
         under_way = data & ~((clocks == 0) & (timer == 0))
         # Behind each register: whether a bit has come so far, and whether the last of its byte.
-        sampled, completed = zip(*inside["taps"][1:], strict=True)
-        complete, byte_held, taken = inside["complete"], inside["held"], inside["taken"]
+        sampled, completed = zip(*inside["receiver.taps"][1:], strict=True)
+        complete, byte_held, taken = inside["receiver.complete"], inside["held"], inside["taken"]
         waits = complete & byte_held & ~taken
         self.claim("kept", ~(sampled[-1] & waits))
 
@@ -35,21 +41,21 @@ class _Flash(Streams):
             inside["credit"] + under_way + sum(completed) + complete + byte_held == 2,
         )
         self.lemma(timer < divider)
-        for state in inside.states():
+        for state in inside.states("commands.fsm"):
             # Clocks that each counts; the others find the counters at rest.
             most = {"Wake": 8, "Command": 40, "Data": 8 // lines}.get(state, 1)
             if state != "Rest":
-                self.lemma(~inside.state(state) | (clocks < most))
+                self.lemma(~inside.state(f"commands.{state}") | (clocks < most))
             if most == 1:
-                self.lemma(~inside.state(state) | (timer == 0))
+                self.lemma(~inside.state(f"commands.{state}") | (timer == 0))
         # A bit that is not the last of its byte has the rest of that byte behind it.
         for at, (bit, last) in enumerate(zip(sampled, completed, strict=True)):
             self.lemma(~last | bit)
             self.lemma(~(bit & ~last) | under_way | Cat(completed[:at]).any())
         if self.only:
             # A fault is looked for in one that has read the head of the image.
-            inside.begin(dut.ready, 1)
-            inside.begin(inside["fsm_state"], inside.states().index("Idle"))
+            inside.begin(inside["head"].ready, 1)
+            inside.begin(inside["commands.fsm_state"], inside.states("commands.fsm").index("Idle"))
 
 
 class _Records(Streams):
@@ -189,22 +195,22 @@ class _Buffer(Streams):
             self.lemma(mine == theirs)
 
 
-class _Conductor(Streams):
+class _Sequencer(Streams):
     """Between core and flash; the core asks while it is at work, and for one sample at a time."""
 
     def __init__(self, params):
         outs, ins = ("flash.request", "core.data"), ("core.request", "flash.data")
-        super().__init__(lambda: Conductor(params), outs, ins)
+        super().__init__(lambda: StandaloneSequencer(params), outs, ins)
         self._bits = params.standalone.order_bits
 
     def words(self, m, dut, inside):
         asked, answered = dut.core.request, dut.flash.request
-        self.assume(~asked.valid | dut.busy & ~inside["shifter.active"])
+        self.assume(~asked.valid | dut.busy & ~inside["samples.shifter.active"])
         self.assume(~dut.busy | inside.state("Rest") | inside.state("Running"))
         # What the head of the image says stays while samples are asked for.
         self.stays(m, dut.train, past(m, dut.busy, 1, "busy"), "train")
         self.claim("words", (asked.valid & asked.ready) == (answered.valid & answered.ready))
-        drawn = inside.state("Running") & ~inside["testing"]
+        drawn = inside.state("Running") & ~inside["steps"].testing
         self.assume(~drawn | (asked.payload[self._bits :] == 0))
         self.claim("words", ~answered.valid | ~drawn | (answered.payload < dut.train))
         self.claim("words", drawn | ~answered.valid | (answered.payload == asked.payload[:24]))
@@ -216,12 +222,13 @@ def _with_flash(preset, **standalone):
 
 
 _READ, _RECORD = FlashReader.elaborate, RecordReader.elaborate
-_SHIFT, _CONDUCT = ImageShifter.elaborate, Conductor.elaborate
+_RECEIVE = ByteReceiver.elaborate
+_SHIFT, _ORDER = ImageShifter.elaborate, SampleOrder.elaborate
 
 PROOFS = [
     Proof(
         "flash",
-        "flash",
+        "standalone/flash_reader",
         "local-small, four lines, a bit in every cycle, two registers on the way back",
         lambda: _Flash(_with_flash("local-small", flash="quad", flash_divider=1, flash_delay=2)),
         rules(
@@ -231,18 +238,18 @@ PROOFS = [
                 "self.store.data.valid.eq(held & self.ready & self.store.data.ready)",
                 70,
             ),
-            Fault(_READ, "with m.If(~held | taken):", "with m.If(1):", 70),
+            Fault(_RECEIVE, "with m.If(~self.held | self.taken):", "with m.If(1):", 70),
         )
         | {
             "kept": Claim(
                 "no bit comes while a byte waits where it would go",
-                Fault(_READ, "room = (credit != 0) | gone", "room = Const(1)", 70),
+                Fault(_READ, "room.eq((credit != 0) | gone)", "room.eq(1)", 70),
             )
         },
     ),
     Proof(
         "records",
-        "records",
+        "standalone/records",
         "ecp5-85f: samples of 197 bytes",
         lambda: _Records(Params.load("ecp5-85f")),
         rules(
@@ -262,7 +269,7 @@ PROOFS = [
     ),
     Proof(
         "shifter",
-        "shift",
+        "standalone/image_shifter",
         "local-small, images moved by up to a pixel",
         lambda: _Shifter(_with_flash("local-small")),
         rules(
@@ -288,7 +295,7 @@ PROOFS = [
     ),
     Proof(
         "buffer",
-        "sample",
+        "layers/sample_buffer",
         "local-small: rows of 4 bytes",
         lambda: _Buffer(Params.load("local-small")),
         rules(
@@ -299,27 +306,27 @@ PROOFS = [
         ),
     ),
     Proof(
-        "conductor",
         "standalone",
+        "standalone/sample_order",
         "local-small, images moved by up to a pixel",
-        lambda: _Conductor(_with_flash("local-small", flash="quad")),
+        lambda: _Sequencer(_with_flash("local-small", flash="quad")),
         rules(
             Fault(
-                _CONDUCT,
-                "self.flash.request.valid.eq(self.core.request.valid & offered)",
-                "self.flash.request.valid.eq(self.core.request.valid & self.flash.request.ready)",
+                _ORDER,
+                "wanted.valid.eq(asked.valid & offered)",
+                "wanted.valid.eq(asked.valid & wanted.ready)",
             ),
             Fault(
-                _CONDUCT,
-                "with m.Elif(shuffling & (requested | ~in_range)):",
-                "with m.Elif(shuffling):",
+                _ORDER,
+                "with m.Elif(self.shuffling & (requested | ~in_range)):",
+                "with m.Elif(self.shuffling):",
                 60,
             ),
             "each request of the core is one of the flash, in training for a sample that there is",
             Fault(
-                _CONDUCT,
-                "self.core.request.ready.eq(self.flash.request.ready & offered)",
-                "self.core.request.ready.eq(self.flash.request.ready)",
+                _ORDER,
+                "asked.ready.eq(wanted.ready & offered)",
+                "asked.ready.eq(wanted.ready)",
                 60,
             ),
         ),

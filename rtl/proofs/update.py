@@ -1,8 +1,10 @@
 """Latents saturate and weights flip as the rule says, up to both rails."""
 
+from typing import Any, NamedTuple
+
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 
-from popflip.golden.description.params import Synapses
+from popflip.golden.description.layout import Synapses
 from popflip.rtl.layers.update import UpdateEngine
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, past
 
@@ -30,129 +32,170 @@ class _Update(Harness):
         self._shape, self._code = shape, code
 
     def body(self, m: Module) -> None:
-        s, code = self._shape, self._code
-        lanes, steps, bits = s.latent_lanes, s.steps, s.latent_bits
-        top = (1 << (bits - 1)) - 1
-        dut = UpdateEngine(s, code)
+        dut = UpdateEngine(self._shape, self._code)
         m.submodules.dut = (inside := Inside(dut)).fragment
+        olds = self._surround(m, dut)
+        issued = self._issue(m, dut, inside)
+        first, words = self._arrive(m, dut, issued)
+        news, flips = [], []
+        for lane in range(self._shape.latent_lanes):
+            new, flip = self._rule(m, dut, lane, olds[lane], issued, words)
+            news.append(new)
+            flips.append(flip)
+        self._claim_latents(m, dut, issued, news)
+        self._claim_weights(m, dut, issued, first, words[0], flips)
 
-        # The environment, as the docstring of the engine wants it.
-        job = dut.job
-        for name in ("plus", "minus", "tau", "immediate", "reset_on_flip", "flush", "touch"):
-            port = getattr(dut, name)
+    def _surround(self, m, dut):
+        """The environment, as the docstring of the engine wants it; return the latents read."""
+        s, learner = self._shape, dut.learner
+        job, partners = learner.job, learner.partners
+        for name, port in (
+            ("plus", partners.plus), ("minus", partners.minus), ("tau", learner.tau),
+            ("immediate", dut.immediate), ("reset_on_flip", dut.reset_on_flip),
+            ("flush", dut.control.flush), ("touch", dut.touch),
+        ):  # fmt: skip
             m.d.comb += port.eq(self.any(port.shape(), name))
         m.d.comb += [
             job.valid.eq(self.any(1, "job_valid")),
             job.payload.eq(self.any(len(job.payload.as_value()), "job")),
-            dut.weight_read.data.eq(self.any(s.word_bits, "weights")),
+            learner.weights.read.data.eq(self.any(s.word_bits, "weights")),
         ]
-        olds = [self.any(signed(bits), f"latent{lane}") for lane in range(lanes)]
+        olds = [self.any(signed(s.latent_bits), f"latent{n}") for n in range(s.latent_lanes)]
         m.d.comb += dut.latent_read.data.eq(Cat(olds))
         for old in olds:
-            self.assume(old >= -top)
-        self.assume(dut.tau >= 1)
-        settings = Cat(dut.tau, dut.immediate, dut.reset_on_flip)
-        was_busy = past(m, dut.busy | (job.valid & job.ready), 1, "was_busy")
+            self.assume(old >= -self._top)
+        self.assume(learner.tau >= 1)
+        settings = Cat(learner.tau, dut.immediate, dut.reset_on_flip)
+        was_busy = past(m, dut.control.busy | (job.valid & job.ready), 1, "was_busy")
         self.stays(m, settings, was_busy, "settings")
+        return olds
 
-        # t: where the engine is in a row, by what it accepted and what it reads.
-        issue = dut.latent_read.en
+    @property
+    def _top(self) -> int:
+        return (1 << (self._shape.latent_bits - 1)) - 1
+
+    def _issue(self, m, dut, inside):
+        """Cycle t: where the engine is in a row, by what it accepted and what it reads."""
+        s, job = self._shape, dut.learner.job
+        steps, issue = s.steps, dut.latent_read.en
         step, flushing = Signal(range(steps)), Signal()
         own_plus, own_minus = Signal(), Signal()
         with m.If(job.valid & job.ready):
             m.d.sync += [
                 own_plus.eq(job.payload.plus), own_minus.eq(job.payload.minus), flushing.eq(0),
             ]  # fmt: skip
-        with m.Elif(dut.flush & ~dut.busy):
+        with m.Elif(dut.control.flush & ~dut.control.busy):
             m.d.sync += flushing.eq(1)
         with m.If(issue):
             m.d.sync += step.eq(Mux(step == steps - 1, 0, step + 1))
         self.lemma(step == inside["step"])
         self.lemma(inside["issuing"] == issue)
-        walks = ~inside.state("Jobs", "source")
-        self.lemma(~walks | flushing)
+        flushes = ~inside.state("rows.Jobs", "source")
+        self.lemma(~flushes | flushing)
         self.lemma(
             ~issue
             | (inside["adds"] == ~flushing)
             & (inside["tests"] == (flushing | dut.immediate))
             & (flushing | (inside["plus"] == own_plus) & (inside["minus"] == own_minus))
         )
-        self.lemma(~(issue | walks) | dut.busy)
+        self.lemma(~(issue | flushes) | dut.control.busy)
         self.lemma(step == 0 if s.chunks == 1 and steps == 1 else issue | (step == 0))
+        return _Issued(
+            issue,
+            past(m, issue, 1, "issue"),
+            past(m, step, 1, "step"),
+            past(m, ~flushing, 1, "adds"),
+            past(m, flushing | dut.immediate, 1, "tests"),
+            (past(m, own_plus, 1, "own_plus"), past(m, own_minus, 1, "own_minus")),
+        )
 
-        # t + 1: the words arrive.
-        issue_1, step_1 = past(m, issue, 1, "issue"), past(m, step, 1, "step")
-        first = issue_1 & (step_1 == 0)
-        words = []
-        for name, port in (("word", dut.weight_read.data), ("above_plus", dut.plus),
-                           ("above_minus", dut.minus)):  # fmt: skip
-            kept = Signal(s.word_bits, name=f"kept_{name}")
+    def _arrive(self, m, dut, issued):
+        """Cycle t + 1: the words arrive; return whether they do, and weights and partners."""
+        first = issued.before & (issued.step == 0)
+        partners, words = dut.learner.partners, []
+        for name, port in (
+            ("word", dut.learner.weights.read.data),
+            ("partners_plus", partners.plus),
+            ("partners_minus", partners.minus),
+        ):
+            kept = Signal(self._shape.word_bits, name=f"kept_{name}")
             with m.If(first):
                 m.d.sync += kept.eq(port)
             words.append(Mux(first, port, kept))
-        adds = past(m, ~flushing, 1, "adds")
-        tests = past(m, flushing | dut.immediate, 1, "tests")
-        ends = past(m, own_plus, 1, "end_plus"), past(m, own_minus, 1, "end_minus")
+        return first, words
 
-        # The rule.
-        news, flips = [], []
-        for lane in range(lanes):
-            synapse = [step_1 == number for number in range(steps)]
-            places = [number * lanes + lane for number in range(steps)]
+    def _rule(self, m, dut, lane, old, issued, words):
+        """What becomes of the latent in a lane, and whether its weight flips."""
+        s, tau = self._shape, dut.learner.tau
+        synapse = [issued.step == number for number in range(s.steps)]
+        places = [number * s.latent_lanes + lane for number in range(s.steps)]
 
-            def at(word, synapse=synapse, places=places):
-                return Cat(
-                    here & word[place] if place < s.word_bits else 0
-                    for here, place in zip(synapse, places, strict=True)
-                ).any()
-
-            there = Cat(
-                here if place < s.word_bits else 0
+        def at(word):
+            return Cat(
+                here & word[place] if place < s.word_bits else 0
                 for here, place in zip(synapse, places, strict=True)
             ).any()
-            # What pads a word is 0.
-            self.assume(~issue_1 | there | (olds[lane] == 0))
-            products = []
-            for end, side in zip(ends, words[1:], strict=True):
-                other = at(side)
-                products.append(end & other if code == "heaviside" else end == other)
-            contrast = Mux(adds & there, products[0] - products[1], 0)
-            moved = clipped(m, olds[lane] + contrast, bits, f"moved{lane}")
-            weight = Mux(at(words[0]), 1, -1)
-            flip = Signal(name=f"flip{lane}")
-            m.d.comb += flip.eq(issue_1 & tests & (moved * weight + dut.tau <= 0))
-            new = Signal(signed(bits + 4), name=f"result{lane}")
-            m.d.comb += new.eq(Mux(flip & dut.reset_on_flip, 0, moved))
-            news.append(new)
-            flips.append(flip)
 
-        # Four cycles after its issue, and only then, a word is written.
-        write = dut.latent_write
-        written = [write.data[lane * bits : (lane + 1) * bits].as_signed() for lane in range(lanes)]
-        due = past(m, issue, 4, "due")
+        there = Cat(
+            here if place < s.word_bits else 0 for here, place in zip(synapse, places, strict=True)
+        ).any()
+        # What pads a word is 0.
+        self.assume(~issued.before | there | (old == 0))
+        products = []
+        for own, word in zip(issued.own, words[1:], strict=True):
+            other = at(word)
+            products.append(own & other if self._code == "heaviside" else own == other)
+        contrast = Mux(issued.adds & there, products[0] - products[1], 0)
+        moved = clipped(m, old + contrast, s.latent_bits, f"moved{lane}")
+        weight = Mux(at(words[0]), 1, -1)
+        flip = Signal(name=f"flip{lane}")
+        m.d.comb += flip.eq(issued.before & issued.tests & (moved * weight + tau <= 0))
+        new = Signal(signed(s.latent_bits + 4), name=f"result{lane}")
+        m.d.comb += new.eq(Mux(flip & dut.reset_on_flip, 0, moved))
+        return new, flip
+
+    def _claim_latents(self, m, dut, issued, news):
+        """Four cycles after its issue, and only then, a word is written."""
+        bits, top, write = self._shape.latent_bits, self._top, dut.latent_write
+        due = past(m, issued.now, 4, "due")
         self.claim("writes", write.en == due)
         self.claim(
             "writes",
             ~due | (write.address == past(m, dut.latent_read.address, 4, "address")),
         )
-        for lane in range(lanes):
-            expected = past(m, news[lane], 3, f"expected{lane}")
-            self.claim("saturate", ~due | (written[lane] == expected))
-            self.claim("rails", ~write.en | (written[lane] >= -top) & (written[lane] <= top))
+        for lane, new in enumerate(news):
+            written = write.data[lane * bits : (lane + 1) * bits].as_signed()
+            expected = past(m, new, 3, f"expected{lane}")
+            self.claim("saturate", ~due | (written == expected))
+            self.claim("rails", ~write.en | (written >= -top) & (written <= top))
 
-        # The weight word, with the flips of all its steps, one cycle after the last of its latents.
+    def _claim_weights(self, m, dut, issued, first, word, flips):
+        """The weight word has the flips of all its steps, a cycle after the last of its latents."""
+        s, write = self._shape, dut.learner.weights.write
+        lanes, steps = s.latent_lanes, s.steps
         gathered, after = Signal(steps * lanes), Signal(steps * lanes)
-        here = Cat(Cat(flips) & (step_1 == number).replicate(lanes) for number in range(steps))
+        here = Cat(Cat(flips) & (issued.step == n).replicate(lanes) for n in range(steps))
         m.d.comb += after.eq(Mux(first, 0, gathered) | here)
-        with m.If(issue_1):
+        with m.If(issued.before):
             m.d.sync += gathered.eq(after)
-        ended = issue_1 & (step_1 == steps - 1) & (after[: s.word_bits] != 0)
+        changed = after[: s.word_bits]
+        ended = issued.before & (issued.step == steps - 1) & (changed != 0)
         flipping = past(m, ended, 4, "flipping")
-        word = past(m, words[0] ^ after[: s.word_bits], 4, "flipped")
-        self.claim("flip", dut.weight_write.en == flipping)
-        self.claim("flip", ~flipping | (dut.weight_write.data == word))
-        count = sum(flips)
-        self.claim("count", dut.flips == past(m, count, 4, "count"))
+        flipped_word = past(m, word ^ changed, 4, "flipped_word")
+        self.claim("flip", write.en == flipping)
+        self.claim("flip", ~flipping | (write.data == flipped_word))
+        self.claim("count", dut.learner.flips == past(m, sum(flips), 4, "count"))
+
+
+class _Issued(NamedTuple):
+    """Whether a step is issued now; of the one a cycle ago: whether, which, and what it does."""
+
+    now: Any
+    before: Any
+    step: Any
+    adds: Any
+    tests: Any
+    own: tuple
 
 
 def _shape(bits, synapses, lanes):
@@ -162,36 +205,36 @@ def _shape(bits, synapses, lanes):
     )  # fmt: skip
 
 
-_ELABORATE = UpdateEngine.elaborate
+_ADD, _FLIP = UpdateEngine._add, UpdateEngine._flip
 
 
 def _proof(bits, code, synapses, lanes, slow=False):
     steps = -(-synapses // lanes)
     return Proof(
         f"update-{code}-{bits}x{lanes}",
-        "update",
+        "layers/update",
         f"latents of {bits} bits, {code}; rows of {synapses} synapses in {steps} steps",
         lambda: _Update(_shape(bits, synapses, lanes), code),
         {
             "saturate": Claim(
                 "a latent becomes clip(m + contrast, -S, S), or 0 if its flip resets it",
-                Fault(_ELABORATE, "(old[lane] != latent_max)", "(old[lane] != latent_max - 1)"),
+                Fault(_ADD, "(old[lane] != latent_max)", "(old[lane] != latent_max - 1)"),
             ),
             "rails": Claim(
                 "no latent beyond S or -S is ever written",
-                Fault(_ELABORATE, "down[lane] & (old[lane][1:] != lowest)", "down[lane]"),
+                Fault(_ADD, "down[lane] & (old[lane][1:] != lowest)", "down[lane]"),
             ),
             "writes": Claim(
                 "each latent word that is read is written once, at its address, 4 cycles later",
-                Fault(_ELABORATE, "eq(latent_address[3])", "eq(latent_address[2])"),
+                Fault(_FLIP, "eq(address[3])", "eq(address[2])"),
             ),
             "flip": Claim(
                 "a weight changes if and only if it is tested and m * w <= -tau",
-                Fault(_ELABORATE, "new[lane] <= minus_tau", "new[lane] < minus_tau", 14),
+                Fault(_FLIP, "new[lane] <= minus_tau", "new[lane] < minus_tau", 14),
             ),
             "count": Claim(
                 "flips counts the weights that change",
-                Fault(_ELABORATE, "eq(testing[3] & against)", "eq(valid[3] & against)", 14),
+                Fault(_FLIP, "eq(testing[3] & against)", "eq(valid[3] & against)", 14),
             ),
         },
         depth=9,

@@ -7,7 +7,7 @@ from matplotlib.image import imread
 
 from popflip.boards.build.synthesis import Build, TimingError
 from popflip.boards.registry import BOARDS
-from popflip.golden.cycles import CycleModel
+from popflip.golden.cycles.model import CycleModel
 from popflip.golden.datasets.loading import load
 from popflip.golden.description.flash_image import read_image
 from popflip.golden.description.params import Params

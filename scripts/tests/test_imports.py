@@ -17,8 +17,22 @@ MAY_IMPORT = {
 }
 
 #: What the hardware may know of golden: how things are described and laid out, not the model that
-#: it is compared with. Everything in golden may use these two, and they use nothing else.
+#: it is compared with. Everything in golden may use these two.
 DESCRIPTION = {"description", "support"}
+
+#: What each part of golden, without its tests, may import besides itself.
+MODEL = {*DESCRIPTION, "plasticity", "model"}
+WITHIN_GOLDEN = {
+    "support": set(),
+    "description": {"support"},
+    "plasticity": DESCRIPTION,
+    "model": {*DESCRIPTION, "plasticity"},
+    "cycles": MODEL,
+    "datasets": DESCRIPTION,
+    "training": {*MODEL, "datasets"},
+    "engine": {*MODEL, "training"},
+    "paper": {*MODEL, "datasets", "training"},
+}
 
 
 def imported(tree, module):
@@ -52,11 +66,10 @@ def complaints(source, path):
                 found.append(f"{path}:{line}: {room} must not import {rest[0]}")
             elif (room, rest[0]) == ("rtl", "golden") and not (described or of_tests):
                 found.append(f"{path}:{line}: rtl must not import {name}")
-            elif path.parts[:2] == ("golden", "description") and rest[0] == "golden":
-                if not described and not of_tests:
-                    found.append(f"{path}:{line}: golden/description must not import {name}")
-            elif path.parts[:2] == ("golden", "support") and rest[:2] != ["golden", "support"]:
-                found.append(f"{path}:{line}: golden/support must not import {name}")
+            elif (room, rest[0]) == ("golden", "golden") and not of_tests:
+                part = path.with_suffix("").parts[1]
+                if rest[1:] and rest[1] not in {part, *WITHIN_GOLDEN[part]}:
+                    found.append(f"{path}:{line}: golden/{part} must not import {name}")
     return found
 
 
@@ -74,6 +87,11 @@ def test_the_package_holds_links_to_the_rooms_and_nothing_else():
     assert entries == {"__init__.py", *MAY_IMPORT}
     for room in MAY_IMPORT:
         assert (ROOT / "popflip" / room).readlink() == Path("..") / room
+
+
+def test_each_part_of_golden_has_its_arrows():
+    parts = {path.stem for path in (ROOT / "golden").iterdir() if not path.name.startswith("_")}
+    assert parts - {"presets", "tests"} == set(WITHIN_GOLDEN)
 
 
 def test_the_rooms_import_in_one_direction():
@@ -118,6 +136,21 @@ def test_the_rooms_import_in_one_direction():
             "from popflip.golden.description import params",
             "golden/support must not import popflip.golden.description.params",
         ),
+        (
+            "golden/engine/machine.py",
+            "from popflip.golden.datasets.loading import load",
+            "golden/engine must not import popflip.golden.datasets.loading.load",
+        ),
+        (
+            "golden/training/trainer.py",
+            "import popflip.golden.engine.machine",
+            "golden/training must not import popflip.golden.engine.machine",
+        ),
+        (
+            "golden/model.py",
+            "from popflip.golden import training",
+            "golden/model must not import popflip.golden.training",
+        ),
         ("cocotb_tests/tb.py", "import popflip.scripts", "cocotb_tests must not import scripts"),
         (
             "scripts/cli.py",
@@ -138,8 +171,10 @@ def test_an_import_against_the_direction_is_found(path, source, complaint):
     [
         (
             "golden/model.py",
-            "import numpy, popflip.golden.description.params\nfrom .params import Params",
+            "import numpy, popflip.golden.description.params\nfrom .plasticity import flip",
         ),
+        ("golden/engine/machine.py", "from popflip.golden.training.state import NetworkState"),
+        ("golden/training/tests/test_health.py", "import popflip.golden.engine.machine"),
         (
             "rtl/core/core.py",
             "import popflip\nfrom popflip.golden.description.params import Params",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from popflip.boards.tools import verilator
-from popflip.golden.cycles import CycleModel
+from popflip.golden.cycles.model import CycleModel
 from popflip.golden.description.packing import (
     bytes_to_bits,
     memory_map,

@@ -62,7 +62,7 @@ def test_weights_and_latents_are_as_the_memory_map_says():
 
 def test_the_host_may_meet_the_machine_in_two_memories():
     shared = {memory.name for memory in inventory(MICRO).memories if memory.shared}
-    assert shared == {"core.results", "core.feeder.slots"}
+    assert shared == {"core.results.ring", "core.feeder.slots"}
 
 
 def test_a_machine_that_only_infers_has_no_latents():

@@ -23,7 +23,7 @@ from popflip.boards.host.transport import Transport
 from popflip.golden.description.layout import Region
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import CRC, MAX_PAYLOAD, VERSION, WRITE, Status, Verb
-from popflip.rtl.frontends.link import RequestServer
+from popflip.rtl.frontends.uart.link import RequestServer
 
 IDENTITY = bytes(range(16))
 PARAMS = Params.build({

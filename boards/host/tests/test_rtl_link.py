@@ -19,7 +19,7 @@ from popflip.golden.description.protocol import (
     Status,
     Verb,
 )
-from popflip.rtl.frontends.link import HostLink, RequestServer
+from popflip.rtl.frontends.uart.link import HostLink, RequestServer
 from popflip.rtl.simulation import simulate
 
 IDENTITY = bytes(range(100, 116))

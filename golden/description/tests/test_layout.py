@@ -129,3 +129,10 @@ def test_a_region_of_parts_has_gaps():
 
 def test_five_hidden_layers_fill_the_regions():
     assert 3 + 2 * 6 <= MOST_REGIONS < 3 + 2 * 7
+
+
+def test_what_a_host_may_do_while_a_run_is_on():
+    regions = Params.load("local-small").regions
+    assert [r.name for r in regions if r.read_in_run] == ["registers", "results"]
+    assert [r.name for r in regions if r.written_in_run] == ["samples"]
+    assert all(region.meaning for region in regions)

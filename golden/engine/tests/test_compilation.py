@@ -43,13 +43,16 @@ def test_code_of_other_sources_is_thrown_away(tmp_path):
 
 
 def test_any_file_of_the_engine_tells_its_sources_apart(tmp_path):
-    for name in ("lanes.py", "machine.py"):
+    for name in ("lanes.py", "layout.py"):
         (tmp_path / name).write_text("x = 1")
     found = {compilation._digest(tmp_path)}
-    for name in ("lanes.py", "machine.py"):
+    for name in ("lanes.py", "layout.py"):
         (tmp_path / name).write_text("x = 2")
         found.add(compilation._digest(tmp_path))
     (tmp_path / "more.py").write_text("")
     found.add(compilation._digest(tmp_path))
     assert len(found) == 4
+    for name in ("__init__.py", "machine.py", "threads.py"):
+        (tmp_path / name).write_text("x = 3")  # without kernels
+    assert compilation._digest(tmp_path) in found
     assert compilation._digest(compilation.Path(compilation.__file__).parent) == SOURCES

@@ -151,3 +151,16 @@ def test_real_pixels_of_8_bits(preset):
     machine = FastMachine(params)
     machine.load(x, labels)
     assert all(machine.train(0, 600, True).flips)
+
+
+@pytest.mark.parametrize(("first", "count"), [(-1, 1), (0, 21), (20, 1), (3, -1)])
+def test_samples_that_were_not_loaded_are_refused(first, count):
+    params = Params.load("local-small")
+    machine = FastMachine(params, 1)
+    machine.load(np.zeros((20, params.n_in), bool), np.zeros(20))
+    message = rf"^samples must be among the 20 that were loaded, not {first} to {first + count}$"
+    with pytest.raises(ValueError, match=message):
+        machine.train(first, count, True)
+    with pytest.raises(ValueError, match=message):
+        machine.infer(first, count)
+    assert machine.train(20, 0, True).samples == 0

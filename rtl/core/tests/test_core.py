@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from popflip.golden.cycles import CycleModel, StageCycles
+from popflip.golden.cycles.model import CycleModel
+from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.description.packing import (
     latents_from_bytes,
     latents_to_bytes,

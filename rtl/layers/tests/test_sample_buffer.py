@@ -5,7 +5,8 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from popflip.golden.description.packing import pack_samples
-from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.description.params import Params
+from popflip.golden.support.integers import ceil_div
 from popflip.rtl.layers.sample_buffer import SampleBuffer
 from popflip.rtl.simulation import simulate
 
@@ -101,21 +102,23 @@ class Reader:
         """Apply pulses (and a chunk, else noise) for one enabled cycle."""
         ctx, dut = self.ctx, self.dut
         while self.rng.random() < self.stall:
-            before = ctx.get(dut.ready), ctx.get(dut.x)
+            before = ctx.get(dut.windows.ready), ctx.get(dut.windows.x)
             ctx.set(dut.en, 0)
-            for port in (dut.restart, dut.next):
+            for port in (dut.windows.restart, dut.windows.next):
                 ctx.set(port, self.rng.getrandbits(1))
-            ctx.set(dut.chunk, self.rng.randrange(self.chunks))
+            ctx.set(dut.windows.chunk, self.rng.randrange(self.chunks))
             await ctx.tick()
-            assert (ctx.get(dut.ready), ctx.get(dut.x)) == before, "moved while frozen"
+            assert (ctx.get(dut.windows.ready), ctx.get(dut.windows.x)) == before, (
+                "moved while frozen"
+            )
         ctx.set(dut.en, 1)
-        ctx.set(dut.restart, pulses.pop("restart", 0))
-        ctx.set(dut.next, pulses.pop("next", 0))
+        ctx.set(dut.windows.restart, pulses.pop("restart", 0))
+        ctx.set(dut.windows.next, pulses.pop("next", 0))
         ctx.set(dut.release, pulses.pop("release", 0))
         assert not pulses
-        ctx.set(dut.chunk, self.rng.randrange(self.chunks) if chunk is None else chunk)
+        ctx.set(dut.windows.chunk, self.rng.randrange(self.chunks) if chunk is None else chunk)
         await ctx.tick()
-        for port in (dut.restart, dut.next, dut.release):
+        for port in (dut.windows.restart, dut.windows.next, dut.release):
             ctx.set(port, 0)
 
     async def wait_full(self, limit=2000):
@@ -123,32 +126,34 @@ class Reader:
             if self.ctx.get(self.dut.full):
                 return
             self.ctx.set(self.dut.en, self.rng.random() >= self.stall)
-            self.ctx.set(self.dut.restart, self.rng.getrandbits(1))  # ignored: not full
-            self.ctx.set(self.dut.chunk, self.rng.randrange(self.chunks))
-            held = self.ctx.get(self.dut.x)
+            self.ctx.set(self.dut.windows.restart, self.rng.getrandbits(1))  # ignored: not full
+            self.ctx.set(self.dut.windows.chunk, self.rng.randrange(self.chunks))
+            held = self.ctx.get(self.dut.windows.x)
             await self.ctx.tick()
-            self.ctx.set(self.dut.restart, 0)
-            assert self.ctx.get(self.dut.x) == held, "x moved without a sample"
-            assert not self.ctx.get(self.dut.ready), "ready without a sample"
+            self.ctx.set(self.dut.windows.restart, 0)
+            assert self.ctx.get(self.dut.windows.x) == held, "x moved without a sample"
+            assert not self.ctx.get(self.dut.windows.ready), "ready without a sample"
         raise AssertionError(f"no sample in {limit} cycles")
 
     async def unready(self, cycles, where):
         """Expect exactly this many cycles without ready, x holding."""
         for number in range(cycles):
-            assert not self.ctx.get(self.dut.ready), f"{where}: ready {cycles - number} early"
-            held = self.ctx.get(self.dut.x)
+            assert not self.ctx.get(self.dut.windows.ready), (
+                f"{where}: ready {cycles - number} early"
+            )
+            held = self.ctx.get(self.dut.windows.x)
             # Ignored as long as it is not ready; but serial windows would be skipped.
             await self.cycle(next=0 if self.serial else self.rng.getrandbits(1))
-            assert self.ctx.get(self.dut.x) == held, f"{where}: x moved without ready"
-        assert self.ctx.get(self.dut.ready), f"{where}: not ready after {cycles} cycles"
+            assert self.ctx.get(self.dut.windows.x) == held, f"{where}: x moved without ready"
+        assert self.ctx.get(self.dut.windows.ready), f"{where}: not ready after {cycles} cycles"
 
     async def look(self, expected, chunk, where, **pulses):
-        assert self.ctx.get(self.dut.ready), f"{where}: not ready"
+        assert self.ctx.get(self.dut.windows.ready), f"{where}: not ready"
         await self.cycle(chunk=chunk, **pulses)
-        got = self.ctx.get(self.dut.x)
+        got = self.ctx.get(self.dut.windows.x)
         assert got == expected[chunk], f"{where} chunk {chunk}: {got:#x}, not {expected[chunk]:#x}"
         if self.serial:
-            assert self.ctx.get(self.dut.ones) == got.bit_count(), where
+            assert self.ctx.get(self.dut.windows.ones) == got.bit_count(), where
 
     async def restart(self):
         await self.cycle(restart=1)
@@ -222,7 +227,7 @@ def test_scan_back_to_back(name, handshake):
                 await read.cycle(next=read.rng.getrandbits(1))
             assert ctx.get(dut.label) == labels[sample], f"sample {sample} at the end"
             await read.cycle(release=1)
-            assert not ctx.get(dut.ready), f"sample {sample}: ready after release"
+            assert not ctx.get(dut.windows.ready), f"sample {sample}: ready after release"
 
     gap = 0.5 if handshake == "starved" else 0.0
     simulate(dut, reader, feeder(dut, pack_samples(params, x, labels), gap), deadline=12_000)
@@ -277,7 +282,7 @@ def test_serial_windows_are_skipped(name):
             async def step(turn=turn, **pulses):
                 nonlocal now, position, ready
                 where = f"turn {turn}, cycle {now}, position {position}"
-                assert ctx.get(dut.ready) == (now >= ready), where
+                assert ctx.get(dut.windows.ready) == (now >= ready), where
                 if now >= ready:
                     await read.look(windows[position], 0, where, **pulses)
                 else:
@@ -320,19 +325,19 @@ def test_a_serial_window_goes_round(lanes):
         await read.wait_full()
         await read.cycle(restart=1)
         for position, (window,) in enumerate(windows_of(params, x[0])):
-            while not ctx.get(dut.ready):
+            while not ctx.get(dut.windows.ready):
                 await read.cycle()
             await read.cycle()
             for _ in range(2):
                 for step in range(steps):
-                    low = ctx.get(dut.x) & ((1 << lanes) - 1)
+                    low = ctx.get(dut.windows.x) & ((1 << lanes) - 1)
                     assert low == window >> step * lanes & (1 << lanes) - 1, (position, step)
                     ctx.set(dut.turn, 1)
                     await read.cycle()
                     ctx.set(dut.turn, 0)
-                    held = ctx.get(dut.x)
+                    held = ctx.get(dut.windows.x)
                     await read.cycle()
-                    assert ctx.get(dut.x) == held, "turned by itself"
+                    assert ctx.get(dut.windows.x) == held, "turned by itself"
                 assert held == window, position
             await read.cycle(next=1)
 
@@ -401,7 +406,7 @@ def test_restart_next_to_release(name):
             await read.cycle()
         await read.cycle(release=1, restart=1)
         for _ in range(params.network.window + 3):
-            assert not ctx.get(dut.ready), "restart with release was not ignored"
+            assert not ctx.get(dut.windows.ready), "restart with release was not ignored"
             await read.cycle()
         assert ctx.get(dut.label) == labels[2]
         await read.scan(x[2])
@@ -459,12 +464,12 @@ def test_release_is_not_frozen(name):
         await release_frozen(ctx)
         assert ctx.get(dut.label) == labels[1]
         for _ in range(params.network.window + 3):
-            assert not ctx.get(dut.ready), "a released sample was loaded"
+            assert not ctx.get(dut.windows.ready), "a released sample was loaded"
             await read.cycle()
         await read.scan(x[1])
 
         await release_frozen(ctx)
-        assert not ctx.get(dut.ready)
+        assert not ctx.get(dut.windows.ready)
         await read.wait_full()
         await read.scan(x[2])
 

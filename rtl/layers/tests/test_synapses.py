@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from amaranth.back import verilog
 
+from popflip.golden.description.layout import Synapses
 from popflip.golden.description.packing import latents_to_bytes, weights_to_bytes
-from popflip.golden.description.params import Synapses
 from popflip.rtl.layers.synapses import SharedLatents, SynapseMemory, shared_latent_bits
 from popflip.rtl.simulation import simulate
 

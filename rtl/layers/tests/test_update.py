@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 
 from popflip.golden.description.packing import latents_to_bytes
 from popflip.golden.plasticity import accumulate, contrast, flip
-from popflip.rtl.layers.synapses import SynapseMemory, synapse_ports
+from popflip.rtl.layers.synapses import SynapseMemory
 from popflip.rtl.layers.tests.test_synapses import (
     check_collisions,
     synapses,
@@ -40,8 +40,11 @@ class Bench(wiring.Component):
         m = Module()
         m.submodules.memory = self.memory
         m.submodules.engine = self.engine
-        for name in synapse_ports(self.shape):
-            wiring.connect(m, getattr(self.engine, name), getattr(self.memory, name))
+        weights = self.engine.learner.weights
+        wiring.connect(m, weights.read, self.memory.weight_read)
+        wiring.connect(m, weights.write, self.memory.weight_write)
+        wiring.connect(m, self.engine.latent_read, self.memory.latent_read)
+        wiring.connect(m, self.engine.latent_write, self.memory.latent_write)
         return m
 
 
@@ -83,12 +86,12 @@ class Trial:
     # Golden -------------------------------------------------------------------------------------
 
     def update(self, rows, immediate):
-        """Queue a row each with random ends, and do in golden what the engine shall do."""
+        """Queue a row each with random nudged states, and do in golden what the engine shall do."""
         for row in rows:
-            ends = self.bits(2)
+            states = self.bits(2)
             others = self.bits((2, self.shape.row_bits))
-            self.waiting.append((int(row), ends, others))
-            c = contrast(self.code, ends[0], others[0], ends[1], others[1])
+            self.waiting.append((int(row), states, others))
+            c = contrast(self.code, states[0], others[0], states[1], others[1])
             self.latents[row] = accumulate(self.latents[row], c, self.latent_max)
             self.marked[row] |= not immediate
             if immediate:
@@ -113,20 +116,20 @@ class Trial:
                 ctx.set(bank_memory.data[address], word >> bank * width & (1 << width) - 1)
         for address, word in enumerate(words_of(latents_to_bytes(self.shape, self.latents))):
             ctx.set(memory.latents[0].data[address], word)
-        ctx.set(self.engine.tau, self.tau)
+        ctx.set(self.engine.learner.tau, self.tau)
         ctx.set(self.engine.reset_on_flip, self.reset)
 
     async def configure(self, ctx):
         """Draw new settings; tell the engine if tau fell."""
         old, self.tau = self.tau, int(self.rng.integers(1, min(self.latent_max, 3) + 1))
         self.reset = bool(self.rng.integers(2))
-        ctx.set(self.engine.tau, self.tau)
+        ctx.set(self.engine.learner.tau, self.tau)
         ctx.set(self.engine.reset_on_flip, self.reset)
         if self.tau < old:
             ctx.set(self.engine.touch, 1)
             await self.tick(ctx)
             ctx.set(self.engine.touch, 0)
-            assert ctx.get(self.engine.stale)
+            assert ctx.get(self.engine.control.stale)
 
     def compare(self, ctx, when):
         """Compare every word of the memories, padding included, and what was flipped."""
@@ -145,19 +148,19 @@ class Trial:
         assert len(self.weight_writes) == self.words, f"{when}: weight words written"
 
     async def tick(self, ctx):
-        """Offer a job if one waits, step the clock, answer with the other side's bits."""
+        """Offer a job if one waits, step the clock, answer with the partners' bits."""
         e, shape = self.engine, self.shape
         offered = bool(self.waiting) and self.rng.random() >= 0.7 * self.patience
-        row, ends, _ = self.waiting[0] if offered else (0, self.bits(2), None)
-        ctx.set(e.job.valid, offered)
+        row, states, _ = self.waiting[0] if offered else (0, self.bits(2), None)
+        ctx.set(e.learner.job.valid, offered)
         ctx.set(
-            e.job.payload,
+            e.learner.job.payload,
             {
                 "row": row,
-                "slot": shape.slot(row),
+                "row_group": shape.slot(row),
                 "bank": shape.bank(row),
-                "plus": int(ends[0]),
-                "minus": int(ends[1]),
+                "plus": int(states[0]),
+                "minus": int(states[1]),
             },
         )
         check_collisions(ctx, self.dut.memory)
@@ -172,13 +175,13 @@ class Trial:
             busy,
             flips,
         ) = await ctx.tick().sample(
-            e.job.ready,
-            e.chunk,
+            e.learner.job.ready,
+            e.learner.partners.chunk,
             e.latent_read.en,
             e.latent_write.en,
-            e.weight_write.en,
-            e.busy,
-            e.flips,
+            e.learner.weights.write.en,
+            e.control.busy,
+            e.learner.flips,
         )
         self.counted += flips
         for happened, log in (
@@ -191,12 +194,12 @@ class Trial:
             if happened:
                 log.append(self.cycle)
         # Beyond the end of the row, and where nobody looks, anything may come.
-        for side, end in ((e.plus, 0), (e.minus, 1)):
+        for port, state in ((e.learner.partners.plus, 0), (e.learner.partners.minus, 1)):
             word = self.bits(shape.word_bits)
             if issue and self.current is not None:
-                part = self.current[end][chunk * shape.word_bits :][: shape.word_bits]
+                part = self.current[state][chunk * shape.word_bits :][: shape.word_bits]
                 word[: len(part)] = part
-            ctx.set(side, sum(int(bit) << i for i, bit in enumerate(word)))
+            ctx.set(port, sum(int(bit) << i for i, bit in enumerate(word)))
         if offered and ready:
             self.current = self.waiting.pop(0)[2]
             self.accepted.append(self.cycle)
@@ -205,28 +208,28 @@ class Trial:
     async def settle(self, ctx):
         """Step until all jobs are accepted and all is written."""
         await self.tick(ctx)
-        while self.waiting or ctx.get(self.engine.busy):
+        while self.waiting or ctx.get(self.engine.control.busy):
             await self.tick(ctx)
 
     async def flush(self, ctx, touch=False):
         """Flush the engine and golden; check how long it takes. Return the rows tested."""
         e = self.engine
-        everything = ctx.get(e.stale) or touch
+        everything = ctx.get(e.control.stale) or touch
         rows = np.ones_like(self.marked) if everything else self.marked.copy()
         self.flip(rows)
         self.marked[:] = False
         start = self.cycle
-        ctx.set(e.flush, 1)
+        ctx.set(e.control.flush, 1)
         ctx.set(e.touch, touch)
         await self.tick(ctx)
-        ctx.set(e.flush, 0)
+        ctx.set(e.control.flush, 0)
         ctx.set(e.touch, 0)
-        assert not ctx.get(e.stale), "stale after a flush"
+        assert not ctx.get(e.control.stale), "stale after a flush"
         self.current = None
         await self.settle(ctx)
         tested = int(rows.sum())
-        of_slots = np.bincount(self.shape.slot(np.arange(len(rows))), rows).astype(int)
-        n = int(np.maximum(1, of_slots * self.row_cycles).sum())
+        of_groups = np.bincount(self.shape.slot(np.arange(len(rows))), rows).astype(int)
+        n = int(np.maximum(1, of_groups * self.row_cycles).sum())
         mine = [cycle - start for cycle in self.busy if cycle >= start]
         assert mine == list(range(1, n + 1 + e.latency + 1)), f"flush of {tested} rows"
         return tested
@@ -261,7 +264,7 @@ class TestAgainstGolden:
             ctx.set(trial.engine.immediate, 1)
             for number in range(6):
                 await trial.configure(ctx)
-                if ctx.get(trial.engine.stale):
+                if ctx.get(trial.engine.control.stale):
                     await trial.flush(ctx)
                 trial.patience = number % 2
                 trial.update(random_rows(trial), immediate=True)
@@ -320,8 +323,8 @@ def test_cycles(name):
     assert trial.accepted == list(range(a, a + shape.rows * n, n))
     assert trial.issues == list(issues)
     assert trial.latent_writes == [t + latency - 2 for t in issues]
-    ends = issues[shape.steps - 1 :: shape.steps]
-    assert trial.weight_writes == [t + latency - 1 for t in ends]
+    last_of_chunk = issues[shape.steps - 1 :: shape.steps]
+    assert trial.weight_writes == [t + latency - 1 for t in last_of_chunk]
     assert trial.busy == list(range(a + 1, a + shape.rows * n + latency + 1))
     assert trial.counts[-1] <= issues[-1] + latency
 
@@ -330,7 +333,7 @@ def test_saturates():
     """Both rails, from next to them and beyond, without a flip."""
     shape = SHAPES["divides-nothing"]
     trial = Trial(shape, "sign", seed=4)
-    ends, others = (True, False), np.zeros(shape.row_bits, bool)
+    states, others = (True, False), np.zeros(shape.row_bits, bool)
     others[::2] = True
 
     async def bench(ctx):
@@ -339,7 +342,7 @@ def test_saturates():
         trial.load(ctx)
         for _ in range(trial.latent_max + 2):
             for row in range(shape.rows):
-                trial.waiting.append((row, ends, (others, others)))
+                trial.waiting.append((row, states, (others, others)))
             await trial.settle(ctx)
         trial.latents[:] = np.where(others, trial.latent_max, -trial.latent_max)
         trial.marked[:] = True
@@ -358,9 +361,9 @@ def test_flush_and_job_exclude_each_other():
         await trial.flush(ctx, touch=True)
         trial.update([3, 5], immediate=False)
         start = trial.cycle
-        ctx.set(e.flush, 1)
+        ctx.set(e.control.flush, 1)
         await trial.tick(ctx)
-        ctx.set(e.flush, 0)
+        ctx.set(e.control.flush, 0)
         await trial.tick(ctx)
         assert not trial.accepted, "accepted beside a flush"
         await trial.settle(ctx)
@@ -368,9 +371,9 @@ def test_flush_and_job_exclude_each_other():
         assert trial.accepted[0] == start + trial.shape.rows + 2
         trial.update([7], immediate=False)
         await trial.tick(ctx)
-        ctx.set(e.flush, 1)
+        ctx.set(e.control.flush, 1)
         await trial.tick(ctx)
-        ctx.set(e.flush, 0)
+        ctx.set(e.control.flush, 0)
         await trial.settle(ctx)
         trial.compare(ctx, "after a flush that must not have happened")
         assert await trial.flush(ctx) == 3

@@ -11,7 +11,8 @@ from popflip.golden.description.flash_image import (
 )
 from popflip.golden.description.params import SECTOR, Params
 from popflip.rtl.simulation import FlashModel, simulate
-from popflip.rtl.standalone.flash_reader import WAKE_CYCLES, FlashReader
+from popflip.rtl.standalone.flash_commands import WAKE_CYCLES
+from popflip.rtl.standalone.flash_reader import FlashReader
 
 
 def build(flash="quad", records=False, **standalone):

@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from popflip.golden.cycles import CycleModel, StageCycles, most_cycles, tree_latency
+from popflip.golden.cycles.model import CycleModel
+from popflip.golden.cycles.stages import StageCycles, most_cycles
 from popflip.golden.description.params import Params
 from popflip.golden.description.random_params import random_params
 from popflip.golden.model import Model
@@ -43,20 +44,6 @@ def relax(model, x, label=None):
 
 # Words that fit the lanes: one chunk, one step. 2 pixels, 2 hidden neurons, 2 outputs.
 TINY = {"hidden": [2]}
-
-
-def test_tree_latency():
-    # A level for 3 bits, then pairs: 3 * 2**2 bits are 3 levels, one register.
-    assert [tree_latency(n) for n in (1, 2, 3, 12, 13, 96, 97, 768, 784)] == [
-        1, 1, 1, 1, 2, 2, 3, 3, 4,
-    ]  # fmt: skip
-
-
-def test_stages_add_up():
-    a, b = StageCycles(1, 2, 3, 4), StageCycles(update=5, free=6)
-    assert a.total == 10
-    assert a.plus(b) == StageCycles(1, 8, 3, 9)
-    assert a.plus(b).total == 21
 
 
 # By hand -----------------------------------------------------------------------------------------
