@@ -6,79 +6,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from popflip.boards.build.flash_pins import PINS_DELAY
-from popflip.golden.description.params import Params, ceil_div
+from popflip.boards.families.family import Device
+from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 from popflip.rtl.interface import check_hardware
 
-__all__ = ["Board", "Device", "Flash", "Shape"]
+__all__ = ["Board", "Flash"]
 
 #: How far the serial line's rate may be from what its name says, in percent.
 BAUD_TOLERANCE = 2.0
-
-#: A block RAM as a memory of so many words of so many bits.
-Shape = tuple[int, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Device:
-    """An FPGA: what it holds, and how the tools call it.
-
-    Parameters
-    ----------
-    part : str
-        As on its package.
-    flow : str
-        Key of :data:`popflip.boards.families.flows.FLOWS`.
-    options : tuple of str
-        What the placer (of a project for a vendor's tools: nobody) is told of the device.
-    luts, ffs : int
-        Look-up tables (of 4 inputs, of Artix-7: 6) and flip-flops.
-    blocks : int
-        Block RAMs.
-    shapes : tuple of (int, int)
-        Words and bits per word of a block RAM with one read and one write port.
-    spram : int
-        Single-port memories of 16,384 words of 16 bits.
-    distributed : int
-        Memories of up to so many pieces of 16 words of 4 bits are made of tables; 0 if tables hold
-        no data.
-    dsps : int
-        Multipliers.
-    """
-
-    part: str
-    flow: str
-    options: tuple[str, ...] = ()
-    luts: int
-    ffs: int
-    blocks: int
-    shapes: tuple[Shape, ...]
-    spram: int = 0
-    distributed: int = 0
-    dsps: int = 0
-
-    @property
-    def block_bits(self) -> int:
-        """Bits of all block RAMs, in their widest shape."""
-        return self.blocks * max(depth * width for depth, width in self.shapes)
-
-    def pieces_for(self, depth: int, width: int) -> int:
-        """Pieces of 16 words of 4 bits that a memory is made of, if it is made of tables."""
-        return ceil_div(depth, 16) * ceil_div(width, 4)
-
-    def is_small(self, depth: int, width: int) -> bool:
-        """Whether a memory is made of tables rather than of block RAMs."""
-        return self.pieces_for(depth, width) <= self.distributed
-
-    def blocks_for(self, depth: int, width: int) -> int:
-        """Block RAMs of a memory: columns of one shape, and what is left of a word in another."""
-        if width < 1:
-            return 0
-        return min(
-            ceil_div(depth, d) * max(1, width // w)
-            + self.blocks_for(depth, width % w if width > w else 0)
-            for d, w in self.shapes
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,9 +55,17 @@ class Flash:
                 f"not {self.data_offset}"
             )
 
-    def divider(self, core_mhz: float) -> int:
-        """Clock cycles of a machine per clock of the flash: 1, or the least even number."""
-        least = math.ceil(core_mhz / self.mhz)
+    def divider(self, core_mhz: float, *, registers: bool = True) -> int:
+        """Return the clock cycles of a machine per clock of the flash: 1, or the least even number.
+
+        Parameters
+        ----------
+        core_mhz : float
+            The machine's clock.
+        registers : bool
+            Whether there are registers in the pins, without which 1 is too fast.
+        """
+        least = max(1 if registers else 2, math.ceil(core_mhz / self.mhz))
         return least if least == 1 else least + least % 2
 
 
@@ -147,8 +91,7 @@ class Board:
     core_mhz : float
         The machine's. Made by a PLL, unless it is ``clock_mhz``.
     pll : str
-        How: the kind of PLL (of iCE40: ``pad`` if the oscillator is on the PLL's own pin, else
-        ``core``); unused without one.
+        Which of :attr:`~popflip.boards.families.family.Family.plls` it is; the usual one if empty.
     baud : int
         Bits per second of the host link.
     leds : tuple of str
@@ -169,13 +112,18 @@ class Board:
         Further options of the packer.
     loader : tuple of str
         Options by which openFPGALoader knows the board; empty if it does not.
+    bootloader : bool
+        Whether a USB bootloader in the FPGA itself configures the board: there is no cable to look
+        for, and it takes bitstreams only, no data.
+    former : tuple of str
+        Names that the board had in the last version. They still find it, with a notice.
     notes : tuple of str
         What a user has to know, one sentence each.
 
     Raises
     ------
     ValueError
-        If the UART's rate cannot be made from the clock.
+        If the UART's rate cannot be made from the clock, or the family has no such PLL.
     """
 
     name: str
@@ -197,10 +145,18 @@ class Board:
     seed: int = 1
     packer: tuple[str, ...] = ()
     loader: tuple[str, ...] = ()
+    bootloader: bool = False
+    former: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         self.uart_divisor(self.core_mhz)
+        plls = self.device.family.plls
+        if self.pll and self.pll not in plls:
+            raise InputError(
+                f"pll must be {' or '.join(plls) or 'empty'} for {self.device.part}, "
+                f"not {self.pll!r}"
+            )
 
     def uart_divisor(self, core_mhz: float) -> int:
         """Clock cycles per bit of the host link.
@@ -224,6 +180,10 @@ class Board:
                 f"(and at least 4 of it), such as {near:g}, not {core_mhz:g}"
             )
         return divisor
+
+    def line_rate(self, core_mhz: float) -> int:
+        """Bits per second that the host link really has, of a machine's clock."""
+        return round(core_mhz * 1e6 / self.uart_divisor(core_mhz))
 
     def params(self, params: Params, core_mhz: float | None = None) -> Params:
         """Return parameters as this board runs them: its serial line, and its flash.
@@ -258,8 +218,15 @@ class Board:
                 f"standalone.flash must be auto, none, single or dual for {self.name}, which wires "
                 "two lines, not quad"
             )
-        auto = wanted == "auto"
-        divider = flash.divider(core_mhz) if auto else params.standalone.flash_divider
+        auto, registers = wanted == "auto", self.device.family.pin_registers
+        divider = params.standalone.flash_divider
+        if auto:
+            divider = flash.divider(core_mhz, registers=registers)
+        elif divider == 1 and not registers:
+            raise InputError(
+                f"standalone.flash_divider must be at least 2 for {self.name}, whose tools put no "
+                "registers into pins, not 1"
+            )
         return params.replace(
             standalone={
                 "flash": flash.lines if auto else wanted,

@@ -15,9 +15,10 @@ from importlib import resources
 from pathlib import Path
 
 from popflip.boards.board import Board
-from popflip.boards.build.synthesis import build, synthesize, synthesize_core
+from popflip.boards.build.bitstream import build
+from popflip.boards.build.synthesis import synthesize, synthesize_core
 from popflip.boards.build.toolchain import toolchain
-from popflip.boards.families.flows import FLOWS
+from popflip.boards.families.ice40 import ICE40
 from popflip.boards.tools import ToolError
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
@@ -26,19 +27,6 @@ __all__ = ["ICESTORM", "bitstream_verilog", "board_verilog", "core_verilog", "fl
 
 #: What turns a bitstream of iCE40 back into Verilog: Debian's package fpga-icestorm.
 ICESTORM = ("iceunpack", "icebox_vlog")
-
-# yosys's models of each family, without those that ours replace. With EQUIV the body of an SPRAM
-# is left out, of which yosys would make half a million registers.
-_MODELS = {
-    "ice40": """\
-read_verilog -DEQUIV +/ice40/cells_sim.v
-delete =SB_SPRAM256KA =SB_PLL40_CORE =SB_PLL40_PAD
-""",
-    "ecp5": """\
-read_verilog -DNO_INCLUDES +/ecp5/cells_sim.v
-delete =DP16KD =TRELLIS_IO
-""",
-}
 
 # Its JSON also has the cells that are used, as black boxes; its Verilog has not.
 _SYNTHESIZED = """\
@@ -147,7 +135,7 @@ def bitstream_verilog(board: Board, params: Params) -> str:
     ValueError
         If not everything would come back.
     """
-    if board.device.flow != "ice40":
+    if board.device.family is not ICE40:
         raise InputError(f"the device must be an iCE40, not {board.device.part}")
     if board.core_mhz != board.clock_mhz:
         raise InputError(
@@ -177,7 +165,7 @@ def bitstream_verilog(board: Board, params: Params) -> str:
 
 
 def _check_family(board: Board) -> None:
-    if board.device.flow not in _MODELS:
+    if not board.device.family.cell_models:
         raise InputError(f"the device must be an iCE40 or an ECP5, not {board.device.part}")
 
 
@@ -209,14 +197,15 @@ def flatten(board: Board, work: Path, top: str, *, chip: str = "", synthesized: 
     str
         Verilog.
     """
-    family = board.device.flow
-    cells = (resources.files("popflip.cocotb_tests") / f"{family}_cells.v").read_text("utf-8")
+    family = board.device.family
+    models = resources.files("popflip.cocotb_tests") / f"{family.name}_cells.v"
+    cells = models.read_text("utf-8")
     if chip:
         cells += _PINS.format(chip=chip, clock=board.clock)
     (work / "cells.v").write_text(cells)
     script = _SYNTHESIZED * synthesized + _FLATTEN
-    (work / "flat.ys").write_text(script.format(models=_MODELS[family], top=top))
-    yosys = toolchain(FLOWS[family])[0]
+    (work / "flat.ys").write_text(script.format(models=family.cell_models, top=top))
+    yosys = toolchain(family)[0]
     _run([str(yosys.path), "-q", "-l", "flat.log", "flat.ys"], work)
     return (work / "flat.v").read_text()
 

@@ -5,7 +5,6 @@ import subprocess
 import pytest
 
 from popflip.boards.build.toolchain import toolchain
-from popflip.boards.families.flows import FLOWS
 from popflip.boards.registry import BOARDS
 from popflip.cocotb_tests.netlist import flatten
 
@@ -74,7 +73,7 @@ def test_the_block_ram_of_ecp5(shape, tmp_path):
         "synth_ecp5 -top ram -json top.json\nselect -assert-count 1 t:DP16KD\n"
         "select -assert-count 0 t:TRELLIS_DPR16X4\n"
     )
-    yosys = toolchain(FLOWS["ecp5"])[0]
+    yosys = toolchain(board.device.family)[0]
     subprocess.run([yosys.path, "-q", "ram.ys"], cwd=tmp_path, check=True)
     netlist = flatten(board, tmp_path, "ram").replace("module ram(", "module ram_netlist(")
     (tmp_path / "bench.v").write_text(memory + netlist + BENCH.format(name="ram", **words))

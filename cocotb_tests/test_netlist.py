@@ -44,9 +44,9 @@ HX8K = Params.build({
 
 #: A board for each preset, of the families whose cells have models.
 PRESETS = {
-    (board.device.flow, board.preset): name
+    (board.device.family, board.preset): name
     for name, board in reversed(BOARDS.items())
-    if board.device.flow in ("ice40", "ecp5")
+    if board.device.family.cell_models
 }
 
 LONG = pytest.mark.timeout(7200)

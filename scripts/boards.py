@@ -5,8 +5,7 @@ import statistics
 from pathlib import Path
 
 from popflip.boards.board import Board
-from popflip.boards.build.synthesis import BuildError
-from popflip.boards.families.flows import FLOWS
+from popflip.boards.build.step import BuildError
 from popflip.boards.registry import BOARDS
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
@@ -56,7 +55,7 @@ def board_rows(
     build_with : Dataset, optional
         Build what is missing, and count cycles on its images.
     seeds, tools
-        Of such builds, as for :func:`popflip.boards.build.synthesis.build`.
+        Of such builds, as for :func:`popflip.boards.build.bitstream.build`.
 
     Returns
     -------
@@ -73,7 +72,7 @@ def board_rows(
 
 
 def _report(board, params, build_with, seeds, tools) -> tuple[dict | None, str]:
-    if board.device.flow not in FLOWS:
+    if not board.device.family.makes_bitstreams:
         return None, "a project for its maker's tools"
     path = cached_report(board, board.params(params))
     if path.is_file():

@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 
 from popflip.boards.board import Board
-from popflip.boards.build.synthesis import build, write_project
-from popflip.boards.families.flows import FLOWS
+from popflip.boards.build.bitstream import build
+from popflip.boards.build.built import write_build
+from popflip.boards.build.top import write_project
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.golden.support.cache import cache_folder
@@ -62,7 +63,7 @@ def build_board(
     out : Path
         Folder of the bitstream, of ``params.toml``, and of ``report.json``, ``.md`` and ``.png``.
     core_mhz, seeds, tools
-        As for :func:`popflip.boards.build.synthesis.build`.
+        As for :func:`popflip.boards.build.bitstream.build`.
 
     Returns
     -------
@@ -71,8 +72,11 @@ def build_board(
     """
     core_mhz = board.core_mhz if core_mhz is None else core_mhz
     started = time.monotonic()
-    if board.device.flow not in FLOWS:
-        files = write_project(board, board.params(params, core_mhz), core_mhz, out)
+    built = board.params(params, core_mhz)
+    if not board.device.family.makes_bitstreams:
+        files = write_project(board, built, core_mhz, out)
+        write_atomically(out / "params.toml", to_toml(built).encode())
+        write_build(out, board, built, core_mhz)
         return {
             "verb": "build",
             "board": board.name,
@@ -92,7 +96,6 @@ def build_board(
             stages("cycles", 0, 1)
             cycles = counted_cycles(params, dataset)
             stages("cycles", 1, 1)
-    built = board.params(params, core_mhz)
     target = out / f"{board.name}-{params.name}{made.bitstream.suffix}"
     report = {
         "verb": "build",
@@ -101,7 +104,7 @@ def build_board(
         "sizes": list(params.sizes),
         "synapses": params.n_synapses,
         "latent_bits": params.learning.latent_bits,
-        "baud": round(core_mhz * 1e6 / built.machine.uart_divisor),
+        "baud": board.line_rate(core_mhz),
         "cycles": cycles,
         "samples_per_s": _per_second(core_mhz, cycles, "train"),
         "inferences_per_s": _per_second(core_mhz, cycles, "infer"),
@@ -113,6 +116,7 @@ def build_board(
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(target, made.bitstream.read_bytes())
     write_atomically(out / "params.toml", to_toml(built).encode())
+    write_build(out, board, built, core_mhz, target.name)
     text = json.dumps(report, indent=1).encode()
     write_atomically(out / "report.json", text)
     write_atomically(cached_report(board, built), text)

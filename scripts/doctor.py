@@ -10,8 +10,8 @@ from pathlib import Path
 
 from popflip.boards.build.programmer import LIBRARIES, find_loader, probes
 from popflip.boards.build.toolchain import SOURCES, Tool, find_tool, toolchain
-from popflip.boards.families.flows import FLOWS
-from popflip.boards.registry import BOARDS
+from popflip.boards.families.family import Program
+from popflip.boards.registry import BOARDS, FAMILIES
 from popflip.boards.tools import ToolError, require, verilator
 from popflip.golden.support import cache
 
@@ -105,13 +105,14 @@ def _extras() -> list[Finding]:
 
 def _toolchains() -> list[Finding]:
     findings = []
-    names: dict[str, list[str]] = {}
-    for flow in FLOWS.values():
-        boards = [b.name for b in BOARDS.values() if b.device.flow == flow.name]
-        for name in flow.tools:
-            names.setdefault(name, []).extend(boards)
-    for name, boards in names.items():
-        found = [find_tool(name, source) for source in SOURCES]
+    programs: dict[Program, list[str]] = {}
+    for family in FAMILIES.values():
+        boards = [b.name for b in BOARDS.values() if b.device.family is family]
+        for program in family.tools:
+            programs.setdefault(program, []).extend(boards)
+    for program, boards in programs.items():
+        name = program.name
+        found = [find_tool(program, source) for source in SOURCES]
         tools = [tool for tool in found if isinstance(tool, Tool)]
         users = "build" if name == "yosys" else f"build: {', '.join(boards)}"
         if tools:
@@ -120,14 +121,16 @@ def _toolchains() -> list[Finding]:
         else:
             mend = re.search(r"\((pip install .*)\)$", str(found[0]))
             findings.append(Finding(name, users, "missing", False, mend[1] if mend else ""))
-    for flow in FLOWS.values():
+    for family in FAMILIES.values():
+        if not family.makes_bitstreams:
+            continue
         try:
-            tools_of = toolchain(flow)
+            tools_of = toolchain(family)
             sources = ", ".join(dict.fromkeys(tool.source for tool in tools_of))
-            findings.append(Finding(f"flow {flow.name}", "build", f"complete: {sources}", True))
+            findings.append(Finding(f"flow {family.name}", "build", f"complete: {sources}", True))
         except ToolError as error:
             findings.append(
-                Finding(f"flow {flow.name}", "build", str(error), False,
+                Finding(f"flow {family.name}", "build", str(error), False,
                         "pip install 'popflip[fpga]'")
             )  # fmt: skip
     return findings

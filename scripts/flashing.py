@@ -5,7 +5,6 @@ from pathlib import Path
 
 from popflip.boards.board import Board
 from popflip.boards.build.programmer import FlashError, enable_quad, load
-from popflip.boards.families.flows import FLOWS
 from popflip.golden.description.flash_image import read_image
 from popflip.golden.description.params import Params
 from popflip.scripts.console import say
@@ -133,14 +132,13 @@ def _write_data(board, bitstream, persistent, data, cable) -> dict:
 
 def _built(board: Board) -> Path:
     """Return the bitstream that popflip build left for a board, the newest of several."""
-    if board.device.flow not in FLOWS:
+    family = board.device.family
+    if not family.makes_bitstreams:
         raise FlashError(
             f"name the file that the maker's tools wrote for {board.title}: --bitstream"
         )
     folder = Path("build") / board.name
-    found = sorted(
-        folder.glob(f"*{FLOWS[board.device.flow].suffix}"), key=lambda path: path.stat().st_mtime
-    )
+    found = sorted(folder.glob(f"*{family.suffix}"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise FlashError(
             f"{folder} holds no bitstream: popflip build --board {board.name} makes one"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from popflip.boards.board import Board
-from popflip.boards.build.synthesis import build
+from popflip.boards.build.bitstream import build
 from popflip.boards.host.machine import BoardMachine, virtual_board
 from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.datasets.dataset import Dataset
@@ -153,7 +153,7 @@ def bench_growth(
     picture : Path, optional
         Draw the curves there, as PNG.
     tools : str, optional
-        As for :func:`popflip.boards.build.synthesis.build`.
+        As for :func:`popflip.boards.build.bitstream.build`.
 
     Returns
     -------

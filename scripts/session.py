@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeGuard
 
 from popflip.golden.datasets import loading
 from popflip.golden.datasets.dataset import DataError
@@ -12,9 +13,12 @@ from popflip.golden.support.errors import InputError, PopflipError
 from popflip.golden.training.checkpoint import CheckpointError
 from popflip.golden.training.machine import GoldenMachine, Machine
 
+if TYPE_CHECKING:
+    from popflip.boards.host.line import SerialLine
+    from popflip.boards.host.transport import SerialTransport
+
 __all__ = [
     "CLOCKS_MHZ",
-    "DEFAULT_BAUD",
     "DEFAULT_PRESET",
     "VIRTUAL",
     "Failure",
@@ -23,15 +27,13 @@ __all__ = [
     "choose_data",
     "choose_params",
     "open_machine",
+    "open_serial",
     "per_second",
     "same_network",
 ]
 
 #: What is trained if the user names nothing.
 DEFAULT_PRESET = "local-small"
-
-#: Bits per second of a serial port, if the user names none.
-DEFAULT_BAUD = 115200
 
 #: Clock rates, in MHz, that cycle counts are translated for.
 CLOCKS_MHZ = (25, 50, 100)
@@ -45,8 +47,17 @@ class Failure(PopflipError):
     """Something did not come to its end; the message is one line for the user."""
 
 
-def choose_params(preset: str | None, config: Path | None) -> Params | None:
+def choose_params(
+    preset: str | None, config: Path | None, board: str | None = None
+) -> Params | None:
     """Load the parameters that were named, None if none were.
+
+    Parameters
+    ----------
+    preset, config
+        A preset, or a file.
+    board : str, optional
+        Of a board's name: the parameters are as it runs them, and if none are named its build's.
 
     Raises
     ------
@@ -55,11 +66,21 @@ def choose_params(preset: str | None, config: Path | None) -> Params | None:
     """
     if preset is not None and config is not None:
         raise ParamsError("name one of --preset and --config, not both")
+    named = None if preset is None else Params.load(preset)
     if config is not None:
         if config.suffix != ".toml":
             raise ParamsError(f"config must be a .toml file, not {str(config)!r}")
-        return Params.load(config)
-    return None if preset is None else Params.load(preset)
+        named = Params.load(config)
+    if _is_name(board):
+        from popflip.boards.host.line import params_of
+
+        return params_of(board, named)
+    return named
+
+
+def _is_name(board: str | None) -> TypeGuard[str]:
+    """Whether a board is neither the virtual one nor a serial port."""
+    return board is not None and board != "virtual" and "/" not in board
 
 
 def same_network(path: Path, saved: Params, wanted: Params) -> None:
@@ -102,13 +123,18 @@ class Target:
     Parameters
     ----------
     board : str, optional
-        ``virtual``, as if left out, or the name of a serial port.
+        ``virtual``, as if left out, the name of a serial port, or that of a board at ``port``.
     baud : int, optional
-        Of the serial port; :data:`DEFAULT_BAUD` if left out.
+        Of the serial port. If left out it is the build's, as far as ``board`` or ``config`` lead to
+        one; see :func:`popflip.boards.host.line.line_of`.
     engine : str, optional
         One of :data:`ENGINES`: software, instead of a board.
     threads : int, optional
         Of the fast engine; all there are if left out.
+    port : str, optional
+        The serial port, if ``board`` is a board's name or left out.
+    config : Path, optional
+        The file of the parameters, beside which their build may lie.
 
     Raises
     ------
@@ -120,32 +146,50 @@ class Target:
     baud: int | None = None
     engine: str | None = None
     threads: int | None = None
+    port: str | None = None
+    config: Path | None = None
 
     def __post_init__(self):
         if self.engine is not None and self.engine not in ENGINES:
             raise InputError(f"engine must be {' or '.join(ENGINES)}, not {self.engine!r}")
         if self.engine is not None and self.board is not None:
             raise InputError("name one of --board and --engine, not both")
+        if self.engine is not None and self.port is not None:
+            raise InputError("name one of --port and --engine, not both")
         if self.threads is not None and self.engine != "fast":
             raise InputError("threads are the fast engine's: name them with --engine fast")
-        if self.board not in (None, "virtual") and "/" not in self.board:
-            raise InputError(
-                f"board must be virtual or a serial port such as /dev/ttyUSB0, not {self.board!r}"
-            )
+        if _is_name(self.board):
+            from popflip.boards.registry import is_board
+
+            if not is_board(self.board):
+                raise InputError(
+                    "board must be virtual or a serial port such as /dev/ttyUSB0 (or the name of "
+                    f"a board, with --port), not {self.board!r}"
+                )
+        # Says what does not go together, before any work is done.
+        if self.port is not None or _is_name(self.board):
+            assert self.line
 
     def __str__(self):
-        return f"the {self.engine} engine" if self.engine else f"board {self.board or 'virtual'}"
+        return f"the {self.engine} engine" if self.engine else f"board {self.report['board']}"
 
     @property
     def virtual(self) -> bool:
         """Whether it is the virtual board."""
-        return self.engine is None and self.board in (None, "virtual")
+        return self.engine is None and self.port is None and self.board in (None, "virtual")
+
+    @property
+    def line(self) -> "SerialLine | None":
+        """The serial line to the board; None if it is at none."""
+        from popflip.boards.host.line import line_of
+
+        return line_of(self.board, self.port, self.baud, self.config)
 
     @property
     def report(self) -> dict:
         """What reports say of it."""
         return {
-            "board": None if self.engine else self.board or "virtual",
+            "board": None if self.engine else self.board or self.port or "virtual",
             "engine": self.engine,
         }
 
@@ -154,6 +198,7 @@ class Target:
         """Words of the command that name it."""
         named = {
             "--board": None if self.board == "virtual" else self.board,
+            "--port": self.port,
             "--baud": self.baud,
             "--engine": self.engine,
             "--threads": self.threads,
@@ -163,6 +208,17 @@ class Target:
 
 #: The virtual board.
 VIRTUAL = Target()
+
+
+@contextmanager
+def open_serial(target: Target) -> Iterator["SerialTransport"]:
+    """Open the serial port of a board for the length of a ``with`` block."""
+    from popflip.boards.host.line import open_line
+
+    line = target.line
+    assert line is not None, f"{target} is at no serial port"
+    with open_line(line) as transport:
+        yield transport
 
 
 @contextmanager
@@ -178,15 +234,13 @@ def open_machine(params: Params, target: Target) -> Iterator[Machine]:
         yield FastMachine(params, target.threads)
         return
     from popflip.boards.host.machine import BoardMachine, virtual_machine
-    from popflip.boards.host.transport import SerialTransport
 
     with ExitStack() as stack:
-        if target.board is None or target.virtual:
+        if target.virtual:
             machine = virtual_machine(params)
             stack.callback(machine.transport.close)
         else:
-            port = SerialTransport(target.board, target.baud or DEFAULT_BAUD)
-            machine = BoardMachine(params, stack.enter_context(port))
+            machine = BoardMachine(params, stack.enter_context(open_serial(target)))
         yield machine
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from popflip.boards.host.link import Link
 from popflip.boards.host.machine import BoardMachine, stop_standalone, virtual_board
 from popflip.boards.host.monitor import Epoch, Sighting, watch
-from popflip.boards.host.transport import SerialTransport, Transport
+from popflip.boards.host.transport import Transport
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.flash_image import (
     TURN_CYCLES,
@@ -30,12 +30,12 @@ from popflip.rtl.interface import check_hardware
 from popflip.scripts import plots
 from popflip.scripts.console import Display, say
 from popflip.scripts.session import (
-    DEFAULT_BAUD,
     VIRTUAL,
     Failure,
     Target,
     choose_data,
     open_machine,
+    open_serial,
 )
 from popflip.scripts.training import compared_bits, prepare_folder
 
@@ -262,8 +262,7 @@ def _on_virtual_board(vigil: Vigil) -> tuple[list[dict], list[str] | None]:
 
 def _at_serial_port(vigil: Vigil) -> list[dict]:
     params, target = vigil.params, vigil.target
-    assert target.board is not None
-    with SerialTransport(target.board, target.baud or DEFAULT_BAUD) as transport:
+    with open_serial(target) as transport:
         link = Link(transport, params)
         link.resync()
         if vigil.start:

@@ -1,77 +1,21 @@
 """Whether a network fits a board, before any synthesis."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-from popflip.boards.board import Board, Device
-from popflip.boards.families.flows import FLOWS
+from popflip.boards.board import Board
 from popflip.boards.build.inventory import Inventory, MemoryBlock, inventory
-from popflip.golden.description.params import Params, ceil_div
+from popflip.boards.families.family import Device
+from popflip.golden.description.params import Params
 
-__all__ = ["WEIGHTS", "Estimate", "Weights", "estimate", "in_tables", "largest", "resized"]
+__all__ = ["Estimate", "estimate", "in_tables", "largest", "resized"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Weights:
-    """Tables per bit of what an inventory counts, from least squares over routed designs.
-
-    Parameters
-    ----------
-    base, arithmetic, compared, logic, shifted, multiplexed, ffs : float
-        The last: of iCE40, whose logic cell is a table with a flip-flop, cells that hold a
-        flip-flop alone.
-    """
-
-    base: float
-    arithmetic: float
-    compared: float
-    logic: float
-    shifted: float
-    multiplexed: float
-    ffs: float = 0.0
-
-    def scaled(self, factor: float) -> "Weights":
-        """Return weights of a family whose tables do less or more than those of this one."""
-        return Weights(**{name: value * factor for name, value in asdict(self).items()})
-
-
-#: By flow. Least squares over six networks each, synthesized and packed, gave the weights; those
-#: of iCE40 and of Gowin were then scaled, by 0.87 and 0.93, to their presets that are routed.
-#: Artix-7 has not been measured: its tables have six inputs, so that those of ECP5, with four, are
-#: an upper bound.
-WEIGHTS: dict[str, Weights] = {
-    "ice40": Weights(
-        base=0,
-        arithmetic=0.382,
-        compared=0.443,
-        logic=0.400,
-        shifted=0.547,
-        multiplexed=0.172,
-        ffs=0.295,
-    ),
-    "ecp5": Weights(
-        base=0, arithmetic=0.61, compared=0.54, logic=0.49, shifted=0.70, multiplexed=0.196
-    ),
-    "gowin": Weights(
-        base=0, arithmetic=0.91, compared=0.56, logic=0.465, shifted=0.68, multiplexed=0.237
-    ),
-}
-WEIGHTS["vivado"] = WEIGHTS["ecp5"]
-#: Of two routed designs.
-WEIGHTS["nexus"] = WEIGHTS["ecp5"].scaled(0.85)
 
 #: Logic beside each bit of a memory that may read and write one address at once.
 _SHARED_LUTS, _SHARED_FFS = 2.0, 2.2
 
 #: Tables of 16 words of 4 bits, with the multiplexer behind them.
 _PIECE_LUTS = 6
-
-#: By flow: a memory of fewer bits is made of tables or, on iCE40, of flip-flops, as yosys counts a
-#: block RAM as so many. Gowin's is what lies between memories that became the one and the other.
-_BLOCK_COST = {"ice40": 64, "gowin": 1536}
-
-#: Words of a single-port RAM, and their bits.
-_SPRAM_WORDS, _SPRAM_WIDTH = 16384, 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +51,9 @@ class Estimate:
 
 def in_tables(device: Device, memory: MemoryBlock) -> bool:
     """Whether a memory is made of look-up tables or flip-flops rather than of block RAMs."""
-    flow = FLOWS.get(device.flow)  # None of Vivado's, which decides by itself
-    shallow = memory.shallow and flow is not None and flow.table_memories
-    few = memory.bits < _BLOCK_COST.get(device.flow, 0)
+    family = device.family
+    shallow = memory.shallow and family.shallow_in_tables
+    few = memory.bits < family.block_cost
     return shallow or few or device.is_small(memory.depth, memory.width)
 
 
@@ -122,7 +66,7 @@ def estimate(device: Device, found: Inventory) -> Estimate:
     found : Inventory
         Of the design.
     """
-    w = WEIGHTS[device.flow]
+    w = device.family.weights
     single = [m for m in found.memories if m.single_port and device.spram]
     others = [m for m in found.memories if m not in single]
     small = [m for m in others if in_tables(device, m)]
@@ -143,9 +87,7 @@ def estimate(device: Device, found: Inventory) -> Estimate:
         "lut": round(luts),
         "ff": round(found.ffs + _SHARED_FFS * shared),
         "block": sum(device.blocks_for(m.depth, m.width) for m in blocks),
-        "spram": sum(
-            ceil_div(m.depth, _SPRAM_WORDS) * ceil_div(m.width, _SPRAM_WIDTH) for m in single
-        ),
+        "spram": sum(device.single_ports_for(m.depth, m.width) for m in single),
     }
     available = {
         "lut": device.luts,
@@ -162,36 +104,36 @@ def estimate(device: Device, found: Inventory) -> Estimate:
 
 
 def resized(params: Params, size: int) -> Params:
-    """Return a network of the same family with another number of first-layer neurons.
+    """Return the same network with another number of first-layer neurons.
 
     Parameters
     ----------
     params : Params
     size : int
-        Neurons per window of a local first layer, or of a dense one.
+        Neurons at each position (``params.first_layer.block``): of a dense layer, all of them.
 
     Returns
     -------
     Params
         With lanes as they are, as far as there are so many neurons.
     """
-    net = params.network
     lanes = {"neuron_lanes": min(params.machine.neuron_lanes, size)}
-    if net.first == "local":
+    if params.first_layer.windowed:
         return params.replace(network={"features": size}, machine=lanes)
-    return params.replace(network={"hidden": [size, *net.hidden[1:]]}, machine=lanes)
+    hidden = [size, *params.network.hidden[1:]]
+    return params.replace(network={"hidden": hidden}, machine=lanes)
 
 
 def largest(
     board: Board, params: Params, progress: Callable[[int, bool], None] = lambda size, fits: None
 ) -> tuple[Params, Estimate] | None:
-    """Find the largest network of a family that fits a board.
+    """Find the largest network of its kind that fits a board.
 
     Parameters
     ----------
     board : Board
     params : Params
-        One of the family: see :func:`resized`.
+        One of them; the others are :func:`resized`.
     progress : callable, optional
         Is told of each network that was tried: its size, and whether it fits.
 

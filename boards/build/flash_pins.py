@@ -1,11 +1,12 @@
 """The pins of a board's SPI flash, for a machine that trains alone."""
 
-from amaranth.hdl import ClockDomain, ClockSignal, Instance, Module, Signal
+from amaranth.hdl import ClockDomain, ClockSignal, Module, Signal
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In, Out
 
-from popflip.golden.support.errors import InputError
+from popflip.boards.families.family import Family
 from popflip.golden.description.params import Standalone
+from popflip.golden.support.errors import InputError
 from popflip.rtl.standalone.flash_commands import FlashSignature
 
 __all__ = ["PINS_DELAY", "FlashPins", "HalfCycles"]
@@ -43,7 +44,7 @@ class HalfCycles(wiring.Component):
 
 
 class FlashPins(wiring.Component):
-    """Buffers between :class:`popflip.rtl.standalone.flash_reader.FlashReader` and a platform's flash resource.
+    """Buffers between the machine's flash reader and a platform's flash resource.
 
     With an even ``flash_divider`` they hold no register, and ``flash_delay`` is 0. With 1 the
     clock leaves at double data rate, everything else by flip-flops in the pins, and ``flash_delay``
@@ -53,11 +54,12 @@ class FlashPins(wiring.Component):
     ----------
     port : object
         What ``platform.request(name, 0, dir="-")`` returns for a resource of the flash: ``cs``,
-        ``dq`` (two or four data lines, the flash's input first) and ``clk``. If there is no
-        ``clk``, it is the configuration clock of an ECP5, which only the primitive ``USRMCLK``
-        reaches.
-    alone : Standalone
+        ``dq`` (two or four data lines, the flash's input first) and ``clk``. Without ``clk`` the
+        flash has the configuration's clock, which the family knows how to drive.
+    standalone : Standalone
         Of the machine.
+    family : Family
+        Of the FPGA.
 
     Members
     -------
@@ -65,8 +67,8 @@ class FlashPins(wiring.Component):
         The machine's side.
     """
 
-    def __init__(self, port, standalone: Standalone):
-        self._port, self._standalone = port, standalone
+    def __init__(self, port, standalone: Standalone, family: Family):
+        self._port, self._standalone, self._family = port, standalone, family
         delay = PINS_DELAY if standalone.flash_divider == 1 else 0
         if standalone.flash_delay != delay:
             raise InputError(
@@ -109,4 +111,4 @@ class FlashPins(wiring.Component):
             m.submodules.halves = halves = HalfCycles()
             m.d.comb += halves.i.eq(sck)
             level = halves.o
-        m.submodules.usrmclk = Instance("USRMCLK", i_USRMCLKI=level, i_USRMCLKTS=0)
+        self._family.flash_clock(m, level)

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from amaranth.back import rtlil
 from amaranth.hdl import Value
 
-from popflip.boards.families.flows import SINGLE_PORT, UNSHARED
+from popflip.boards.build.memory_rules import SINGLE_PORT, UNSHARED
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import IDENTITY_BYTES
 from popflip.rtl.interface import check_hardware

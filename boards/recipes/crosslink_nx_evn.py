@@ -1,12 +1,10 @@
 """Lattice CrossLink-NX Evaluation Board: LIFCL-40."""
 
-import re
-
 from amaranth.build import Attrs, Clock, Pins, PinsN, Resource, Subsignal
 from amaranth.vendor import LatticePlatform
 
 from popflip.boards.board import Board, Flash
-from popflip.boards.families.devices import LIFCL_40
+from popflip.boards.families.nexus import LIFCL_40
 
 __all__ = ["CROSSLINK_NX_EVN", "CrossLinkNxEvnPlatform"]
 
@@ -41,13 +39,6 @@ class CrossLinkNxEvnPlatform(LatticePlatform):
     )  # fmt: skip
     connectors = ()
 
-    def toolchain_prepare(self, fragment, name, **options):
-        """Put braces around names with brackets, which nextpnr would read without an end."""
-        plan = super().toolchain_prepare(fragment, name, **options)
-        pins = f"{name}.pdc"
-        plan.files[pins] = re.sub(r"get_ports (\w+\[\d+\])", r"get_ports {\1}", plan.files[pins])
-        return plan
-
 
 CROSSLINK_NX_EVN = Board(
     name="crosslink-nx-evn",
@@ -60,8 +51,7 @@ CROSSLINK_NX_EVN = Board(
     core_mhz=12,
     leds=("led.0", "led.1", "led.2", "led.3"),
     error_led="led.7",
-    # At half of the machine's clock: nextpnr knows no registers in these pins.
-    flash=Flash(bytes=16 << 20, data_offset=1 << 20, resource="spi_flash_4x", lines="quad", mhz=6),
+    flash=Flash(bytes=16 << 20, data_offset=1 << 20, resource="spi_flash_4x", lines="quad"),
     loader=("--board", "crosslinknx_evn"),
     notes=(
         "Jumper JP2 lets the clock of 12 MHz through.",

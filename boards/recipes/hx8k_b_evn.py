@@ -3,7 +3,7 @@
 from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
 
 from popflip.boards.board import Board, Flash
-from popflip.boards.families.devices import HX8K
+from popflip.boards.families.ice40 import HX8K
 
 __all__ = ["HX8K_B_EVN"]
 

@@ -3,7 +3,7 @@
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
 from popflip.boards.board import Board, Flash
-from popflip.boards.families.devices import UP5K
+from popflip.boards.families.ice40 import UP5K
 
 __all__ = ["ICEBREAKER"]
 

@@ -6,8 +6,9 @@ from amaranth_boards.orangecrab_r0_2 import (
     OrangeCrabR0_2_85FPlatform,
 )
 
-from popflip.boards.board import Board, Device, Flash
-from popflip.boards.families.devices import ECP5_25F, ECP5_85F
+from popflip.boards.board import Board, Flash
+from popflip.boards.families.ecp5 import ECP5_25F, ECP5_85F
+from popflip.boards.families.family import Device
 
 __all__ = ["ORANGECRAB_25F", "ORANGECRAB_85F"]
 
@@ -50,7 +51,6 @@ def _board(size: str, device: Device, platform, preset: str, core_mhz: float) ->
         clock="clk",
         clock_mhz=48,
         core_mhz=core_mhz,
-        pll="ehxplll",
         leds=("rgb_led.0.g",),
         error_led="rgb_led.0.r",
         # The bootloader keeps the bitstream at 512 KiB.
@@ -58,6 +58,7 @@ def _board(size: str, device: Device, platform, preset: str, core_mhz: float) ->
         placer=("--package", "CSFBGA285", "--speed", "8"),
         packer=("--compress", "--freq", "38.8"),
         loader=("--board", "orangeCrab"),
+        bootloader=True,
         notes=(
             "Its USB is not a serial port: wire an adapter to pins 0 (into the FPGA) and 1.",
             "In volatile memory it is configured by a JTAG cable; through USB only the flash is.",

@@ -4,7 +4,7 @@ from amaranth.build import Attrs, Clock, Pins, PinsN, Resource, Subsignal
 from amaranth.vendor import GowinPlatform
 
 from popflip.boards.board import Board, Flash
-from popflip.boards.families.devices import GW2AR_18
+from popflip.boards.families.gowin import GW2AR_18
 
 __all__ = ["TANG_NANO_20K", "TangNano20kPlatform"]
 
@@ -47,7 +47,6 @@ TANG_NANO_20K = Board(
     clock="clk27",
     clock_mhz=27,
     core_mhz=99,
-    pll="rpll",
     leds=("led.0", "led.1", "led.2", "led.3"),
     error_led="led.5",
     flash=Flash(bytes=8 << 20, data_offset=0xE0000, resource="spi_flash_2x"),

@@ -3,7 +3,7 @@
 from amaranth_boards.tang_nano_9k import TangNano9kPlatform
 
 from popflip.boards.board import Board, Flash
-from popflip.boards.families.devices import GW1NR_9
+from popflip.boards.families.gowin import GW1NR_9
 
 __all__ = ["TANG_NANO_9K"]
 
@@ -16,7 +16,6 @@ TANG_NANO_9K = Board(
     clock="clk27",
     clock_mhz=27,
     core_mhz=45,
-    pll="rpll",
     leds=("led.0", "led.1", "led.2", "led.3"),
     error_led="led.5",
     # The FPGA is configured from flash of its own: all of the other one is for data.

@@ -8,8 +8,9 @@ from amaranth_boards.ulx3s import (
     ULX3S_85F_Platform,
 )
 
-from popflip.boards.board import Board, Device, Flash
-from popflip.boards.families.devices import ECP5_12F, ECP5_25F, ECP5_45F, ECP5_85F
+from popflip.boards.board import Board, Flash
+from popflip.boards.families.ecp5 import ECP5_12F, ECP5_25F, ECP5_45F, ECP5_85F
+from popflip.boards.families.family import Device
 
 __all__ = ["ULX3S_12F", "ULX3S_25F", "ULX3S_45F", "ULX3S_85F"]
 
@@ -32,7 +33,6 @@ def _board(size: str, device: Device, platform, preset: str, core_mhz: float, se
         clock="clk25",
         clock_mhz=25,
         core_mhz=core_mhz,
-        pll="ehxplll",
         leds=("led.0", "led.1", "led.2", "led.3"),
         error_led="led.7",
         flash=Flash(bytes=16 << 20, data_offset=2 << 20, resource="spi_flash_4x", lines="quad"),

@@ -8,7 +8,7 @@ from amaranth.build import Attrs, Pins, PinsN, Resource, Subsignal
 from amaranth_boards.upduino_v3 import UpduinoV3Platform
 
 from popflip.boards.board import Board, Flash
-from popflip.boards.families.devices import UP5K
+from popflip.boards.families.ice40 import UP5K
 
 __all__ = ["UPDUINO_V3", "UPDUINO_V3_STANDALONE", "UpduinoV3WithFlash", "UpduinoV3WithUart"]
 
@@ -52,7 +52,7 @@ class UpduinoV3WithFlash(UpduinoV3Platform):
     )  # fmt: skip
 
 
-def _board(name: str, title: str, platform, resource: str, inactive, notes) -> Board:
+def _board(name: str, title: str, platform, resource: str, inactive, notes, former=()) -> Board:
     return Board(
         name=name,
         title=title,
@@ -69,6 +69,7 @@ def _board(name: str, title: str, platform, resource: str, inactive, notes) -> B
         flash=Flash(bytes=4 << 20, data_offset=0x20000, resource=resource),
         synthesis="-abc9 -device u",
         loader=("--board", "ice40_generic"),
+        former=former,
         notes=("Close the jumper OSC: the oscillator then reaches pin 20.", *notes),
     )
 
@@ -86,8 +87,8 @@ UPDUINO_V3 = _board(
 )
 
 UPDUINO_V3_STANDALONE = _board(
-    "upduino-v3-alone",
-    "tinyVision.ai UPduino v3, standing alone",
+    "upduino-v3-standalone",
+    "tinyVision.ai UPduino v3, standalone",
     UpduinoV3WithFlash,
     resource="spi_flash_2x",
     inactive=(),
@@ -95,4 +96,5 @@ UPDUINO_V3_STANDALONE = _board(
         "Wire an adapter to pins 23 (into the FPGA) and 25 for the serial line.",
         "The USB chip shares the flash's lines: open no port of it once the board is configured.",
     ),
+    former=("upduino-v3-alone",),
 )

@@ -1,8 +1,20 @@
 """Networks small enough to elaborate in a moment."""
 
+import json
+
 from popflip.golden.description.params import Params
 
-__all__ = ["MICRO", "MICRO_SHARED", "SMALL_LOCAL"]
+__all__ = ["MICRO", "MICRO_SHARED", "SMALL_LOCAL", "toml_of"]
+
+
+def toml_of(params):
+    """Write parameters as a file that ``Params.load`` reads."""
+    lines = []
+    for section, values in params.model_dump(mode="json", exclude_none=True).items():
+        if isinstance(values, dict):
+            lines += [f"[{section}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items())]
+    return "\n".join(lines) + "\n"
+
 
 MICRO = Params.build({
     "name": "micro",

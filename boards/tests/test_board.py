@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from popflip.boards.board import Board, Flash
-from popflip.boards.families.devices import ECP5_25F, UP5K
+from popflip.boards.families.ice40 import UP5K
+from popflip.boards.families.nexus import LIFCL_40
 from popflip.boards.tests.networks import MICRO
 
 
@@ -125,27 +126,28 @@ def test_data_begin_at_an_erasable_block_of_the_flash(offset, complaint):
         Flash(bytes=1 << 20, data_offset=offset, resource="spi_flash")
 
 
-@pytest.mark.parametrize(
-    ("device", "depth", "width", "blocks"),
-    [
-        (UP5K, 256, 16, 1),
-        (UP5K, 257, 16, 2),
-        (UP5K, 1024, 4, 1),
-        (UP5K, 1024, 8, 2),
-        (UP5K, 2304, 16, 9),
-        (UP5K, 1, 1, 1),
-        (ECP5_25F, 512, 72, 2),
-        (ECP5_25F, 490, 100, 3),
-        # Four columns of 18 bits in five rows, and 8 bits in three blocks of 2,048 words.
-        (ECP5_25F, 4900, 80, 23),
-        (ECP5_25F, 1960, 80, 9),
-        (ECP5_25F, 16384, 1, 1),
-    ],
-)
-def test_block_rams_of_a_memory(device, depth, width, blocks):
-    assert device.blocks_for(depth, width) == blocks
+def test_a_family_whose_pins_have_no_registers_halves_the_clock_of_the_flash():
+    nexus = board(flash=QUAD, device=LIFCL_40, core_mhz=12)
+    standalone = nexus.params(MICRO).standalone
+    assert (standalone.flash_divider, standalone.flash_delay) == (2, 0)
+    named = MICRO.replace(standalone={"flash": "quad", "flash_divider": 1, "flash_delay": 2})
+    text = (
+        "standalone.flash_divider must be at least 2 for b, whose tools put no registers into "
+        "pins, not 1"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        nexus.params(named)
 
 
-def test_bits_of_all_blocks():
-    assert UP5K.block_bits == 30 * 4096
-    assert ECP5_25F.block_bits == 56 * 18432
+def test_the_rate_of_the_line_is_what_the_divisor_makes():
+    assert board(core_mhz=24.375).line_rate(24.375) == 1_015_625
+
+
+def test_a_pll_is_one_of_the_familys():
+    assert board(pll="pad").pll == "pad"
+    with pytest.raises(
+        ValueError, match=r"^pll must be core or pad for iCE40UP5K-SG48, not 'rpll'"
+    ):
+        board(pll="rpll")
+    with pytest.raises(ValueError, match=r"^pll must be empty for LIFCL-40-9BG400C, not 'pad'$"):
+        board(device=LIFCL_40, pll="pad")

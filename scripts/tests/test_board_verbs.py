@@ -5,7 +5,7 @@ import json
 import pytest
 from matplotlib.image import imread
 
-from popflip.boards.build.synthesis import Build, TimingError
+from popflip.boards.build.bitstream import Build, TimingError
 from popflip.boards.registry import BOARDS
 from popflip.golden.cycles.model import CycleModel
 from popflip.golden.datasets.loading import load

@@ -3,9 +3,10 @@ from dataclasses import replace
 import pytest
 
 from popflip.boards.build import estimate as module
-from popflip.boards.families.devices import ECP5_25F, HX8K, UP5K
 from popflip.boards.build.estimate import estimate, largest, resized
 from popflip.boards.build.inventory import Inventory, MemoryBlock
+from popflip.boards.families.ecp5 import ECP5_25F
+from popflip.boards.families.ice40 import HX8K, UP5K
 from popflip.boards.registry import BOARDS
 from popflip.boards.tests.networks import MICRO
 from popflip.golden.description.params import Params
@@ -59,11 +60,13 @@ def test_a_memory_that_may_collide_costs_logic():
     assert shared.used["block"] == apart.used["block"] == 1
 
 
-def test_the_family_of_a_network():
+def test_a_network_of_another_size():
     assert resized(MICRO, 5).network.hidden == (5,)
+    assert resized(MICRO, 5).first_layer.block == 5
     local = Params.load("ecp5-85f")
     smaller = resized(local, 4)
     assert (smaller.network.features, smaller.machine.neuron_lanes) == (4, 4)
+    assert smaller.first_layer.block == 4
     assert resized(local, 30).machine.neuron_lanes == local.machine.neuron_lanes
 
 

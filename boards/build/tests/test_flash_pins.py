@@ -8,10 +8,11 @@ from amaranth.lib.wiring import connect
 from amaranth.sim import Simulator
 
 from popflip.boards.build.flash_pins import FlashPins, HalfCycles
+from popflip.boards.families.ice40 import ICE40
 from popflip.golden.description.params import Standalone
-from popflip.rtl.standalone.flash_reader import FlashReader
 from popflip.rtl.simulation import FlashModel, simulate
-from popflip.rtl.tests.test_flash import build, content_of, packed
+from popflip.rtl.standalone.flash_reader import FlashReader
+from popflip.rtl.standalone.tests.test_flash_reader import build, content_of, packed
 
 
 def ports(lines):
@@ -38,7 +39,7 @@ class Assembly(wiring.Component):
         m = Module()
         port, pins = self.port, self.pins
         m.submodules.reader = self.reader
-        m.submodules.pads = pads = FlashPins(port, self.params.standalone)
+        m.submodules.pads = pads = FlashPins(port, self.params.standalone, ICE40)
         connect(m, self.reader.flash, pads.flash)
         m.d.comb += [pins.cs_n.eq(port.cs.o), pins.sck.eq(port.clk.o.replicate(2))]
         n = len(port.dq)
@@ -104,5 +105,7 @@ def test_halves_of_a_cycle():
 @pytest.mark.parametrize(("divider", "delay", "wanted"), [(1, 1, 2), (2, 1, 0)])
 def test_registers_on_the_way_are_counted(divider, delay, wanted):
     standalone = Standalone(flash="quad", flash_divider=divider, flash_delay=delay)
-    with pytest.raises(ValueError, match=rf"^standalone\.flash_delay must be {wanted} with a flash_di"):
-        FlashPins(ports(4), standalone)
+    with pytest.raises(
+        ValueError, match=rf"^standalone\.flash_delay must be {wanted} with a flash_di"
+    ):
+        FlashPins(ports(4), standalone, ICE40)

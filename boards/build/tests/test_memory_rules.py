@@ -1,8 +1,8 @@
 """What a memory returns that is read and written at one address in the same cycle matters nowhere.
 
-The recipes tell yosys so (:data:`popflip.boards.families.flows.UNSHARED`), and a block RAM then returns
-whatever it likes. Here it returns the wrong thing: every bit turned over. The machine learns all
-the same.
+Yosys is told so (:data:`popflip.boards.build.memory_rules.UNSHARED`), and a block RAM then returns
+whatever it likes. Here it returns the wrong thing: every bit inverted. The machine learns all the
+same.
 """
 
 import numpy as np
