@@ -1,4 +1,6 @@
-"""Training without a host: the part of the machine that says what to do next::
+"""Training without a host: the part of the machine that says what to do next.
+
+Its place among the others::
 
     flash <- FlashReader <- SampleOrder <- core                      samples
                   |             |
