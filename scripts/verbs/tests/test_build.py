@@ -8,7 +8,6 @@ from matplotlib.image import imread
 from popflip.boards.build import bitstream
 from popflip.boards.build.bitstream import Build, TimingError
 from popflip.golden.description.params import Params
-from popflip.golden.description.reference import to_toml
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 
@@ -86,11 +85,3 @@ def test_a_vendors_board_gets_a_project(popflip, folder, tmp_path):
     assert report["bitstream"] is None
     assert "has not been run on it" in report["note"]
     assert (tmp_path / "build" / "arty-a7-35t" / "top.tcl").is_file()
-
-
-def test_parameters_survive_as_toml(folder, tmp_path):
-    for source in (folder / "tiny.toml", "local-medium-sign", "ecp5-85f"):
-        params = Params.load(source)
-        path = tmp_path / "again.toml"
-        path.write_text(to_toml(params))
-        assert Params.load(path) == params.replace(name="again")

@@ -103,7 +103,7 @@ def test_flash_packs_the_data_for_the_network_of_the_build(popflip, loaded, fold
         (("--test-samples", "2000000"), {}, "2,000,000 test images of 9 bytes leave no room for"),
         (
             (), {"flash": "none"},
-            "the machine of params reads no flash on Radiona ULX3S 12F: standalone.flash is none: "
+            "the machine of tiny reads no flash on Radiona ULX3S 12F: standalone.flash is none: "
             "build one that trains alone",
         ),
         (
