@@ -90,9 +90,7 @@ def test_verilog(folder):
 
 
 def test_fit(tmp_path):
-    said = command(
-        tmp_path, "fit", "--board", "icebreaker", "--no-search", "--no-cycles", "--json"
-    )
+    said = command(tmp_path, "fit", "--board", "icebreaker", "--no-search", "--no-cycles", "--json")
     assert json.loads(said)["fits"]
 
 
