@@ -37,8 +37,9 @@ latent_lanes = [32, 20]
 """
 
 IMPORTS = """
+import popflip.boards.build.bitstream
+import popflip.boards.build.built
 import popflip.boards.build.programmer
-import popflip.boards.build.synthesis
 import popflip.boards.host.machine
 import popflip.boards.host.monitor
 import popflip.boards.virtual.terminal
