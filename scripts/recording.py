@@ -31,7 +31,18 @@ __all__ = ["RECORDED", "commit_of_tree", "entries_of", "record"]
 ROOT = Path(__file__).resolve().parents[1]
 
 #: What is said of a report besides its figures.
-_NOT_FIGURES = {"verb", "out", "files", "picture", "command", "replay", "go_on", "digest", "page"}
+_NOT_FIGURES = {
+    "verb",
+    "target",
+    "out",
+    "files",
+    "picture",
+    "command",
+    "replay",
+    "go_on",
+    "digest",
+    "page",
+}
 
 
 def record(
