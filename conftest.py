@@ -1,8 +1,31 @@
 """What the tests of every room may count on."""
 
+import importlib.util
 import signal
 
 import pytest
+
+#: Whether the tests of the paper's own systems can run.
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what needs PyTorch where there is none."""
+    if HAS_TORCH:
+        return
+    left_out = [item for item in items if item.get_closest_marker("torch")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("torch")]
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say so in one line, instead of a skip for each."""
+    if not HAS_TORCH:
+        terminalreporter.write_line(
+            "Left out: tests of the paper's own systems, which need PyTorch: "
+            "pip install 'popflip[paper]'"
+        )
 
 
 @pytest.fixture

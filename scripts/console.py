@@ -4,9 +4,12 @@ import logging
 import math
 import sys
 import time
+from contextlib import ExitStack
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from popflip.golden.support import interrupts
 
 __all__ = ["Display", "console", "listen", "out", "say"]
 
@@ -58,7 +61,8 @@ def listen() -> None:
 class Display:
     """Progress of one or several things: live bars on a terminal, else a line now and then.
 
-    Use it as a context manager.
+    Use it as a context manager. Each :meth:`show` is a safe point: there the work ends if somebody
+    has asked for it (:func:`popflip.golden.support.interrupts.check`).
     """
 
     def __init__(self):
@@ -74,8 +78,10 @@ class Display:
         )
         self._tasks: dict[str, TaskID] = {}
         self._spoken: dict[str, float] = {}
+        self._stack = ExitStack()
 
     def __enter__(self):
+        self._stack.enter_context(interrupts.safe_points())
         self._bars.start()
         _live.append(self)
         return self
@@ -83,6 +89,7 @@ class Display:
     def __exit__(self, *exc_info):
         _live.remove(self)
         self._bars.stop()
+        self._stack.close()
 
     def show(self, title: str, done: int, total: int, note: str = "") -> None:
         """Say how far something is.
@@ -95,6 +102,7 @@ class Display:
         note : str
             What else there is to say about it.
         """
+        interrupts.check()
         if self.console.is_terminal:
             if title not in self._tasks:
                 self._tasks[title] = self._bars.add_task(title, total=total, note=note)

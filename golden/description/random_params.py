@@ -11,13 +11,7 @@ from popflip.golden.description.sections.machine import word_bits
 from popflip.golden.description.sections.network import Network
 from popflip.golden.support.integers import ceil_div
 
-#: Why a test of the paper's own systems is left out.
-NEEDS_TORCH = (
-    "the paper's own systems run on PyTorch, an extra that popflip does without and that is not "
-    "installed here: pip install 'popflip[paper]'"
-)
-
-__all__ = ["NEEDS_TORCH", "Choices", "draw_params", "random_params"]
+__all__ = ["Choices", "draw_params", "random_params"]
 
 Option = TypeVar("Option")
 

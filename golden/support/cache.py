@@ -24,6 +24,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from popflip.golden.support.errors import PopflipError
+from popflip.golden.support.files import file_errors
 
 __all__ = ["LockedError", "cache_folder", "entry", "is_whole", "key_of", "locked", "text_entry"]
 
@@ -86,13 +87,15 @@ def locked(path: Path, *, refusal: str | None = None) -> Iterator[None]:
     LockedError
         If another holds it and there is a ``refusal``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with file_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     # Not one per thread of this object but one per object: each call here excludes all others.
     lock = FileLock(path, timeout=-1 if refusal is None else 0, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise LockedError(refusal) from None
+    with file_errors(path):
+        try:
+            lock.acquire()
+        except Timeout:  # an OSError, too
+            raise LockedError(refusal) from None
     try:
         yield
     finally:

@@ -1,12 +1,43 @@
-"""Files that appear whole or not at all, and files from outside that may not be too large."""
+"""Files that a user names: written whole or not at all, read within bounds, named in errors."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from popflip.golden.support.bounded import read_at_most
-from popflip.golden.support.errors import InputError
+from popflip.golden.support.errors import InputError, PopflipError
 
-__all__ = ["TooLargeError", "read_file", "write_atomically"]
+__all__ = [
+    "FileError",
+    "TooLargeError",
+    "file_errors",
+    "prepare_folder",
+    "read_file",
+    "write_atomically",
+]
+
+
+class FileError(PopflipError, OSError):
+    """A file cannot be read or written; the message names it and the cause."""
+
+
+@contextmanager
+def file_errors(path: str | Path) -> Iterator[None]:
+    """Turn errors of the operating system into a :class:`FileError` about ``path``.
+
+    Parameters
+    ----------
+    path : str or Path
+        What the user knows the file by. An error that names a file itself keeps that name.
+    """
+    try:
+        yield
+    except (FileError, BrokenPipeError):  # the latter: whoever reads our words has gone
+        raise
+    except OSError as error:
+        name = path if error.filename is None else error.filename
+        raise FileError(f"{name}: {error.strerror or error}") from error
 
 
 class TooLargeError(InputError):
@@ -29,10 +60,10 @@ def read_file(path: str | Path, most: int, what: str) -> bytes:
     ------
     TooLargeError
         If it has more.
-    OSError
+    FileError
         If it cannot be read.
     """
-    with open(path, "rb") as file:
+    with file_errors(path), open(path, "rb") as file:
         content = read_at_most(file, most + 1)
         if len(content) > most:
             size = max(os.fstat(file.fileno()).st_size, len(content))
@@ -41,19 +72,41 @@ def read_file(path: str | Path, most: int, what: str) -> bytes:
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write a file so that it appears whole or not at all."""
+    """Write a file so that it appears whole or not at all.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written, for instance to a full disk.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(scratch, "wb") as file:
-            file.write(content)
-            file.flush()
-            # Else the name could reach the disk before the content, and the power go in between.
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    except OSError as error:
-        error.filename = str(path)  # a full disk does not say which file it was
-        raise
+        with file_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(scratch, "wb") as file:
+                file.write(content)
+                file.flush()
+                # Else the name could reach the disk before the content, and the power go between.
+                os.fsync(file.fileno())
+            os.replace(scratch, path)
+        except OSError as error:
+            # A full disk does not say which file it was; the scratch file is nobody's business.
+            raise FileError(f"{path}: {error.strerror or error}") from error
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make a folder for results, and see that it can be written; before any work is lost.
+
+    Raises
+    ------
+    FileError
+        If not.
+    """
+    with file_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / ".probe", b"")
+    (folder / ".probe").unlink()

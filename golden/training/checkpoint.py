@@ -20,7 +20,7 @@ from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.model import Report
 from popflip.golden.support.bounded import read_at_most
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import write_atomically
+from popflip.golden.support.files import file_errors, write_atomically
 from popflip.golden.training.log import EpochLog
 from popflip.golden.training.state import NetworkState, check_state
 
@@ -108,13 +108,14 @@ def opened_checkpoint(path: str | Path, layout: int, kind: str) -> Iterator[tupl
     ------
     CheckpointError
         If it does not exist, is of another format, or is damaged.
-    OSError
+    FileError
         If it cannot be read.
     """
-    try:
-        file = open(path, "rb")  # noqa: SIM115
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} does not exist") from None
+    with file_errors(path):
+        try:
+            file = open(path, "rb")  # noqa: SIM115
+        except FileNotFoundError:
+            raise CheckpointError(f"{path} does not exist") from None
     try:
         with file, zipfile.ZipFile(file) as archive:
             arrays = Arrays(archive)
@@ -202,7 +203,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict, NetworkState]:
     ------
     CheckpointError
         If the file does not exist, or is not a whole checkpoint.
-    OSError
+    FileError
         If it cannot be read.
     """
     with opened_checkpoint(path, FORMAT, "a checkpoint of popflip") as (arrays, meta):

@@ -73,6 +73,33 @@ def complaints(source, path):
     return found
 
 
+def hidden_complaints(source, path):
+    """List imports of what is not offered: of tests, and of private parts of a verb.
+
+    No module that is shipped imports one of the tests. A verb uses of another verb what its
+    ``__all__`` offers, and nothing that begins with an underscore.
+    """
+    path = Path(path)
+    if (
+        "tests" in path.parts
+        or path.name.startswith(("test_", "tb_"))
+        or path.name == "conftest.py"
+    ):
+        return []
+    module = ".".join(["popflip", *path.with_suffix("").parts]).removesuffix(".__init__")
+    found = []
+    for line, name in imported(ast.parse(source), module):
+        _, *parts = name.split(".")
+        if name.startswith("popflip.") and any(
+            part in ("tests", "conftest") or part.startswith("test_") for part in parts
+        ):
+            found.append(f"{path}:{line}: must not import {name}, which is of the tests")
+        private = [part for part in parts if part.startswith("_") and not part.endswith("__")]
+        if name.startswith("popflip.scripts.verbs.") and private:
+            found.append(f"{path}:{line}: must not import {name}, which is another verb's own")
+    return found
+
+
 def sources():
     """Every Python file of the rooms."""
     return sorted(path for room in MAY_IMPORT for path in (ROOT / room).rglob("*.py"))
@@ -84,7 +111,7 @@ def test_each_room_is_found():
 
 def test_the_package_holds_links_to_the_rooms_and_nothing_else():
     entries = {path.name for path in (ROOT / "popflip").iterdir()} - {"__pycache__"}
-    assert entries == {"__init__.py", *MAY_IMPORT}
+    assert entries == {"__init__.py", "__main__.py", *MAY_IMPORT}
     for room in MAY_IMPORT:
         assert (ROOT / "popflip" / room).readlink() == Path("..") / room
 
@@ -101,6 +128,42 @@ def test_the_rooms_import_in_one_direction():
         for complaint in complaints(path.read_text(encoding="utf-8"), path.relative_to(ROOT))
     ]
     assert not found, "\n" + "\n".join(found)
+
+
+def test_nothing_that_is_shipped_imports_tests_or_private_parts_of_a_verb():
+    found = [
+        complaint
+        for path in sources()
+        for complaint in hidden_complaints(path.read_text("utf-8"), path.relative_to(ROOT))
+    ]
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("scripts/verbs/prove/x.py", "from popflip.golden.tests import strategies"),
+        ("scripts/verbs/prove/x.py", "from popflip.cocotb_tests.test_core import x"),
+        ("scripts/cli.py", "import popflip.scripts.tests.conftest"),
+        ("scripts/verbs/train/x.py", "from popflip.scripts.verbs.train.data import _pack"),
+        ("scripts/campaigns/x.py", "from popflip.scripts.verbs.train import _data"),
+    ],
+)
+def test_an_import_of_something_hidden_is_found(path, source):
+    (found,) = hidden_complaints(source, path)
+    assert found.startswith(f"{path}:1: must not import popflip.")
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("scripts/verbs/train/x.py", "from popflip.scripts.verbs.train.data import ImageReport"),
+        ("scripts/verbs/tests/test_x.py", "from popflip.scripts.verbs.train.data import _pack"),
+        ("cocotb_tests/test_x.py", "from popflip.boards.tests.networks import MICRO"),
+    ],
+)
+def test_an_import_of_what_is_offered_passes(path, source):
+    assert hidden_complaints(source, path) == []
 
 
 @pytest.mark.parametrize(

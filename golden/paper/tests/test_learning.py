@@ -4,14 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from popflip.golden.description.random_params import NEEDS_TORCH
+from popflip.golden.paper.learning import Learner
+from popflip.golden.paper.network import Gradient, Network
 from popflip.golden.paper.systems import ROWS, Dense
-
-torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
-
-from popflip.golden.paper.learning import Learner  # noqa: E402
-from popflip.golden.paper.network import Gradient, Network  # noqa: E402
 
 
 def learner(name="fc1-binary", dtype=torch.float64, **changes):

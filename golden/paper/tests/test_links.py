@@ -4,13 +4,10 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-from popflip.golden.description.random_params import NEEDS_TORCH
+from popflip.golden.paper.links import ConvLink, DenseLink, draw_links
 from popflip.golden.paper.systems import ROWS
-
-torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
-
-from popflip.golden.paper.links import ConvLink, DenseLink, draw_links  # noqa: E402
 
 RNG = np.random.default_rng(1)
 

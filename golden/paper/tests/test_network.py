@@ -4,17 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from popflip.golden.description.lfsr import Lfsr
 from popflip.golden.description.params import Params
-from popflip.golden.description.random_params import NEEDS_TORCH
 from popflip.golden.model import Model
+from popflip.golden.paper.learning import Learner
+from popflip.golden.paper.network import Network
 from popflip.golden.paper.systems import ROWS, Dense
-
-torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
-
-from popflip.golden.paper.learning import Learner  # noqa: E402
-from popflip.golden.paper.network import Network  # noqa: E402
 
 
 def samples(row, n, seed=4):

@@ -7,14 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from popflip.golden.description.random_params import NEEDS_TORCH
 from popflip.golden.paper.images import Images
+from popflip.golden.paper.trainer import Trainer
 from popflip.golden.training.checkpoint import CheckpointError
-
-torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
-
-from popflip.golden.paper.trainer import Trainer  # noqa: E402
 
 
 def timeless(history):

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and reads that have a bound."""
+"""Files that appear whole or not at all, reads that have a bound, and errors that name files."""
 
 import errno
 import os
@@ -7,7 +7,14 @@ import tracemalloc
 
 import pytest
 
-from popflip.golden.support.files import TooLargeError, read_file, write_atomically
+from popflip.golden.support.files import (
+    FileError,
+    TooLargeError,
+    file_errors,
+    prepare_folder,
+    read_file,
+    write_atomically,
+)
 
 
 @pytest.fixture
@@ -38,7 +45,7 @@ def test_a_file_that_is_too_large(path):
     with pytest.raises(TooLargeError) as caught:
         read_file(path, 4, "a thing")
     assert str(caught.value) == f"{path}: a thing must have at most 4 bytes, not 5"
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileError, match=r"none: No such file or directory$"):
         read_file(path.with_name("none"), 4, "a thing")
 
 
@@ -56,7 +63,7 @@ def test_a_device_without_end(little_memory):
 
 def no_space(path):
     """Return the message of a full disk, which names the file and not its scratch copy."""
-    return f"[Errno {errno.ENOSPC}] No space left on device: {str(path)!r}"
+    return f"{path}: No space left on device"
 
 
 def test_writes_a_file_and_its_folders(tmp_path):
@@ -80,7 +87,7 @@ def test_nothing_is_left_half_written(tmp_path, monkeypatch, existed):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match=f"^{re.escape(no_space(path))}$"):
+    with pytest.raises(FileError, match=f"^{re.escape(no_space(path))}$"):
         write_atomically(path, b"new")
     # All of the new content was elsewhere until then, and is gone.
     assert seen == [(str(path), b"new")]
@@ -94,3 +101,25 @@ def test_a_target_that_cannot_be_written_stays(tmp_path):
     with pytest.raises(OSError, match="taken"):
         write_atomically(folder, b"content")
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_that_cannot_be_is_named(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(FileError, match=r"file: (File exists|Not a directory)$"):
+        prepare_folder(tmp_path / "file")
+    prepare_folder(tmp_path / "folder")
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+def test_an_error_keeps_the_name_that_it_has(tmp_path):
+    with pytest.raises(FileError) as caught, file_errors("elsewhere"):
+        (tmp_path / "none").read_bytes()
+    assert str(caught.value) == f"{tmp_path / 'none'}: No such file or directory"
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+    with pytest.raises(FileError, match=r"^elsewhere: odd$"), file_errors("elsewhere"):
+        raise OSError("odd")
+
+
+def test_a_reader_that_leaves_is_no_error_of_a_file():
+    with pytest.raises(BrokenPipeError), file_errors("standard output"):
+        raise BrokenPipeError

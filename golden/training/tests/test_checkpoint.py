@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from popflip.golden.description.params import Params
+from popflip.golden.support.files import FileError
 from popflip.golden.training.checkpoint import (
     CheckpointError,
     opened_checkpoint,
@@ -179,7 +180,7 @@ def test_refuses_arrays_that_are_no_checkpoint(tmp_path):
         path = tmp_path / name
         save(path)
         refuses(path, f"{path} is not a checkpoint of popflip, or is damaged")
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(FileError, match=f"^{re.escape(str(tmp_path))}: Is a directory$"):
         read_checkpoint(tmp_path)
 
 

@@ -1,0 +1,1 @@
+"""Random machines, computed in every way there is."""

@@ -1,0 +1,110 @@
+"""Options that several verbs have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Baud",
+    "Board",
+    "Checkpoint",
+    "Config",
+    "Data",
+    "Engine",
+    "Freq",
+    "Json",
+    "NamedBoard",
+    "Port",
+    "Preset",
+    "Seed",
+    "Threads",
+    "Tools",
+    "TrainingSeed",
+    "Workers",
+]
+
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        help="Named network; popflip info lists them. local-small if left out.", metavar="NAME"
+    ),
+]
+Config = Annotated[
+    Path | None, typer.Option(help="Network in a TOML file, instead of a preset.", metavar="FILE")
+]
+Board = Annotated[
+    str | None,
+    typer.Option(
+        help="virtual, as if left out: the generated Verilog, compiled; a serial port such as "
+        "/dev/ttyUSB0; or the name of a board, which is at --port.",
+        metavar="BOARD",
+    ),
+]
+Port = Annotated[
+    str | None,
+    typer.Option(help="Serial port of a board that --board names.", metavar="PORT"),
+]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        help="Software, instead of a board. golden: the model that says what is right; fast: the "
+        "same bits, sooner.",
+        metavar="NAME",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(help="Of the fast engine; all there are if left out.", metavar="N"),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="Processes on this computer, one thread each; as many as it has if left out.",
+        metavar="N",
+    ),
+]
+Baud = Annotated[
+    int | None,
+    typer.Option(
+        help="Bits per second of a serial port. If left out, the rate that the board was built "
+        "with, if --board or --config leads to its build; else 115200.",
+        min=1,
+        metavar="N",
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Of the initial weights and of the order of the samples.")]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object, and nothing else, on standard output."),
+]
+Data = Annotated[
+    str | None,
+    typer.Option(help="mnist, or a folder with four IDX files. mnist if left out.", metavar="DATA"),
+]
+
+
+Checkpoint = Annotated[Path, typer.Option(help="checkpoint.npz of a training.", metavar="FILE")]
+NamedBoard = Annotated[
+    str, typer.Option("--board", help="popflip boards lists them.", metavar="BOARD")
+]
+Freq = Annotated[
+    float | None,
+    typer.Option(help="Clock of the machine in MHz, if not the board's own.", metavar="MHZ"),
+]
+Tools = Annotated[
+    str | None,
+    typer.Option(
+        help="yowasp or native. If left out: YoWASP's packages if all of them are there, else "
+        "native ones.",
+        metavar="SOURCE",
+    ),
+]
+
+
+TrainingSeed = Annotated[
+    int | None,
+    typer.Option(
+        help="Of the initial weights and of the order of samples. 1 if left out.", metavar="N"
+    ),
+]

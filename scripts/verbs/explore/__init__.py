@@ -1,0 +1,3 @@
+"""Verbs that search parameters, measure, and repeat the paper."""
+
+TITLE = "Explore"

@@ -1,0 +1,223 @@
+"""``popflip ablate``: what each setting of the learning is worth, one varied at a time.
+
+Each is a sweep over a grid (:mod:`.sweep`), judged by the last training images. What they come to
+is written as one page, with its plots and the commands that repeat them.
+"""
+
+from pathlib import Path
+from typing import Annotated, NamedTuple, TypedDict
+
+import numpy as np
+import typer
+
+from popflip.golden.datasets import loading
+from popflip.golden.description.params import Params
+from popflip.golden.support.files import prepare_folder, write_atomically
+from popflip.scripts.console import say
+from popflip.scripts.options import Data, Json, Workers
+from popflip.scripts.session import choose_data
+from popflip.scripts.verb import Verb, print_json
+
+__all__ = ["ABLATIONS", "BASE", "VERB", "Ablation", "AblationsReport", "run_ablations"]
+
+
+class AblationsReport(TypedDict):
+    """What ``--json`` prints: the reports of the sweeps."""
+
+    verb: str
+    page: str
+    reports: list[dict]
+
+
+def ablate(
+    epochs: Annotated[int, typer.Option(help="Of each training.")] = 5,
+    seeds: Annotated[int, typer.Option(help="Trainings of each setting.")] = 3,
+    data: Data = None,
+    workers: Workers = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the sweeps, to go on with.", metavar="DIR")
+    ] = Path("runs/ablations"),
+    page: Annotated[
+        Path, typer.Option(help="Page to write; its plots go beside it.", metavar="MD")
+    ] = Path("docs/ablations.md"),
+    as_json: Json = False,
+) -> None:
+    """Vary the settings of a small network one by one, and write a page with what they are worth.
+
+    Half an hour on two cores; called again it goes on where it ended.
+    """
+    _, source = choose_data(data)
+    for folder in (out, page.parent):
+        prepare_folder(folder)
+    report = run_ablations(source, out, page, epochs, seeds, workers)
+    print_json(report) if as_json else typer.echo(f"written: {report['page']}")
+
+
+VERB = Verb(
+    ablate,
+    examples=(
+        "popflip ablate",
+        "popflip ablate --epochs 20 --seeds 5 --page ablations.md",
+    ),
+)
+
+
+#: The preset that all of them vary.
+BASE = "local-medium"
+
+
+class Ablation(NamedTuple):
+    """One question; ``vary`` is what ``popflip sweep --vary`` takes."""
+
+    name: str
+    title: str
+    vary: tuple[str, ...]
+
+
+ABLATIONS = (
+    Ablation(
+        "latent-bits",
+        "Width of the latent accumulators (16 bits: unbounded), with a tau that fits all of them",
+        ("learning.latent_bits=3,4,5,6,7,8,16", "learning.tau=[3,3]"),
+    ),
+    Ablation(
+        "latent-bits-tau",
+        "The same with the preset's flip thresholds",
+        ("learning.latent_bits=5,6,7,8,16",),
+    ),
+    Ablation("tau-hidden", "Flip threshold of layer 0", ("learning.tau.0=2,4,7,14,28,56",)),
+    Ablation("tau-output", "Flip threshold of layer 1", ("learning.tau.1=1,3,6,12,24",)),
+    Ablation("tau-growth", "Growth of tau per epoch", ("learning.tau_growth=0,4,10,20",)),
+    Ablation("batch", "Samples between flips", ("learning.batch=1,16,64",)),
+    Ablation("free-sweeps", "T, sweeps of the free phase", ("dynamics.free_sweeps=1,2,3,5",)),
+    Ablation("nudged-sweeps", "K, of the nudged phases", ("learning.nudged_sweeps=1,2,4,6",)),
+    Ablation("nudging", "Signs of beta", ("learning.nudging=centered,random-sign,positive",)),
+    Ablation("beta", "Nudge strength", ("learning.beta=1,2,4,8",)),
+    Ablation(
+        "copies",
+        "Output neurons per class, each with half the preset's feedback gain",
+        ("network.copies=1,2,4,8", "dynamics.feedback_gains=[14]"),
+    ),
+    Ablation(
+        "feedback",
+        "Feedback gain of a single output neuron per class",
+        ("dynamics.feedback_gains.0=7,14,28,56,112",),
+    ),
+    Ablation(
+        "leaky",
+        "The paper's leaky dynamics, T = 20 and K = 10, by its gains",
+        (
+            "dynamics.gains=[4,2],[8,4],[15,7],[30,14]",
+            "dynamics.kind=leaky",
+            "dynamics.free_sweeps=20",
+            "learning.nudged_sweeps=10",
+        ),
+    ),
+    Ablation("hidden", "Hidden neurons per window", ("network.features=4,8,16,31,62",)),
+    Ablation(
+        "thresholds",
+        "Pixel thresholds",
+        ("network.thresholds=[127],[85,170],[64,127,191],[50,110,170,220]",),
+    ),
+    Ablation("shift", "Shifts of training images, in pixels", ("learning.shift=0,1,2",)),
+)
+
+
+def run_ablations(
+    source: str,
+    work: Path,
+    page: Path,
+    epochs: int,
+    seeds: int,
+    workers: int | None = None,
+    validation: int | None = None,
+) -> AblationsReport:
+    """Run what is left to run of all ablations, and write the page.
+
+    Parameters
+    ----------
+    source : str
+        The data set's name or folder.
+    work : Path
+        Folder of the sweeps, which a later call goes on with.
+    page : Path
+        Markdown; its plots go to a folder of its name beside it.
+    epochs, seeds, workers, validation : int, optional
+        As in :class:`popflip.scripts.verbs.explore.sweep.study.Sweep`.
+
+    Returns
+    -------
+    dict
+        What ``--json`` prints: the reports of the sweeps.
+    """
+    from popflip.scripts.verbs.explore.sweep.axis import Axis
+    from popflip.scripts.verbs.explore.sweep.study import (
+        Sweep,
+        check_sweep,
+        default_validation,
+        run_sweep,
+    )
+
+    base, reports, parts = Params.load(BASE), [], []
+    if validation is None:
+        validation = default_validation(loading.load(source))
+    pictures = page.with_suffix("")
+    for number, (name, title, vary) in enumerate(ABLATIONS, 1):
+        axes = tuple(map(Axis.parse, vary))
+        plan = Sweep(
+            base,
+            axes,
+            source,
+            work / name,
+            epochs=epochs,
+            seeds=seeds,
+            validation=validation,
+            grid=True,
+            workers=workers,
+        )
+        check_sweep(plan)  # before any word but its own
+        say(f"{number} of {len(ABLATIONS)}: {title}")
+        report = run_sweep(plan)
+        picture = Path(report["files"]["picture"]).read_bytes()
+        write_atomically(pictures / f"{name}.png", picture)
+        options = " ".join(f"--vary '{text}'" for text in vary)
+        command = (
+            f"popflip sweep --preset {BASE} {options} --grid --epochs {epochs} --seeds {seeds}"
+        )
+        varied = [axis.name for axis in axes if len(axis.choices) > 1]
+        parts.append(
+            _section(title, command, report["rows"], varied, f"{pictures.name}/{name}.png")
+        )
+        reports.append({"name": name, "title": title, "command": command, **report})
+    intro = f"""# Ablations
+
+<!-- all commands take: minutes -->
+
+Written by `popflip ablate --epochs {epochs} --seeds {seeds}`. Each table varies one setting of the
+preset `{BASE}` ({base.n_synapses:,} synapses), and what its command names besides. Networks learn
+for {epochs} epochs, with seeds 1 to {seeds}, from all training images of {source} but the last
+{validation:,}, which judge; the test set is not touched. Errors are percentages after the last
+epoch, mean and standard deviation over the seeds: differences below these mean nothing.
+"""
+    write_atomically(page, "\n".join([intro, *parts]).encode())
+    return {"verb": "ablate", "page": str(page), "reports": reports}
+
+
+def _section(title, command, rows, varied, picture) -> str:
+    """Markdown of one ablation."""
+    names = [name.split(".", 1)[1] for name in varied]
+    lines = [f"## {title}", "", "```", command, "```", "", f"![{title}]({picture})", ""]
+    lines.append("| " + " | ".join([*names, "error", "first epoch", "training error"]) + " |")
+    lines.append("|" + "---|" * (len(names) + 3))
+    for row in sorted(rows, key=lambda row: [_order(row[name]) for name in varied]):
+        cells = [str(row[name]) for name in varied]
+        cells.append(f"{row['error']:.2f} ± {row['spread']:.2f}")
+        cells.append(f"{row['first_epoch_error']:.2f} ± {row['first_epoch_spread']:.2f}")
+        cells.append(f"{row['train_error']:.2f}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _order(value):
+    """Numbers and arrays of them by size, words by the alphabet."""
+    return str(value) if isinstance(value, str) else np.ravel(value).tolist()

@@ -1,0 +1,117 @@
+"""``popflip bench``: how fast the engine is, and what machines take."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from popflip.golden.support.errors import InputError
+from popflip.golden.support.files import prepare_folder
+from popflip.scripts.options import Data, Json, Seed, Threads
+from popflip.scripts.results import latest
+from popflip.scripts.session import choose_data
+from popflip.scripts.tables import show_recorded
+from popflip.scripts.verb import Verb, print_json
+
+__all__ = ["VERB"]
+
+
+def bench(
+    what: Annotated[str, typer.Argument(help="engine, core, standalone or growth", metavar="WHAT")],
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            help="engine: training images that are timed, 20,000 if left out. core, standalone: "
+            "images that each machine is simulated for, 256 and 512; 0 for none."
+        ),
+    ] = None,
+    preset: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="core: a network, several times; those of the boards if left out.", metavar="NAME"
+        ),
+    ] = None,
+    board: Annotated[
+        str, typer.Option(help="growth: for which board.", metavar="BOARD")
+    ] = "ulx3s-45f",
+    data: Data = None,
+    threads: Threads = None,
+    seed: Seed = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Picture; runs/bench-WHAT.png if left out.", metavar="PNG"),
+    ] = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Print what is on record, and measure nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Time the fast engine, count the machines' cycles, or measure how they grow.
+
+    engine: three networks, and how its speed scales with hidden neurons, threads and batch. Each
+    figure is the median of three runs, after 4,096 samples to warm up. core: cycles per training
+    sample by what they are spent on, after the first epoch, and whether the counters of the virtual
+    board say the same. standalone: cycles of reading a sample from the flash and of learning it,
+    and what the core of the virtual board waits. growth: bitstreams of 15 sizes, which takes about
+    an hour. What is on record is printed below. --json prints a list.
+    """
+    if what not in ("engine", "core", "standalone", "growth"):
+        raise InputError(f"what to bench must be engine, core, standalone or growth, not {what!r}")
+    if recorded:
+        rows = [dict(row) for row in latest("bench")[what].values.rows]
+        print_json(rows) if as_json else show_recorded("bench", what)
+        return
+    if samples is None:
+        samples = {"engine": 20000, "core": 256, "standalone": 512, "growth": 0}[what]
+    out = out or Path("runs") / f"bench-{what}.png"
+    prepare_folder(out.parent)
+    dataset, _ = choose_data(data)
+    most = len(dataset.train_labels)
+    if not 0 <= samples <= most:
+        raise InputError(f"samples must be 0 to {most}, not {samples}")
+    show: Callable[[list[dict]], None]
+    if what == "engine":
+        from popflip.scripts.verbs.explore.bench.engine import bench_engine, show_engine
+
+        rows = bench_engine(dataset, samples, seed, out, threads)
+        show = partial(show_engine, picture=out)
+    elif what == "standalone":
+        from popflip.scripts.verbs.explore.bench.standalone import (
+            bench_standalone,
+            show_standalone,
+        )
+
+        rows = bench_standalone(dataset, samples)
+        show = show_standalone
+    elif what == "core":
+        from popflip.boards.registry import BOARDS
+        from popflip.scripts.verbs.explore.bench.core import bench_core, show_core
+
+        chosen = preset or list(dict.fromkeys(one.preset for one in BOARDS.values()))
+        rows = bench_core(dataset, chosen, samples, out)
+        show = partial(show_core, picture=out)
+    else:
+        from popflip.boards.registry import find_board
+        from popflip.scripts.verbs.explore.bench.growth import bench_growth, show_growth
+
+        rows = bench_growth(find_board(board), dataset, out)
+        show = partial(show_growth, picture=out)
+    if as_json:
+        print_json(rows)
+        return
+    show(rows)
+    show_recorded("bench", what)
+
+
+VERB = Verb(
+    bench,
+    examples=(
+        "popflip bench engine",
+        "popflip bench engine --recorded",
+        "popflip bench core --preset ecp5-85f --samples 0 --json",
+        "popflip bench standalone --samples 0",
+        "popflip bench growth --board ulx3s-45f",
+    ),
+)

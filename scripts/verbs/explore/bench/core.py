@@ -1,0 +1,118 @@
+"""What machines spend the cycles of a sample on, by formulas and by the board's own counters."""
+
+from pathlib import Path
+
+import numpy as np
+
+from popflip.boards.host.machine import BoardMachine, virtual_board
+from popflip.golden.cycles.stages import StageCycles
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.description.params import Params
+from popflip.scripts.console import Display
+from popflip.scripts.cycle_counts import after_learning, counted_cycles, cycles_of
+from popflip.scripts.plots.benchmarks import stage_cycles
+from popflip.scripts.plots.style import save_figure
+from popflip.scripts.tables import new_table, put
+
+__all__ = ["bench_core", "show_core"]
+
+
+def bench_core(
+    dataset: Dataset, presets: list[str], samples: int, picture: Path | None
+) -> list[dict]:
+    """Tell what networks' machines spend their cycles on, after the first epoch.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    presets : list of str
+        Names or files of networks.
+    samples : int
+        Training images that the virtual board learns too, to compare its counters with the
+        formulas; 0 for none.
+    picture : Path, optional
+        Draw the cycles there, as PNG.
+
+    Returns
+    -------
+    list of dict
+        What ``--json`` prints: for each network ``net``; ``bound``, the words of its first weight
+        layer, of which the memory gives one per cycle, so that with these lanes no order of things
+        takes less for a sample; ``cycles``, ``stages`` and ``infer``, mean cycles per sample;
+        ``counted``, samples; ``simulated``, None or ``samples``
+        with the ``stages`` that the board's own counters tell and whether they are ``equal`` to the
+        formulas'.
+    """
+    rows: list[dict] = []
+    with Display() as display:
+        for name in presets:
+            display.show("networks", len(rows), len(presets), name)
+            params = Params.load(name)
+            facts = counted_cycles(params, dataset)
+            simulated = None
+            if samples:
+                display.show("networks", len(rows), len(presets), f"{name}: simulated")
+                simulated = _simulated(params, dataset, samples)
+            rows.append({
+                "net": params.name,
+                "synapses": params.n_synapses,
+                "bound": params.synapses(0).weight_depth,
+                "cycles": facts["train"],
+                "stages": facts["stages"],
+                "infer": facts["infer"],
+                "counted": facts["counted"],
+                "simulated": simulated,
+            })
+        display.show("networks", len(rows), len(presets))
+    if picture is not None:
+        save_figure(stage_cycles(rows), picture)
+    return rows
+
+
+def _simulated(params: Params, dataset: Dataset, samples: int) -> dict:
+    """Compare a board's counters with the formulas, over the first samples of the second epoch."""
+    # The fastest line: the network takes less time to come, and no cycle of the core depends on it.
+    params = params.replace(machine={"uart_divisor": 4})
+    state, tau, x, labels = after_learning(params, dataset)
+    batch = params.learning.batch
+    samples = max(1, samples // batch) * batch
+    wanted = cycles_of(params, state, tau, x[:samples], labels[:samples], touched=True)
+    with virtual_board(params) as board:
+        machine = BoardMachine(params, board)
+        machine.write_state(state)
+        machine.set_tau(tau)
+        machine.load(np.asarray(x[:samples]), labels[:samples])
+        cycles = dict.fromkeys(StageCycles._fields, 0)
+        for first in range(0, samples, machine.chunk):
+            count = min(machine.chunk, samples - first)
+            report = machine.train(first, count, flush=False)
+            for stage in cycles:
+                cycles[stage] += report.cycles[stage]
+    return {
+        "samples": samples,
+        "stages": {stage: round(n / samples, 2) for stage, n in cycles.items()},
+        "equal": cycles == wanted._asdict(),
+    }
+
+
+def show_core(rows: list[dict], picture) -> None:
+    """Print what machines spend their cycles on."""
+    table = new_table("Cycles per training sample")
+    table.add_column("network", no_wrap=True)
+    stages = list(rows[0]["stages"])
+    for name in ("synapses", *stages, "in all", "weight words", "inference"):
+        table.add_column(name, justify="right")
+    table.add_column("counters of the virtual board")
+    for row in rows:
+        simulated = row["simulated"]
+        counters = "not asked"
+        if simulated:
+            counters = "equal" if simulated["equal"] else f"NOT equal: {simulated['stages']}"
+            counters += f", {simulated['samples']:,} samples"
+        table.add_row(
+            row["net"], f"{row['synapses']:,}", *(f"{row['stages'][s]:,.1f}" for s in stages),
+            f"{row['cycles']:,.1f}", f"{row['bound']:,} ({row['bound'] / row['cycles']:.0%})",
+            f"{row['infer']:,.1f}", counters,
+        )  # fmt: skip
+    table.caption = f"weight words: of the first layer, one per cycle at most. Drawn in {picture}"
+    put(table)

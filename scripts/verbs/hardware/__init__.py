@@ -1,0 +1,3 @@
+"""Verbs that bring a network's machine to an FPGA."""
+
+TITLE = "Hardware"

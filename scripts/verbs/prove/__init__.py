@@ -1,0 +1,3 @@
+"""Verbs that look for what is wrong with the hardware, the link and the models."""
+
+TITLE = "Prove"

@@ -1,0 +1,88 @@
+"""What machines spend their cycles on, and how they grow."""
+
+import json
+
+from matplotlib.image import imread
+
+from popflip.golden.description.params import Params
+from popflip.scripts.plots.benchmarks import growth
+from popflip.scripts.plots.style import save_figure
+from popflip.scripts.results import latest
+from popflip.scripts.verbs.explore.bench.growth import _sizes
+
+OVERLAP = """
+[network]
+image = [8, 8]
+first = "local"
+window = 4
+stride = 2
+features = 3
+classes = 3
+[dynamics]
+gains = [60, 40]
+active_bound = 2
+[learning]
+beta = 3
+tau = [3, 2]
+batch = 4
+[machine]
+row_lanes = 16
+neuron_lanes = 3
+relax_lanes = 3
+latent_lanes = [16, 3]
+overlap = true
+"""
+
+
+def test_the_cycles_of_a_core_are_those_that_its_counters_tell(popflip, folder):
+    (folder / "overlap.toml").write_text(OVERLAP)
+    argv = ["--preset", "overlap.toml", "--data", folder]
+    argv += ["--samples", 40, "--out", "core.png", "--json"]
+    status, out, err = popflip("bench", "core", *argv)
+    assert status == 0, err
+    for row in json.loads(out):
+        assert row["simulated"]["equal"] is True
+        assert row["simulated"]["samples"] == 40
+        assert abs(sum(row["stages"].values()) - row["cycles"]) < 0.1
+        assert 9 == row["bound"] < row["infer"] < row["cycles"]
+    assert imread("core.png").shape[2] == 4
+
+
+def test_each_curve_of_growth_varies_one_thing(tmp_path):
+    points = _sizes()
+    assert len({params.digest for _, _, params in points}) == 12  # The base is on every curve.
+    rows = []
+    for curve, value, params in points:
+        told = {"hidden": params.sizes[1], "inputs": params.n_in}
+        told |= {
+            "lanes": params.machine.neuron_lanes,
+            "latent bits": params.learning.latent_bits,
+        }
+        assert told[curve] == value
+        base = points[1][2]
+        same = {"hidden": base.sizes[1], "inputs": base.n_in, "lanes": 1, "latent bits": 8}
+        assert {k: v for k, v in told.items() if k != curve} == {
+            k: v for k, v in same.items() if k != curve
+        }
+        rows.append(
+            {"curve": curve, "value": value}
+            | dict.fromkeys(("cycles", "lut", "block", "fmax_mhz"), value)
+        )
+    figure = growth(rows)
+    for axis in figure.axes:
+        bottom, top = axis.get_ylim()
+        assert bottom == 0
+        assert max(axis.lines[0].get_ydata()) <= top, "a curve is cut off"
+    save_figure(figure, tmp_path / "growth.png")
+    assert imread(tmp_path / "growth.png").shape[2] == 4
+    assert Params.load("local-small").n_in == base.n_in
+
+
+def test_what_is_on_record_is_printed_without_measuring(popflip):
+    entry = latest("bench")["growth"]
+    status, out, _ = popflip("bench", "growth", "--recorded", "--json")
+    assert (status, json.loads(out)) == (0, [dict(row) for row in entry.values.rows])
+    status, out, _ = popflip("bench", "growth", "--recorded")
+    assert status == 0
+    assert "Recorded: popflip bench growth" in out
+    assert entry.commit in out

@@ -1,0 +1,152 @@
+"""``popflip save``: from a board into a checkpoint."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from popflip.boards.host.machine import BoardMachine
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.description.params import Params
+from popflip.golden.description.protocol import VERSION
+from popflip.golden.support.errors import InputError
+from popflip.golden.support.files import prepare_folder
+from popflip.golden.training.checkpoint import Origin
+from popflip.golden.training.machine import GoldenMachine
+from popflip.golden.training.trainer import Trainer
+from popflip.rtl.identity import identity
+from popflip.scripts.console import say
+from popflip.scripts.options import Baud, Config, Data, Json, Port, Preset, Seed
+from popflip.scripts.session import (
+    Target,
+    TargetReport,
+    choose_data,
+    compared_bits,
+    named_network,
+    open_machine,
+)
+from popflip.scripts.tables import pairs, put, target_of
+from popflip.scripts.transfer import Settings
+from popflip.scripts.verb import Verb, print_json
+
+__all__ = ["VERB", "SavedReport", "save_board"]
+
+
+class SavedReport(TargetReport):
+    """What ``--json`` prints."""
+
+    verb: str
+    preset: str
+    checkpoint: str
+    bits: int
+    origin: dict
+    digest: str
+
+
+def save(
+    board: Annotated[
+        str,
+        typer.Option(
+            help="Serial port, such as /dev/ttyUSB0; or the name of a board, which is at --port.",
+            metavar="BOARD",
+        ),
+    ],
+    preset: Preset = None,
+    config: Config = None,
+    port: Port = None,
+    baud: Baud = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The checkpoint. runs/saved-PRESET/checkpoint.npz if left out.", metavar="FILE"
+        ),
+    ] = None,
+    data: Data = None,
+    seed: Seed = 1,
+    as_json: Json = False,
+) -> None:
+    """Save what a board has learned, in a checkpoint.
+
+    Weights, latents, flip thresholds, batch and the generator of nudge signs are read from the
+    board. infer takes the file, load writes it to another board, and train --resume --out FOLDER
+    goes on from a checkpoint.npz in that folder: with the data and the seed that are named here,
+    from its first epoch on.
+    """
+    params = named_network(preset, config, board=board)
+    out = out or Path("runs") / f"saved-{params.name}" / "checkpoint.npz"
+    dataset, _ = choose_data(data)
+    report = save_board(
+        params, dataset, Target(board, baud, port=port, config=config), out, seed=seed
+    )
+    print_json(report) if as_json else show(report)
+
+
+VERB = Verb(
+    save,
+    examples=(
+        "popflip save --board /dev/ttyUSB0 --out moved/checkpoint.npz",
+        "popflip save --preset dense-wide --board /dev/ttyUSB0 --baud 1000000",
+    ),
+)
+
+
+def save_board(
+    params: Params, dataset: Dataset, target: Target, out: Path, *, seed: int = 1
+) -> SavedReport:
+    """Save what a board has learned, and return the report that ``--json`` prints.
+
+    Parameters
+    ----------
+    params : Params
+        Of the design that the board runs.
+    dataset : Dataset
+        What a training that goes on from the file learns from.
+    target : Target
+        A serial port.
+    out : Path
+    seed : int
+        Of the order of samples of a training that goes on.
+    """
+    if target.virtual:
+        raise InputError(
+            "board must be a serial port, not virtual: the virtual board ends with its command "
+            "(popflip train has saved it in checkpoint.npz); popflip serve keeps one at a port"
+        )
+    plan = Trainer(params, dataset, GoldenMachine(params), seed=seed)
+    prepare_folder(out.parent)
+    with open_machine(params, target) as machine:
+        assert isinstance(machine, BoardMachine)
+        plan.machine.write_state(machine.read_state())
+        settings = Settings.on(machine)
+    if settings.pending:
+        say(
+            f"saved in the midst of a batch, {settings.pending} of {settings.batch} samples: the "
+            "next batch begins anew"
+        )
+    plan.origin = Origin(
+        board=str(target.report["board"]), design=identity(params).hex(), protocol=VERSION,
+        batch=settings.batch, tau=list(settings.tau), reset_on_flip=settings.reset_on_flip,
+        pending=settings.pending,
+    )  # fmt: skip
+    plan.save(out)
+    return {
+        "verb": "save",
+        "preset": params.name,
+        "checkpoint": str(out),
+        **target.report,
+        "bits": compared_bits(params),
+        "origin": asdict(plan.origin),
+        "digest": params.digest,
+    }
+
+
+def show(report: SavedReport) -> None:
+    """Print the report of a network that was saved from a board."""
+    origin = report["origin"]
+    table = pairs(f"{report['preset']}: {target_of(report)} saved as {report['checkpoint']}")
+    table.add_row("weights and latents", f"{report['bits']:,} bits")
+    text = f"batch {origin['batch']}, tau {', '.join(map(str, origin['tau']))}"
+    table.add_row("settings", text)
+    table.add_row("design", origin["design"])
+    put(table)

@@ -1,0 +1,398 @@
+"""``popflip watch``: a board that trains by itself."""
+
+import csv
+import io
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from popflip.boards.host import monitor
+from popflip.boards.host.link import Link
+from popflip.boards.host.machine import BoardMachine, stop_standalone, virtual_board
+from popflip.boards.host.monitor import Epoch, Sighting
+from popflip.boards.host.transport import Transport
+from popflip.golden.description.flash_image import (
+    TURN_CYCLES,
+    flash_cycles,
+    read_image,
+    write_image,
+)
+from popflip.golden.description.params import Params
+from popflip.golden.description.registers import StandaloneState, register_map
+from popflip.golden.support.errors import InputError
+from popflip.golden.support.files import file_errors, write_atomically
+from popflip.golden.training.log import EpochLog
+from popflip.golden.training.standalone import StandaloneTrainer, image_of
+from popflip.golden.training.state import differences
+from popflip.golden.training.trainer import Trainer
+from popflip.rtl.interface import check_hardware
+from popflip.scripts.console import Display, say
+from popflip.scripts.options import Baud, Board, Config, Data, Engine, Json, Port, Preset, Threads
+from popflip.scripts.session import (
+    VIRTUAL,
+    Failure,
+    Target,
+    TargetReport,
+    choose_data,
+    compared_bits,
+    named_network,
+    open_machine,
+    open_serial,
+    results_folder,
+)
+from popflip.scripts.tables import grid, pairs, put, target_of
+from popflip.scripts.verb import Verb, fail_unless_verified, print_json
+
+__all__ = ["VERB", "WatchJob", "WatchReport", "watch_board"]
+
+
+@dataclass(frozen=True)
+class WatchJob:
+    """What to watch, and where the results go.
+
+    Attributes
+    ----------
+    params : Params
+        Without a flash, the virtual board gets one with four data lines, and trains one epoch.
+    out : Path
+    target : Target
+    epochs, samples, test_samples : int or None
+        Of the virtual board or an engine; those of the parameters, and as many as fit, if None.
+    data : str or None
+        The data set.
+    image : Path or None
+        Content of the virtual board's flash, instead of what ``data`` gives.
+    start : bool
+        Have a real board begin anew.
+    verify : bool
+        Have the fast engine train the same beside the virtual board.
+    """
+
+    params: Params
+    out: Path
+    target: Target = VIRTUAL
+    epochs: int | None = None
+    samples: int | None = None
+    test_samples: int | None = None
+    data: str | None = None
+    image: Path | None = None
+    start: bool = False
+    verify: bool = True
+
+
+class WatchReport(TargetReport):
+    """What ``--json`` prints."""
+
+    verb: str
+    preset: str
+    test_error: float | None
+    verified: bool | None
+    differences: list[str]
+    compared_bits: int
+    flash: dict
+    flash_cycles_per_sample: float
+    seconds: float
+    out: str
+    history: list[dict]
+    files: dict[str, str]
+
+
+def watch(
+    preset: Preset = None,
+    config: Config = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Of the virtual board or an engine, instead of the network's.", min=1),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Training images in its flash; as many as fit.", min=1)
+    ] = None,
+    test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.", min=1)] = None,
+    data: Data = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="Content of the virtual board's flash, as data --image writes it."),
+    ] = None,
+    board: Board = None,
+    port: Port = None,
+    baud: Baud = None,
+    engine: Engine = None,
+    threads: Threads = None,
+    start: Annotated[
+        bool, typer.Option("--start", help="Have the board begin anew, and watch it.")
+    ] = False,
+    verify: Annotated[
+        bool, typer.Option(help="Have the fast engine train the same beside the virtual board.")
+    ] = True,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the results. runs/watch-PRESET if left out.", metavar="DIR"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Watch a board train by itself, from the data set in its own flash; no host takes part.
+
+    The virtual board is made with that data set in its flash, and what it has learned is compared
+    with the software engine, bit for bit. A board at a serial port is only listened to.
+    """
+    target = Target(board, baud, engine, threads, port, config)
+    params = named_network(preset, config, board=board)
+    job = WatchJob(
+        params, out or Path("runs") / f"watch-{params.name}",
+        target=target, epochs=epochs, samples=samples,
+        test_samples=test_samples, data=data, image=image, start=start, verify=verify,
+    )  # fmt: skip
+    report = watch_board(job)
+    print_json(report) if as_json else show(report)
+    fail_unless_verified(report)
+
+
+VERB = Verb(
+    watch,
+    examples=(
+        "popflip watch",
+        "popflip watch --preset ice40up5k --epochs 2 --samples 5000",
+        "popflip watch --preset ecp5-85f --engine fast --epochs 20",
+        "popflip watch --preset ice40up5k --board /dev/ttyUSB0 --start",
+    ),
+)
+
+
+def watch_board(job: WatchJob) -> WatchReport:
+    """Watch, and return the report that ``--json`` prints."""
+    params = job.params
+    if job.target.virtual or job.target.engine:
+        standalone: dict = {} if params.standalone.lines else {"flash": "quad", "epochs": 1}
+        if job.epochs is not None:
+            standalone |= {"epochs": job.epochs}
+        params = params.replace(standalone=standalone)
+    elif not params.standalone.lines:
+        raise InputError(
+            "standalone.flash must be single, dual or quad for a board that trains alone, not "
+            f"{params.standalone.flash}: name the network that the board was built with, by "
+            "--config and the params.toml beside its bitstream"
+        )
+    job = replace(job, params=params)
+    check_hardware(params)
+    with results_folder(job.out):
+        return _watch(job)
+
+
+def _watch(job: WatchJob) -> WatchReport:
+    params = job.params
+    started = time.perf_counter()
+    if job.target.engine:
+        history, found = _in_software(job), None
+    elif job.target.virtual:
+        history, found = _on_virtual_board(job)
+    else:
+        history, found = _at_serial_port(job), None
+    report: WatchReport = {
+        "verb": "watch",
+        "preset": params.name,
+        **job.target.report,
+        "test_error": history[-1]["test_error"] if history else None,
+        "verified": None if found is None else not found,
+        "differences": found or [],
+        "compared_bits": 0 if found is None else compared_bits(params),
+        "flash": params.standalone.model_dump(mode="json"),
+        "flash_cycles_per_sample": flash_cycles(params) + TURN_CYCLES,
+        "seconds": round(time.perf_counter() - started, 2),
+        "out": str(job.out),
+        "history": history,
+        "files": _write_results(job, history),
+    }
+    write_atomically(job.out / "report.json", json.dumps(report, indent=1).encode())
+    return report
+
+
+def _log(params: Params, epoch: Epoch) -> dict:
+    """What one epoch came to, as reports and files have it."""
+    trained, tested = epoch.trained.report, epoch.tested.report
+    stages = {k: v / trained.samples for k, v in trained.cycles.items()}
+    return {
+        "epoch": epoch.number,
+        "samples": trained.samples,
+        "train_error": round(trained.error, 4),
+        "test_error": round(tested.error, 4),
+        "changed_per_sample": trained.changed / trained.samples,
+        "flips": list(trained.flips),
+        "tau": list(epoch.trained.tau),
+        "cycles_per_sample": stages.pop("total"),
+        "wait_per_sample": epoch.trained.wait_cycles / trained.samples,
+        "cycles_per_inference": tested.cycles["total"] / tested.samples,
+        "stage_cycles": stages,
+    }
+
+
+def _software_log(log: EpochLog) -> dict:
+    """An epoch of the software engines, which count no cycles, in the same form."""
+    known = asdict(log)
+    for name in ("seconds", "samples_per_s"):
+        known.pop(name)
+    return known | {"wait_per_sample": None}
+
+
+def _in_software(job: WatchJob) -> list[dict]:
+    dataset, _ = choose_data(job.data)
+    with open_machine(job.params, job.target) as machine, Display() as display:
+        trainer = StandaloneTrainer(
+            job.params, dataset, machine,
+            samples=job.samples, test_samples=job.test_samples,
+        )  # fmt: skip
+
+        def on_progress(progress):
+            title = f"{progress.phase} {progress.epoch}/{progress.epochs}"
+            error = f"error {progress.report.error:.1f} %"
+            display.show(title, progress.done, progress.total, error)
+
+        def on_epoch(log):
+            _say_epoch(_software_log(log))
+
+        trainer.run(job.params.standalone.epochs, on_progress, on_epoch)
+    return [_software_log(log) for log in trainer.history]
+
+
+def _say_epoch(log: dict) -> None:
+    text = f"epoch {log['epoch']}: test error {log['test_error']:.2f} %, training error "
+    text += f"{log['train_error']:.2f} %, {sum(log['flips']):,} flips"
+    if log["cycles_per_sample"]:
+        text += f", {log['cycles_per_sample']:,.1f} cycles per training sample and "
+        text += f"{log['wait_per_sample']:,.1f} of waiting"
+    say(text)
+
+
+def _follow(job: WatchJob, transport: Transport, link: Link, counts: dict | None) -> list[dict]:
+    """Show what a board does until it has come to its end."""
+    params, history = job.params, []
+    phases = {StandaloneState.TRAINING: "train", StandaloneState.TESTING: "test"}
+    with Display() as display:
+
+        def on_sighting(now: Sighting):
+            phase = phases.get(now.state)
+            if phase is None or not now.report.samples:
+                return
+            # How many there are only the image says, which a host at a serial port does not see.
+            total = counts[phase] if counts else now.report.samples
+            title = f"{phase} {now.epoch + 1}/{params.standalone.epochs}"
+            cycles = now.report.cycles["total"] / now.report.samples
+            # The counters move on while they are read: of the first samples more may be right than
+            # there were.
+            error = max(0.0, now.report.error)
+            note = f"error {error:.1f} %  {cycles:,.0f} cycles each"
+            display.show(title, now.report.samples, total, note)
+
+        for epoch in monitor.watch(params, link, on_sighting):
+            log = _log(params, epoch)
+            _say_epoch(log)
+            history.append(log)
+    return history
+
+
+def _on_virtual_board(job: WatchJob) -> tuple[list[dict], list[str] | None]:
+    params = job.params
+    if job.image is not None:
+        with file_errors(job.image):
+            content = job.image.read_bytes()
+        image = read_image(params, content)
+        dataset = None
+    else:
+        dataset, _ = choose_data(job.data)
+        image = image_of(params, dataset, job.samples, job.test_samples)
+    counts = {"train": len(image.train), "test": len(image.test)}
+    for name, n in counts.items():
+        if dataset is not None and n < len(getattr(dataset, f"{name}_labels")):
+            say(f"the first {n:,} {name}ing images are in the flash".replace("testing", "test"))
+    with virtual_board(params, write_image(params, *image)) as board:
+        history = _follow(job, board, Link(board, params), counts)
+        if board.flash_errors:
+            raise Failure(f"the flash did not understand {board.flash_errors} commands")
+        if not job.verify or dataset is None:
+            return history, None
+        state = BoardMachine(params, board).read_state()
+    with open_machine(params, Target(engine="fast")) as machine:
+        trainer: Trainer = StandaloneTrainer(
+            params, dataset, machine, samples=counts["train"], test_samples=counts["test"]
+        )
+        say("the fast engine trains the same")
+        trainer.run(params.standalone.epochs)
+        found = differences(state, machine.read_state())
+    for log, wanted in zip(history, trainer.history, strict=True):
+        found += [
+            f"{name} of epoch {wanted.epoch}: {log[name]}, not {value}"
+            for name, value in _software_log(wanted).items()
+            if value is not None and name != "stage_cycles" and log[name] != value
+        ]
+    return history, found
+
+
+def _at_serial_port(job: WatchJob) -> list[dict]:
+    params, target = job.params, job.target
+    with open_serial(target) as transport:
+        link = Link(transport, params)
+        link.resync()
+        if job.start:
+            stop_standalone(link, params, transport)
+            index = next(r.index for r in register_map(params) if r.name == "standalone")
+            link.write("registers", index, bytes([1, 0, 0, 0]))
+        return _follow(job, transport, link, None)
+
+
+def _write_results(job: WatchJob, history: list[dict]) -> dict[str, str]:
+    from popflip.scripts.plots.learning import epoch_errors
+    from popflip.scripts.plots.style import save_figure
+
+    if not history:
+        return {}
+    files = {"log_csv": job.out / "log.csv", "curves_png": job.out / "curves.png"}
+    text = io.StringIO()
+    rows = []
+    for log in history:
+        row = dict(log)
+        row |= {f"flips{i}": n for i, n in enumerate(row.pop("flips"))}
+        row |= {f"tau{i}": n for i, n in enumerate(row.pop("tau"))}
+        row |= {f"cycles_{k}": v for k, v in row.pop("stage_cycles").items()}
+        rows.append(row)
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(files["log_csv"], text.getvalue().encode())
+    save_figure(epoch_errors(job.params.name, history), files["curves_png"])
+    return {name: str(path) for name, path in files.items()}
+
+
+def show(report: WatchReport) -> None:
+    """Print what a board came to by itself."""
+    columns = (
+        "epoch",
+        "test error %",
+        "training error %",
+        "flips",
+        "cycles per sample",
+        "of waiting",
+    )
+    rows = [
+        (
+            log["epoch"], f"{log['test_error']:.2f}", f"{log['train_error']:.2f}",
+            sum(log["flips"]), _decimal(log["cycles_per_sample"]), _decimal(log["wait_per_sample"]),
+        )
+        for log in report["history"]
+    ]  # fmt: skip
+    put(grid(f"{report['preset']} by itself, on {target_of(report)}", columns, rows))
+    table = pairs("In all")
+    if report["verified"] is not None:
+        bits = f"{report['compared_bits']:,} bits of weights and latents, and all counters"
+        table.add_row("verified", f"{bits}, are the software engine's" if report["verified"] else
+                      "; ".join(report["differences"]))  # fmt: skip
+    for name in ("log_csv", "curves_png"):
+        if name in report["files"]:
+            table.add_row(name.replace("_", "."), report["files"][name])
+    put(table)
+
+
+def _decimal(value: float | None) -> str:
+    return "" if value is None else f"{value:,.1f}"
