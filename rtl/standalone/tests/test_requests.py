@@ -71,44 +71,48 @@ def test_the_front_end_goes_first_and_nobody_is_interrupted():
     dut = RequestArbiter()
     frames, requests = dut.frames, dut.requests
 
-    async def shown(ctx):
+    async def offered(ctx):
         await ctx.delay(0)
         return [
-            ctx.get(value)
-            for value in (requests.held, requests.internal, requests.verb, requests.sequence)
+            ctx.get(value) for value in (requests.held, requests.next_internal, requests.sequence)
         ]
+
+    async def executed(ctx):
+        await ctx.delay(0)
+        return [ctx.get(requests.internal), ctx.get(requests.verb)]
 
     async def bench(ctx):
         ctx.set(requests.idle, 1)
         ctx.set(frames.sequence, 7)
         ctx.set(frames.verb, Verb.STATUS)
-        assert (await shown(ctx))[:2] == [0, 0]
+        assert (await offered(ctx))[:2] == [0, 0]
         offer(ctx, dut.internal, Verb.RUN)
         # A frame's request, and a complaint, come before the machine's own.
         ctx.set(frames.held, 1)
-        assert await shown(ctx) == [1, 0, Verb.STATUS, 7]
+        assert await offered(ctx) == [1, 0, 7]
         await ctx.tick()
         ctx.set(requests.idle, 0)
         ctx.set(requests.take, 1)
         ctx.set(frames.held, 0)
         await ctx.tick()
-        assert (await shown(ctx))[1:] == [0, Verb.STATUS, 7]
+        assert await executed(ctx) == [0, Verb.STATUS]
         assert ctx.get(dut.internal.take) == 0
         ctx.set(requests.take, 0)
         ctx.set(requests.idle, 1)
         ctx.set(frames.complaint, 1)
         ctx.set(frames.status, Status.BAD_CRC)
-        assert await shown(ctx) == [0, 0, Verb.STATUS, 7]
+        assert await offered(ctx) == [0, 0, 7]
         assert (ctx.get(requests.complaint), ctx.get(requests.status)) == (1, Status.BAD_CRC)
         await ctx.tick()
         ctx.set(frames.complaint, 0)
-        assert await shown(ctx) == [1, 1, Verb.RUN, 0]
+        assert await offered(ctx) == [1, 1, 0]
+        assert ctx.get(requests.next_report) == 0
         await ctx.tick()
         ctx.set(requests.idle, 0)
         # It stays, whatever the front end has.
         ctx.set(frames.held, 1)
         for _ in range(3):
-            assert (await shown(ctx))[1:] == [1, Verb.RUN, 0]
+            assert await executed(ctx) == [1, Verb.RUN]
             await ctx.tick()
         ctx.set(requests.done, 1)
         await ctx.delay(0)
@@ -116,7 +120,9 @@ def test_the_front_end_goes_first_and_nobody_is_interrupted():
         await ctx.tick()
         ctx.set(requests.done, 0)
         ctx.set(requests.idle, 1)
-        assert await shown(ctx) == [1, 0, Verb.STATUS, 7]
+        assert await offered(ctx) == [1, 0, 7]
+        await ctx.tick()
+        assert await executed(ctx) == [0, Verb.STATUS]
 
     simulate(dut, bench)
 

@@ -195,6 +195,8 @@ def test_answers_a_complaint():
 
 def internal(ctx, dut, verb):
     ctx.set(dut.requests.held, 1)
+    ctx.set(dut.requests.next_internal, 1)
+    ctx.set(dut.requests.next_report, verb == Verb.READ)
     ctx.set(dut.requests.internal, 1)
     ctx.set(dut.requests.verb, verb)
     ctx.set(dut.requests.size, 0)
