@@ -10,7 +10,7 @@ JOBS ?= 2
 export AMARANTH_USE_YOSYS := builtin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all nightly mutation coverage lint clean
+.PHONY: help demo test test-all nightly mutation coverage docs metrics lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -40,13 +40,20 @@ coverage: $(READY) ## lines that the fast tests reach: of Python, of the Verilog
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile -m "not slow" --timeout 1800 --cov
 	$(ENV)/bin/popflip coverage
 
+docs: $(READY) ## the documentation, in build/docs; a warning is an error
+	$(PYTHON) -m popflip.scripts.documentation.blocks
+	$(PYTHON) -m sphinx -b html -W --keep-going -q docs build/docs
+
+metrics: $(READY) ## how the code is arranged: before the rooms were rebuilt, and now
+	$(PYTHON) -m popflip.scripts.metrics
+
 lint: $(READY) ## style and types
 	$(ENV)/bin/ruff check
 	$(ENV)/bin/ruff format --check
 	$(ENV)/bin/mypy
 
 clean: ## remove what builds and tests leave behind, and .venv
-	rm -rf $(ENV) build dist popflip.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(ENV) build dist popflip.egg-info docs/generated .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml scripts/setup.sh

@@ -6,8 +6,8 @@ from popflip.boards.host.machine import cached_verilog
 from popflip.cocotb_tests.simulators import Design, build, play, require_simulators
 from popflip.golden.cycles.model import CycleModel
 from popflip.golden.cycles.stages import StageCycles
+from popflip.golden.description.layout import RESULTS
 from popflip.golden.description.packing import (
-    RESULTS,
     latents_from_bytes,
     latents_to_bytes,
     pack_samples,

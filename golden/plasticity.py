@@ -45,7 +45,7 @@ def accumulate(latents, c, latent_max):
     -------
     ndarray of int16, shape (...)
     """
-    # One more bit than a latent, lest 16 of them wrap before they saturate.
+    # In more bits than a latent has: a sum in 16 bits could wrap before it saturates.
     total = np.add(latents, c, dtype=np.int32)
     return np.minimum(np.maximum(total, -latent_max), latent_max).astype(np.int16)
 

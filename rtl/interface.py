@@ -23,10 +23,10 @@ def check_hardware(params: Params) -> None:
 
     Raises
     ------
-    ValueError
+    InputError
         For ``leaky`` dynamics, for 8-bit pixels, for more regions or longer ones than a command
-        can name, and for words that do not fit a frame of the host link. Of a machine that trains
-        alone, for one without the training logic, and for images that it cannot move.
+        can name, and for words that do not fit a frame of the host link. For standalone training
+        without the training logic, and for images that it cannot move.
     """
     if params.dynamics.kind != "sweeps":
         raise InputError(
@@ -56,11 +56,11 @@ def check_hardware(params: Params) -> None:
 
 
 def _check_standalone(params: Params) -> None:
-    """Raise ValueError if a machine with a flash cannot train these parameters by itself."""
+    """Raise InputError if a machine with a flash cannot train these parameters by itself."""
     if not params.standalone.lines:
         return
     if not params.machine.training:
-        raise InputError("machine.training must be true for a machine that trains alone, not false")
+        raise InputError("machine.training must be true for standalone training, not false")
     if params.sample_bytes >= SECTOR:
         raise InputError(
             f"a sample must be less than {SECTOR} bytes in a flash, not {params.sample_bytes}"
@@ -68,13 +68,13 @@ def _check_standalone(params: Params) -> None:
     shift = params.learning.shift
     if shift and not params.first_layer.can_shift:
         raise InputError(
-            f"learning.shift must be 0 for a {params.first_layer.kind} first layer in a machine "
-            f"that trains alone, not {shift}"
+            f"learning.shift must be 0 for a {params.first_layer.kind} first layer in standalone "
+            f"training, not {shift}"
         )
     if shift * params.planes > 8:
         raise InputError(
-            f"learning.shift must be at most {8 // params.planes}, 8 bits of a row, in a machine "
-            f"that trains alone, not {shift}"
+            f"learning.shift must be at most {8 // params.planes}, 8 bits of a row, in standalone "
+            f"training, not {shift}"
         )
 
 
@@ -123,7 +123,7 @@ class HostSignature(wiring.Signature):
 
     Raises
     ------
-    ValueError
+    InputError
         From :func:`check_hardware`.
     """
 

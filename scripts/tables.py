@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from popflip.scripts.console import out
+from popflip.scripts.results import latest
 from popflip.scripts.session import CLOCKS_MHZ
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "new_table",
     "pairs",
     "put",
+    "show_recorded",
     "target_of",
 ]
 
@@ -110,3 +112,32 @@ def duration(seconds: float) -> str:
     if minutes < 1:
         return f"{math.ceil(seconds)} s"
     return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+
+
+def show_recorded(kind: str, name: str) -> None:
+    """Print the rows of an entry in the store of results; nothing if there is none.
+
+    Parameters
+    ----------
+    kind : {"bench", "campaigns"}
+    name : str
+    """
+    entry = latest(kind).get(name)
+    if entry is None:
+        return
+    rows = entry.values.rows
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    table = new_table(f"Recorded: {entry.command}")
+    for key in keys:
+        right = all(isinstance(row.get(key, 0), int | float) for row in rows)
+        table.add_column(key.replace("_", " "), justify="right" if right else "left")
+    for row in rows:
+        table.add_row(*(_figure(row.get(key)) for key in keys))
+    table.caption = f"{entry.commit}, {entry.date}, {entry.machine}. {entry.note}"
+    put(table)
+
+
+def _figure(value) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from popflip.boards.board import Board
 from popflip.boards.build.built import BUILDS, Built, build_beside, builds_in
-from popflip.boards.host.link import LinkTimeout
 from popflip.boards.host.transport import SerialTransport
 from popflip.boards.registry import find_board, is_board
 from popflip.golden.description.params import Params
@@ -49,20 +48,19 @@ class SerialLine:
     board: Board | None = None
 
     @property
-    def asked(self) -> str:
-        """At which rate the port was asked and why, in a clause for a message."""
-        text = f"asked at {self.baud} baud"
+    def advice(self) -> str:
+        """Where the rate comes from, in a clause that follows it in a message; may be empty."""
         if self.built is not None:
             if self.built.baud == self.baud:
-                return f"{text}, the rate that {self.built.folder} was built with"
-            return f"{text}, but {self.built.folder} was built for {self.built.baud}"
+                return f"that is the rate that {self.built.folder} was built with"
+            return f"but {self.built.folder} was built for {self.built.baud}"
         if self.named:
-            return text
+            return ""
         if self.board is not None:
-            return f"{text}, the usual rate of {self.board.name}"
+            return f"that is the usual rate of {self.board.name}"
         others = [f"{built.folder} was built for {built.baud}" for built in builds_in()]
         hint = "; ".join([*others[:3], "--baud or --config FOLDER/params.toml names another"])
-        return f"{text}, the default: {hint}"
+        return f"that is the default: {hint}"
 
 
 def _build_of(board: Board) -> Built | None:
@@ -157,13 +155,7 @@ def params_of(board: str | None, params: Params | None) -> Params | None:
 def open_line(line: SerialLine) -> Iterator[SerialTransport]:
     """Open a serial line for the length of a ``with`` block.
 
-    Raises
-    ------
-    LinkTimeout
-        With what :attr:`SerialLine.asked` says, if the board does not answer within the block.
+    Where no board answers, messages end with what :attr:`SerialLine.advice` says.
     """
-    with SerialTransport(line.port, line.baud) as transport:
-        try:
-            yield transport
-        except LinkTimeout as error:
-            raise LinkTimeout(f"{error} ({line.asked})") from error
+    with SerialTransport(line.port, line.baud, line.advice) as transport:
+        yield transport

@@ -1,7 +1,7 @@
 """The host's end of the link: requests as methods, over any transport.
 
 The protocol is in :mod:`popflip.golden.description.protocol`, the other end in
-:mod:`popflip.rtl.frontends.link`.
+:mod:`popflip.rtl.frontends.uart`.
 """
 
 import struct

@@ -6,8 +6,8 @@ from popflip.boards.host.link import Link, LinkError
 from popflip.boards.host.transport import Transport
 from popflip.boards.virtual.board import VirtualBoard
 from popflip.golden.cycles.stages import StageCycles
+from popflip.golden.description.layout import RESULTS
 from popflip.golden.description.packing import (
-    RESULTS,
     latents_from_bytes,
     latents_to_bytes,
     pack_samples,

@@ -76,12 +76,11 @@ def test_named_lines_keep_their_divider(lines):
         (QUAD, {"standalone": {"flash": "none"}}, "standalone.flash is none"),
         (
             QUAD, {"machine": {"training": False}},
-            "machine.training must be true for a machine that trains alone, not false",
+            "machine.training must be true for standalone training, not false",
         ),
         (
             QUAD, {"learning": {"shift": 1}},
-            "learning.shift must be 0 for a dense first layer in a machine that trains alone, "
-            "not 1",
+            "learning.shift must be 0 for a dense first layer in standalone training, not 1",
         ),
     ],
     ids=["no-flash", "not-wired", "switched-off", "infers", "dense-shifted"],

@@ -70,6 +70,11 @@ class FirstLayer(ABC):
 
     @property
     @abstractmethod
+    def stride(self) -> tuple[int, int]:
+        """Pixels from a window to the one below it, and to the one at its right."""
+
+    @property
+    @abstractmethod
     def grid(self) -> tuple[int, int]:
         """Rows and columns of positions."""
 
@@ -158,6 +163,11 @@ class DenseInput(FirstLayer):
         return self.image
 
     @property
+    def stride(self) -> tuple[int, int]:
+        """The image's: there is but one window."""
+        return self.image
+
+    @property
     def grid(self) -> tuple[int, int]:
         return 1, 1
 
@@ -187,7 +197,7 @@ class Windows(FirstLayer):
     ----------
     size : (int, int)
         Height and width of a window in pixels, at most those of the image.
-    stride : (int, int)
+    step : (int, int)
         Pixels from a window to the one below it, and to the one at its right.
     """
 
@@ -198,15 +208,19 @@ class Windows(FirstLayer):
     can_shift = True
 
     size: tuple[int, int]
-    stride: tuple[int, int]
+    step: tuple[int, int]
 
     @property
     def kernel(self) -> tuple[int, int]:
         return self.size
 
     @property
+    def stride(self) -> tuple[int, int]:
+        return self.step
+
+    @property
     def grid(self) -> tuple[int, int]:
-        (height, width), (high, wide), (down, right) = self.image, self.size, self.stride
+        (height, width), (high, wide), (down, right) = self.image, self.size, self.step
         return (height - high) // down + 1, (width - wide) // right + 1
 
     @property
@@ -217,7 +231,7 @@ class Windows(FirstLayer):
     @property
     def step_rows(self) -> int:
         """As many as the grid's step down."""
-        return self.stride[0]
+        return self.step[0]
 
     def sample_shape(self, row_lanes: int) -> tuple[int, int]:
         """Return the rows of the image, and the bits of one."""
@@ -225,7 +239,7 @@ class Windows(FirstLayer):
         return height, width * self.planes
 
     def _windows(self) -> np.ndarray:
-        down, right = self.stride
+        down, right = self.step
         pixels = np.arange(self.n_in).reshape(*self.image, self.planes)
         views = np.lib.stride_tricks.sliding_window_view(pixels, self.size, axis=(0, 1))
         corners = views[::down, ::right]

@@ -14,10 +14,10 @@ bytes     content
 4096      training samples, then test samples, without gaps between
 ========= ==========================================================================
 
-with :func:`popflip.golden.description.packing.pack_samples` for each sample, or its record if
-``standalone.record_bytes`` is set (:func:`records`), little-endian integers, and ones wherever
-nothing is said. The hardware reads bytes 0 to 17 and believes what they say if the first 12 are as
-it expects them; whoever writes an image, or simulates it, checks the rest too.
+A sample lies there as :func:`popflip.golden.description.packing.pack_samples` packs it, or as its
+record if ``standalone.record_bytes`` is set (:func:`records`). Integers are little-endian, and all
+other bytes are 0xFF. The hardware reads bytes 0 to 17 and trusts them if the first 12 are what it
+expects. Software that writes or simulates an image checks the rest too.
 """
 
 import hashlib
@@ -40,6 +40,7 @@ __all__ = [
     "FLASH_ADDRESS_BITS",
     "FLASH_BYTES",
     "INSTRUCTION_BITS",
+    "KIND_BYTES",
     "MAGIC",
     "SECTOR",
     "TURN_CYCLES",
@@ -55,13 +56,19 @@ __all__ = [
     "write_image",
 ]
 
-#: What every image begins with; the last byte is the version of the layout.
+#: The first bytes of every image; the last of them is the version of the layout.
 MAGIC = b"pop\x01"
+
+#: Bytes that tell what the samples are made for.
+KIND_BYTES = 8
 
 #: Bytes of each of the two counts.
 COUNT_BYTES = 3
 
-#: Bytes of a sample that a byte of its record tells which of are zero.
+#: Bytes of the checksum of all samples.
+_SUM_BYTES = 4
+
+#: Bytes of a sample that share a mask in its record.
 _MASKED = 8
 
 #: Bits of the instruction that a read command begins with.
@@ -102,7 +109,7 @@ def kind_of(params: Params) -> bytes:
     }
     if params.standalone.record_bytes:
         kind["record_bytes"] = params.standalone.record_bytes
-    return hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).digest()[:8]
+    return hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).digest()[:KIND_BYTES]
 
 
 def stored_bytes(params: Params) -> int:
@@ -242,7 +249,7 @@ def write_image(params: Params, train, test) -> bytes:
     header = MAGIC + kind_of(params)
     for part in (train, test):
         header += len(part).to_bytes(COUNT_BYTES, "little")
-    header += zlib.crc32(samples).to_bytes(4, "little")
+    header += zlib.crc32(samples).to_bytes(_SUM_BYTES, "little")
     header += CRC.compute(header).to_bytes(CRC_BYTES, "little")
     body = ceil_div(len(samples), SECTOR) * SECTOR
     return header.ljust(SECTOR, b"\xff") + samples.ljust(body, b"\xff")
@@ -256,21 +263,23 @@ def read_image(params: Params, content: bytes) -> Image:
     ImageError
         If it is no image, damaged, or made for other samples than ``params`` takes.
     """
-    fields = len(MAGIC) + 8 + 2 * COUNT_BYTES + 4
-    header, crc = content[:fields], content[fields : fields + CRC_BYTES]
-    if len(content) < SECTOR or header[: len(MAGIC)] != MAGIC:
+    ends = np.cumsum([len(MAGIC), KIND_BYTES, COUNT_BYTES, COUNT_BYTES, _SUM_BYTES, CRC_BYTES])
+    header, crc = content[: ends[4]], content[ends[4] : ends[5]]
+    magic, kind, *counted, samples_sum = np.split(np.frombuffer(header, np.uint8), ends[:4])
+    if len(content) < SECTOR or magic.tobytes() != MAGIC:
         raise ImageError("this is no image of a data set that this popflip reads")
     if CRC.compute(header).to_bytes(CRC_BYTES, "little") != crc:
         raise ImageError("the image is damaged: the checksum of its header is wrong")
-    if header[4:12] != kind_of(params):
+    if kind.tobytes() != kind_of(params):
         raise ImageError(
             f"the image was made for other samples than {params.name} takes (image, thresholds, "
             "classes or lanes): write it with this network's preset"
         )
-    counts = [int.from_bytes(header[at : at + COUNT_BYTES], "little") for at in (12, 15)]
+    counts = [int.from_bytes(count.tobytes(), "little") for count in counted]
     n_bytes = sum(counts) * stored_bytes(params)
     samples = content[SECTOR : SECTOR + n_bytes]
-    if len(samples) != n_bytes or zlib.crc32(samples).to_bytes(4, "little") != header[18:22]:
+    found = zlib.crc32(samples).to_bytes(_SUM_BYTES, "little")
+    if len(samples) != n_bytes or found != samples_sum.tobytes():
         raise ImageError("the image is damaged: the checksum of its samples is wrong")
     packed = np.frombuffer(samples, np.uint8).reshape(-1, stored_bytes(params))
     if params.standalone.record_bytes:
@@ -279,15 +288,15 @@ def read_image(params: Params, content: bytes) -> Image:
 
 
 def flash_cycles(params: Params, record: float | None = None) -> float:
-    """Clock cycles from one sample's request to its last byte, if the flash alone decides.
+    """Clock cycles from one sample's request to its last byte, if nothing but the flash decides.
 
     ``divider * (40 + 8 * bytes / lines)`` for the command and the data, one for each bit of the
     number of bytes that a sample takes there, to find the address, and a few turns. If training
     takes longer over a sample than this and :data:`TURN_CYCLES`, it never waits for the flash.
 
-    Of a record nothing but the bytes that it has is read. What it stands for leaves the reader a
-    byte per cycle, from when its first bytes are there: the slower of the two decides, and where
-    neither does throughout, it takes a few cycles more.
+    Of a record only the bytes that it has are read. The sample leaves the reader at one byte per
+    cycle as soon as the first bytes are there. The slower of the two decides; where they take
+    turns, it takes a few cycles more.
 
     Parameters
     ----------
@@ -313,10 +322,10 @@ def flash_cycles(params: Params, record: float | None = None) -> float:
     return first + per_byte * n + waits
 
 
-#: Of the reader: from the request to the first step, and from the last bit to its byte.
+#: Cycles of the reader: from the request to the first step, and from the last bit to its byte.
 _READER_CYCLES = 4
 
-#: Of what turns a record into a sample: from a byte of the one to a byte of the other.
+#: Cycles from a byte of a record to a byte of its sample.
 _RECORD_CYCLES = 1
 
 #: From the last byte of a sample to the request of the next.

@@ -5,8 +5,12 @@ from importlib import resources
 from pathlib import Path
 
 from popflip.golden.description.sections.common import ParamsError
+from popflip.golden.support.files import read_file
 
 __all__ = ["preset_names", "read_tree"]
+
+#: Bytes that a file of parameters may have; a preset has some hundreds.
+MOST = 1 << 20
 
 
 def _folder():
@@ -29,13 +33,16 @@ def read_tree(source: str | Path) -> dict:
     ------
     ParamsError
         If there is no such preset or file, or it is no TOML.
+    TooLargeError
+        If the file has more than ``MOST`` bytes.
     """
     path = Path(source)
     if str(source) in preset_names():
         text = (_folder() / f"{source}.toml").read_text("utf-8")
     elif path.suffix == ".toml":
         try:
-            text = path.read_text("utf-8-sig")  # with a byte order mark, as some editors write it
+            # With a byte order mark, as some editors write it.
+            text = read_file(path, MOST, "a file of parameters").decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise ParamsError(f"cannot read {path}: {error}") from None
     else:

@@ -19,13 +19,13 @@ READ     region u8, address u32, count u16                ``count`` words
 WRITE    region u8, address u32, words                    nothing
 FILL     region u8, address u32, count u32, word          nothing
 RUN      flags u8 (:class:`RunFlags`), first u32,         nothing, and at once: the run goes
-         count u32, 1 at least, both of SAMPLE_BITS       on, STATUS tells when it is over
+         count u32, 1 at least, both of SAMPLE_BITS       on, STATUS says when it is over
 STOP     nothing                                          nothing
 STATUS   nothing                                          busy u8, good u32, bad u32
 ======== ================================================ ==================================
 
-A machine that trains by itself (:mod:`popflip.rtl.standalone.sequencer`) also speaks without being
-asked: after each training and each test of an epoch it sends a frame of sequence 0 and kind
+In standalone training (:mod:`popflip.rtl.standalone.sequencer`) the machine also sends frames that
+nobody asked for: after each training and each test of an epoch one of sequence 0 and kind
 ``REPORT``, whose payload is the whole region ``registers``. Hosts choose sequences from 1 on.
 
 A region's words are numbered from 0 and padded to whole bytes each, see
@@ -96,10 +96,7 @@ class Verb(IntEnum):
 
 
 class Status(IntEnum):
-    """What became of a request.
-
-    Any but ``OK`` means that it changed nothing.
-    """
+    """The outcome of a request. With any but ``OK`` it changed nothing."""
 
     OK = 0
     #: Broken COBS, or too short for a header and a checksum.
@@ -117,7 +114,7 @@ class Status(IntEnum):
     #: Not while the core runs: all but reads of registers and results, writes of samples, and the
     #: verbs that name no region and start nothing.
     BUSY = 8
-    #: No answer at all, but what a machine says that trains by itself.
+    #: No answer, but a frame that a machine in standalone training sends by itself.
     REPORT = 9
 
 

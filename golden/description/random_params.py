@@ -17,7 +17,7 @@ Option = TypeVar("Option")
 
 
 class Choices(Protocol):
-    """Whoever decides what is drawn: a generator, or what looks for the smallest failure."""
+    """Decides what is drawn: a random generator, or a search for the smallest failure."""
 
     def integer(self, low: int, high: int) -> int:
         """Return one of ``low`` to ``high``, both included."""
@@ -26,7 +26,7 @@ class Choices(Protocol):
         """Return a number between the two."""
 
     def one_of(self, options: Sequence[Option]) -> Option:
-        """Return one of the options, the simplest of which is the first."""
+        """Return one of the options; the first is the simplest."""
 
     def chance(self, probability: float) -> bool:
         """Return True with a probability; False is simpler."""
@@ -66,9 +66,9 @@ def random_params(rng: np.random.Generator) -> Params:
 def draw_params(choices: Choices) -> Params:
     """Draw a network and its machine from the whole space of parameters, small enough to simulate.
 
-    Gains are large enough, for these sizes, that neurons change and weights flip. What software
-    alone can do is not drawn, nor what no bit of the core depends on: the link's speed, flashes,
-    and what a host does with images and thresholds between epochs.
+    Gains are large enough for these sizes that neurons change and weights flip. Two kinds of
+    parameters are not drawn: what only software can do, and what changes no bit of the core (the
+    link's speed, the flash, and what a host does with images and thresholds between epochs).
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ def with_current_keys(tree):
     Parameters
     ----------
     tree : dict
-        Left as it is. What is no dict is returned as it is: to complain is for whoever reads it.
+        Not changed. Anything but a dict is returned as it is, for validation to refuse.
 
     Raises
     ------

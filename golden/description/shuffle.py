@@ -1,10 +1,10 @@
-"""The order in which the hardware goes through its samples: all of them, shuffled, no table kept.
+"""The shuffle: the order in which the hardware takes the samples of an epoch, without a table.
 
 A shift register of ``bits`` bits takes every one of its ``2 ** bits`` states once, from 0 on. It is
-the usual linear feedback shift register of greatest period, made to take the state 0 as well: the
-new bit is inverted where all bits but bit 0 are 0. Each epoch draws a *key*; the sample of a state
-is ``state ^ key``, and those beyond the last sample are passed over. So every sample comes once per
-epoch, in another order for another key. One step, in Amaranth::
+a linear feedback shift register of greatest period, with one change that adds the state 0: the new
+bit is inverted where all bits but bit 0 are 0. Each epoch draws a *key*; the sample of a state is
+``state ^ key``, and numbers beyond the last sample are skipped. So every sample comes once per
+epoch, in another order for each key. One step, in Amaranth::
 
     new = Cat(state[tap] for tap in TAPS[bits]).xor() ^ ~state[1:].any()
     m.d.sync += state.eq(Cat(state[1:], new))

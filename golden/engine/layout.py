@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.description.params import Params
 from popflip.golden.engine.lanes import LANES
+from popflip.golden.support.integers import ceil_div
 
 __all__ = [
     "BLOCK",

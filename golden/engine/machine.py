@@ -31,7 +31,7 @@ import threading
 import numpy as np
 
 from popflip.golden.description.lfsr import Lfsr
-from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.description.params import Params
 from popflip.golden.engine import batches
 from popflip.golden.engine.compilation import compiling
 from popflip.golden.engine.lanes import LANES
@@ -41,6 +41,7 @@ from popflip.golden.engine.update import count_ones, learn
 from popflip.golden.engine.workspace import Synapses, aligned_zeros, workspace_of
 from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError
+from popflip.golden.support.integers import ceil_div
 from popflip.golden.training.state import NetworkState, initial_state
 
 __all__ = ["FastMachine"]

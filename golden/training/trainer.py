@@ -15,8 +15,9 @@ from popflip.golden.datasets.dataset import Dataset, check_data
 from popflip.golden.datasets.encoding import input_of
 from popflip.golden.datasets.shifts import draw_shifts, shift_images
 from popflip.golden.description.lfsr import Lfsr
-from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.description.params import Params
 from popflip.golden.model import Report
+from popflip.golden.support.integers import ceil_div
 from popflip.golden.training import health
 from popflip.golden.training.checkpoint import (
     FORMAT,

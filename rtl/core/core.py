@@ -49,7 +49,7 @@ class TrainerCore(wiring.Component):
 
     Raises
     ------
-    ValueError
+    InputError
         From :func:`popflip.rtl.interface.check_hardware`.
     """
 

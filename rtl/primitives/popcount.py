@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from popflip.golden.description.params import ceil_div
+from popflip.golden.support.integers import ceil_div
 
 __all__ = ["PopcountTree"]
 

@@ -4,7 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.description.params import Params
+from popflip.golden.support.integers import ceil_div
 
 __all__ = ["ImageShifter"]
 

@@ -73,20 +73,21 @@ class RequestArbiter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         frames, internal, requests = self.frames, self.internal, self.requests
-        # Whose request is executed; an idle executor takes the one that is there.
-        own, chosen = Signal(), Signal()
-        waiting = internal.valid & ~frames.held & ~frames.complaint
-        m.d.comb += chosen.eq(Mux(requests.idle, waiting, own))
+        # Whose request is there for an idle executor to take, and whose is executed.
+        waiting, own = Signal(), Signal()
+        m.d.comb += waiting.eq(internal.valid & ~frames.held & ~frames.complaint)
         with m.If(requests.idle):
             m.d.sync += own.eq(waiting)
 
         m.d.comb += [
-            requests.held.eq(frames.held | chosen),
-            requests.internal.eq(chosen),
+            requests.held.eq(frames.held | waiting),
+            requests.next_internal.eq(waiting),
+            requests.next_report.eq(internal.verb == Verb.READ),
+            requests.internal.eq(own),
             requests.complaint.eq(frames.complaint),
             requests.status.eq(frames.status),
-            requests.sequence.eq(Mux(chosen, 0, frames.sequence)),
-            requests.verb.eq(Mux(chosen, internal.verb, frames.verb)),
+            requests.sequence.eq(Mux(waiting, 0, frames.sequence)),
+            requests.verb.eq(Mux(own, internal.verb, frames.verb)),
             requests.size.eq(frames.size),
             requests.data.eq(frames.data),
             requests.has_data.eq(frames.has_data),
@@ -97,9 +98,9 @@ class RequestArbiter(wiring.Component):
             frames.take.eq(requests.take),
             frames.release.eq(requests.release),
             internal.done.eq(requests.done),
-            internal.take.eq(requests.take & chosen),
+            internal.take.eq(requests.take & own),
         ]
-        with m.If(chosen):
+        with m.If(own):
             argument = self._argument()
             m.d.comb += [
                 requests.data.eq(Mux(requests.take, internal.byte, argument)),

@@ -1,5 +1,7 @@
 """Training without a host: the part of the machine that says what to do next.
 
+Its place among the others::
+
     flash <- FlashReader <- SampleOrder <- core                      samples
                   |             |
                 counts   StandaloneSequencer -> RequestArbiter -> RequestExecutor -> core, UART

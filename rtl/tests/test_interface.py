@@ -7,7 +7,7 @@ import pytest
 from popflip.golden.description.params import Params
 from popflip.rtl.interface import check_hardware
 
-STANDALONE = "in a machine that trains alone"
+STANDALONE = "in standalone training"
 LOCAL = Params.load("local-small").replace(standalone={"flash": "quad"})
 DENSE = Params.load("dense-wide").replace(standalone={"flash": "single"})
 
@@ -29,7 +29,7 @@ DENSE = Params.load("dense-wide").replace(standalone={"flash": "single"})
         ),
         (
             LOCAL, {"machine": {"training": False}},
-            "machine.training must be true for a machine that trains alone, not false",
+            "machine.training must be true for standalone training, not false",
         ),
         (
             LOCAL, {"network": {"image": [200, 200]}},

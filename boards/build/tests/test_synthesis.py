@@ -28,7 +28,7 @@ def test_what_every_script_does():
 
 def test_a_core_by_itself_has_other_names():
     lines = script("ulx3s-12f", top="core", machine="")
-    assert "setparam -set COLLISION_X_MASK 1'b1 core.items/t:$memrd_v2" in lines
+    assert "setparam -set COLLISION_X_MASK 1'b1 core.path.items/t:$memrd_v2" in lines
     assert "synth_ecp5 -top core" in lines
 
 

@@ -41,40 +41,40 @@ def test_without_a_build_the_default_is_asked(tmp_path, monkeypatch):
         line_of(PORT, None, None, tmp_path / "x"),
     ):
         assert (line.port, line.baud, line.built) == (PORT, 115_200, None)
-    assert line.asked == (
-        "asked at 115200 baud, the default: --baud or --config FOLDER/params.toml names another"
+    assert line.advice == (
+        "that is the default: --baud or --config FOLDER/params.toml names another"
     )
-    assert line_of(PORT, None, 9600).asked == "asked at 9600 baud"
+    assert line_of(PORT, None, 9600).advice == ""
 
 
 def test_the_build_beside_the_parameters_says_the_rate(folder):
     config = folder / "build" / "icebreaker" / "params.toml"
     line = line_of(PORT, None, None, config)
     assert line.baud == 1_000_000
-    assert line.asked == f"asked at 1000000 baud, the rate that {config.parent} was built with"
+    assert line.advice == f"that is the rate that {config.parent} was built with"
     line = line_of(PORT, None, 115_200, config)
     assert line.baud == 115_200
-    assert line.asked == f"asked at 115200 baud, but {config.parent} was built for 1000000"
+    assert line.advice == f"but {config.parent} was built for 1000000"
 
 
 def test_the_build_of_a_board_says_the_rate(folder):
     line = line_of("icebreaker", PORT)
     assert (line.port, line.baud) == (PORT, 1_000_000)
-    assert line.asked == "asked at 1000000 baud, the rate that build/icebreaker was built with"
+    assert line.advice == "that is the rate that build/icebreaker was built with"
     assert line_of("icebreaker", PORT, 9600).baud == 9600
 
 
 def test_a_board_that_was_not_built_here_has_its_usual_rate(folder):
     line = line_of("hx8k-b-evn", PORT)
-    assert (line.baud, line.asked) == (
+    assert (line.baud, line.advice) == (
         1_000_000,
-        "asked at 1000000 baud, the usual rate of hx8k-b-evn",
+        "that is the usual rate of hx8k-b-evn",
     )
 
 
 def test_a_default_that_may_be_wrong_names_what_was_built(folder):
-    assert line_of(PORT, None).asked == (
-        "asked at 115200 baud, the default: build/icebreaker was built for 1000000; --baud or "
+    assert line_of(PORT, None).advice == (
+        "that is the default: build/icebreaker was built for 1000000; --baud or "
         "--config FOLDER/params.toml names another"
     )
 
@@ -112,7 +112,7 @@ def test_a_time_out_says_at_which_rate_the_port_was_asked(tmp_path, monkeypatch)
     host, board = pty.openpty()
     try:
         line = line_of(os.ttyname(board), None, 9600)
-        with pytest.raises(LinkTimeout, match=r"^no answer to IDENTIFY .* \(asked at 9600 baud\)$"):
+        with pytest.raises(LinkTimeout, match=r"^no answer to IDENTIFY .* at 9600 baud$"):
             with open_line(line) as transport:
                 Link(transport, MICRO, timeout=0.1).identify()
     finally:

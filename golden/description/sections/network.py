@@ -103,7 +103,7 @@ class Network(Section):
             planes=self.planes,
             block=self.features,
             size=(self.window, self.window),
-            stride=(self.stride, self.stride),
+            step=(self.stride, self.stride),
         )
 
     @property

@@ -17,11 +17,11 @@ def pixel_bits(image, planes, top, left, height, width):
 
 
 WINDOWS = [
-    Windows(image=(28, 28), planes=1, block=10, size=(10, 10), stride=(3, 3)),
-    Windows(image=(5, 9), planes=2, block=3, size=(2, 2), stride=(3, 3)),
-    Windows(image=(4, 4), planes=3, block=1, size=(4, 4), stride=(9, 9)),
-    Windows(image=(6, 8), planes=2, block=2, size=(3, 2), stride=(1, 4)),
-    Windows(image=(1, 20), planes=1, block=4, size=(1, 7), stride=(1, 5)),
+    Windows(image=(28, 28), planes=1, block=10, size=(10, 10), step=(3, 3)),
+    Windows(image=(5, 9), planes=2, block=3, size=(2, 2), step=(3, 3)),
+    Windows(image=(4, 4), planes=3, block=1, size=(4, 4), step=(9, 9)),
+    Windows(image=(6, 8), planes=2, block=2, size=(3, 2), step=(1, 4)),
+    Windows(image=(1, 20), planes=1, block=4, size=(1, 7), step=(1, 5)),
 ]
 
 
@@ -68,7 +68,7 @@ def test_arrays_of_neurons():
 
 
 def test_nobody_writes_to_what_others_read():
-    layer = Windows(image=(4, 4), planes=1, block=1, size=(2, 2), stride=(2, 2))
+    layer = Windows(image=(4, 4), planes=1, block=1, size=(2, 2), step=(2, 2))
     assert layer.windows is layer.windows
     with pytest.raises(ValueError, match="read-only"):
         layer.windows[0] = 3

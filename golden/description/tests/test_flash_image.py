@@ -14,8 +14,9 @@ from popflip.golden.description.flash_image import (
     records,
     write_image,
 )
-from popflip.golden.description.params import SECTOR, Params, ParamsError
+from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.description.protocol import CRC
+from popflip.golden.description.sections.standalone import SECTOR
 from popflip.golden.training.standalone import image_of
 
 PARAMS = Params.load("local-small").replace(standalone={"flash": "quad", "order_bits": 5})

@@ -1,9 +1,12 @@
 """Presets and files: what is read, and what is refused in which words."""
 
+import os
+
 import pytest
 
 from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.description.presets import preset_names, read_tree
+from popflip.golden.support.files import TooLargeError
 
 
 @pytest.mark.parametrize("source", ["nope", "", "../presets/local-small", "local-small.txt"])
@@ -44,3 +47,14 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
     path.write_text('name = "ü"\n[network]\ncopies = 3\n', "utf-8-sig")
     assert path.read_bytes()[:3] == b"\xef\xbb\xbf"
     assert read_tree(path) == {"name": "ü", "network": {"copies": 3}}
+
+
+def test_a_file_that_is_too_large(tmp_path):
+    path = tmp_path / "large.toml"
+    path.touch()
+    os.truncate(path, 1 << 40)
+    with pytest.raises(TooLargeError) as caught:
+        read_tree(path)
+    assert str(caught.value) == (
+        f"{path}: a file of parameters must have at most 1,048,576 bytes, not 1,099,511,627,776"
+    )

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from popflip.golden.description.params import Params
 from popflip.golden.support.files import FileError
 from popflip.golden.training.checkpoint import (
     CheckpointError,
@@ -125,6 +126,17 @@ def test_refuses_parameters_that_are_not_valid(checkpoint, tmp_path):
     change(checkpoint, path, {"params": tree})
     why = "network.classes must be at least 2, not 1"
     refuses(path, f"{path} holds parameters that are not valid: {why}")
+
+
+def test_a_checkpoint_with_the_old_name_of_a_section_reads(checkpoint, tmp_path):
+    path = tmp_path / "old.npz"
+    tree = build().model_dump(mode="json")
+    tree["alone"] = tree.pop("standalone")
+    change(checkpoint, path, {"params": tree})
+    with pytest.warns(FutureWarning, match="'alone' is called 'standalone' now"):
+        meta, _ = read_checkpoint(path)
+    with pytest.warns(FutureWarning, match="'alone' is called 'standalone' now"):
+        assert Params.build(meta["params"]) == build()
 
 
 def test_refuses_a_damaged_checkpoint(checkpoint, tmp_path):

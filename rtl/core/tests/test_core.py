@@ -13,7 +13,6 @@ from popflip.golden.description.packing import (
     weights_to_bytes,
 )
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import register_map
 from popflip.golden.model import Model
 from popflip.rtl.core.core import TrainerCore
 from popflip.rtl.simulation import CoreHost, simulate
@@ -183,7 +182,7 @@ def test_trains_like_golden(name, gap):
             await host.write(ctx, f"latents{layer}", latents_to_bytes(shape, model.latents[layer]))
         await host.register(ctx, "seed", seed)
         await host.run(ctx, 0, n, flush=True)
-        for register in register_map(params):
+        for register in params.registers:
             got[register.name] = await host.register(ctx, register.name)
         for layer in range(params.depth):
             for kind in ("weights", "latents"):

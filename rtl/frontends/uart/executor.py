@@ -182,10 +182,10 @@ class _Control:
                 self.sequence.eq(request.sequence),
                 self.position.eq(0),
                 self.pointer.eq(HEADER.size),
-                self.checked.eq(request.internal),
+                self.checked.eq(request.next_internal),
             ]
             with m.If(request.held):
-                with m.If(request.internal & self.is_read):
+                with m.If(request.next_internal & request.next_report):
                     m.d.sync += self.status.eq(Status.REPORT)
                 m.next = "Fetch argument"
             with m.Elif(request.complaint):

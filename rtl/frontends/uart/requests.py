@@ -20,19 +20,24 @@ class RequestSignature(wiring.Signature):
     Members
     -------
     held : ``Out(1)``
-        A request is there; its fields below stay as they are until ``release`` or ``done``.
+        For an idle executor: a request is there.
+    next_internal, next_report : ``Out(1)``
+        For an idle executor: the request is the machine's own; if so, whether it is READ.
     internal : ``Out(1)``
-        The machine's own request. It is right, so it is not checked. Its arguments are laid out as
-        those of FILL (RUN: its own), and ``count`` says how many words WRITE has. Nobody answers
-        it, but READ sends its words as a report.
+        The request that is executed is the machine's own. It is right, so it is not checked. Its
+        arguments are laid out as those of FILL (RUN: its own), and ``count`` says how many words
+        WRITE has. Nobody answers it, but READ sends its words as a report. Comes from a register,
+        as the executor's longest paths go through it: it is right from the cycle after ``idle`` on.
     complaint : ``Out(1)``
         A bad frame ends in this cycle; it is answered with ``status`` if the executor is idle.
     status : ``Out(Status)``
         What is wrong with that frame.
     sequence : ``Out(8)``
-        Of the request or the bad frame; 0 if the frame ended before it, and of internal requests.
+        For an idle executor: of the request or the bad frame; 0 if the frame ended before it, and
+        of internal requests.
     verb : ``Out(3)``
-        What the request asks for; 0 for what no :class:`Verb` is.
+        What the request that is executed asks for; 0 for what no :class:`Verb` is. It and all below
+        stay as they are until ``release`` or ``done``.
     size : ``Out(range)``
         Bytes of header and payload; means nothing in an internal request.
     address : ``In(10)``
@@ -58,6 +63,8 @@ class RequestSignature(wiring.Signature):
     def __init__(self):
         super().__init__({
             "held": Out(1),
+            "next_internal": Out(1),
+            "next_report": Out(1),
             "internal": Out(1),
             "complaint": Out(1),
             "status": Out(Status),

@@ -72,7 +72,7 @@ def make_samples(params, n, seed):
 
 def windows_of(params, x):
     """Cut one sample's bits into (positions, chunks) integers, by NumPy's own windows."""
-    if params.network.first == "dense":
+    if not params.first_layer.windowed:
         windows = x[None]
     else:
         k, stride = params.network.window, params.network.stride
@@ -169,7 +169,7 @@ class Reader:
         for position, expected in enumerate(windows[:positions]):
             where = f"position {position}"
             order = self.rng.sample(range(self.chunks), self.chunks if all_chunks else 1)
-            height = self.params.network.window
+            height = self.params.first_layer.load_rows
             if self.serial and all_chunks:
                 order *= self.rng.randint(1, height + 2)
             for chunk in order[:-1]:
@@ -180,7 +180,7 @@ class Reader:
                 await self.unready(max(0, height - len(order)), f"after {where}")
             elif (position + 1) % self.columns == 0 and not last:
                 looked = self.columns * (len(order) if all_chunks else 1)
-                waits = max(0, self.params.network.stride - looked)
+                waits = max(0, self.params.first_layer.step_rows - looked)
                 await self.unready(waits, f"after {where}")
         return windows
 
@@ -223,7 +223,7 @@ def test_scan_back_to_back(name, handshake):
             windows = await read.scan(x[sample])
             for chunk in range(read.chunks):
                 await read.look(windows[-1], chunk, f"sample {sample}, at the end")
-            for _ in range(3 * params.network.window):  # whatever that brings, it ends
+            for _ in range(3 * params.first_layer.load_rows):  # whatever that brings, it ends
                 await read.cycle(next=read.rng.getrandbits(1))
             assert ctx.get(dut.label) == labels[sample], f"sample {sample} at the end"
             await read.cycle(release=1)
@@ -252,8 +252,8 @@ def test_cycles_of_a_scan(name):
 
         read.cycle = counted
         await read.scan(x[0], all_chunks=False)
-        height, positions = params.network.window, params.positions
-        waits = max(0, params.network.stride - params.grid[1])
+        height, positions = params.first_layer.load_rows, params.positions
+        waits = max(0, params.first_layer.step_rows - params.grid[1])
         scan = dut.load_cycles + (params.grid[0] - 1) * waits + positions
         if params.machine.serial_windows:
             scan = dut.load_cycles + (positions - 1) * height + 1
@@ -268,7 +268,7 @@ def test_serial_windows_are_skipped(name):
     params = NETWORKS[name]
     dut = SampleBuffer(params)
     x, labels = make_samples(params, 1, seed=9)
-    windows, height = windows_of(params, x[0]), params.network.window
+    windows, height = windows_of(params, x[0]), params.first_layer.load_rows
     rng = random.Random(len(name))
 
     async def reader(ctx):
@@ -405,7 +405,7 @@ def test_restart_next_to_release(name):
         for _ in range(params.sample_bytes):  # the third sample is there in any case
             await read.cycle()
         await read.cycle(release=1, restart=1)
-        for _ in range(params.network.window + 3):
+        for _ in range(params.first_layer.load_rows + 3):
             assert not ctx.get(dut.windows.ready), "restart with release was not ignored"
             await read.cycle()
         assert ctx.get(dut.label) == labels[2]
@@ -463,7 +463,7 @@ def test_release_is_not_frozen(name):
         await read.cycle(restart=1)
         await release_frozen(ctx)
         assert ctx.get(dut.label) == labels[1]
-        for _ in range(params.network.window + 3):
+        for _ in range(params.first_layer.load_rows + 3):
             assert not ctx.get(dut.windows.ready), "a released sample was loaded"
             await read.cycle()
         await read.scan(x[1])

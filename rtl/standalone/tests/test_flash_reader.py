@@ -9,7 +9,8 @@ from popflip.golden.description.flash_image import (
     stored_bytes,
     write_image,
 )
-from popflip.golden.description.params import SECTOR, Params
+from popflip.golden.description.params import Params
+from popflip.golden.description.sections.standalone import SECTOR
 from popflip.rtl.simulation import FlashModel, simulate
 from popflip.rtl.standalone.flash_commands import WAKE_CYCLES
 from popflip.rtl.standalone.flash_reader import FlashReader

@@ -1,6 +1,6 @@
 """The board's end of the host link, as software: what it must answer, and what it may change.
 
-:class:`LinkModel` says what :mod:`popflip.rtl.frontends.link` and the memories behind it do with
+:class:`LinkModel` says what :mod:`popflip.rtl.frontends.uart` and the memories behind it do with
 any bytes. It shares neither the codec nor the checksum with the host's end
 (:mod:`popflip.boards.host.link`), so that it can judge both.
 """

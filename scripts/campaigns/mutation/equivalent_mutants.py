@@ -22,8 +22,8 @@ _EXPLAINED: dict[tuple[str, str, str], str] = {
     # serial 2 of seed 1
     ("1f8117782dbd1157", "core", "const1 of $procmux$1106.B[140]"): (
         "Bit 12 of the answer of the results, whose words have one byte. The link sends the low "
-        "byte of what it fetched, and loads it all anew for the next word: rtl/frontends/link.py, "
-        "Send word."
+        "byte of what it fetched, and loads it all anew for the next word: "
+        "rtl/frontends/uart/executor.py, Send word."
     ),
     # serial 20 of seed 1
     ("1f8117782dbd1157", "top", "const1 of core.host__run__ready[0] (host__run__ready[0])"): (

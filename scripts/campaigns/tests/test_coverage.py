@@ -29,7 +29,7 @@ def test_icarus_counts_nothing():
 @pytest.mark.timeout(1200)
 def test_a_core_that_trains_reaches_most_of_it():
     parts = count_coverage([("narrow", "core")])
-    for part in ("core.update", "core.relax", "core.output"):
+    for part in ("core.update", "core.path.relax", "core.output"):
         for kind, least in (("line", 0.9), ("toggle", 0.7)):
             reached, all_ = parts[part][kind]
             assert reached > least * all_, (part, kind)

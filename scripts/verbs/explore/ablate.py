@@ -191,6 +191,8 @@ def run_ablations(
         reports.append({"name": name, "title": title, "command": command, **report})
     intro = f"""# Ablations
 
+<!-- all commands take: minutes -->
+
 Written by `popflip ablate --epochs {epochs} --seeds {seeds}`. Each table varies one setting of the
 preset `{BASE}` ({base.n_synapses:,} synapses), and what its command names besides. Networks learn
 for {epochs} epochs, with seeds 1 to {seeds}, from all training images of {source} but the last

@@ -1,7 +1,8 @@
-"""``popflip boards``: what each board carries, from builds and sweeps that were made."""
+"""``popflip boards``: what each board carries, from one's own builds and recorded ones."""
 
 import json
 import statistics
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, TypedDict
 
@@ -15,12 +16,13 @@ from popflip.golden.description.params import Params
 from popflip.golden.support.files import write_atomically
 from popflip.scripts.console import say
 from popflip.scripts.options import Data, Json, Tools
+from popflip.scripts.results import PUBLISHED, Accuracy, BoardBuild, Entry, latest
 from popflip.scripts.session import choose_data
 from popflip.scripts.tables import new_table, put
 from popflip.scripts.verb import Verb, print_json
-from popflip.scripts.verbs.hardware.build import build_board, cached_report
+from popflip.scripts.verbs.hardware.build import any_cached_report, build_board, cached_report
 
-__all__ = ["PEERS", "VERB", "BoardRow", "board_rows", "table_markdown"]
+__all__ = ["VERB", "BoardRow", "board_rows", "table_markdown"]
 
 
 def boards(
@@ -38,9 +40,10 @@ def boards(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """List the boards with what they carry: figures of builds and sweeps that were made.
+    """List the boards with what they carry: your builds, and the recorded ones beside them.
 
-    --json prints a list. Errors are those that popflip sweep --validation 0 has left in runs/.
+    Recorded rows name their commit. Your own errors are those that popflip sweep --validation 0 has
+    left in runs/. --json prints a list.
     """
     dataset = choose_data(data)[0] if build else None
     rows = board_rows(runs, build_with=dataset, seeds=seeds, tools=tools)
@@ -60,7 +63,11 @@ VERB = Verb(
 
 
 class BoardRow(TypedDict):
-    """One row of the list that ``--json`` prints; figures that nobody has measured are None."""
+    """One row of the list that ``--json`` prints; figures that nobody has measured are None.
+
+    ``state`` is ``built``, ``recorded`` or why there is nothing; a recorded row has its ``commit``
+    and ``date``.
+    """
 
     board: str
     device: str
@@ -82,31 +89,8 @@ class BoardRow(TypedDict):
     test_error: float | None
     test_error_spread: float | None
     test_error_seeds: int | None
-
-
-#: Published figures to read ours beside, with their sources.
-PEERS = (
-    {
-        "board": "ZCU104",
-        "net": "ConvCoTM",
-        "clock_mhz": 50,
-        "samples_per_s": 40000,
-        "test_error": 2.4,
-        "source": "IEEE TCSI 72(2) 2025, doi 10.1109/TCSI.2024.3519191: trained on the FPGA",
-    },
-    {
-        "board": "D-Wave annealer",
-        "net": "Equilibrium Propagation",
-        "test_error": 11.2,
-        "source": "Nat. Commun. 15, 2024, arXiv 2305.18321: 1,000 training images",
-    },
-    {
-        "board": "simulated oscillators",
-        "net": "784-500-10, Equilibrium Propagation",
-        "test_error": 2.8,
-        "source": "arXiv 2505.02103",
-    },
-)
+    commit: str | None
+    date: str | None
 
 
 def board_rows(
@@ -116,7 +100,7 @@ def board_rows(
     seeds: int | None = None,
     tools: str | None = None,
 ) -> list[BoardRow]:
-    """Collect a row for each board.
+    """Collect the rows of each board: one's own build, and the recorded one.
 
     Parameters
     ----------
@@ -133,19 +117,25 @@ def board_rows(
         Figures that nobody has measured are None; ``state`` says why.
     """
     errors = _errors(runs)
+    builds, accuracy = latest("boards"), latest("accuracy").values()
     rows = []
     for board in BOARDS.values():
         params = Params.load(board.preset)
         report, state = _report(board, params, build_with, seeds, tools)
-        rows.append(_row(board, params, report, state, errors))
+        recorded = builds.get(board.name)
+        if report or not recorded:
+            rows.append(_row(board, params, report, state, errors))
+        if recorded:
+            rows.append(_recorded_row(board, params, recorded, accuracy))
     return rows
 
 
 def _report(board, params, build_with, seeds, tools) -> tuple[dict | None, str]:
     if not board.device.family.makes_bitstreams:
         return None, "a project for its maker's tools"
-    path = cached_report(board, board.params(params))
-    if path.is_file():
+    # Which design a report is of takes a while to find out: not if there is none of the board.
+    path = cached_report(board, board.params(params)) if any_cached_report(board) else None
+    if path is not None and path.is_file():
         return json.loads(path.read_text("utf-8")), "built"
     if build_with is None:
         return None, "not built"
@@ -183,6 +173,44 @@ def _row(board: Board, params: Params, report: dict | None, state: str, errors: 
         "test_error": best["error"] if best else None,
         "test_error_spread": best["spread"] if best else None,
         "test_error_seeds": best["seeds"] if best else None,
+        "commit": None,
+        "date": None,
+    }
+
+
+def _recorded_row(
+    board: Board, params: Params, build: Entry[BoardBuild], accuracy: Iterable[Entry[Accuracy]]
+) -> BoardRow:
+    values = build.values
+    errors = [
+        entry
+        for entry in accuracy
+        if entry.values.network == values.network and entry.values.data == "mnist"
+    ]
+    best = max(errors, key=lambda entry: entry.values.epochs, default=None)
+    return {
+        "board": board.name,
+        "device": values.device,
+        "net": values.network,
+        "sizes": list(params.sizes),
+        "synapses": params.n_synapses,
+        "latent_bits": values.latent_bits,
+        "state": "recorded",
+        "lut": values.lut,
+        "luts": values.luts,
+        "bram": values.bram,
+        "brams": values.brams,
+        "spram": values.spram or None,
+        "fmax_mhz": values.fmax_mhz,
+        "clock_mhz": values.clock_mhz,
+        "cycles_per_sample": values.cycles_per_sample,
+        "samples_per_s": values.samples_per_s,
+        "inferences_per_s": values.inferences_per_s,
+        "test_error": best.values.error if best else None,
+        "test_error_spread": best.values.spread if best else None,
+        "test_error_seeds": len(best.seeds) if best else None,
+        "commit": build.commit,
+        "date": build.date.isoformat(),
     }
 
 
@@ -216,14 +244,14 @@ def _errors(runs: Path) -> list[dict]:
 
 
 def table_markdown(rows: list[BoardRow]) -> str:
-    """Write the rows, and those of :data:`PEERS`, as a table for the README."""
+    """Write the rows, and published figures below them, as a table."""
     lines = [
         "| board | device | net | latents | LUT | BRAM | Fmax | clock | cycles | samples/s "
-        "| inferences/s | test error |",
-        "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| inferences/s | test error | from |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     for row in rows:
-        lut = f"{row['lut']:,} of {row['luts']:,}" if row["lut"] is not None else row["state"]
+        lut = f"{row['lut']:,} of {row['luts']:,}" if row["lut"] is not None else ""
         bram = f"{row['bram']} of {row['brams']}" if row["bram"] is not None else ""
         if row["spram"]:
             bram += f" + {row['spram']} SPRAM"
@@ -231,17 +259,22 @@ def table_markdown(rows: list[BoardRow]) -> str:
             row["board"], row["device"], row["net"], f"{row['latent_bits']} bits", lut, bram,
             _cell(row["fmax_mhz"], ".1f"), _cell(row["clock_mhz"], "g"),
             _cell(row["cycles_per_sample"], ",.0f"), _cell(row["samples_per_s"], ",.0f"),
-            _cell(row["inferences_per_s"], ",.0f"), _error(row),
+            _cell(row["inferences_per_s"], ",.0f"), _error(row), _origin(row),
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
-    for peer in PEERS:
-        rate, clock = peer.get("samples_per_s"), peer.get("clock_mhz")
+    for one in PUBLISHED:
         cells = [
-            f"*{peer['board']}*", "", f"{peer['net']} ({peer['source']})", "", "", "", "",
-            _cell(clock, "g"), "", _cell(rate, ",.0f"), "", f"{peer['test_error']:g}%",
+            f"*{one.name}*", "", f"{one.network} ({one.source})", "", "", "", "",
+            _cell(one.clock_mhz, "g"), "", _cell(one.samples_per_s, ",.0f"), "",
+            f"{one.test_error:g}%", "published",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _origin(row: BoardRow) -> str:
+    """Say where a row's figures are from."""
+    return f"recorded {row['commit']}, {row['date']}" if row["commit"] else row["state"]
 
 
 def _cell(value, form: str) -> str:
@@ -262,15 +295,17 @@ def show(rows: list[BoardRow]) -> None:
     table.add_column("net")
     for name in ("LUT", "BRAM", "Fmax", "clock", "cycles", "samples/s", "error"):
         table.add_column(name, justify="right")
+    table.add_column("from")
     for row in rows:
-        lut = row["state"] if row["lut"] is None else f"{row['lut']:,}"
         cells = [
+            None if row["lut"] is None else f"{row['lut']:,}",
             None if row["bram"] is None else str(row["bram"]),
             row["fmax_mhz"] and f"{row['fmax_mhz']:.1f}",
             row["clock_mhz"] and f"{row['clock_mhz']:g}",
             row["cycles_per_sample"] and f"{row['cycles_per_sample']:,.0f}",
             row["samples_per_s"] and f"{row['samples_per_s']:,.0f}",
             row["test_error"] and f"{row['test_error']:.2f} %",
+            f"recorded {row['commit']}" if row["commit"] else row["state"],
         ]
-        table.add_row(row["board"], row["net"], lut, *(cell or "" for cell in cells))
+        table.add_row(row["board"], row["net"], *(cell or "" for cell in cells))
     put(table)

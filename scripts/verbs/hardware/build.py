@@ -26,7 +26,7 @@ from popflip.scripts.session import choose_data, named_network
 from popflip.scripts.tables import pairs, put
 from popflip.scripts.verb import Verb, print_json
 
-__all__ = ["VERB", "build_board", "cached_report"]
+__all__ = ["VERB", "any_cached_report", "build_board", "cached_report"]
 
 
 def build(
@@ -191,6 +191,11 @@ def cached_report(board: Board, params: Params) -> Path:
         As :meth:`~popflip.boards.board.Board.params` returns them.
     """
     return cache_folder() / "boards" / f"{board.name}-{identity(params).hex()}.json"
+
+
+def any_cached_report(board: Board) -> bool:
+    """Whether the cache has a report of any design that was built for a board."""
+    return any((cache_folder() / "boards").glob(f"{board.name}-*.json"))
 
 
 def markdown(board: Board, report: dict) -> str:

@@ -7,6 +7,7 @@ from matplotlib.image import imread
 from popflip.golden.description.params import Params
 from popflip.scripts.plots.benchmarks import growth
 from popflip.scripts.plots.style import save_figure
+from popflip.scripts.results import latest
 from popflip.scripts.verbs.explore.bench.growth import _sizes
 
 OVERLAP = """
@@ -75,3 +76,13 @@ def test_each_curve_of_growth_varies_one_thing(tmp_path):
     save_figure(figure, tmp_path / "growth.png")
     assert imread(tmp_path / "growth.png").shape[2] == 4
     assert Params.load("local-small").n_in == base.n_in
+
+
+def test_what_is_on_record_is_printed_without_measuring(popflip):
+    entry = latest("bench")["growth"]
+    status, out, _ = popflip("bench", "growth", "--recorded", "--json")
+    assert (status, json.loads(out)) == (0, [dict(row) for row in entry.values.rows])
+    status, out, _ = popflip("bench", "growth", "--recorded")
+    assert status == 0
+    assert "Recorded: popflip bench growth" in out
+    assert entry.commit in out

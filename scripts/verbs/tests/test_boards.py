@@ -6,7 +6,8 @@ import pytest
 
 from popflip.boards.registry import BOARDS
 from popflip.golden.description.params import Params
-from popflip.scripts.verbs.hardware.boards import PEERS, board_rows, table_markdown
+from popflip.scripts.results import PUBLISHED, latest
+from popflip.scripts.verbs.hardware.boards import board_rows, table_markdown
 from popflip.scripts.verbs.hardware.build import cached_report
 
 pytestmark = pytest.mark.usefixtures("default_signals")
@@ -27,16 +28,28 @@ def test_a_board_that_is_not_there(popflip, verb):
     assert err.startswith("popflip: board must be one of icebreaker, upduino-v3, ")
 
 
-def test_boards_shows_what_was_built_and_no_more(popflip, tmp_path):
+def test_on_a_fresh_machine_boards_shows_what_was_recorded(popflip, tmp_path):
     status, out, _ = popflip("boards", "--json", "--page", "table.md")
     assert status == 0
     rows = json.loads(out)
     assert [row["board"] for row in rows] == list(BOARDS)
-    assert all(row["fmax_mhz"] is None and row["test_error"] is None for row in rows)
-    assert {row["state"] for row in rows} == {"not built", "a project for its maker's tools"}
+    recorded = latest("boards")
+    for row in rows:
+        if row["board"] in recorded:
+            entry = recorded[row["board"]]
+            assert (row["state"], row["commit"]) == ("recorded", entry.commit)
+            assert (row["lut"], row["fmax_mhz"]) == (entry.values.lut, entry.values.fmax_mhz)
+            assert row["test_error"] is not None
+        else:
+            assert row["state"] in ("not built", "a project for its maker's tools")
+            assert row["fmax_mhz"] is row["test_error"] is row["commit"] is None
     text = (tmp_path / "table.md").read_text()
-    assert text.count("\n") == 2 + len(rows) + len(PEERS)
+    assert text.count("\n") == 2 + len(rows) + len(PUBLISHED)
+    status, out, _ = popflip("boards")
+    assert (status, out.count("recorded ")) == (0, len(recorded))
 
+
+def test_boards_shows_ones_own_builds_beside_the_recorded_ones(popflip, tmp_path):
     board = BOARDS["icebreaker"]
     params = Params.load(board.preset)
     path = cached_report(board, board.params(params))
@@ -54,7 +67,8 @@ def test_boards_shows_what_was_built_and_no_more(popflip, tmp_path):
         "parameters": params.replace(machine={"uart_divisor": 9}).model_dump(mode="json"),
     }  # fmt: skip
     (sweep / "report.json").write_text(json.dumps(told))
-    row = board_rows(tmp_path / "runs")[0]
+    row, other = board_rows(tmp_path / "runs")[:2]
+    assert (other["board"], other["state"]) == ("icebreaker", "recorded")
     assert (row["state"], row["lut"], row["bram"], row["spram"]) == ("built", 5000, 28, 4)
     assert (row["fmax_mhz"], row["samples_per_s"]) == (26.1, 12000.0)
     assert (row["test_error"], row["test_error_spread"], row["test_error_seeds"]) == (4.25, 0.11, 3)

@@ -16,6 +16,7 @@ from matplotlib.image import imread
 
 from popflip.golden.paper.images import CIFAR_RECORD
 from popflip.golden.paper.systems import ROWS
+from popflip.scripts.results import latest
 from popflip.scripts.tables import duration
 from popflip.scripts.verbs.explore.reproduce.runs import RESULTS
 
@@ -215,7 +216,9 @@ def test_the_fast_engine_trains_its_row(popflip, digits):
     assert status == 0, said
     first = json.loads(printed)
     assert popflip("full-fc1-integer", "--epochs", 2, *options, "--resume")[0] == 0
-    (row,) = [r for r in json.loads(popflip("--table", "--json")[1]) if r["epochs"]]
+    (row,) = [
+        r for r in json.loads(popflip("--table", "--json")[1]) if r["epochs"] and not r["commit"]
+    ]
     assert (row["row"], row["epochs"], row["paper_epochs"]) == ("full-fc1-integer", 2, 100)
     assert row["samples"] == 64
     log = json.loads((RESULTS / "full-fc1-integer-seed1" / "log.json").read_text())
@@ -245,14 +248,14 @@ def test_the_table_compares_rows_after_as_many_epochs(popflip, tmp_path):
     write_run(runs / "d", "full-fc1", [9.0], samples=100)
     table = json.loads(popflip("--table", "--out", runs, "--json")[1])
     assert [*dict.fromkeys(row["row"] for row in table)] == list(ROWS)
-    found = {(row["row"], row.get("seed")): row for row in table}
+    found = {(row["row"], row.get("seed")): row for row in table if not row["commit"]}
     binary = found["fc1-binary", 1]
     assert (binary["difference"], binary["difference_epoch"]) == (0.5, 2)
     assert (binary["epochs"], binary["test_error"], binary["seconds"]) == (2, 3.5, 180.0)
     # Of another seed, or on other images, there is nothing to compare with.
     assert found["fc1-binary", 2]["difference"] is None
     assert found["full-fc1", 1]["difference"] is None
-    assert found["conv-float", None]["epochs"] == 0
+    assert found["cifar-float", None]["epochs"] == 0
     status, printed, _ = popflip("--table", "--out", runs)
     assert status == 0
     flat = " ".join(printed.split())
@@ -265,6 +268,21 @@ def test_the_table_compares_rows_after_as_many_epochs(popflip, tmp_path):
         popflip("--table", "--out", runs),
         f"{path} is damaged; remove its folder to go on without it",
     )
+
+
+def test_on_a_fresh_machine_the_table_shows_what_was_recorded(popflip, tmp_path):
+    recorded = latest("paper")
+    table = json.loads(popflip("--table", "--out", tmp_path / "none", "--json")[1])
+    assert [row["row"] for row in table] == list(ROWS)
+    for row in table:
+        if row["row"] in recorded:
+            entry = recorded[row["row"]]
+            assert (row["commit"], row["date"]) == (entry.commit, entry.date.isoformat())
+            assert row["test_error"] == entry.values.test_error
+        else:
+            assert (row["epochs"], row["commit"]) == (0, None)
+    status, printed, _ = popflip("--table", "--out", tmp_path / "none")
+    assert (status, printed.count("recorded ")) == (0, len(recorded))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ import typer
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import prepare_folder
 from popflip.scripts.options import Data, Json, Seed, Threads
+from popflip.scripts.results import latest
 from popflip.scripts.session import choose_data
+from popflip.scripts.tables import show_recorded
 from popflip.scripts.verb import Verb, print_json
 
 __all__ = ["VERB"]
@@ -41,6 +43,9 @@ def bench(
         Path | None,
         typer.Option(help="Picture; runs/bench-WHAT.png if left out.", metavar="PNG"),
     ] = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Print what is on record, and measure nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Time the fast engine, count the machines' cycles, or measure how they grow.
@@ -50,10 +55,14 @@ def bench(
     sample by what they are spent on, after the first epoch, and whether the counters of the virtual
     board say the same. standalone: cycles of reading a sample from the flash and of learning it,
     and what the core of the virtual board waits. growth: bitstreams of 15 sizes, which takes about
-    an hour. --json prints a list.
+    an hour. What is on record is printed below. --json prints a list.
     """
     if what not in ("engine", "core", "standalone", "growth"):
         raise InputError(f"what to bench must be engine, core, standalone or growth, not {what!r}")
+    if recorded:
+        rows = [dict(row) for row in latest("bench")[what].values.rows]
+        print_json(rows) if as_json else show_recorded("bench", what)
+        return
     if samples is None:
         samples = {"engine": 20000, "core": 256, "standalone": 512, "growth": 0}[what]
     out = out or Path("runs") / f"bench-{what}.png"
@@ -62,7 +71,6 @@ def bench(
     most = len(dataset.train_labels)
     if not 0 <= samples <= most:
         raise InputError(f"samples must be 0 to {most}, not {samples}")
-    rows: list[dict]
     show: Callable[[list[dict]], None]
     if what == "engine":
         from popflip.scripts.verbs.explore.bench.engine import bench_engine, show_engine
@@ -90,13 +98,18 @@ def bench(
 
         rows = bench_growth(find_board(board), dataset, out)
         show = partial(show_growth, picture=out)
-    print_json(rows) if as_json else show(rows)
+    if as_json:
+        print_json(rows)
+        return
+    show(rows)
+    show_recorded("bench", what)
 
 
 VERB = Verb(
     bench,
     examples=(
         "popflip bench engine",
+        "popflip bench engine --recorded",
         "popflip bench core --preset ecp5-85f --samples 0 --json",
         "popflip bench standalone --samples 0",
         "popflip bench growth --board ulx3s-45f",

@@ -137,18 +137,22 @@ def show_results(rows: list[dict]) -> None:
         table.add_column(name, no_wrap=True)
     for name in ("test error", "difference to its reference", "epochs", "time"):
         table.add_column(name, justify="right")
+    table.add_column("from")
     for r in rows:
-        cells = ["", "", f"{r['epochs']} of {r['paper_epochs']}", "not run"]
+        cells = ["", "", f"{r['epochs']} of {r['paper_epochs']}", "", "not run"]
         if r["epochs"]:
             cells[0] = f"{r['test_error']:.2f} %"
             cells[3] = duration(r["seconds"])
+            cells[4] = f"recorded {r['commit']}, {r['date']}" if r["commit"] else r["out"]
             if r["difference"] is not None:
                 cells[1] = f"{r['difference']:+.2f} after {r['difference_epoch']} epochs"
         table.add_row(r["row"], r["claim"], *cells)
     put(table)
     table = pairs("Commands of what was run")
     for r in rows:
-        if r["epochs"]:
+        if r["epochs"] and not r["commit"]:
             images = f"{r['samples']:,} images of {r['data']}, {r['test_samples']:,} to test"
             table.add_row(r["command"], images)
+        elif r["epochs"]:
+            table.add_row(r["command"], f"recorded, {r['data']}")
     put(table)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from popflip.golden.paper.systems import ROWS
 from popflip.golden.training.checkpoint import CheckpointError
+from popflip.scripts.results import Entry, PaperRow, latest
 
 __all__ = ["list_rows", "read_json", "results"]
 
@@ -24,9 +25,10 @@ def list_rows() -> list[dict]:
 def results(folder: Path) -> list[dict]:
     """Every row with what came of it, as ``--table --json`` prints it.
 
-    A row that was trained with several seeds, or not on all images, has an entry for each. The
-    difference to its reference is taken after the last epoch that both have completed, with the
-    same seed and images.
+    What was recorded stands below what is in the folder, with its ``commit`` and ``date``. A row
+    that was trained with several seeds, or not on all images, has an entry for each. The difference
+    to its reference is taken after the last epoch that both have completed, with the same seed and
+    images.
 
     Parameters
     ----------
@@ -40,14 +42,15 @@ def results(folder: Path) -> list[dict]:
         history = read_json(log) if log.exists() else []
         if what.get("row") in found and history:
             found[what["row"]].append({**what, "history": history, "out": str(path.parent)})
+    recorded = latest("paper")
     table = []
     for name, row in ROWS.items():
         base = {
             "row": name, "network": row.network, "method": row.method_name,
             "paper_epochs": row.epochs, "claim": row.claim, "reference": row.reference,
         }  # fmt: skip
-        if not found[name]:
-            table.append({**base, "epochs": 0})
+        if not found[name] and name not in recorded:
+            table.append({**base, "epochs": 0, "commit": None, "date": None})
         for run in found[name]:
             history = run["history"]
             partner = _partner(run, found.get(row.reference, []))
@@ -62,8 +65,24 @@ def results(folder: Path) -> list[dict]:
                 **{key: run[key] for key in ("data", "samples", "test_samples", "seed")},
                 "command": run["command"],
                 "out": run["out"],
+                "commit": None,
+                "date": None,
             })
+        if name in recorded:
+            table.append(base | _recorded(recorded[name]))
     return table
+
+
+def _recorded(entry: Entry[PaperRow]) -> dict:
+    values = entry.values
+    return {
+        **values.model_dump(include={"epochs", "test_error", "difference", "seconds", "data"}),
+        "difference_epoch": None if values.difference is None else values.epochs,
+        "seed": entry.seeds[0],
+        "command": entry.command,
+        "commit": entry.commit,
+        "date": entry.date.isoformat(),
+    }
 
 
 def _partner(run: dict, candidates: list[dict]) -> list[dict]:

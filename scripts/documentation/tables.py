@@ -1,0 +1,293 @@
+"""Recorded results as tables: what README and the page of results quote.
+
+Each function makes one block from the store of :mod:`popflip.scripts.results`; :data:`BLOCKS` names
+them. :mod:`popflip.scripts.documentation.blocks` puts them into the pages.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from popflip.scripts.documentation.markdown import code, number, table
+from popflip.scripts.results import PUBLISHED, Accuracy, Entry, latest
+
+__all__ = ["BLOCKS"]
+
+
+def _origin(entries: Iterable[Entry]) -> str:
+    """Say which commits and dates a table's entries are from, and how to measure them again."""
+    entries = list(entries)
+    commits = sorted({entry.commit[:7] for entry in entries})
+    days = sorted({entry.date.isoformat() for entry in entries})
+    machines = sorted({entry.machine for entry in entries})
+    span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    word = "commit" if len(commits) == 1 else "commits"
+    return f"Recorded {span} at {word} {', '.join(map(code, commits))}, on {'; '.join(machines)}.\n"
+
+
+def _notes(entries: Iterable[Entry]) -> str:
+    """List what each entry's reader has to know."""
+    return "".join(f"- {code(entry.name)}: {entry.note}\n" for entry in entries if entry.note)
+
+
+def _error(value: Accuracy | None) -> str:
+    return f"{value.error:.2f} ± {value.spread:.2f} %" if value else ""
+
+
+def _best_accuracy(network: str) -> Accuracy | None:
+    """Return what a network comes to on MNIST after the most epochs on record."""
+    found = [
+        entry.values
+        for entry in latest("accuracy").values()
+        if entry.values.network == network and entry.values.data == "mnist"
+    ]
+    return max(found, key=lambda values: values.epochs, default=None)
+
+
+# README -----------------------------------------------------------------------------------------
+
+#: Boards that README shows, one for each class of size.
+_SHOWN = ("icebreaker", "hx8k-b-evn", "tang-nano-20k", "ulx3s-25f", "ulx3s-85f")
+
+
+def summary() -> str:
+    """Show a few boards: what their network learns, and how fast."""
+    boards, rows = latest("boards"), []
+    for name in _SHOWN:
+        build = boards[name].values
+        error = _best_accuracy(build.network)
+        rows.append([
+            name,
+            build.device,
+            number(error.synapses if error else None),
+            _error(error),
+            f"{build.clock_mhz:g} of {build.fmax_mhz:.1f} MHz",
+            number(build.samples_per_s),
+            number(build.inferences_per_s),
+        ])
+    return table(
+        (
+            "board", "FPGA", "synapses", "MNIST test error", "clock", "training samples/s",
+            "inferences/s",
+        ),
+        rows, right=(2, 3, 4, 5, 6),
+    )  # fmt: skip
+
+
+def demo() -> str:
+    """Say what ``make demo`` comes to."""
+    entry = latest("training")["local-small"]
+    values = entry.values
+    low, high = values.samples_per_s
+    return (
+        f"After one epoch of MNIST the test error is {values.test_error:.2f} %, and "
+        f"{values.bits_equal:,} bits of weights\nand latents equal the golden model's. The virtual "
+        f"board trains {low:,.0f} to {high:,.0f} samples/s on one\ncore of a PC.\n"
+    )
+
+
+def engine_summary() -> str:
+    """Say how fast the fast engine is."""
+    entry = latest("bench")["engine"]
+    row = entry.values.rows[0]
+    low, high = row["samples_per_s"], row.get("samples_per_s_most", row["samples_per_s"])
+    rate = f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
+    return f"The fast engine trains {row['net']}, at {rate} samples/s\n({entry.machine}).\n"
+
+
+# The page of results ----------------------------------------------------------------------------
+
+
+def training() -> str:
+    """Trainings whose bits and cycles were compared."""
+    entries = list(latest("training").values())
+    rows = [
+        [
+            code(entry.name),
+            "-".join(map(str, entry.values.sizes)),
+            number(entry.values.synapses),
+            entry.values.epochs,
+            f"{entry.values.test_error:.2f} %",
+            number(entry.values.cycles_per_sample, 1).removesuffix(".0"),
+            number(entry.values.cycles_per_inference, 1).removesuffix(".0"),
+            code(entry.command),
+        ]
+        for entry in entries
+    ]
+    head = table(
+        (
+            "network", "sizes", "synapses", "epochs", "test error", "cycles per training sample",
+            "cycles per inference", "command",
+        ),
+        rows, right=range(2, 7),
+    )  # fmt: skip
+    return f"{head}\n{_origin(entries)}\n{_notes(entries)}"
+
+
+def accuracy() -> str:
+    """Test errors of the presets."""
+    entries = list(latest("accuracy").values())
+    columns = list(dict.fromkeys((e.values.data, e.values.epochs) for e in entries))
+    networks = {entry.values.network: entry.values for entry in entries}
+    found = {(e.values.network, e.values.data, e.values.epochs): e for e in entries}
+    rows = []
+    for name, values in networks.items():
+        cells = [
+            _error(found[key].values) if (key := (name, *column)) in found else "not run"
+            for column in columns
+        ]
+        seeds = {len(found[key].seeds) for key in found if key[0] == name}
+        rows.append([
+            code(name),
+            "-".join(map(str, values.sizes)),
+            f"{values.latent_bits} bits",
+            number(values.synapses),
+            f"{values.synapses * (1 + values.latent_bits) / 1e6:.2f} Mbit",
+            *cells,
+            *seeds,
+        ])
+    head = table(
+        (
+            "preset", "sizes", "latents", "synapses", "weights and latents",
+            *(f"{data}, {epochs} epoch{'s' * (epochs > 1)}" for data, epochs in columns), "seeds",
+        ),
+        rows, right=range(2, 6 + len(columns)),
+    )  # fmt: skip
+    return f"{head}\n{_origin(entries)}"
+
+
+def boards() -> str:
+    """Bitstreams of all boards, and published figures beside them."""
+    entries = list(latest("boards").values())
+    rows: list[list] = []
+    for entry in entries:
+        build = entry.values
+        rows.append([
+            entry.name, build.device, code(build.network), f"{build.latent_bits} bits",
+            f"{build.lut:,} of {build.luts:,}",
+            f"{build.bram} of {build.brams}" + (f" + {build.spram} SPRAM" if build.spram else ""),
+            f"{build.fmax_mhz:.1f}", f"{build.clock_mhz:g}", number(build.cycles_per_sample),
+            number(build.samples_per_s), number(build.inferences_per_s),
+            _error(_best_accuracy(build.network)), code(entry.commit),
+        ])  # fmt: skip
+    rows += [
+        [
+            f"*{one.name}*", "", f"{one.network} ({one.source})", "", "", "", "",
+            f"{one.clock_mhz:g}" if one.clock_mhz else "", "", number(one.samples_per_s), "",
+            f"{one.test_error:g} %", "",
+        ]
+        for one in PUBLISHED
+    ]  # fmt: skip
+    head = table(
+        (
+            "board", "device", "network", "latents", "LUT", "block RAM", "Fmax, MHz", "clock, MHz",
+            "cycles per sample", "training samples/s", "inferences/s", "MNIST test error", "commit",
+        ),
+        rows, right=range(3, 12),
+    )  # fmt: skip
+    return f"{head}\n{_origin(entries)}"
+
+
+def _span(row: dict, name: str, digits: int) -> str:
+    low, high = row[name], row[f"{name}_most"]
+    text = number(low, digits)
+    return text if low == high else f"{text} to {number(high, digits)}"
+
+
+def measured(entry: Entry) -> str:
+    """Show what a bench or a campaign measured, whatever that is."""
+    parts = [code(entry.command) + "\n"]
+    figures = entry.values.figures
+    if figures:
+        rows = [[_heading(key), _figure(value)] for key, value in figures.items()]
+        parts.append(table(("figure", "value"), rows, right=(1,)))
+    if entry.values.rows:
+        keys = list(dict.fromkeys(key for row in entry.values.rows for key in row))
+        right = [
+            i
+            for i, key in enumerate(keys)
+            if all(isinstance(row.get(key, 0), int | float) for row in entry.values.rows)
+        ]
+        rows = [[_figure(row.get(key)) for key in keys] for row in entry.values.rows]
+        parts.append(table([_heading(key) for key in keys], rows, right))
+    seeds = f" Seeds: {', '.join(map(str, entry.seeds))}." if entry.seeds else ""
+    note = f" {entry.note}" if entry.note else ""
+    parts.append(f"{_origin([entry]).rstrip()}{seeds}{note}\n")
+    return "\n".join(parts)
+
+
+def _heading(key: str) -> str:
+    return _UNITS.get(key, key.replace("_", " "))
+
+
+#: How some figures are called in full.
+_UNITS = {
+    "samples_per_s": "training samples/s",
+    "samples_per_s_most": "training samples/s, most",
+    "ms_per_batch": "ms per batch",
+    "ms_per_batch_most": "ms per batch, most",
+    "net": "network",
+    "curve": "varied",
+    "lut": "LUTs",
+    "block": "block RAMs",
+    "fmax_mhz": "Fmax, MHz",
+    "bound": "least for the input product",
+    "taken": "taken of the device",
+    "train_cycles": "learning a sample",
+    **{f"{lines}_{divider}": f"{lines}/{divider}"
+       for lines in ("quad", "dual", "single") for divider in (1, 2)},
+}  # fmt: skip
+
+
+def _figure(value) -> str:
+    """Write a figure as people read it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return (
+        f"{value:,}"
+        if isinstance(value, int)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else value
+    )
+
+
+def paper() -> str:
+    """What came of the paper's systems."""
+    entries = list(latest("paper").values())
+    rows = [
+        [
+            code(entry.name),
+            f"{entry.values.test_error:.2f} %",
+            "" if entry.values.difference is None else f"{entry.values.difference:+.2f}",
+            f"{entry.values.epochs} of {entry.values.paper_epochs}",
+            f"{entry.values.seconds / 60:.0f} min",
+            code(entry.command),
+        ]
+        for entry in entries
+    ]
+    head = ("row", "test error", "difference", "epochs", "time", "command")
+    return f"{table(head, rows, right=range(1, 5))}\n{_origin(entries)}"
+
+
+def _measured() -> dict[str, Callable[[], str]]:
+    """Name a block for each bench and campaign on record."""
+    found: dict[str, Callable[[], str]] = {}
+    for word, kind in (("bench", "bench"), ("campaign", "campaigns")):
+        for name, entry in latest(kind).items():
+            found[f"{word}: {name}"] = partial(measured, entry)
+    return found
+
+
+#: From the name of a block to what writes it.
+BLOCKS: dict[str, Callable[[], str]] = {
+    "summary": summary,
+    "demo": demo,
+    "engine summary": engine_summary,
+    "training": training,
+    "accuracy": accuracy,
+    "boards": boards,
+    "paper": paper,
+    **_measured(),
+}
