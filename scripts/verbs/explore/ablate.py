@@ -47,8 +47,6 @@ def ablate(
     Half an hour on two cores; called again it goes on where it ended.
     """
     _, source = choose_data(data)
-    for folder in (out, page.parent):
-        prepare_folder(folder)
     report = run_ablations(source, out, page, epochs, seeds, workers)
     print_json(report) if as_json else typer.echo(f"written: {report['page']}")
 
@@ -158,6 +156,8 @@ def run_ablations(
         run_sweep,
     )
 
+    for folder in (work, page.parent):
+        prepare_folder(folder)
     base, reports, parts = Params.load(BASE), [], []
     if validation is None:
         validation = default_validation(loading.load(source))

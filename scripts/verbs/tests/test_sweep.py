@@ -19,7 +19,7 @@ from popflip.golden.datasets import loading
 from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.engine.machine import FastMachine
 from popflip.golden.training.trainer import Trainer
-from popflip.scripts.verbs.explore.sweep import Axis
+from popflip.scripts.verbs.explore.sweep.axis import Axis
 
 # Workers import, and the engine is compiled if no other test came before.
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("default_signals")]
