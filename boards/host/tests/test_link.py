@@ -565,7 +565,7 @@ def test_a_line_that_never_ends_holds_no_resync(kind):
     assert str(caught.value).startswith("the line is never silent, as a popflip board would be (")
 
 
-@pytest.mark.parametrize("kind", set(ENDLESS) - {"reports"})
+@pytest.mark.parametrize("kind", [kind for kind in ENDLESS if kind != "reports"])
 def test_a_line_that_never_ends_holds_no_listener(kind):
     line = Babble(ENDLESS[kind](), 0.01)
     Link(line).listen(0.5)
