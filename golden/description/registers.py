@@ -29,9 +29,6 @@ __all__ = [
     "Register",
     "RegisterMap",
     "StandaloneState",
-    "counter_map",
-    "register_map",
-    "register_values",
 ]
 
 #: Bits of a register.
@@ -348,21 +345,3 @@ def _counter_meanings(depth: int) -> dict[str, str]:
         "cycles_update": "cycles spent on latents and flips",
         "cycles_wait": "cycles spent waiting for a sample",
     }
-
-
-# ``params.registers`` takes the place of the following three.
-
-
-def register_map(params: "Params") -> list[Register]:
-    """Registers in order of their address."""
-    return list(params.registers)
-
-
-def counter_map(params: "Params") -> dict[str, str]:
-    """Counters in the order of their registers, and what each of them counts."""
-    return {counter.name: counter.meaning for counter in params.registers.counters}
-
-
-def register_values(params: "Params", words: Sequence[int]) -> dict[str, int]:
-    """Name the words of region ``registers``; the two of a counter make one value."""
-    return params.registers.decode(words)

@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 
 from popflip.boards.build.flash_pins import FlashPins, HalfCycles
 from popflip.boards.families.ice40 import ICE40
-from popflip.golden.description.params import Standalone
+from popflip.golden.description.sections.standalone import Standalone
 from popflip.rtl.simulation import FlashModel, simulate
 from popflip.rtl.standalone.flash_reader import FlashReader
 from popflip.rtl.standalone.tests.test_flash_reader import build, content_of, packed

@@ -5,10 +5,9 @@ from typing import Annotated, TypedDict
 
 import typer
 
-from popflip.golden.description.packing import memory_map
-from popflip.golden.description.params import Params, preset_names
+from popflip.golden.description.params import Params
+from popflip.golden.description.presets import preset_names
 from popflip.golden.description.reference import to_toml
-from popflip.golden.description.registers import register_map
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.rtl.identity import identity
@@ -103,10 +102,10 @@ def describe(params: Params) -> NetworkReport:
         })
     regions = [
         {"region": r.name, "index": r.index, "words": r.depth, "bits": r.width, "bytes": r.n_bytes}
-        for r in memory_map(params)
+        for r in params.regions
     ]
     memory = {
-        kind: sum(r.depth * r.width for r in memory_map(params) if r.name.startswith(kind))
+        kind: sum(r.depth * r.width for r in params.regions if r.name.startswith(kind))
         for kind in ("weights", "latents", "samples", "results")
     }
     return {
@@ -129,7 +128,7 @@ def describe(params: Params) -> NetworkReport:
         "memory_map": regions,
         "registers": [
             {"register": r.name, "index": r.index, "writable": r.writable, "meaning": r.meaning}
-            for r in register_map(params)
+            for r in params.registers
         ],
         "parameters": params.model_dump(mode="json"),
         "presets": [

@@ -22,7 +22,7 @@ from popflip.golden.description.flash_image import (
     write_image,
 )
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import StandaloneState, register_map
+from popflip.golden.description.registers import StandaloneState
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import file_errors, write_atomically
 from popflip.golden.training.log import EpochLog
@@ -337,7 +337,7 @@ def _at_serial_port(job: WatchJob) -> list[dict]:
         link.resync()
         if job.start:
             stop_standalone(link, params, transport)
-            index = next(r.index for r in register_map(params) if r.name == "standalone")
+            index = params.registers["standalone"].index
             link.write("registers", index, bytes([1, 0, 0, 0]))
         return _follow(job, transport, link, None)
 

@@ -8,8 +8,10 @@ from amaranth.hdl import Value
 from amaranth.lib.wiring import In
 
 from popflip import __version__
-from popflip.golden.description import packing, protocol, registers
-from popflip.golden.description.params import Params, Synapses, ceil_div
+from popflip.golden.description import packing, protocol
+from popflip.golden.description.layout import Synapses
+from popflip.golden.description.params import Params
+from popflip.golden.support.integers import ceil_div
 from popflip.rtl.identity import identity
 from popflip.rtl.interface import StoreSignature
 from popflip.scripts.verbs.hardware.verilog.cycle_rules import cycle_rules
@@ -72,7 +74,7 @@ def manifest(params: Params) -> dict:
                 "access": "read and write" if register.writable else "read",
                 "meaning": register.meaning,
             }
-            for register in registers.register_map(params)
+            for register in params.registers
         ],
         "packing": {
             "rules": _paragraph(packing, 1),
