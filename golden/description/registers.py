@@ -231,6 +231,10 @@ class RegisterMap(Table[Register]):
         """Register of the flip threshold of weight layer ``layer``."""
         return self[_tau(layer)]
 
+    def flips(self, layer: int) -> Counter:
+        """Counter of the flips of weight layer ``layer``."""
+        return self.counters[_flips(layer)]
+
     def decode(self, words: Sequence[int]) -> dict[str, int]:
         """Name the words of the region; the two of a counter make one value.
 
@@ -254,6 +258,10 @@ class RegisterMap(Table[Register]):
 
 def _tau(layer: int) -> str:
     return f"tau{layer}"
+
+
+def _flips(layer: int) -> str:
+    return f"flips{layer}"
 
 
 def _settings(params: "Params") -> list[dict]:
@@ -338,7 +346,7 @@ def _counter_meanings(depth: int) -> dict[str, str]:
         "correct": "samples whose prediction was their label",
         "changed": "neurons of layer 1 whose two nudged states differed",
         "restarts": "how often a sample exceeded its active bound and began again",
-        **{f"flips{l}": f"weights of layer {l} flipped" for l in range(depth)},
+        **{_flips(l): f"weights of layer {l} flipped" for l in range(depth)},
         "cycles_drive": "cycles spent on the input product",
         "cycles_free": "cycles spent in the free phase",
         "cycles_nudged": "cycles spent in the nudged phases",

@@ -334,7 +334,7 @@ class _Siege:
                 self._model.memory["registers"][self._registers[name].index] = value
         for name, data in self._layout(self._state).items():
             self._link.write(name, 0, data)
-        samples = next(r for r in self._model.regions if r.name == "samples")
+        samples = self._model.regions["samples"]
         self._link.fill(samples, 0, samples.depth, 0)
         self._model.memory["samples"] = [0] * samples.depth
         self._know(self._state)

@@ -150,7 +150,7 @@ def test_sample_lies_where_the_manifest_says(params):
     for _ in range(50):
         row, column = int(rng.integers(height)), int(rng.integers(width))
         plane = int(rng.integers(planes))
-        if params.network.first == "local":
+        if params.first_layer.windowed:
             word, place = row, column * planes + plane
         else:
             bit = (row * width + column) * planes + plane

@@ -153,9 +153,10 @@ def show(report: NetworkReport) -> None:
     if report["windowed"]:
         down, across = report["window_grid"]
         window = report["parameters"]["network"]["window"]
-        table.add_row("first layer", f"local, {down} x {across} windows of {window} x {window}")
+        windows = f"{down} x {across} windows of {window} x {window}"
+        table.add_row("first layer", f"{report['first']}, {windows}")
     else:
-        table.add_row("first layer", "dense")
+        table.add_row("first layer", report["first"])
     table.add_row("sample", f"{report['input_bits']:,} bits, {report['sample_bytes']} bytes stored")
     bits = ", ".join(f"{kind} {n:,}" for kind, n in report["memory_bits"].items())
     table.add_row("memory bits", bits)

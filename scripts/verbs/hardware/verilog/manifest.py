@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In
 
 from popflip import __version__
 from popflip.golden.description import packing, protocol
-from popflip.golden.description.layout import Synapses
+from popflip.golden.description.layout import Region, Synapses
 from popflip.golden.description.params import Params
 from popflip.golden.support.integers import ceil_div
 from popflip.rtl.identity import identity
@@ -35,16 +35,6 @@ _PORTS = {
 }
 
 
-_REGIONS = {
-    "registers": "settings and counters",
-    "samples": "slots that the host loads, one sample each, for runs with the flag INTERNAL",
-    "results": "classes predicted in the last run, a ring: sample i of the run is word i modulo "
-    "the depth",
-    "weights": "weights of layer {}",
-    "latents": "latent accumulators of layer {}",
-}
-
-
 def verilog_name(params: Params) -> str:
     """Return the name of the Verilog file: the design's, as far as file systems take it."""
     return f"popflip_{re.sub(r'[^A-Za-z0-9_.-]+', '_', params.name)}.v"
@@ -66,7 +56,7 @@ def manifest(params: Params) -> dict:
             "synapses": params.n_synapses,
             "weight_layers": [_weight_layer(params.synapses(l)) for l in range(params.depth)],
         },
-        "memory_map": _memory_map(params),
+        "memory_map": [_region(region) for region in params.regions],
         "registers": [
             {
                 "name": register.name,
@@ -131,20 +121,16 @@ def _weight_layer(shape: Synapses) -> dict:
     return shape._asdict() | {name: getattr(shape, name) for name in derived}
 
 
-def _memory_map(params: Params) -> list[dict]:
-    found = []
-    for region in packing.memory_map(params):
-        kind = region.name.rstrip("0123456789")
-        found.append({
-            "name": region.name,
-            "index": region.index,
-            "depth": region.depth,
-            "width": region.width,
-            "word_bytes": region.word_bytes,
-            "bytes": region.n_bytes,
-            "meaning": _REGIONS[kind].format(region.name[len(kind) :]),
-        })
-    return found
+def _region(region: Region) -> dict:
+    return {
+        "name": region.name,
+        "index": region.index,
+        "depth": region.depth,
+        "width": region.width,
+        "word_bytes": region.word_bytes,
+        "bytes": region.n_bytes,
+        "meaning": region.meaning,
+    }
 
 
 def _sample(params: Params) -> dict:
