@@ -16,6 +16,7 @@ from popflip.boards.host.machine import BoardMachine, stop_standalone, virtual_b
 from popflip.boards.host.monitor import Epoch, Sighting
 from popflip.boards.host.transport import Transport
 from popflip.golden.description.flash_image import (
+    FLASH_BYTES,
     TURN_CYCLES,
     flash_cycles,
     read_image,
@@ -24,7 +25,7 @@ from popflip.golden.description.flash_image import (
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import file_errors, write_atomically
+from popflip.golden.support.files import read_file, write_atomically
 from popflip.golden.training.log import EpochLog
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
 from popflip.golden.training.state import differences
@@ -296,9 +297,7 @@ def _follow(job: WatchJob, transport: Transport, link: Link, counts: dict | None
 def _on_virtual_board(job: WatchJob) -> tuple[list[dict], list[str] | None]:
     params = job.params
     if job.image is not None:
-        with file_errors(job.image):
-            content = job.image.read_bytes()
-        image = read_image(params, content)
+        image = read_image(params, read_file(job.image, FLASH_BYTES, "a flash image"))
         dataset = None
     else:
         dataset, _ = choose_data(job.data)
