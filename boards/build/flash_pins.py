@@ -1,4 +1,4 @@
-"""The pins of a board's SPI flash, for a machine that trains alone."""
+"""The pins of a board's SPI flash, for a standalone machine."""
 
 from amaranth.hdl import ClockDomain, ClockSignal, Module, Signal
 from amaranth.lib import io, wiring

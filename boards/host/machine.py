@@ -208,7 +208,7 @@ class BoardMachine:
 def _check_time(transport: Transport, end: float) -> None:
     if transport.now() > end:
         what = transport.title or "the board"
-        raise LinkError(f"{what} answers, but does not come to rest: pull its reset, or flash it")
+        raise LinkError(f"{what} answers, but does not stop: reset it, or flash it again")
 
 
 def stop_standalone(link: Link, params: Params, transport: Transport) -> None:

@@ -340,7 +340,7 @@ def _state(params: "Params") -> list[dict]:
 
 
 def _counter_meanings(depth: int) -> dict[str, str]:
-    """Counters in the order of their registers, and what each of them counts."""
+    """Counters in the order of their registers, and what each counts."""
     return {
         "samples": "samples finished",
         "correct": "samples whose prediction was their label",

@@ -277,7 +277,7 @@ def rehearse(job: TrainingJob) -> Trainer:
         if plan.epoch >= job.epochs:
             raise InputError(
                 f"epochs must be at least {plan.epoch + 1}, not {job.epochs}: {path} has "
-                f"{plan.epoch} behind it"
+                f"done {plan.epoch}"
             )
     check_trains(params, job.target)
     if job.target.virtual:

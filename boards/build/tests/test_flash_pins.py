@@ -81,7 +81,7 @@ def test_a_flash_is_read_through_the_pins_of_a_platform(flash, wired):
 
 
 def test_halves_of_a_cycle():
-    """Sampled in the midst of both halves, as a register of double data rate would give them."""
+    """Sampled in the middle of both halves, as a register of double data rate would give them."""
     dut, rng = HalfCycles(), random.Random(4)
     given = [rng.randrange(4) for _ in range(50)]
     seen = []

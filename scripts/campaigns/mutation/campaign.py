@@ -143,8 +143,7 @@ class _Journal:
             raise Failure(f"{self.path} is damaged: begin without --resume") from None
         if begun != digest:
             raise Failure(
-                f"{self.path}: is of other faults, other hardware or other tests; begin without "
-                "--resume"
+                f"{self.path}: belongs to other faults, hardware or tests; begin without --resume"
             )
         for line in lines:
             try:

@@ -178,8 +178,8 @@ def _write_data(board, bitstream, persistent, data, cable) -> DataReport:
     if params is not None and not params.standalone.lines:
         why = board.obstacle(params)
         raise FlashError(
-            f"the machine of {params.name} reads no flash on {board.title}: {why}: build one that "
-            "trains alone"
+            f"the machine of {params.name} reads no flash on {board.title}: {why}: build one "
+            "with standalone training"
         )
     image = Path(data.source)
     counts: DataReport = {}
@@ -188,7 +188,7 @@ def _write_data(board, bitstream, persistent, data, cable) -> DataReport:
             read_image(params, read_file(image, FLASH_BYTES, "a flash image"))
     elif params is None:
         raise FlashError(
-            f"no params.toml lies beside {bitstream}: name the network that it was built of, by "
+            f"no params.toml lies beside {bitstream}: name the network that it was built from, by "
             "--preset or --config"
         )
     else:

@@ -104,12 +104,12 @@ def test_flash_packs_the_data_for_the_network_of_the_build(popflip, loaded, fold
         (
             (), {"flash": "none"},
             "the machine of tiny reads no flash on Radiona ULX3S 12F: standalone.flash is none: "
-            "build one that trains alone",
+            "build one with standalone training",
         ),
         (
             (), None,
             "no params.toml lies beside build/ulx3s-12f/a.bit: name the network that it was built "
-            "of, by --preset or --config",
+            "from, by --preset or --config",
         ),
     ],
     ids=["too-many", "no-room", "switched-off", "unknown"],

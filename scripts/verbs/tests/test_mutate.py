@@ -84,7 +84,7 @@ def test_a_journal_of_something_else_is_refused(popflip, tmp_path):
     write_journal(tmp_path, verdicts(COUNT))
     status, out, err = popflip(*ARGV[:-1], tmp_path, "--resume", "--seed", 2)
     assert (status, out) == (2, "")
-    assert "is of other faults, other hardware or other tests; begin without --resume" in err
+    assert "belongs to other faults, hardware or tests; begin without --resume" in err
 
 
 @pytest.mark.slow

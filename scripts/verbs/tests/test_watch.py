@@ -110,7 +110,7 @@ def test_an_image_holds_what_fits(popflip, folder, tmp_path):
     [
         (
             ["--config", "plain.toml", "--board", "/dev/ttyNone"],
-            "standalone.flash must be single, dual or quad for a board that trains alone, not auto",
+            "standalone.flash must be single, dual or quad for standalone training, not auto",
         ),
         (["--config", "standalone.toml", "--image", "none.img"], "none.img: No such file"),
         (

@@ -173,7 +173,7 @@ def watch_board(job: WatchJob) -> WatchReport:
         params = params.replace(standalone=standalone)
     elif not params.standalone.lines:
         raise InputError(
-            "standalone.flash must be single, dual or quad for a board that trains alone, not "
+            "standalone.flash must be single, dual or quad for standalone training, not "
             f"{params.standalone.flash}: name the network that the board was built with, by "
             "--config and the params.toml beside its bitstream"
         )
@@ -365,7 +365,7 @@ def _write_results(job: WatchJob, history: list[dict]) -> dict[str, str]:
 
 
 def show(report: WatchReport) -> None:
-    """Print what a board came to by itself."""
+    """Print the results of a board's standalone training."""
     columns = (
         "epoch",
         "test error %",

@@ -177,7 +177,7 @@ def _by_torch(job: ReproductionJob) -> dict:
         if trainer.epoch >= job.epochs:
             raise InputError(
                 f"epochs must be at least {trainer.epoch + 1}, not {job.epochs}: {checkpoint} "
-                f"has {trainer.epoch} behind it"
+                f"has done {trainer.epoch}"
             )
     started = saved = time.monotonic()
     took = 0.0

@@ -1,4 +1,4 @@
-"""What came of the paper's systems that were trained, as a table."""
+"""The results of the paper's systems, as a table."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def list_rows() -> list[dict]:
 
 
 def results(folder: Path) -> list[dict]:
-    """Every row with what came of it, as ``--table --json`` prints it.
+    """Every row with its results, as ``--table --json`` prints it.
 
     What was recorded stands below what is in the folder, with its ``commit`` and ``date``. A row
     that was trained with several seeds, or not on all images, has an entry for each. The difference

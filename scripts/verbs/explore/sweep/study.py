@@ -1,4 +1,4 @@
-"""The trials of a sweep: what to try next, where, and what came of it.
+"""The trials of a sweep: what to try next, where, and its results.
 
 Optuna chooses what to try next and remembers all that was tried; Dask runs the trials, on processes
 of this computer or on a cluster, and outlives those of its workers that do not survive theirs. Each

@@ -1,4 +1,4 @@
-"""The manifest: a design described to whoever builds it in, or speaks to it."""
+"""The manifest: a design described for those who integrate it or talk to it."""
 
 import inspect
 import re
@@ -41,7 +41,7 @@ def verilog_name(params: Params) -> str:
 
 
 def manifest(params: Params) -> dict:
-    """Describe a design to whoever builds it in, or speaks to it; all of it is plain JSON."""
+    """Describe a design for those who integrate it or talk to it, as plain JSON."""
     return {
         "popflip": __version__,
         "amaranth": metadata.version("amaranth"),
