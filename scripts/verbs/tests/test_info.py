@@ -2,6 +2,9 @@
 
 import json
 
+from popflip.golden.description.params import Params
+from popflip.rtl.identity import identity
+
 
 def test_info_gives_what_follows_from_the_parameters(popflip):
     status, out, err = popflip("info", "--preset", "local-small", "--json")
@@ -17,3 +20,26 @@ def test_info_gives_what_follows_from_the_parameters(popflip):
     status, out, _ = popflip("info")
     assert status == 0
     assert "68,600" in out
+
+
+def test_the_identity_is_given_if_it_is_known_or_asked_for(popflip, tmp_path, monkeypatch):
+    monkeypatch.setenv("POPFLIP_CACHE", str(tmp_path))
+    told = [
+        json.loads(popflip("info", "--preset", "ice40up5k", *options, "--json")[1])["identity"]
+        for options in ((), ("--identity",), ())
+    ]
+    known = identity(Params.load("ice40up5k")).hex()
+    assert told == [None, known, known]
+
+
+def test_without_hardware_there_is_no_identity(popflip, tmp_path):
+    path = tmp_path / "leaky.toml"
+    popflip("info", "--write", path)
+    text = path.read_text()
+    assert 'kind = "sweeps"' in text
+    path.write_text(text.replace('kind = "sweeps"', 'kind = "leaky"'))
+    status, out, _ = popflip("info", "--config", path, "--json")
+    assert (status, json.loads(out)["identity"]) == (0, None)
+    assert popflip("info", "--config", path, "--identity") == (
+        2, "", "popflip: dynamics.kind must be 'sweeps' in hardware, not 'leaky'\n",
+    )  # fmt: skip

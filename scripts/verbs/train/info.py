@@ -10,7 +10,7 @@ from popflip.golden.description.presets import preset_names
 from popflip.golden.description.reference import to_toml
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
-from popflip.rtl.identity import identity
+from popflip.rtl.identity import identity, known_identity
 from popflip.scripts.console import say
 from popflip.scripts.flash_budget import ways_to_read
 from popflip.scripts.options import Config, Json, Preset
@@ -56,6 +56,13 @@ def info(
             metavar="FILE",
         ),
     ] = None,
+    with_identity: Annotated[
+        bool,
+        typer.Option(
+            "--identity",
+            help="Also give the design's identity, which takes seconds to compute the first time.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what follows from a network's parameters: layers, memories, registers; list presets.
@@ -68,7 +75,7 @@ def info(
             raise InputError(f"write must name a .toml file, not {str(write)!r}")
         write_atomically(write, to_toml(params).encode())
         say(f"popflip: {write} holds {params.name}; --config takes it")
-    report = describe(params)
+    report = describe(params, identity(params) if with_identity else known_identity(params))
     print_json(report) if as_json else show(report)
 
 
@@ -78,12 +85,20 @@ VERB = Verb(
         "popflip info",
         "popflip info --preset dense-wide --json",
         "popflip info --preset local-small --write mine.toml",
+        "popflip info --identity",
     ),
 )
 
 
-def describe(params: Params) -> NetworkReport:
-    """Return all that ``popflip info`` says of a network and its machine."""
+def describe(params: Params, identity: bytes | None) -> NetworkReport:
+    """Return all that ``popflip info`` says of a network and its machine.
+
+    Parameters
+    ----------
+    params : Params
+    identity : bytes or None
+        Of the design, if it is known.
+    """
     layers = []
     for number in range(params.depth):
         s = params.synapses(number)
@@ -112,7 +127,7 @@ def describe(params: Params) -> NetworkReport:
         "verb": "info",
         "preset": params.name,
         "digest": params.digest,
-        "identity": _identity(params),
+        "identity": None if identity is None else identity.hex(),
         "sizes": list(params.sizes),
         "synapses": params.n_synapses,
         "first": params.network.first,
@@ -136,14 +151,6 @@ def describe(params: Params) -> NetworkReport:
             for p in map(Params.load, preset_names())
         ],
     }
-
-
-def _identity(params: Params) -> str | None:
-    """Return the identity of the hardware, if there is hardware for these parameters."""
-    try:
-        return identity(params).hex()
-    except InputError:
-        return None
 
 
 def show(report: NetworkReport) -> None:
