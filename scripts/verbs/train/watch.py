@@ -303,9 +303,11 @@ def _on_virtual_board(job: WatchJob) -> tuple[list[dict], list[str] | None]:
         dataset, _ = choose_data(job.data)
         image = image_of(params, dataset, job.samples, job.test_samples)
     counts = {"train": len(image.train), "test": len(image.test)}
-    for name, n in counts.items():
-        if dataset is not None and n < len(getattr(dataset, f"{name}_labels")):
-            say(f"the first {n:,} {name}ing images are in the flash".replace("testing", "test"))
+    if dataset is not None:
+        if counts["train"] < len(dataset.train_labels):
+            say(f"the first {counts['train']:,} training images are in the flash")
+        if counts["test"] < len(dataset.test_labels):
+            say(f"the first {counts['test']:,} test images are in the flash")
     with virtual_board(params, write_image(params, *image)) as board:
         history = _follow(job, board, Link(board, params), counts)
         if board.flash_errors:
