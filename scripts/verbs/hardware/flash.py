@@ -9,9 +9,9 @@ import typer
 from popflip.boards.board import Board
 from popflip.boards.build.programmer import FlashError, enable_quad, load
 from popflip.boards.registry import find_board
-from popflip.golden.description.flash_image import read_image
+from popflip.golden.description.flash_image import FLASH_BYTES, read_image
 from popflip.golden.description.params import Params
-from popflip.golden.support.files import file_errors
+from popflip.golden.support.files import read_file
 from popflip.scripts.console import say
 from popflip.scripts.options import Config, Json, NamedBoard, Preset
 from popflip.scripts.session import choose_data, choose_params
@@ -178,19 +178,17 @@ def _write_data(board, bitstream, persistent, data, cable) -> DataReport:
     if params is not None and not params.standalone.lines:
         why = board.obstacle(params)
         raise FlashError(
-            f"the machine of {params.name} reads no flash on {board.title}: {why}: build one that "
-            "trains alone"
+            f"the machine of {params.name} reads no flash on {board.title}: {why}: build one "
+            "with standalone training"
         )
     image = Path(data.source)
     counts: DataReport = {}
     if image.is_file():
         if params is not None:
-            with file_errors(image):
-                content = image.read_bytes()
-            read_image(params, content)
+            read_image(params, read_file(image, FLASH_BYTES, "a flash image"))
     elif params is None:
         raise FlashError(
-            f"no params.toml lies beside {bitstream}: name the network that it was built of, by "
+            f"no params.toml lies beside {bitstream}: name the network that it was built from, by "
             "--preset or --config"
         )
     else:

@@ -133,6 +133,6 @@ def show(report: AttackReport) -> None:
         text = f"{one['frames']:,} frames in {one['groups']:,} groups, {one['seconds']:,.1f} s"
         table.add_row(f"{end}'s end", text)
         table.add_row("  what was sent", in_words(one["kinds"]))
-        table.add_row("  what came of it", in_words(one["answers"]))
+        table.add_row("  outcome", in_words(one["answers"]))
     add_verdict(table, report, "nothing hung, nothing changed that must not", "NOT as it should be")
     put(table)

@@ -187,7 +187,7 @@ def verify_checkpoint(
     params = Params.build(meta["params"])
     if meta.get("origin"):
         raise CheckpointError(
-            f"{path} was saved from a board, and nobody knows what that has learned from: name the "
+            f"{path} was saved from a board, and what that was trained on is not known: name the "
             "board with --board to compare the two"
         )
     plan = Trainer(

@@ -55,7 +55,7 @@ def reproduce(
         bool, typer.Option("--resume", help="Go on from the checkpoint in the folder of results.")
     ] = False,
     table: Annotated[
-        bool, typer.Option("--table", help="Print every row with what came of it.")
+        bool, typer.Option("--table", help="Print every row with its results.")
     ] = False,
     as_list: Annotated[bool, typer.Option("--list", help="Print the rows.")] = False,
     as_json: Json = False,
@@ -131,7 +131,7 @@ def show_reproduction(report: dict) -> None:
 
 
 def show_results(rows: list[dict]) -> None:
-    """Print every row of the paper with what came of it."""
+    """Print every row of the paper with its results."""
     table = new_table("The paper's systems, and ours")
     for name in ("row", "the paper says"):
         table.add_column(name, no_wrap=True)
