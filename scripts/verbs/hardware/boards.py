@@ -33,7 +33,7 @@ def boards(
     ] = None,
     tools: Tools = None,
     runs: Annotated[
-        Path, typer.Option(help="Folder of sweeps, whose errors are shown.", metavar="DIR")
+        Path, typer.Option(help="Folder of sweeps, for the test errors.", metavar="DIR")
     ] = Path("runs"),
     page: Annotated[
         Path | None, typer.Option(help="Write the table as Markdown.", metavar="MD")

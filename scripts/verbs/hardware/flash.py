@@ -43,20 +43,22 @@ def flash(
     board: NamedBoard,
     bitstream: Annotated[
         Path | None,
-        typer.Option(help="What to write. The one in build/BOARD if left out.", metavar="FILE"),
+        typer.Option(
+            help="Bitstream to write; the one in build/BOARD if left out.", metavar="FILE"
+        ),
     ] = None,
     persistent: Annotated[
         bool,
         typer.Option(
             "--persistent/--volatile",
-            help="Into the board's flash, or into memory that holds until the power goes.",
+            help="persistent: write the board's flash; volatile: configure it until power-off.",
         ),
     ] = False,
     with_data: Annotated[
         str | None,
         typer.Option(
-            help="For the flash behind the bitstream: mnist or a folder of IDX files, packed "
-            "for the network; or an image that data --image wrote.",
+            help="Data for the flash, behind the bitstream: mnist or a folder of IDX files, which "
+            "are packed for the network; or a file that popflip data --image wrote.",
             metavar="DATA",
         ),
     ] = None,
@@ -64,9 +66,11 @@ def flash(
     config: Config = None,
     samples: Annotated[
         int | None,
-        typer.Option(help="Training images of the data; as many as fit if left out.", min=1),
+        typer.Option(help="Training images to write; as many as fit if left out.", min=1),
     ] = None,
-    test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.", min=1)] = None,
+    test_samples: Annotated[
+        int | None, typer.Option(help="Test images to write; as many as fit if left out.", min=1)
+    ] = None,
     cable: Annotated[
         str | None,
         typer.Option(help="openFPGALoader's name of a cable, if not the board's own."),

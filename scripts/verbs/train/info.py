@@ -52,7 +52,7 @@ def info(
     write: Annotated[
         Path | None,
         typer.Option(
-            help="Write the parameters there, as TOML with every key explained, to be edited.",
+            help="Write the parameters to a TOML file for editing, every key explained.",
             metavar="FILE",
         ),
     ] = None,

@@ -78,7 +78,7 @@ def verify(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="Verify this file, instead of a board; or, with --board, compare the two.",
+            help="Verify this checkpoint instead of a board; with --board, compare the two.",
             metavar="FILE",
         ),
     ] = None,

@@ -107,16 +107,24 @@ def watch(
     config: Config = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="Of the virtual board or an engine, instead of the network's.", min=1),
+        typer.Option(
+            help="Epochs of the virtual board or an engine, instead of the network's.", min=1
+        ),
     ] = None,
     samples: Annotated[
-        int | None, typer.Option(help="Training images in its flash; as many as fit.", min=1)
+        int | None,
+        typer.Option(help="Training images in its flash; as many as fit if left out.", min=1),
     ] = None,
-    test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.", min=1)] = None,
+    test_samples: Annotated[
+        int | None,
+        typer.Option(help="Test images in its flash; as many as fit if left out.", min=1),
+    ] = None,
     data: Data = None,
     image: Annotated[
         Path | None,
-        typer.Option(help="Content of the virtual board's flash, as data --image writes it."),
+        typer.Option(
+            help="Content of the virtual board's flash: a file that popflip data --image wrote."
+        ),
     ] = None,
     board: Board = None,
     port: Port = None,
@@ -124,10 +132,10 @@ def watch(
     engine: Engine = None,
     threads: Threads = None,
     start: Annotated[
-        bool, typer.Option("--start", help="Have the board begin anew, and watch it.")
+        bool, typer.Option("--start", help="Restart the board's training, then watch it.")
     ] = False,
     verify: Annotated[
-        bool, typer.Option(help="Have the fast engine train the same beside the virtual board.")
+        bool, typer.Option(help="Train the same with the fast engine, and compare.")
     ] = True,
     out: Annotated[
         Path | None,
