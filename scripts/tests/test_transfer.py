@@ -142,6 +142,7 @@ def test_half_a_batch_is_said(popflip, folder, board, tmp_path):
     assert differences(state, held) == []
 
 
+@pytest.mark.slow
 def test_boards_of_other_shapes_take_the_network(popflip, folder, trained, tmp_path):
     text = (folder / "batches.toml").read_text()
     for name, change in {

@@ -51,7 +51,7 @@ def test_a_silent_change_is_found(monkeypatch):
     """Of the board, or of what it should have been: it comes to the same."""
     monkeypatch.setattr(LinkModel, "_store", lambda *arguments: None)
     found = attack_board(40, 1).found
-    assert any("are others, the first at" in line for line in found)
+    assert any("differ, the first at" in line for line in found)
 
 
 def test_one_group_can_be_sent_again():

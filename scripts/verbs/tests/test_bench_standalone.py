@@ -27,6 +27,7 @@ def test_machines_that_boards_share_are_simulated_once(folder, monkeypatch):
     assert not any(row["bound"] for row in rows[:3])
 
 
+@pytest.mark.slow
 def test_no_board_waits_for_its_flash():
     rows = [row for row in bench_standalone(load("mnist"), 0) if row["obstacle"] is None]
     assert len(rows) >= 10

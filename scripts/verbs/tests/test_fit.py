@@ -15,6 +15,7 @@ def popflip(command, tmp_path, monkeypatch):
     return command
 
 
+@pytest.mark.slow
 def test_fit_says_yes_with_the_largest_that_does(popflip, folder):
     narrow = (folder / "tiny.toml").read_text()
     for wide, lanes in (("row_lanes = 64", "row_lanes = 16"), ("[32, 3]", "[8, 3]")):

@@ -124,6 +124,7 @@ def started(folder, out, *options, until):
         yield process
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_at_most_its_trial(folder, tmp_path):
     options = ["--vary", "learning.beta=1..8", "--trials", 8, "--epochs", 40, "--json"]
     with started(folder, tmp_path, *options, until="sweep: 0 of 8") as process:
@@ -138,6 +139,7 @@ def test_a_worker_that_is_killed_costs_at_most_its_trial(folder, tmp_path):
     assert report["complete"] >= 7
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_found(folder, tmp_path):
     options = ["--vary", "learning.beta=1..8", "--epochs", 8]
     with started(folder, tmp_path, *options, "--trials", 500, until="best") as process:
@@ -150,6 +152,7 @@ def test_ctrl_c_keeps_what_was_found(folder, tmp_path):
     assert sweep(folder, tmp_path, *options, "--trials", done)["complete"] == done
 
 
+@pytest.mark.slow
 def test_a_cluster_does_the_work(folder, tmp_path):
     address = tmp_path / "scheduler.json"
     dask = [sys.executable, "-m", "distributed.cli.dask_{}", "--scheduler-file", str(address)]
@@ -205,6 +208,7 @@ def test_bad_input_gets_one_line_and_status_2(popflip, folder, tmp_path, options
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_nothing_that_was_found(folder, tmp_path, uncounted):
     axes = ["--vary", "learning.beta=2..9"]
     before = sweep(folder, tmp_path, *axes, "--trials", 2)
