@@ -44,7 +44,8 @@ def read_tree(source: str | Path) -> dict:
             # With a byte order mark, as some editors write it.
             text = read_file(path, MOST, "a file of parameters").decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise ParamsError(f"cannot read {path}: {error}") from None
+            why = str(error).removeprefix(f"{path}: ")
+            raise ParamsError(f"cannot read {path}: {why}") from None
     else:
         raise ParamsError(
             f"preset must be one of {', '.join(preset_names())} or a .toml file, "

@@ -177,7 +177,7 @@ def begun_with(out: Path) -> Target | None:
         with file_errors(path):
             told = json.loads(path.read_text("utf-8"))
         return Target(**told | {"config": told["config"] and Path(told["config"])})
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, RecursionError):
         raise CheckpointError(f"{path} is damaged; remove it to go on without it") from None
 
 
