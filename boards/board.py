@@ -96,7 +96,7 @@ class Board:
         Bits per second of the host link.
     leds : tuple of str
         Resources, such as ``led.0`` or ``rgb_led.0.g``: the first is lit while a run is on. Of a
-        machine that trains alone it blinks then, and the next ones count its eighths.
+        standalone machine it blinks then, and the next ones count its eighths.
     error_led : str
         Likewise: lit after a host's request that failed, and if the flash holds no data set.
     inactive : tuple of str
@@ -188,8 +188,9 @@ class Board:
     def params(self, params: Params, core_mhz: float | None = None) -> Params:
         """Return parameters as this board runs them: its serial line, and its flash.
 
-        With ``standalone.flash`` of ``auto`` the machine trains alone wherever :meth:`obstacle`
-        finds nothing against it, at the fastest clock of the flash; named lines keep their divider.
+        With ``standalone.flash`` of ``auto`` the machine is a standalone one wherever
+        :meth:`obstacle` finds nothing against it, at the fastest clock of the flash; named lines
+        keep their divider.
         Where the data begin, and the registers in the pins, are the board's in any case.
 
         Parameters
@@ -237,7 +238,7 @@ class Board:
         )
 
     def obstacle(self, params: Params) -> str | None:
-        """Why a network's machine cannot train alone here, one clause; None if it can.
+        """Why a network's machine cannot be standalone here, one clause; None if it can.
 
         Parameters
         ----------

@@ -26,7 +26,7 @@ from popflip.rtl.simulation import FlashModel
 _HERTZ = 10**9 // PERIOD
 
 
-# A machine that trains alone needs longer for its first words.
+# A standalone machine needs longer for its first words.
 _PATIENCE = 500_000
 
 

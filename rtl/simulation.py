@@ -253,7 +253,7 @@ class FlashModel:
         if self._instruction == 0xAB and self._bits == 8:
             self._asleep, self._woken = False, self._cycle
         else:
-            assert self._bits > 40, f"let go in the midst of a command, after {self._bits} bits"
+            assert self._bits > 40, f"let go in the middle of a command, after {self._bits} bits"
             self.reads.append((self._address, self._bits - 40))
         self._selected, self._driven = False, None
 

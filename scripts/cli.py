@@ -1,26 +1,30 @@
 """The command ``popflip``: it collects the verbs, and says how a call ends.
 
-A verb is a module ``verbs/GROUP/NAME.py`` with an object ``VERB``. Only the module of the verb that
-is called is imported, all of them for the help.
+A verb is a module ``verbs/GROUP/NAME.py`` with an object ``VERB``, whose function has the verb's
+name. Only the module of the verb that is called is imported. The help that lists all verbs reads
+their docstrings from the source: importing all takes most of a second.
 """
 
+import ast
 import errno
 import os
 import pkgutil
 import sys
 import traceback
-from importlib import import_module
+import warnings
+from importlib import import_module, util
 from typing import Annotated
 
 import typer
 
 from popflip import __version__
 from popflip.golden.support import interrupts
-from popflip.golden.support.errors import PopflipError
+from popflip.golden.support.errors import PopflipError, RenamedWarning
 from popflip.scripts import verbs
 from popflip.scripts.console import listen, say
+from popflip.scripts.verb import help_of
 
-__all__ = ["main", "run", "verb_modules"]
+__all__ = ["main", "run", "verb_help", "verb_modules"]
 
 #: Groups of the help, in this order: packages of :mod:`popflip.scripts.verbs`.
 GROUPS = ("train", "hardware", "explore", "prove")
@@ -68,13 +72,33 @@ def _application(words: list[str]) -> typer.Typer:
     app.callback()(_options)
     modules = verb_modules()
     named = next((word for word in words if not word.startswith("-")), None)
-    if named is None and "--version" in words:
-        modules = {}
-    for name in [named] if named in modules else modules:
-        module = import_module(modules[name])
-        group = import_module(modules[name].rpartition(".")[0])
-        module.VERB.add_to(app, group.TITLE)
+    if named in modules:
+        import_module(modules[named]).VERB.add_to(app, _group_title(modules[named]))
+    elif named is not None or "--version" not in words:
+        for name, module in modules.items():
+            title = _group_title(module)
+            app.command(name, help=verb_help(module), rich_help_panel=title)(_only_listed)
     return app
+
+
+def _group_title(module: str) -> str:
+    return import_module(module.rpartition(".")[0]).TITLE
+
+
+def _only_listed() -> None:
+    """Stand for a verb where none is called."""
+
+
+def verb_help(module: str) -> str:
+    """Return the help of a verb, from the source of its module."""
+    spec = util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    name = module.rpartition(".")[2]
+    with open(spec.origin, encoding="utf-8") as source:
+        tree = ast.parse(source.read())
+    found = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
+    return help_of(ast.get_docstring(next(found)) or "")
 
 
 def _options(
@@ -169,6 +193,20 @@ def _report_fault() -> int:
     return 1
 
 
+def _say_notices() -> None:
+    """Have each notice about an old name shown once, as a line without file and number."""
+    show, said = warnings.showwarning, set()
+
+    def show_notice(message, category, filename, lineno, file=None, line=None):
+        if not issubclass(category, RenamedWarning):
+            show(message, category, filename, lineno, file, line)
+        elif str(message) not in said:
+            said.add(str(message))
+            say(f"popflip: {message}")
+
+    warnings.showwarning = show_notice
+
+
 def _one_line(error: BaseException) -> str:
     # A tool's own log may follow the first line.
     first, *more = str(error).rstrip().splitlines() or [type(error).__name__]
@@ -178,6 +216,7 @@ def _one_line(error: BaseException) -> str:
 def main() -> None:
     """Run the command, with its own handling of Ctrl-C."""
     interrupts.install()
+    _say_notices()
     status = run(sys.argv[1:])
     interrupts.retire()
     sys.exit(status)

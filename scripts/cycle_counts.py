@@ -5,7 +5,6 @@ for an epoch, and the formulas of :mod:`popflip.golden.cycles`, which simulation
 cycle, count what the next samples take.
 """
 
-import hashlib
 import json
 
 import numpy as np
@@ -16,8 +15,7 @@ from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model
-from popflip.golden.support.cache import cache_folder
-from popflip.golden.support.files import write_atomically
+from popflip.golden.support.cache import cache_folder, key_of, text_entry
 from popflip.golden.training.state import NetworkState
 from popflip.golden.training.trainer import Trainer
 from popflip.rtl.identity import identity
@@ -44,15 +42,11 @@ def counted_cycles(params: Params, dataset: Dataset) -> dict:
         they are spent on; ``counted``, the first samples of the second epoch.
     """
     params = params.replace(machine={"uart_divisor": 8})
-    key = hashlib.sha256(
-        json.dumps([identity(params).hex(), params.digest, dataset.digest, COUNTED]).encode()
-    ).hexdigest()[:32]
-    path = cache_folder() / "cycles" / f"{key}.json"
-    if path.is_file():
-        return json.loads(path.read_text())
-    facts = _count(params, dataset)
-    write_atomically(path, json.dumps(facts, indent=1).encode())
-    return facts
+    key = key_of(identity(params), params.digest, dataset.digest, str(COUNTED))
+    text = text_entry(
+        cache_folder() / "cycles" / key, lambda: json.dumps(_count(params, dataset), indent=1)
+    )
+    return json.loads(text)
 
 
 def after_learning(

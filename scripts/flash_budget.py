@@ -1,4 +1,4 @@
-"""Whether a board that trains alone has to wait for its flash: arithmetic, and simulation."""
+"""Whether a board in standalone training has to wait for its flash: arithmetic, and simulation."""
 
 from popflip.boards.board import Board
 from popflip.boards.build.flash_pins import PINS_DELAY
@@ -41,7 +41,7 @@ def flash_budget(
     Returns
     -------
     dict
-        ``obstacle``, why the machine does not train alone, or None; then ``flash`` (its lines) and
+        ``obstacle``, why there is no standalone machine, or None; then ``flash`` (its lines) and
         ``divider``, ``flash_mhz``, ``sample_bytes`` (those that are read), ``flash_cycles`` per
         sample, ``train_cycles``, ``bound`` (whether the flash is the slower one; None if the core's
         cycles are not known),

@@ -36,44 +36,48 @@ Config = Annotated[
 Board = Annotated[
     str | None,
     typer.Option(
-        help="virtual, as if left out: the generated Verilog, compiled; a serial port such as "
-        "/dev/ttyUSB0; or the name of a board, which is at --port.",
+        help="virtual (default: the generated Verilog, compiled), a serial port such as "
+        "/dev/ttyUSB0, or the name of a board, whose serial port --port gives.",
         metavar="BOARD",
     ),
 ]
 Port = Annotated[
     str | None,
-    typer.Option(help="Serial port of a board that --board names.", metavar="PORT"),
+    typer.Option(help="Serial port of the board that --board names.", metavar="PORT"),
 ]
 Engine = Annotated[
     str | None,
     typer.Option(
-        help="Software, instead of a board. golden: the model that says what is right; fast: the "
-        "same bits, sooner.",
+        help="Use software instead of a board. golden: the reference model; fast: the same bits, "
+        "sooner.",
         metavar="NAME",
     ),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(help="Of the fast engine; all there are if left out.", metavar="N"),
+    typer.Option(
+        help="Threads of the fast engine; all of the computer's if left out.", metavar="N"
+    ),
 ]
 Workers = Annotated[
     int | None,
     typer.Option(
-        help="Processes on this computer, one thread each; as many as it has if left out.",
+        help="Processes on this computer, of one thread each; one per processor if left out.",
         metavar="N",
     ),
 ]
 Baud = Annotated[
     int | None,
     typer.Option(
-        help="Bits per second of a serial port. If left out, the rate that the board was built "
-        "with, if --board or --config leads to its build; else 115200.",
+        help="Bits per second of the serial port. If left out: the rate of the board's build, if "
+        "--board or --config leads to one; else 115200.",
         min=1,
         metavar="N",
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Of the initial weights and of the order of the samples.")]
+Seed = Annotated[
+    int, typer.Option(help="Seed of the initial weights and of the order of the samples.")
+]
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object, and nothing else, on standard output."),
@@ -84,9 +88,12 @@ Data = Annotated[
 ]
 
 
-Checkpoint = Annotated[Path, typer.Option(help="checkpoint.npz of a training.", metavar="FILE")]
+Checkpoint = Annotated[
+    Path, typer.Option(help="Checkpoint of a training: its checkpoint.npz.", metavar="FILE")
+]
 NamedBoard = Annotated[
-    str, typer.Option("--board", help="popflip boards lists them.", metavar="BOARD")
+    str,
+    typer.Option("--board", help="Name of a board; popflip boards lists them.", metavar="BOARD"),
 ]
 Freq = Annotated[
     float | None,
@@ -95,8 +102,8 @@ Freq = Annotated[
 Tools = Annotated[
     str | None,
     typer.Option(
-        help="yowasp or native. If left out: YoWASP's packages if all of them are there, else "
-        "native ones.",
+        help="Tools to use: yowasp or native. If left out: YoWASP's packages if all are installed, "
+        "else native ones.",
         metavar="SOURCE",
     ),
 ]
@@ -105,6 +112,6 @@ Tools = Annotated[
 TrainingSeed = Annotated[
     int | None,
     typer.Option(
-        help="Of the initial weights and of the order of samples. 1 if left out.", metavar="N"
+        help="Seed of the initial weights and of the order of samples. 1 if left out.", metavar="N"
     ),
 ]

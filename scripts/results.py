@@ -18,7 +18,7 @@ from typing import Annotated, Generic, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import write_atomically
+from popflip.golden.support.files import read_json, write_atomically
 
 __all__ = [
     "KINDS",
@@ -290,7 +290,7 @@ def read(kind: str, folder: Path | None = None) -> list[Entry]:
     if not path.exists():
         return []
     try:
-        trees = json.loads(path.read_text("utf-8"))
+        trees = read_json(path, "a store of results")
         return [entry_class(kind).model_validate(tree) for tree in trees]
     except ValidationError as error:
         first = error.errors()[0]

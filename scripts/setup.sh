@@ -47,7 +47,7 @@ missing_tools() {
     done
 }
 
-# package_names MANAGER TOOL...: what MANAGER calls each of them.
+# package_names MANAGER TOOL...: the name of each tool's package in MANAGER.
 package_names() {
     local manager=$1 tool
     shift

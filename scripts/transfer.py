@@ -53,8 +53,8 @@ class Settings:
 
     @classmethod
     def on(cls, machine: BoardMachine) -> "Settings":
-        values = machine.registers()
-        tau = tuple(values[f"tau{layer}"] for layer in range(machine.params.depth))
+        values, registers = machine.registers(), machine.params.registers
+        tau = tuple(values[registers.tau(layer).name] for layer in range(machine.params.depth))
         return cls(values["batch"], tau, bool(values["options"] & 1), values["pending"])
 
     @classmethod

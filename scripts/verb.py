@@ -14,7 +14,13 @@ import typer
 from popflip.golden.support.files import file_errors
 from popflip.scripts.console import say
 
-__all__ = ["Verb", "fail_unless_verified", "print_json"]
+__all__ = ["Verb", "fail_unless_verified", "help_of", "print_json"]
+
+
+def help_of(docstring: str) -> str:
+    """Return a docstring with each paragraph in one line."""
+    paragraphs = inspect.cleandoc(docstring).split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,7 @@ class Verb:
     @property
     def help(self) -> str:
         """The docstring, each paragraph in one line."""
-        paragraphs = inspect.cleandoc(self.run.__doc__ or "").split("\n\n")
-        return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+        return help_of(self.run.__doc__ or "")
 
     def add_to(self, app: typer.Typer, group: str) -> None:
         """Add the verb to an application, below the title of its group."""

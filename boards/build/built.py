@@ -10,8 +10,9 @@ from pathlib import Path
 
 from popflip.boards.board import Board
 from popflip.golden.description.params import Params
+from popflip.golden.description.presets import MOST
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import write_atomically
+from popflip.golden.support.files import TooLargeError, read_file, read_json, write_atomically
 from popflip.rtl.identity import identity
 
 __all__ = ["BUILDS", "Built", "build_beside", "builds_in", "find_build", "write_build"]
@@ -98,9 +99,7 @@ def _read(folder: Path) -> Built | None:
     """Read what was built in a folder; None if nothing was, as far as we can read."""
     path = folder / _FILE
     try:
-        if path.stat().st_size > _LARGEST:
-            return None
-        values = json.loads(path.read_text("utf-8"))
+        values = read_json(path, "the note of a build", _LARGEST)
         if values.pop("popflip_build") != _VERSION:
             return None
         values["core_mhz"] = float(values["core_mhz"])
@@ -127,8 +126,9 @@ def build_beside(path: Path) -> Built | None:
         return found
     # Another file of parameters that happens to lie there is no part of it, unless it is a copy.
     try:
-        return found if path.read_bytes() == (found.folder / _PARAMS).read_bytes() else None
-    except OSError:
+        ours = read_file(found.folder / _PARAMS, MOST, "a file of parameters")
+        return found if read_file(path, MOST, "a file of parameters") == ours else None
+    except (OSError, TooLargeError):
         return None
 
 

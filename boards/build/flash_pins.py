@@ -1,11 +1,11 @@
-"""The pins of a board's SPI flash, for a machine that trains alone."""
+"""The pins of a board's SPI flash, for a standalone machine."""
 
 from amaranth.hdl import ClockDomain, ClockSignal, Module, Signal
 from amaranth.lib import io, wiring
 from amaranth.lib.wiring import In, Out
 
 from popflip.boards.families.family import Family
-from popflip.golden.description.params import Standalone
+from popflip.golden.description.sections.standalone import Standalone
 from popflip.golden.support.errors import InputError
 from popflip.rtl.standalone.flash_commands import FlashSignature
 

@@ -95,7 +95,9 @@ def _native(name: str, path: Path) -> Tool | str:
     oldest = next((_OLDEST[k] for k in _OLDEST if name.startswith(k)), None)
     if oldest is None:
         # The packers do not tell their version: their content does.
-        return Tool(name, path, "native", hashlib.sha256(path.read_bytes()).hexdigest()[:12])
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return Tool(name, path, "native", digest[:12])
     option = "-V" if name == "yosys" else "--version"
     try:
         run = subprocess.run([path, option], capture_output=True, text=True, timeout=60)

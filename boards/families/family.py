@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from amaranth.hdl import Module, Signal
 
-from popflip.golden.description.params import ceil_div
 from popflip.golden.support.errors import InputError
+from popflip.golden.support.integers import ceil_div
 
 if TYPE_CHECKING:
     from popflip.boards.board import Board

@@ -79,29 +79,30 @@ class BoardMachine:
 
         Flip thresholds stay as they are.
         """
+        regions = self.params.regions
         for layer in range(self.params.depth):
             shape = self.params.synapses(layer)
             weights = weights_to_bytes(shape, state.weights[layer])
-            self.link.write(f"weights{layer}", 0, weights)
+            self.link.write(regions.weights(layer), 0, weights)
             if not self.params.machine.training:
                 continue
             if state.latents[layer].any():
                 latents = latents_to_bytes(shape, state.latents[layer])
-                self.link.write(f"latents{layer}", 0, latents)
+                self.link.write(regions.latents(layer), 0, latents)
             else:
-                self.link.fill(f"latents{layer}", 0, shape.latent_depth, 0)
+                self.link.fill(regions.latents(layer), 0, shape.latent_depth, 0)
         self._write("seed", state.sign_state)
         # Forgets a batch that an earlier session left half done.
         self._write("batch", self.params.learning.batch)
 
     def read_state(self) -> NetworkState:
         """Read weights and latents from the board."""
-        weights, latents = [], []
+        weights, latents, regions = [], [], self.params.regions
         for layer in range(self.params.depth):
             shape = self.params.synapses(layer)
-            weights.append(weights_from_bytes(shape, self.link.read(f"weights{layer}")))
+            weights.append(weights_from_bytes(shape, self.link.read(regions.weights(layer))))
             if self.params.machine.training:
-                latents.append(latents_from_bytes(shape, self.link.read(f"latents{layer}")))
+                latents.append(latents_from_bytes(shape, self.link.read(regions.latents(layer))))
             else:
                 latents.append(np.zeros((shape.rows, shape.row_bits), np.int16))
         return NetworkState(weights, latents, self.registers()["seed"])
@@ -109,7 +110,7 @@ class BoardMachine:
     def set_tau(self, tau: tuple[int, ...]) -> None:
         """Set the flip thresholds."""
         for layer, count in enumerate(tau):
-            self._write(f"tau{layer}", count)
+            self._write(self.params.registers.tau(layer).name, count)
 
     def configure(self, *, batch: int, tau: tuple[int, ...], reset_on_flip: bool) -> None:
         """Set what the parameters say otherwise; a new batch begins.
@@ -174,13 +175,13 @@ class BoardMachine:
                 self._run_to_end(0, n, train=train, internal=True, flush=last)
                 if keep is not None:
                     keep += self.link.read("results", 0, n)[:, 0].tolist()
-        values = self.registers()
+        values, registers = self.registers(), self.params.registers
         cycles = {stage: values[f"cycles_{stage}"] for stage in StageCycles._fields}
         return Report(
             values["samples"],
             values["correct"],
             values["changed"],
-            [values[f"flips{layer}"] for layer in range(self.params.depth)],
+            [values[registers.flips(layer).name] for layer in range(self.params.depth)],
             cycles | {"total": sum(cycles.values())},
         )
 
@@ -207,7 +208,7 @@ class BoardMachine:
 def _check_time(transport: Transport, end: float) -> None:
     if transport.now() > end:
         what = transport.title or "the board"
-        raise LinkError(f"{what} answers, but does not come to rest: pull its reset, or flash it")
+        raise LinkError(f"{what} answers, but does not stop: reset it, or flash it again")
 
 
 def stop_standalone(link: Link, params: Params, transport: Transport) -> None:

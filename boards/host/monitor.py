@@ -80,11 +80,11 @@ def decode(params: Params, payload: bytes) -> Sighting:
             values["samples"],
             values["correct"],
             values["changed"],
-            [values[f"flips{layer}"] for layer in layers],
+            [values[registers.flips(layer).name] for layer in layers],
             cycles | {"total": sum(cycles.values())},
         ),
         values["cycles_wait"],
-        tuple(values[f"tau{layer}"] for layer in layers),
+        tuple(values[registers.tau(layer).name] for layer in layers),
     )
 
 

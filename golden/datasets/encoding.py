@@ -6,7 +6,7 @@ pixels are numbered row by row from the top left.
 
 import numpy as np
 
-from popflip.golden.description.params import Network
+from popflip.golden.description.sections.network import Network
 from popflip.golden.support.errors import InputError
 
 __all__ = ["check_images", "encode", "input_of"]

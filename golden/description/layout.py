@@ -256,14 +256,16 @@ class MemoryMap(Table[Region]):
                 "name": "samples",
                 "depth": slots,
                 "width": 8,
-                "meaning": "slots for samples that the host loads",
+                "meaning": "slots that the host loads, one sample each, for runs with the flag "
+                "INTERNAL",
                 "written_in_run": True,
             },
             {
                 "name": "results",
                 "depth": RESULTS,
                 "width": 8,
-                "meaning": "predictions of the last run, in a ring",
+                "meaning": "classes predicted in the last run, a ring: sample i of the run is word "
+                "i modulo the depth",
                 "read_in_run": True,
             },
         ]

@@ -12,26 +12,18 @@ The host sees every memory of the machine as a *region*: words of one width, num
 
 import numpy as np
 
-from popflip.golden.description.layout import RESULTS, Region, Synapses
+from popflip.golden.description.layout import Synapses
 from popflip.golden.description.params import Params
 
 __all__ = [
-    "RESULTS",
-    "Region",
     "bits_to_bytes",
     "bytes_to_bits",
     "latents_from_bytes",
     "latents_to_bytes",
-    "memory_map",
     "pack_samples",
     "weights_from_bytes",
     "weights_to_bytes",
 ]
-
-
-def memory_map(params: Params) -> list[Region]:
-    """Regions as a list; ``params.regions`` takes its place."""
-    return list(params.regions)
 
 
 def bits_to_bytes(bits):

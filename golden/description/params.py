@@ -17,7 +17,7 @@ from pydantic import ValidationError, model_validator
 
 from popflip.golden.description.first_layer import FirstLayer
 from popflip.golden.description.layout import MemoryMap, Synapses
-from popflip.golden.description.presets import preset_names, read_tree
+from popflip.golden.description.presets import read_tree
 from popflip.golden.description.registers import RegisterMap
 from popflip.golden.description.renamed import with_current_keys
 from popflip.golden.description.sections.common import ParamsError, Section
@@ -25,23 +25,11 @@ from popflip.golden.description.sections.dynamics import Dynamics
 from popflip.golden.description.sections.learning import Learning
 from popflip.golden.description.sections.machine import Machine, default_lanes, word_bits
 from popflip.golden.description.sections.network import Network
-from popflip.golden.description.sections.standalone import SECTOR, Standalone
+from popflip.golden.description.sections.standalone import Standalone
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.integers import ceil_div
 
-__all__ = [
-    "SECTOR",
-    "Dynamics",
-    "Learning",
-    "Machine",
-    "Network",
-    "Params",
-    "ParamsError",
-    "Standalone",
-    "Synapses",
-    "ceil_div",
-    "preset_names",
-]
+__all__ = ["Params", "ParamsError"]
 
 # Three bytes each in the golden model: what a computer holds.
 _MOST_SYNAPSES = 1 << 28

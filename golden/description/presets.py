@@ -5,7 +5,7 @@ from importlib import resources
 from pathlib import Path
 
 from popflip.golden.description.sections.common import ParamsError
-from popflip.golden.support.files import read_file
+from popflip.golden.support.files import FileError, read_file
 
 __all__ = ["preset_names", "read_tree"]
 
@@ -43,9 +43,10 @@ def read_tree(source: str | Path) -> dict:
         try:
             # With a byte order mark, as some editors write it.
             text = read_file(path, MOST, "a file of parameters").decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            why = str(error).removeprefix(f"{path}: ")
-            raise ParamsError(f"cannot read {path}: {why}") from None
+        except FileError as error:
+            raise ParamsError(f"cannot read {error}") from None
+        except UnicodeDecodeError as error:
+            raise ParamsError(f"cannot read {path}: {error}") from None
     else:
         raise ParamsError(
             f"preset must be one of {', '.join(preset_names())} or a .toml file, "

@@ -29,9 +29,6 @@ __all__ = [
     "Register",
     "RegisterMap",
     "StandaloneState",
-    "counter_map",
-    "register_map",
-    "register_values",
 ]
 
 #: Bits of a register.
@@ -234,6 +231,10 @@ class RegisterMap(Table[Register]):
         """Register of the flip threshold of weight layer ``layer``."""
         return self[_tau(layer)]
 
+    def flips(self, layer: int) -> Counter:
+        """Counter of the flips of weight layer ``layer``."""
+        return self.counters[_flips(layer)]
+
     def decode(self, words: Sequence[int]) -> dict[str, int]:
         """Name the words of the region; the two of a counter make one value.
 
@@ -257,6 +258,10 @@ class RegisterMap(Table[Register]):
 
 def _tau(layer: int) -> str:
     return f"tau{layer}"
+
+
+def _flips(layer: int) -> str:
+    return f"flips{layer}"
 
 
 def _settings(params: "Params") -> list[dict]:
@@ -335,34 +340,16 @@ def _state(params: "Params") -> list[dict]:
 
 
 def _counter_meanings(depth: int) -> dict[str, str]:
-    """Counters in the order of their registers, and what each of them counts."""
+    """Counters in the order of their registers, and what each counts."""
     return {
         "samples": "samples finished",
         "correct": "samples whose prediction was their label",
         "changed": "neurons of layer 1 whose two nudged states differed",
         "restarts": "how often a sample exceeded its active bound and began again",
-        **{f"flips{l}": f"weights of layer {l} flipped" for l in range(depth)},
+        **{_flips(l): f"weights of layer {l} flipped" for l in range(depth)},
         "cycles_drive": "cycles spent on the input product",
         "cycles_free": "cycles spent in the free phase",
         "cycles_nudged": "cycles spent in the nudged phases",
         "cycles_update": "cycles spent on latents and flips",
         "cycles_wait": "cycles spent waiting for a sample",
     }
-
-
-# ``params.registers`` takes the place of the following three.
-
-
-def register_map(params: "Params") -> list[Register]:
-    """Registers in order of their address."""
-    return list(params.registers)
-
-
-def counter_map(params: "Params") -> dict[str, str]:
-    """Counters in the order of their registers, and what each of them counts."""
-    return {counter.name: counter.meaning for counter in params.registers.counters}
-
-
-def register_values(params: "Params", words: Sequence[int]) -> dict[str, int]:
-    """Name the words of region ``registers``; the two of a counter make one value."""
-    return params.registers.decode(words)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 
 from popflip.golden.description.sections.common import ParamsError
+from popflip.golden.support.errors import RenamedWarning
 
 __all__ = ["KEYS", "REGISTERS", "current", "with_current_keys"]
 
@@ -37,7 +38,7 @@ def current(name: str, renamed: Mapping[str, str], kind: str) -> str:
     new = renamed[name]
     warnings.warn(
         f"{kind} {name!r} is called {new!r} now; the old name stops with the next version",
-        FutureWarning,
+        RenamedWarning,
         stacklevel=3,
     )
     return new

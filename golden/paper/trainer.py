@@ -23,7 +23,7 @@ from popflip.golden.training.checkpoint import (
     opened_checkpoint,
     write_checkpoint,
 )
-from popflip.golden.training.log import Log, Progress
+from popflip.golden.training.log import Log
 from popflip.golden.training.loop import TrainingLoop
 
 __all__ = ["EpochLog", "Trainer"]
@@ -100,13 +100,7 @@ class Trainer(TrainingLoop[EpochLog]):
             self._so_far += self._learn(chosen)
             self.position += len(chosen)
             self._seconds += time.perf_counter() - started
-            if on_progress:
-                on_progress(
-                    Progress(
-                        self.epoch + 1, epochs, "train", self.position, self.samples,
-                        self._seconds, self._so_far,
-                    )
-                )  # fmt: skip
+            self._show_training(on_progress, epochs)
         return True
 
     def _learn(self, chosen) -> Report:
@@ -134,13 +128,7 @@ class Trainer(TrainingLoop[EpochLog]):
             predicted = self._infer(x).cpu().numpy()
             correct = int((predicted == self.images.test_labels[first:end]).sum())
             total += Report(end - first, correct, 0, [0] * len(self.row.layers))
-            if on_progress:
-                on_progress(
-                    Progress(
-                        self.epoch + 1, epochs or self.epoch + 1, "test", end, self.test_samples,
-                        time.perf_counter() - started, total,
-                    )
-                )  # fmt: skip
+            self._show_test(on_progress, epochs, started, total)
         return total
 
     def _tensor(self, array):

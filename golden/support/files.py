@@ -1,5 +1,6 @@
 """Files that a user names: written whole or not at all, read within bounds, named in errors."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,13 +10,19 @@ from popflip.golden.support.bounded import read_at_most
 from popflip.golden.support.errors import InputError, PopflipError
 
 __all__ = [
+    "MOST_TEXT",
     "FileError",
     "TooLargeError",
     "file_errors",
     "prepare_folder",
     "read_file",
+    "read_json",
+    "read_text",
     "write_atomically",
 ]
+
+#: Bytes that a file of reports or notes may have, unless something smaller is known.
+MOST_TEXT = 1 << 26
 
 
 class FileError(PopflipError, OSError):
@@ -69,6 +76,56 @@ def read_file(path: str | Path, most: int, what: str) -> bytes:
             size = max(os.fstat(file.fileno()).st_size, len(content))
             raise TooLargeError(f"{path}: {what} must have at most {most:,} bytes, not {size:,}")
     return bytes(content)
+
+
+def read_text(path: str | Path, what: str, most: int = MOST_TEXT) -> str:
+    """Return the text of a file from outside, which is UTF-8.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+        What it is to be, for messages.
+    most : int
+        Bytes that it may have.
+
+    Raises
+    ------
+    TooLargeError
+        If it has more.
+    InputError
+        If it is no text.
+    FileError
+        If it cannot be read.
+    """
+    try:
+        return read_file(path, most, what).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: {what} must be text in UTF-8: {error}") from None
+
+
+def read_json(path: str | Path, what: str, most: int = MOST_TEXT):
+    """Return what a file of JSON from outside holds.
+
+    Parameters
+    ----------
+    path, what, most
+        As of :func:`read_text`.
+
+    Raises
+    ------
+    TooLargeError
+        If it has more bytes.
+    InputError
+        If it is no JSON, or nested too deeply.
+    FileError
+        If it cannot be read.
+    """
+    text = read_text(path, what, most)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: {what} must be JSON: {error}") from None
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:

@@ -136,7 +136,7 @@ def _on_signal(number: int, frame: object) -> None:
 
 
 def _write(line: str) -> None:
-    # Not through Python's streams: the signal may have come in the midst of a line of theirs.
+    # Not through Python's streams: the signal may have come in the middle of a line of theirs.
     try:
         os.write(2, f"{line}\n".encode())
     except OSError:

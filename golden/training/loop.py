@@ -7,6 +7,7 @@ on a machine, :class:`popflip.golden.paper.trainer.Trainer` one of the paper's s
 import csv
 import io
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict
@@ -132,6 +133,24 @@ class TrainingLoop(ABC, Generic[AnyLog]):
     def _examine(self, tested: Report) -> list[str]:
         """Say what is amiss with the training after the epoch that ended with a test."""
         return []
+
+    def _show_training(self, on_progress, epochs: int) -> None:
+        """Call ``on_progress``, if there is one, with how far the epoch is."""
+        if on_progress:
+            progress = Progress(
+                self.epoch + 1, epochs, "train", self.position, self.samples, self._seconds,
+                self._so_far,
+            )  # fmt: skip
+            on_progress(progress)
+
+    def _show_test(self, on_progress, epochs: int | None, started: float, total: Report) -> None:
+        """Call ``on_progress``, if there is one, with how far a test is that began at a time."""
+        if on_progress:
+            progress = Progress(
+                self.epoch + 1, epochs or self.epoch + 1, "test", total.samples,
+                self.test_samples, time.perf_counter() - started, total,
+            )  # fmt: skip
+            on_progress(progress)
 
     def _begin_epoch(self, epoch: int):
         self.epoch, self.position, self._seconds = epoch, 0, 0.0

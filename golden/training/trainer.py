@@ -176,13 +176,7 @@ class Trainer(TrainingLoop[EpochLog]):
             self._so_far += report
             self.position += count
             self._seconds += time.perf_counter() - started
-            if on_progress:
-                on_progress(
-                    Progress(
-                        self.epoch + 1, epochs, "train", self.position, self.samples,
-                        self._seconds, self._so_far,
-                    )
-                )  # fmt: skip
+            self._show_training(on_progress, epochs)
         return True
 
     def test(self, on_progress=None, epochs: int | None = None) -> Report | None:
@@ -195,13 +189,7 @@ class Trainer(TrainingLoop[EpochLog]):
                 return None
             report, _ = self.machine.infer(first, min(chunk, self.test_samples - first))
             total += report
-            if on_progress:
-                on_progress(
-                    Progress(
-                        self.epoch + 1, epochs or self.epoch + 1, "test", total.samples,
-                        self.test_samples, time.perf_counter() - started, total,
-                    )
-                )  # fmt: skip
+            self._show_test(on_progress, epochs, started, total)
         return total
 
     def _log(self, trained: Report, tested: Report) -> EpochLog:

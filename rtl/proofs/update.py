@@ -90,6 +90,7 @@ class _Update(Harness):
             m.d.sync += step.eq(Mux(step == steps - 1, 0, step + 1))
         self.lemma(step == inside["step"])
         self.lemma(inside["issuing"] == issue)
+        self.lemma(inside.legal("rows.source"))
         flushes = ~inside.state("rows.Jobs", "source")
         self.lemma(~flushes | flushing)
         self.lemma(

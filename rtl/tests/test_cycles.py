@@ -3,7 +3,8 @@
 import pytest
 
 from popflip.golden.cycles import latencies
-from popflip.golden.description.params import Params, preset_names
+from popflip.golden.description.params import Params
+from popflip.golden.description.presets import preset_names
 from popflip.rtl.layers.drive import DriveEngine
 from popflip.rtl.layers.output import OutputLayer, Readout
 from popflip.rtl.layers.update import UpdateEngine

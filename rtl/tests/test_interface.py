@@ -21,11 +21,13 @@ DENSE = Params.load("dense-wide").replace(standalone={"flash": "single"})
         ),
         (
             LOCAL, {"learning": {"shift": 9}},
-            f"learning.shift must be at most 8, 8 bits of a row, {STANDALONE}, not 9",
+            f"learning.shift must be at most 8 {STANDALONE}, which moves a row by at most 8 bits, "
+            "not 9",
         ),
         (
             LOCAL, {"network": {"thresholds": [60, 120, 180]}, "learning": {"shift": 3}},
-            f"learning.shift must be at most 2, 8 bits of a row, {STANDALONE}, not 3",
+            f"learning.shift must be at most 2 {STANDALONE}, which moves a row by at most 8 bits, "
+            "not 3",
         ),
         (
             LOCAL, {"machine": {"training": False}},
@@ -33,7 +35,7 @@ DENSE = Params.load("dense-wide").replace(standalone={"flash": "single"})
         ),
         (
             LOCAL, {"network": {"image": [200, 200]}},
-            "a sample must be less than 4096 bytes in a flash, not 5001",
+            f"samples must have at most 4095 bytes {STANDALONE}, not 5001",
         ),
     ],
     ids=["dense", "far", "far-in-planes", "infers", "large"],

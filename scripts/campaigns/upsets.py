@@ -9,7 +9,6 @@ import numpy as np
 from popflip.boards.host.machine import BoardMachine, virtual_board
 from popflip.golden.cycles.stages import most_cycles
 from popflip.golden.datasets.dataset import Dataset
-from popflip.golden.description.packing import memory_map
 from popflip.golden.description.params import Params
 from popflip.golden.engine.machine import FastMachine
 from popflip.golden.engine.threads import check_threads
@@ -145,7 +144,7 @@ def _on_board(params: Params, dataset: Dataset, samples: int, display: Display) 
         trainer = Trainer(params, dataset, machine, seed=1, samples=samples)
         machine.load(*trainer.epoch_samples(0))
         link = machine.link
-        regions = [r for r in memory_map(params) if r.name.startswith(("weights", "latents"))]
+        regions = [r for r in params.regions if r.name.startswith(("weights", "latents"))]
         for first in range(samples):
             report = machine.train(first, 1, flush=False)
             most = max(most, report.cycles["total"])

@@ -254,7 +254,7 @@ def _figure(value) -> str:
 
 
 def paper() -> str:
-    """What came of the paper's systems."""
+    """The results of the paper's systems."""
     entries = list(latest("paper").values())
     rows = [
         [

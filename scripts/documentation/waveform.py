@@ -266,8 +266,8 @@ def _cells(name: str, values: list, colour: str) -> dict:
 
 #: What happens in each stage, for the table beside the drawing.
 _STORY = {
-    "wait": "The feeder asks the sample store for the sample; its bytes enter the sample buffer, "
-    "the label last.",
+    "wait": "The sample feeder asks the sample store for the sample; its bytes enter the sample "
+    "buffer, the label last.",
     "drive": "Each row of `W0` is read and counted against the pixels: the drive of one hidden "
     "neuron. Neurons whose drive is so far below the threshold that feedback cannot reach it are "
     "dropped; the others are listed. This is done once, since the pixels do not change.",

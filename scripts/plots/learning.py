@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.description.params import Params
+from popflip.golden.support.integers import ceil_div
 from popflip.scripts.plots.style import (
     BLUE,
     GREEN,

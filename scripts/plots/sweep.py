@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from popflip.golden.description.params import ceil_div
+from popflip.golden.support.integers import ceil_div
 from popflip.scripts.plots.style import BLUE, INK, ORANGE, dress
 
 __all__ = ["sweep_results"]

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from popflip.golden.description.params import Params, ceil_div
+from popflip.golden.description.params import Params
+from popflip.golden.support.integers import ceil_div
 from popflip.scripts.plots.style import (
     DPI,
     INK,

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from popflip import __version__
+from popflip.golden.description.params import Params
+from popflip.golden.description.reference import to_toml
 from popflip.scripts import verbs
-from popflip.scripts.cli import GROUPS, verb_modules
+from popflip.scripts.cli import GROUPS, verb_help, verb_modules
 from popflip.scripts.verbs.train import info
 
 pytestmark = pytest.mark.usefixtures("default_signals")
@@ -259,7 +261,10 @@ def test_an_output_that_is_full_is_named(words):
 
 
 def test_the_help_imports_nothing_that_takes_long():
-    heavy = ["cocotb", "distributed", "hypothesis", "matplotlib", "numba", "optuna", "torch"]
+    heavy = [
+        *("amaranth", "cocotb", "distributed", "hypothesis", "matplotlib", "numba", "numpy"),
+        *("optuna", "pydantic", "serial", "torch"),
+    ]
     code = (
         "import sys; from popflip.scripts.cli import run; run(['--help']); "
         f"sys.exit(','.join(name for name in {heavy} if name in sys.modules) or 0)"
@@ -274,6 +279,7 @@ def test_every_verb_is_a_module_and_has_its_group():
     for name, module in modules.items():
         verb = importlib.import_module(module).VERB
         assert verb.name == name
+        assert verb_help(module) == verb.help  # which the list of all verbs reads from the source
         assert module.split(".")[3] in GROUPS
 
 
@@ -306,6 +312,18 @@ def greet(name: Annotated[str, typer.Option(help="Whom.")] = "world") -> None:
 
 VERB = Verb(greet, examples=("popflip greet --name you",))
 '''
+
+
+def test_an_old_name_is_said_once_in_a_line(tmp_path):
+    path = tmp_path / "old.toml"
+    path.write_text(to_toml(Params.load("local-small")).replace("[standalone]", "[alone]"))
+    command = [sys.executable, "-m", "popflip", "info", "--config", path, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (
+        0,
+        "popflip: parameter 'alone' is called 'standalone' now; the old name stops with the next "
+        "version\n",
+    )
 
 
 def test_the_package_is_the_command():

@@ -37,7 +37,7 @@ def board(folder):
 
 @pytest.fixture
 def trained(popflip, folder, tmp_path):
-    """A checkpoint in the midst of things: two epochs in software, tau grown."""
+    """A checkpoint in the middle of a training: two epochs in software, tau grown."""
     text = (folder / "batches.toml").read_text()
     (tmp_path / "grown.toml").write_text(text.replace("batch =", "tau_growth = 60.0\nbatch ="))
     status, _, err = popflip(
@@ -98,7 +98,7 @@ def test_a_network_goes_to_a_board_and_back_and_on(popflip, folder, board, train
     status, _, err = popflip("verify", "--checkpoint", moved, "--data", folder)
     assert status == 2
     assert err == (
-        f"popflip: {moved} was saved from a board, and nobody knows what that has learned from: "
+        f"popflip: {moved} was saved from a board, and what that was trained on is not known: "
         "name the board with --board to compare the two\n"
     )
     # And the settings of that training are those of its own parameters.
@@ -136,7 +136,7 @@ def test_half_a_batch_is_said(popflip, folder, board, tmp_path):
     moved = tmp_path / "checkpoint.npz"
     status, _, err = popflip("save", *at(board), "--data", folder, "--out", moved)
     assert status == 0
-    assert "in the midst of a batch, 5 of 16 samples: the next batch begins anew" in err
+    assert "in the middle of a batch, 5 of 16 samples: the next batch begins anew" in err
     meta, state = Trainer.read_checkpoint(moved)
     assert meta["origin"]["pending"] == 5
     assert differences(state, held) == []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from popflip.golden.model import Report
-from popflip.golden.support.files import file_errors, write_atomically
+from popflip.golden.support.files import read_text, write_atomically
 from popflip.golden.training.checkpoint import CheckpointError
 from popflip.golden.training.log import Progress
 
@@ -104,12 +104,11 @@ class Curve:
         if not path.exists():
             return
         try:
-            with file_errors(path):
-                rows = list(csv.reader(path.read_text().splitlines()))[1:]
+            rows = list(csv.reader(read_text(path, "a learning curve").splitlines()))[1:]
             points = [
                 Point(a, b, c, d, e, f, tuple(flips))
                 for a, b, c, d, e, f, *flips in (map(int, row) for row in rows)
             ]
-        except (ValueError, TypeError, UnicodeDecodeError):
+        except (ValueError, TypeError, csv.Error):
             raise CheckpointError(f"{path} is damaged; remove it to go on without it") from None
         self.points = [p for p in points if (p.epoch, p.position) <= (epoch, position)]

@@ -16,8 +16,8 @@ from popflip.golden.description.params import Params
 from popflip.golden.model import Report
 from popflip.golden.support import interrupts
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import file_errors, prepare_folder, write_atomically
-from popflip.golden.training.checkpoint import CheckpointError
+from popflip.golden.support.files import prepare_folder, read_file, read_json, write_atomically
+from popflip.golden.training.checkpoint import MOST_META, CheckpointError
 from popflip.golden.training.log import EpochLog
 from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.state import NetworkState, differences
@@ -174,8 +174,7 @@ def begun_with(out: Path) -> Target | None:
     if not path.exists():  # of an earlier popflip, or of popflip save
         return None
     try:
-        with file_errors(path):
-            told = json.loads(path.read_text("utf-8"))
+        told = read_json(path, "the note of a training")
         return Target(**told | {"config": told["config"] and Path(told["config"])})
     except (TypeError, ValueError, KeyError, RecursionError):
         raise CheckpointError(f"{path} is damaged; remove it to go on without it") from None
@@ -278,7 +277,7 @@ def rehearse(job: TrainingJob) -> Trainer:
         if plan.epoch >= job.epochs:
             raise InputError(
                 f"epochs must be at least {plan.epoch + 1}, not {job.epochs}: {path} has "
-                f"{plan.epoch} behind it"
+                f"done {plan.epoch}"
             )
     check_trains(params, job.target)
     if job.target.virtual:
@@ -305,8 +304,7 @@ def _train(job: TrainingJob, plan: Trainer) -> TrainingReport:
     write_atomically(out / "job.json", target.encode())
     if job.resume:
         meta, _ = Trainer.read_checkpoint(path)
-        with file_errors(path):
-            saved = path.read_bytes()
+        saved = read_file(path, MOST_META + 4 * params.n_synapses, "a checkpoint of popflip")
     left = (job.epochs - plan.epoch) * plan.samples - plan.position
     began, started = {"epochs": plan.epoch, "position": plan.position}, time.perf_counter()
     with ExitStack() as stack:

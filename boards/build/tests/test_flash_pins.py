@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 
 from popflip.boards.build.flash_pins import FlashPins, HalfCycles
 from popflip.boards.families.ice40 import ICE40
-from popflip.golden.description.params import Standalone
+from popflip.golden.description.sections.standalone import Standalone
 from popflip.rtl.simulation import FlashModel, simulate
 from popflip.rtl.standalone.flash_reader import FlashReader
 from popflip.rtl.standalone.tests.test_flash_reader import build, content_of, packed
@@ -81,7 +81,7 @@ def test_a_flash_is_read_through_the_pins_of_a_platform(flash, wired):
 
 
 def test_halves_of_a_cycle():
-    """Sampled in the midst of both halves, as a register of double data rate would give them."""
+    """Sampled in the middle of both halves, as a register of double data rate would give them."""
     dut, rng = HalfCycles(), random.Random(4)
     given = [rng.randrange(4) for _ in range(50)]
     seen = []

@@ -81,11 +81,15 @@ def write(folder: Path, dataset: Dataset) -> None:
     """Write a data set as the four files of a folder, which need not be there."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for part in _PARTS:
-        for kind in _DIMENSIONS:
-            array = getattr(dataset, f"{part}_{kind}")
-            header = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes()
-            (folder / _file_name(part, kind)).write_bytes(header + array.tobytes())
+    arrays = {
+        ("train", "images"): dataset.train_images,
+        ("train", "labels"): dataset.train_labels,
+        ("test", "images"): dataset.test_images,
+        ("test", "labels"): dataset.test_labels,
+    }
+    for (part, kind), array in arrays.items():
+        header = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes()
+        (folder / _file_name(part, kind)).write_bytes(header + array.tobytes())
 
 
 def _file_name(part, kind):

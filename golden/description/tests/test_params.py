@@ -6,7 +6,8 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from popflip.golden.description.params import Params, ParamsError, preset_names
+from popflip.golden.description.params import Params, ParamsError
+from popflip.golden.description.presets import preset_names
 
 PRESETS = [
     "dense-wide",

@@ -21,7 +21,7 @@ def test_a_file_that_is_not_there(tmp_path):
     path = tmp_path / "nope.toml"
     with pytest.raises(ParamsError) as caught:
         Params.load(path)
-    assert str(caught.value) == f"cannot read {path}: [Errno 2] No such file or directory: '{path}'"
+    assert str(caught.value) == f"cannot read {path}: No such file or directory"
 
 
 def test_a_file_that_is_not_text(tmp_path):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from popflip.golden.description.params import Params, preset_names
+from popflip.golden.description.params import Params
+from popflip.golden.description.presets import preset_names
 from popflip.golden.engine.layout import layout_of, packed_bits, packed_bytes
 
 

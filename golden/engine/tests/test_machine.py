@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from popflip.golden.datasets import encoding, loading
-from popflip.golden.description.params import Params, preset_names
+from popflip.golden.description.params import Params
+from popflip.golden.description.presets import preset_names
 from popflip.golden.description.random_params import random_params
 from popflip.golden.engine.machine import FastMachine
 from popflip.golden.engine.threads import most_threads

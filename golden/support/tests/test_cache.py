@@ -156,9 +156,9 @@ def test_a_known_entry_is_not_read_again(folder, make, monkeypatch):
 def test_what_fails_leaves_nothing(folder):
     def fail(work):
         (work / "half").write_text("half")
-        raise RuntimeError("in the midst")
+        raise RuntimeError("half way")
 
-    with pytest.raises(RuntimeError, match=r"^in the midst$"):
+    with pytest.raises(RuntimeError, match=r"^half way$"):
         entry(folder, fail)
     assert left(folder.parent) == []
 

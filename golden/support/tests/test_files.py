@@ -7,12 +7,15 @@ import tracemalloc
 
 import pytest
 
+from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import (
     FileError,
     TooLargeError,
     file_errors,
     prepare_folder,
     read_file,
+    read_json,
+    read_text,
     write_atomically,
 )
 
@@ -47,6 +50,31 @@ def test_a_file_that_is_too_large(path):
     assert str(caught.value) == f"{path}: a thing must have at most 4 bytes, not 5"
     with pytest.raises(FileError, match=r"none: No such file or directory$"):
         read_file(path.with_name("none"), 4, "a thing")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "a note must be JSON: Expecting property name enclosed in double quotes: "),
+        (b"[" * 100_000, "a note must be JSON: maximum recursion depth exceeded"),
+        (b"1" * 5000, r"a note must be JSON: Exceeds the limit \(4300 digits\)"),
+        (b"\xff", "a note must be text in UTF-8: 'utf-8' codec can't decode byte 0xff"),
+        (b" " * 200_001, "a note must have at most 200,000 bytes, not 200,001"),
+    ],
+    ids=["half", "deep", "long", "binary", "large"],
+)
+def test_read_json_of_something_else(path, content, message):
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"^{re.escape(str(path))}: {message}"):
+        read_json(path, "a note", 200_000)
+
+
+def test_read_json_and_text(path):
+    path.write_text('["ä", 1]', "utf-8")
+    assert read_json(path, "a note") == ["ä", 1]
+    assert read_text(path, "a note", 10) == '["ä", 1]'
+    with pytest.raises(FileError, match=r"none: No such file or directory$"):
+        read_json(path.with_name("none"), "a note")
 
 
 def test_a_huge_file(path, little_memory):

@@ -7,7 +7,8 @@ import pytest
 
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.datasets.loading import load
-from popflip.golden.description.params import Params, preset_names
+from popflip.golden.description.params import Params
+from popflip.golden.description.presets import preset_names
 from popflip.golden.engine.machine import FastMachine
 from popflip.golden.model import Report
 from popflip.golden.training import health

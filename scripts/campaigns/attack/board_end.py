@@ -212,9 +212,7 @@ class _Siege:
             ]
             if wrong:
                 self._model.memory[region.name] = got
-                raise Found(
-                    f"{len(wrong)} words of {region.name} are others, the first at {wrong[0]}"
-                )
+                raise Found(f"{len(wrong)} words of {region.name} differ, the first at {wrong[0]}")
 
     # Groups ---------------------------------------------------------------------------------
 
@@ -237,7 +235,7 @@ class _Siege:
         self._send(b"".join(self._draw(rng)[1] for _ in range(GROUP)))
 
     def _reset(self, rng: random.Random) -> None:
-        """The board is reset in the midst of a frame, of a request, or of an answer."""
+        """The board is reset in the middle of a frame, a request or an answer."""
         for _ in range(GROUP // 4):
             frame = self._good(rng)
             if rng.random() < 0.5:
@@ -270,7 +268,7 @@ class _Siege:
         self._model.reset()
 
     def _vanish(self, rng: random.Random) -> None:
-        """A host goes in the midst of what it says or hears, and another comes."""
+        """A host leaves in the middle of a request or an answer, and another comes."""
         for _ in range(GROUP // 4):
             frame = self._good(rng)
             cut = rng.random() < 0.6
@@ -334,7 +332,7 @@ class _Siege:
                 self._model.memory["registers"][self._registers[name].index] = value
         for name, data in self._layout(self._state).items():
             self._link.write(name, 0, data)
-        samples = next(r for r in self._model.regions if r.name == "samples")
+        samples = self._model.regions["samples"]
         self._link.fill(samples, 0, samples.depth, 0)
         self._model.memory["samples"] = [0] * samples.depth
         self._know(self._state)

@@ -30,7 +30,7 @@ _ENOUGH = 20
 
 @dataclass
 class Outcome:
-    """What came of an attack.
+    """The outcome of an attack.
 
     Attributes
     ----------

@@ -83,7 +83,7 @@ class Case:
         try:
             tree = json.loads(text)
             case = cls(**{**tree, "params": Params.build(tree["params"])})
-        except (json.JSONDecodeError, TypeError, KeyError) as error:
+        except (ValueError, RecursionError, TypeError, KeyError) as error:
             raise InputError(f"replay must be a case as it was printed, not {text!r}") from error
         if case.variant not in VARIANTS or case.samples < 1:
             raise InputError(f"replay must be a case as it was printed, not {text!r}")

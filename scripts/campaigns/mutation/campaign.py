@@ -11,7 +11,7 @@ from pathlib import Path
 
 from popflip.boards.tools import require
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import file_errors, write_atomically
+from popflip.golden.support.files import file_errors, read_text, write_atomically
 from popflip.rtl.identity import source_digest
 from popflip.scripts.campaigns.mutation.equivalent_mutants import explanation
 from popflip.scripts.campaigns.mutation.fault_injection import is_no_fault
@@ -136,19 +136,22 @@ class _Journal:
     def _read(self, digest):
         if not self.path.exists():
             raise Failure(f"{self.path}: no journal to go on with")
-        head, *lines = self.path.read_text().splitlines()
-        if json.loads(head)["digest"] != digest:
+        head, *lines = read_text(self.path, "the journal of a campaign").splitlines() or [""]
+        try:
+            begun = json.loads(head)["digest"]
+        except (ValueError, RecursionError, TypeError, KeyError):
+            raise Failure(f"{self.path} is damaged: begin without --resume") from None
+        if begun != digest:
             raise Failure(
-                f"{self.path}: is of other faults, other hardware or other tests; begin without "
-                "--resume"
+                f"{self.path}: belongs to other faults, hardware or tests; begin without --resume"
             )
         for line in lines:
             try:
                 entry = json.loads(line)
-            except ValueError:  # Half a line, of a run that was killed.
-                continue
-            key = entry.pop("network"), entry.pop("number")
-            self.verdicts[key] = Verdict(**entry)
+                key = entry.pop("network"), entry.pop("number")
+                self.verdicts[key] = Verdict(**entry)
+            except (ValueError, RecursionError, TypeError, AttributeError, KeyError):
+                continue  # Half a line, of a run that was killed.
         kept = [self._line(key, verdict) for key, verdict in self.verdicts.items()]
         self.path.write_text("\n".join([head, *kept, ""]))
 

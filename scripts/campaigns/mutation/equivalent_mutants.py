@@ -34,7 +34,7 @@ _EXPLAINED: dict[tuple[str, str, str], str] = {
     ("f4ae22089c0335a7", "core.sample", "cnot1 of $procmux$701.A[1] by bit 0"): (
         "Moves to make while the window is not in place. Of stride 1 and one neuron at a time, "
         "they are counted down in every cycle of a load; they rest at an odd number only after "
-        "a release in the midst of a load, and a restart sets them before anything looks."
+        "a release in the middle of a load, and a restart sets them before anything looks."
     ),
     # shared 26 of seed 1
     (
@@ -71,10 +71,10 @@ _EXPLAINED: dict[tuple[str, str, str], str] = {
         "Whether the input engine moves. With one neuron at a time there never is a second to "
         "wait for: it always does."
     ),
-    # alone 38 of seed 1
+    # standalone 38 of seed 1
     ("288efc4b64636027", "core.update1", "const0 of $225.A[0] (busy[0])"): (
         "Whether the update engine is at work when it is told to flush. The core tells it so "
-        "only when all engines have been at rest since the last walk: it never is."
+        "only when all engines have been at rest since the last contrast scan: it never is."
     ),
     # narrow 38 of seed 1
     ("14ddb38ee391e253", "core.relax1", "const1 of $145.Y[0] (en[0])"): _TREE_MOVES,

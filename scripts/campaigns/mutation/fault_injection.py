@@ -25,8 +25,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from popflip.boards.build.toolchain import Tool, find_tool
 from popflip.boards.tools import ToolError, run_to_end
 from popflip.golden.description.params import Params
-from popflip.golden.support.cache import cache_folder
-from popflip.golden.support.files import write_atomically
+from popflip.golden.support.cache import cache_folder, key_of, text_entry
 from popflip.rtl.identity import identity, source_digest
 from popflip.rtl.top import Top
 from popflip.rtl.verilog import to_rtlil
@@ -210,13 +209,11 @@ def faulty_netlist(params: Params, count: int, seed: int) -> Netlist:
     # Faults belong to lines of source: the sources count, not only the netlist.
     made_from = source_digest(), params.digest
     parts = [*made_from, str(count), str(seed), str(yosys), _PREPARE, _INSERT, _TOP]
-    key = hashlib.sha256("\0".join([*parts, Path(__file__).read_text("utf-8")]).encode())
-    path = cache_folder() / "faults" / f"{key.hexdigest()[:32]}.json"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        netlist = _draw(params, count, seed, yosys)
-        write_atomically(path, json.dumps(asdict(netlist)).encode())
-    kept = json.loads(path.read_text())
+    key = key_of(*parts, Path(__file__).read_bytes())
+    folder = cache_folder() / "faults" / key
+    kept = json.loads(
+        text_entry(folder, lambda: json.dumps(asdict(_draw(params, count, seed, yosys))))
+    )
     faults = tuple(Fault(**fault) for fault in kept["faults"])
     return Netlist(kept["verilog"], faults, kept["rtlil"])
 

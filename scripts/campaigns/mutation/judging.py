@@ -59,7 +59,7 @@ __all__ = [
 
 
 #: Cycles without a byte after which a machine counts as dead: more than any request takes, or an
-#: epoch of a machine that trains alone.
+#: epoch of a standalone machine.
 _SILENCE = 300_000
 
 #: A scenario may take so many times the cycles that it takes without a fault.
@@ -96,8 +96,8 @@ def scenarios_of(params: Params) -> dict[str, Callable[[], Scenario]]:
             **scenarios,
             "slots again": lambda: trains(params, 12, slots),
             # With that of the first scenario, each bit of both numbers is 0 once, and 1.
-            "alone most": lambda: trains_standalone(params, samples=most, tests=10),
-            "alone few": lambda: trains_standalone(params, samples=3, tests=most),
+            "standalone most": lambda: trains_standalone(params, samples=most, tests=10),
+            "standalone few": lambda: trains_standalone(params, samples=3, tests=most),
             **last,
         }
     return scenarios | {

@@ -75,7 +75,7 @@ def trains(params: Params, seed: int = 2, samples: int = 12, first: int | None =
 def _source(params: Params, samples: int, first: int = 0) -> tuple[int, dict]:
     """Return how many samples there are room for, and where they come from.
 
-    That is the store; a machine that trains alone has none, but slots.
+    That is the store; a standalone machine has none, but slots.
     """
     if not params.standalone.lines:
         return samples, {"internal": False, "first": first}

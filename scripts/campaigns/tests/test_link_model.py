@@ -21,7 +21,7 @@ def test_the_link_model_undoes_cobs(size):
 
 def test_the_link_model_answers_as_the_protocol_says():
     model = LinkModel(TARGET)
-    index = next(r.index for r in model.regions if r.name == "latents0")
+    index = model.regions.latents(0).index
     write = encode_frame(9, Verb.WRITE, bytes([index, 2, 0, 0, 0]) + b"\1\2\3\4")[:-1]
     assert model.execute(write)[:2] == (9, Status.OK)
     assert model.memory["latents0"][2] == 0x04030201

@@ -213,9 +213,7 @@ def test_a_resumption_with_nothing_to_do_is_refused(popflip, trained, folder, ep
     argv = tiny(folder, "--resume", "--samples", 1500, "--out", out, "--epochs", epochs)
     status, stdout, err = popflip("train", *argv)
     assert (status, stdout) == (2, "")
-    assert re.fullmatch(
-        rf"popflip: epochs must be at least 3, not {epochs}: \S+ has 2 behind it\n", err
-    )
+    assert re.fullmatch(rf"popflip: epochs must be at least 3, not {epochs}: \S+ has done 2\n", err)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 

@@ -30,12 +30,13 @@ class AblationsReport(TypedDict):
 
 
 def ablate(
-    epochs: Annotated[int, typer.Option(help="Of each training.")] = 5,
+    epochs: Annotated[int, typer.Option(help="Epochs of each training.")] = 5,
     seeds: Annotated[int, typer.Option(help="Trainings of each setting.")] = 3,
     data: Data = None,
     workers: Workers = None,
     out: Annotated[
-        Path, typer.Option(help="Folder of the sweeps, to go on with.", metavar="DIR")
+        Path,
+        typer.Option(help="Folder of the sweeps; one that exists is gone on with.", metavar="DIR"),
     ] = Path("runs/ablations"),
     page: Annotated[
         Path, typer.Option(help="Page to write; its plots go beside it.", metavar="MD")

@@ -22,11 +22,13 @@ def record(
     ],
     machine: Annotated[
         str | None,
-        typer.Option(help="Kind of computer; what the system says if left out.", metavar="TEXT"),
+        typer.Option(help="Kind of computer; as the system names it if left out.", metavar="TEXT"),
     ] = None,
-    note: Annotated[str, typer.Option(help="For readers of the figures.", metavar="TEXT")] = "",
+    note: Annotated[
+        str, typer.Option(help="Note for readers of the figures.", metavar="TEXT")
+    ] = "",
     dirty: Annotated[
-        bool, typer.Option("--dirty", help="Even if the tree has changes that are in no commit.")
+        bool, typer.Option("--dirty", help="Record even if the tree has uncommitted changes.")
     ] = False,
     as_json: Json = False,
 ) -> None:

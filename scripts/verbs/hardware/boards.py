@@ -13,7 +13,8 @@ from popflip.boards.build.step import BuildError
 from popflip.boards.registry import BOARDS
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
-from popflip.golden.support.files import write_atomically
+from popflip.golden.support.errors import InputError
+from popflip.golden.support.files import read_json, write_atomically
 from popflip.scripts.console import say
 from popflip.scripts.options import Data, Json, Tools
 from popflip.scripts.results import PUBLISHED, Accuracy, BoardBuild, Entry, latest
@@ -32,7 +33,7 @@ def boards(
     ] = None,
     tools: Tools = None,
     runs: Annotated[
-        Path, typer.Option(help="Folder of sweeps, whose errors are shown.", metavar="DIR")
+        Path, typer.Option(help="Folder of sweeps, for the test errors.", metavar="DIR")
     ] = Path("runs"),
     page: Annotated[
         Path | None, typer.Option(help="Write the table as Markdown.", metavar="MD")
@@ -136,7 +137,10 @@ def _report(board, params, build_with, seeds, tools) -> tuple[dict | None, str]:
     # Which design a report is of takes a while to find out: not if there is none of the board.
     path = cached_report(board, board.params(params)) if any_cached_report(board) else None
     if path is not None and path.is_file():
-        return json.loads(path.read_text("utf-8")), "built"
+        try:
+            return read_json(path, "the report of a build"), "built"
+        except InputError:
+            pass  # Damaged: as if it were not there.
     if build_with is None:
         return None, "not built"
     say(f"building {params.name} for {board.title}")
@@ -226,7 +230,7 @@ def _errors(runs: Path) -> list[dict]:
     found = []
     for path in sorted(runs.glob("*/report.json")):
         try:
-            report = json.loads(path.read_text("utf-8"))
+            report = read_json(path, "a report")
             if report["verb"] != "sweep" or report["validation"] or report["varied"]:
                 continue
             if report["data"] != "mnist" or report["samples"] or not report["rows"]:

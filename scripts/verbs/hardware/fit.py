@@ -222,7 +222,7 @@ def show(report: FitReport) -> None:
 
 
 def _in_a_sentence(budget: dict) -> str:
-    """Tell in a sentence what a machine that trains alone takes of its flash."""
+    """Say in a sentence what a standalone machine takes of its flash."""
     if budget["obstacle"]:
         return f"not without a host: {budget['obstacle']}"
     text = (

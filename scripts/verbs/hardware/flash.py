@@ -9,9 +9,9 @@ import typer
 from popflip.boards.board import Board
 from popflip.boards.build.programmer import FlashError, enable_quad, load
 from popflip.boards.registry import find_board
-from popflip.golden.description.flash_image import read_image
+from popflip.golden.description.flash_image import FLASH_BYTES, read_image
 from popflip.golden.description.params import Params
-from popflip.golden.support.files import file_errors
+from popflip.golden.support.files import read_file
 from popflip.scripts.console import say
 from popflip.scripts.options import Config, Json, NamedBoard, Preset
 from popflip.scripts.session import choose_data, choose_params
@@ -43,20 +43,22 @@ def flash(
     board: NamedBoard,
     bitstream: Annotated[
         Path | None,
-        typer.Option(help="What to write. The one in build/BOARD if left out.", metavar="FILE"),
+        typer.Option(
+            help="Bitstream to write; the one in build/BOARD if left out.", metavar="FILE"
+        ),
     ] = None,
     persistent: Annotated[
         bool,
         typer.Option(
             "--persistent/--volatile",
-            help="Into the board's flash, or into memory that holds until the power goes.",
+            help="persistent: write the board's flash; volatile: configure it until power-off.",
         ),
     ] = False,
     with_data: Annotated[
         str | None,
         typer.Option(
-            help="For the flash behind the bitstream: mnist or a folder of IDX files, packed "
-            "for the network; or an image that data --image wrote.",
+            help="Data for the flash, behind the bitstream: mnist or a folder of IDX files, which "
+            "are packed for the network; or a file that popflip data --image wrote.",
             metavar="DATA",
         ),
     ] = None,
@@ -64,9 +66,11 @@ def flash(
     config: Config = None,
     samples: Annotated[
         int | None,
-        typer.Option(help="Training images of the data; as many as fit if left out.", min=1),
+        typer.Option(help="Training images to write; as many as fit if left out.", min=1),
     ] = None,
-    test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.", min=1)] = None,
+    test_samples: Annotated[
+        int | None, typer.Option(help="Test images to write; as many as fit if left out.", min=1)
+    ] = None,
     cable: Annotated[
         str | None,
         typer.Option(help="openFPGALoader's name of a cable, if not the board's own."),
@@ -178,19 +182,17 @@ def _write_data(board, bitstream, persistent, data, cable) -> DataReport:
     if params is not None and not params.standalone.lines:
         why = board.obstacle(params)
         raise FlashError(
-            f"the machine of {params.name} reads no flash on {board.title}: {why}: build one that "
-            "trains alone"
+            f"the machine of {params.name} reads no flash on {board.title}: {why}: build one "
+            "with standalone training"
         )
     image = Path(data.source)
     counts: DataReport = {}
     if image.is_file():
         if params is not None:
-            with file_errors(image):
-                content = image.read_bytes()
-            read_image(params, content)
+            read_image(params, read_file(image, FLASH_BYTES, "a flash image"))
     elif params is None:
         raise FlashError(
-            f"no params.toml lies beside {bitstream}: name the network that it was built of, by "
+            f"no params.toml lies beside {bitstream}: name the network that it was built from, by "
             "--preset or --config"
         )
     else:

@@ -35,14 +35,17 @@ def attack(
         int, typer.Option(help="Damaged frames for the host's end of the link.", min=0)
     ] = 1_000_000,
     board_frames: Annotated[
-        int, typer.Option(help="For the board's end: the RTL, as a virtual board.", min=0)
+        int,
+        typer.Option(
+            help="Damaged frames for the board's end: the RTL, as a virtual board.", min=0
+        ),
     ] = 20_000,
-    seed: Annotated[int, typer.Option(help="Of all that is sent.", min=0)] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of all that is sent.", min=0)] = 1,
     end: Annotated[
-        str | None, typer.Option(help="host or board: only this end.", metavar="END")
+        str | None, typer.Option(help="Attack only this end: host or board.", metavar="END")
     ] = None,
     group: Annotated[
-        int | None, typer.Option(help="Only this group of that end's frames.", min=0)
+        int | None, typer.Option(help="Send only this group of that end's frames.", min=0)
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -133,6 +136,6 @@ def show(report: AttackReport) -> None:
         text = f"{one['frames']:,} frames in {one['groups']:,} groups, {one['seconds']:,.1f} s"
         table.add_row(f"{end}'s end", text)
         table.add_row("  what was sent", in_words(one["kinds"]))
-        table.add_row("  what came of it", in_words(one["answers"]))
+        table.add_row("  outcome", in_words(one["answers"]))
     add_verdict(table, report, "nothing hung, nothing changed that must not", "NOT as it should be")
     put(table)

@@ -13,12 +13,16 @@ __all__ = ["VERB"]
 
 
 def differential(
-    cases: Annotated[int, typer.Option(help="Networks and machines to draw.", min=1)] = 500,
-    verilog: Annotated[int, typer.Option(help="How many of them also run as Verilog.", min=0)] = 50,
-    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 1,
+    cases: Annotated[int, typer.Option(help="Random networks and machines to try.", min=1)] = 500,
+    verilog: Annotated[
+        int, typer.Option(help="How many of the cases also run as Verilog.", min=0)
+    ] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 1,
     replay: Annotated[
         str | None,
-        typer.Option(help="One case, as a failure has printed it, in every way.", metavar="CASE"),
+        typer.Option(
+            help="Run one case in every way, given as a failure printed it.", metavar="CASE"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -16,18 +16,20 @@ def mutate(
     mutants: Annotated[int, typer.Option(help="Faults to draw.", min=1)] = 280,
     network: Annotated[
         list[str] | None,
-        typer.Option(help="Only in this one of the small networks. Several times.", metavar="NAME"),
+        typer.Option(
+            help="Only in this small network; can be given several times.", metavar="NAME"
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the faults that are drawn.")] = 1,
     jobs: Annotated[
         int | None,
-        typer.Option(help="Processes; as many as processors if left out.", min=1, metavar="N"),
+        typer.Option(help="Processes; one per processor if left out.", min=1, metavar="N"),
     ] = None,
     out: Annotated[
         Path, typer.Option(help="Folder of the journal and of the report.", metavar="DIR")
     ] = Path("runs/mutation"),
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the journal in that folder ends.")
+        bool, typer.Option("--resume", help="Go on where the journal in the folder ends.")
     ] = False,
     as_json: Json = False,
 ) -> None:

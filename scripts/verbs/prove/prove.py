@@ -14,14 +14,15 @@ __all__ = ["VERB", "show"]
 
 def prove(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Proofs; all but the slow ones if left out.")
+        list[str] | None, typer.Argument(help="Proofs to run; all but the slow ones if left out.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="The slow ones, too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Run the slow proofs too.")] = False,
     faults: Annotated[
-        bool, typer.Option(help="Seed the fault of each claim too, which it has to find.")
+        bool,
+        typer.Option(help="Also seed the fault of each claim, and see that the proof finds it."),
     ] = True,
     list_only: Annotated[
-        bool, typer.Option("--list", help="Say what would be proven, and run nothing.")
+        bool, typer.Option("--list", help="List the proofs, and run nothing.")
     ] = False,
     trace: Annotated[
         Path | None,

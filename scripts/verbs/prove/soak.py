@@ -20,11 +20,11 @@ def soak(
         int | None, typer.Option(help="Training images of the epoch; all if left out.", min=1)
     ] = None,
     stops: Annotated[
-        int, typer.Option(help="How often the second training is stopped.", min=0)
+        int, typer.Option(help="How many times the second training is stopped.", min=0)
     ] = 10,
     stop_samples: Annotated[
         int | None,
-        typer.Option(help="Images of the second training. A tenth if left out.", min=1),
+        typer.Option(help="Training images of the second training; a tenth if left out.", min=1),
     ] = None,
     data: Data = None,
     seed: Seed = 1,

@@ -19,10 +19,10 @@ def upsets(
     config: Config = None,
     rate: Annotated[
         list[float] | None,
-        typer.Option(help="Upsets per bit and epoch. Several times.", metavar="R"),
+        typer.Option(help="Upsets per bit and epoch; can be given several times.", metavar="R"),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of each rate.", min=1)] = 3,
-    epochs: Annotated[int, typer.Option(help="Of each training.", min=1)] = 1,
+    seeds: Annotated[int, typer.Option(help="Trainings at each rate.", min=1)] = 3,
+    epochs: Annotated[int, typer.Option(help="Epochs of each training.", min=1)] = 1,
     samples: Annotated[
         int | None, typer.Option(help="Training images per epoch; all if left out.", min=1)
     ] = None,

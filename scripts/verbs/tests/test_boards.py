@@ -79,3 +79,12 @@ def test_boards_shows_ones_own_builds_beside_the_recorded_ones(popflip, tmp_path
     for change in ({"validation": 100}, {"varied": ["x"]}, {"samples": 10}):
         (sweep / "report.json").write_text(json.dumps(told | change))
         assert board_rows(tmp_path / "runs")[0]["test_error"] is None
+
+
+def test_a_damaged_report_of_a_build_is_none(popflip, tmp_path):
+    board = BOARDS["icebreaker"]
+    path = cached_report(board, board.params(Params.load(board.preset)))
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    row = board_rows(tmp_path / "runs")[0]
+    assert (row["board"], row["state"]) == ("icebreaker", "recorded")

@@ -25,7 +25,7 @@ def test_a_folder_called_mnist_is_not_mnist(popflip, folder, tmp_path, monkeypat
 def test_the_old_name_of_the_folder_still_works(popflip, folder):
     status, out, err = popflip("data", "--folder", folder, "--json")
     assert status == 0
-    assert json.loads(out)["data"] == str(folder)
+    assert json.loads(out)["data"] == folder.name
     assert err == "popflip: --folder is now --data; the old name will go with the next version\n"
     status, _, err = popflip("data", "--folder", folder, "--data", folder)
     assert (status, err) == (

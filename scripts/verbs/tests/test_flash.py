@@ -1,6 +1,7 @@
 """``popflip flash``; cables are stand-ins."""
 
 import json
+import os
 
 import pytest
 
@@ -104,12 +105,12 @@ def test_flash_packs_the_data_for_the_network_of_the_build(popflip, loaded, fold
         (
             (), {"flash": "none"},
             "the machine of tiny reads no flash on Radiona ULX3S 12F: standalone.flash is none: "
-            "build one that trains alone",
+            "build one with standalone training",
         ),
         (
             (), None,
             "no params.toml lies beside build/ulx3s-12f/a.bit: name the network that it was built "
-            "of, by --preset or --config",
+            "from, by --preset or --config",
         ),
     ],
     ids=["too-many", "no-room", "switched-off", "unknown"],
@@ -134,5 +135,11 @@ def test_flash_refuses_an_image_of_another_network(popflip, loaded, folder, tmp_
     status, _, err = popflip(*words, "--config", "other.toml")
     assert (status, loaded) == (2, [])
     assert err.startswith("popflip: the image was made for other samples than other takes")
+    os.truncate("a.img", (1 << 24) + 1)
+    assert popflip(*words)[2] == (
+        "popflip: a.img: a flash image must have at most 16,777,216 bytes, not 16,777,217\n"
+    )
+    assert loaded == []
+    popflip("data", "--data", folder, "--image", "a.img", "--config", folder / "tiny.toml")
     assert popflip(*words)[0] == 0
     assert [file for file, _ in loaded] == ["a.img", "quad", "build/ulx3s-12f/a.bit"]

@@ -2,6 +2,10 @@
 
 import json
 
+from popflip.golden.description.params import Params
+from popflip.golden.description.reference import to_toml
+from popflip.rtl.identity import identity
+
 
 def test_info_gives_what_follows_from_the_parameters(popflip):
     status, out, err = popflip("info", "--preset", "local-small", "--json")
@@ -17,3 +21,29 @@ def test_info_gives_what_follows_from_the_parameters(popflip):
     status, out, _ = popflip("info")
     assert status == 0
     assert "68,600" in out
+
+
+def test_the_identity_is_given_if_it_is_known_or_asked_for(popflip, tmp_path, monkeypatch):
+    monkeypatch.setenv("POPFLIP_CACHE", str(tmp_path))
+    # Of a name that no other test has asked for: this process remembers what it has computed.
+    params, path = Params.load("ice40up5k").replace(name="unheard-of"), tmp_path / "a.toml"
+    path.write_text(to_toml(params))
+    told = [
+        json.loads(popflip("info", "--config", path, *options, "--json")[1])["identity"]
+        for options in ((), ("--identity",), ())
+    ]
+    known = identity(params).hex()
+    assert told == [None, known, known]
+
+
+def test_without_hardware_there_is_no_identity(popflip, tmp_path):
+    path = tmp_path / "leaky.toml"
+    popflip("info", "--write", path)
+    text = path.read_text()
+    assert 'kind = "sweeps"' in text
+    path.write_text(text.replace('kind = "sweeps"', 'kind = "leaky"'))
+    status, out, _ = popflip("info", "--config", path, "--json")
+    assert (status, json.loads(out)["identity"]) == (0, None)
+    assert popflip("info", "--config", path, "--identity") == (
+        2, "", "popflip: dynamics.kind must be 'sweeps' in hardware, not 'leaky'\n",
+    )  # fmt: skip

@@ -84,7 +84,29 @@ def test_a_journal_of_something_else_is_refused(popflip, tmp_path):
     write_journal(tmp_path, verdicts(COUNT))
     status, out, err = popflip(*ARGV[:-1], tmp_path, "--resume", "--seed", 2)
     assert (status, out) == (2, "")
-    assert "is of other faults, other hardware or other tests; begin without --resume" in err
+    assert "belongs to other faults, hardware or tests; begin without --resume" in err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[" * 100_000, b"[1]", b"{}"],
+    ids=["empty", "half", "deep", "list", "nothing"],
+)
+def test_a_damaged_journal_is_refused(popflip, tmp_path, content):
+    write_journal(tmp_path, verdicts(COUNT))
+    (tmp_path / "journal.jsonl").write_bytes(content)
+    status, out, err = popflip(*ARGV[:-1], tmp_path, "--resume")
+    assert (status, out) == (2, "")
+    assert err.endswith("journal.jsonl is damaged: begin without --resume\n")
+
+
+def test_damaged_lines_of_a_journal_are_passed_over(popflip, tmp_path):
+    write_journal(tmp_path, verdicts(COUNT))
+    with open(tmp_path / "journal.jsonl", "a") as file:
+        file.write('{"network": 1}\n[1]\n{"netw')
+    status, out, err = popflip(*ARGV[:-1], tmp_path, "--resume")
+    assert status == 0, err
+    assert "12 of 12 faults killed (100.0%)" in out
 
 
 @pytest.mark.slow

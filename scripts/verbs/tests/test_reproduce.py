@@ -103,7 +103,7 @@ def test_a_row_is_trained_and_gone_on_with(popflip, digits):
     flips = [[int(line["flips0"]), int(line["flips1"])] for line in table]
     assert flips == [log["flips"] for log in report["history"]]
     assert sum(map(sum, flips)) > 0
-    message = f"epochs must be at least 4, not 2: {out / 'checkpoint.npz'} has 3 behind it"
+    message = f"epochs must be at least 4, not 2: {out / 'checkpoint.npz'} has done 3"
     before = (out / "checkpoint.npz").read_bytes()
     refused(popflip("fc1-learned", "--epochs", 2, *options, "--resume"), message)
     assert (out / "checkpoint.npz").read_bytes() == before

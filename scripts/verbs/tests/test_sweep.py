@@ -246,8 +246,8 @@ def test_a_missing_package_is_named_with_its_extra(folder, tmp_path, verb, packa
         capture_output=True, text=True, cwd=tmp_path,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
-    mend = "pip install 'popflip[sweep]'"
-    assert done.stderr == f"popflip: {verb} needs {package}, which is not installed: {mend}\n"
+    fix = "pip install 'popflip[sweep]'"
+    assert done.stderr == f"popflip: {verb} needs {package}, which is not installed: {fix}\n"
     assert not list(tmp_path.iterdir())
 
 

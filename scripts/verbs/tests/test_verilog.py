@@ -9,13 +9,12 @@ from popflip.boards.tools import verilator
 from popflip.golden.cycles.model import CycleModel
 from popflip.golden.description.packing import (
     bytes_to_bits,
-    memory_map,
     pack_samples,
     weights_to_bytes,
 )
-from popflip.golden.description.params import Params, preset_names
+from popflip.golden.description.params import Params
+from popflip.golden.description.presets import preset_names
 from popflip.golden.description.random_params import random_params
-from popflip.golden.description.registers import register_map
 from popflip.golden.model import Model
 from popflip.rtl.identity import identity
 from popflip.rtl.verilog import generate
@@ -109,10 +108,10 @@ def test_figures(params):
     assert Params.build(told["parameters"] | {"name": told["name"]}) == params
     assert told["layers"]["sizes"] == list(params.sizes)
     regions = [(r["name"], r["index"], r["depth"], r["width"]) for r in told["memory_map"]]
-    assert regions == [tuple(region)[:4] for region in memory_map(params)]
-    assert [r["bytes"] for r in told["memory_map"]] == [r.n_bytes for r in memory_map(params)]
+    assert regions == [tuple(region)[:4] for region in params.regions]
+    assert [r["bytes"] for r in told["memory_map"]] == [r.n_bytes for r in params.regions]
     assert [(r["name"], r["address"]) for r in told["registers"]] == [
-        (register.name, register.index) for register in register_map(params)
+        (register.name, register.index) for register in params.registers
     ]
     assert ("update" in told["cycles"]) == params.machine.training
     assert verilog_name(params) == told["verilog"]["file"]
@@ -151,7 +150,7 @@ def test_sample_lies_where_the_manifest_says(params):
     for _ in range(50):
         row, column = int(rng.integers(height)), int(rng.integers(width))
         plane = int(rng.integers(planes))
-        if params.network.first == "local":
+        if params.first_layer.windowed:
             word, place = row, column * planes + plane
         else:
             bit = (row * width + column) * planes + plane

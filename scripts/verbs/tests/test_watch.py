@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import pytest
 
@@ -110,16 +111,22 @@ def test_an_image_holds_what_fits(popflip, folder, tmp_path):
     [
         (
             ["--config", "plain.toml", "--board", "/dev/ttyNone"],
-            "standalone.flash must be single, dual or quad for a board that trains alone, not auto",
+            "standalone.flash must be single, dual or quad for standalone training, not auto",
         ),
         (["--config", "standalone.toml", "--image", "none.img"], "none.img: No such file"),
+        (
+            ["--config", "standalone.toml", "--image", "huge.img"],
+            "huge.img: a flash image must have at most 16,777,216 bytes, not 1,099,511,627,776",
+        ),
         (
             ["--config", "standalone.toml", "--samples", 257],
             "samples must be 1 to 256, which fit beside 100 test images",
         ),
     ],
 )
-def test_what_cannot_be_watched_is_refused(popflip, folder, argv, message):
+def test_what_cannot_be_watched_is_refused(popflip, folder, tmp_path, argv, message):
+    (tmp_path / "huge.img").touch()
+    os.truncate(tmp_path / "huge.img", 1 << 40)
     status, _, err = popflip("watch", *argv, "--data", folder)
     assert status == 2
     assert err.startswith(f"popflip: {message}")

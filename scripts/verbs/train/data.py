@@ -62,7 +62,9 @@ def data(
     folder: Annotated[Path | None, typer.Option(hidden=True)] = None,
     image: Annotated[
         Path | None,
-        typer.Option(help="Write it for a board's flash, as a network takes it.", metavar="FILE"),
+        typer.Option(
+            help="Write the data set for a board's flash, packed for a network.", metavar="FILE"
+        ),
     ] = None,
     preset: Preset = None,
     config: Config = None,
@@ -70,9 +72,11 @@ def data(
         int | None,
         typer.Option(help="Training images in the file; as many as fit if left out.", min=1),
     ] = None,
-    test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.", min=1)] = None,
+    test_samples: Annotated[
+        int | None, typer.Option(help="Test images in the file; as many as fit if left out.", min=1)
+    ] = None,
     flash_bytes: Annotated[
-        int, typer.Option(help="Size of the flash, the bitstream's part included.", min=1)
+        int, typer.Option(help="Size of the whole flash, with the bitstream's part.", min=1)
     ] = 1 << 24,
     as_json: Json = False,
 ) -> None:

@@ -5,13 +5,12 @@ from typing import Annotated, TypedDict
 
 import typer
 
-from popflip.golden.description.packing import memory_map
-from popflip.golden.description.params import Params, preset_names
+from popflip.golden.description.params import Params
+from popflip.golden.description.presets import preset_names
 from popflip.golden.description.reference import to_toml
-from popflip.golden.description.registers import register_map
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
-from popflip.rtl.identity import identity
+from popflip.rtl.identity import identity, known_identity
 from popflip.scripts.console import say
 from popflip.scripts.flash_budget import ways_to_read
 from popflip.scripts.options import Config, Json, Preset
@@ -53,10 +52,17 @@ def info(
     write: Annotated[
         Path | None,
         typer.Option(
-            help="Write the parameters there, as TOML with every key explained, to be edited.",
+            help="Write the parameters to a TOML file for editing, every key explained.",
             metavar="FILE",
         ),
     ] = None,
+    with_identity: Annotated[
+        bool,
+        typer.Option(
+            "--identity",
+            help="Also give the design's identity, which takes seconds to compute the first time.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what follows from a network's parameters: layers, memories, registers; list presets.
@@ -69,7 +75,7 @@ def info(
             raise InputError(f"write must name a .toml file, not {str(write)!r}")
         write_atomically(write, to_toml(params).encode())
         say(f"popflip: {write} holds {params.name}; --config takes it")
-    report = describe(params)
+    report = describe(params, identity(params) if with_identity else known_identity(params))
     print_json(report) if as_json else show(report)
 
 
@@ -79,12 +85,20 @@ VERB = Verb(
         "popflip info",
         "popflip info --preset dense-wide --json",
         "popflip info --preset local-small --write mine.toml",
+        "popflip info --identity",
     ),
 )
 
 
-def describe(params: Params) -> NetworkReport:
-    """Return all that ``popflip info`` says of a network and its machine."""
+def describe(params: Params, identity: bytes | None) -> NetworkReport:
+    """Return all that ``popflip info`` says of a network and its machine.
+
+    Parameters
+    ----------
+    params : Params
+    identity : bytes or None
+        Of the design, if it is known.
+    """
     layers = []
     for number in range(params.depth):
         s = params.synapses(number)
@@ -103,17 +117,17 @@ def describe(params: Params) -> NetworkReport:
         })
     regions = [
         {"region": r.name, "index": r.index, "words": r.depth, "bits": r.width, "bytes": r.n_bytes}
-        for r in memory_map(params)
+        for r in params.regions
     ]
     memory = {
-        kind: sum(r.depth * r.width for r in memory_map(params) if r.name.startswith(kind))
+        kind: sum(r.depth * r.width for r in params.regions if r.name.startswith(kind))
         for kind in ("weights", "latents", "samples", "results")
     }
     return {
         "verb": "info",
         "preset": params.name,
         "digest": params.digest,
-        "identity": _identity(params),
+        "identity": None if identity is None else identity.hex(),
         "sizes": list(params.sizes),
         "synapses": params.n_synapses,
         "first": params.network.first,
@@ -129,7 +143,7 @@ def describe(params: Params) -> NetworkReport:
         "memory_map": regions,
         "registers": [
             {"register": r.name, "index": r.index, "writable": r.writable, "meaning": r.meaning}
-            for r in register_map(params)
+            for r in params.registers
         ],
         "parameters": params.model_dump(mode="json"),
         "presets": [
@@ -139,14 +153,6 @@ def describe(params: Params) -> NetworkReport:
     }
 
 
-def _identity(params: Params) -> str | None:
-    """Return the identity of the hardware, if there is hardware for these parameters."""
-    try:
-        return identity(params).hex()
-    except InputError:
-        return None
-
-
 def show(report: NetworkReport) -> None:
     """Print what follows from parameters."""
     table = pairs(f"{report['preset']}: {'-'.join(map(str, report['sizes']))} neurons")
@@ -154,9 +160,10 @@ def show(report: NetworkReport) -> None:
     if report["windowed"]:
         down, across = report["window_grid"]
         window = report["parameters"]["network"]["window"]
-        table.add_row("first layer", f"local, {down} x {across} windows of {window} x {window}")
+        windows = f"{down} x {across} windows of {window} x {window}"
+        table.add_row("first layer", f"{report['first']}, {windows}")
     else:
-        table.add_row("first layer", "dense")
+        table.add_row("first layer", report["first"])
     table.add_row("sample", f"{report['input_bits']:,} bits, {report['sample_bytes']} bytes stored")
     bits = ", ".join(f"{kind} {n:,}" for kind, n in report["memory_bits"].items())
     table.add_row("memory bits", bits)

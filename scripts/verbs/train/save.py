@@ -121,7 +121,7 @@ def save_board(
         settings = Settings.on(machine)
     if settings.pending:
         say(
-            f"saved in the midst of a batch, {settings.pending} of {settings.batch} samples: the "
+            f"saved in the middle of a batch, {settings.pending} of {settings.batch} samples: the "
             "next batch begins anew"
         )
     plan.origin = Origin(

@@ -40,7 +40,7 @@ def serve(
     config: Config = None,
     link: Annotated[
         Path | None,
-        typer.Option(help="A symbolic link to the port, for a name that you know.", metavar="PATH"),
+        typer.Option(help="Make a symbolic link of this name to the port.", metavar="PATH"),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -30,11 +30,15 @@ __all__ = ["VERB", "conclude"]
 def train(
     preset: Preset = None,
     config: Config = None,
-    epochs: Annotated[int, typer.Option(help="In all, with those before a resumption.", min=1)] = 1,
+    epochs: Annotated[
+        int, typer.Option(help="Epochs in all, those before a resumption included.", min=1)
+    ] = 1,
     samples: Annotated[
-        int | None, typer.Option(help="Training images per epoch, the first so many.")
+        int | None, typer.Option(help="Use only the first N training images; all if left out.")
     ] = None,
-    test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.")] = None,
+    test_samples: Annotated[
+        int | None, typer.Option(help="Use only the first N test images; all if left out.")
+    ] = None,
     data: Data = None,
     board: Board = None,
     port: Port = None,
@@ -53,7 +57,7 @@ def train(
         bool | None,
         typer.Option(
             help="Have the golden model learn the same samples beside the board, and compare every "
-            "bit at the end. Done if it is a board that learns."
+            "bit at the end. On by default if a board learns."
         ),
     ] = None,
     as_json: Json = False,

@@ -78,7 +78,7 @@ def verify(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="Verify this file, instead of a board; or, with --board, compare the two.",
+            help="Verify this checkpoint instead of a board; with --board, compare the two.",
             metavar="FILE",
         ),
     ] = None,
@@ -190,7 +190,7 @@ def verify_checkpoint(
     params = Params.build(meta["params"])
     if meta.get("origin"):
         raise CheckpointError(
-            f"{path} was saved from a board, and nobody knows what that has learned from: name the "
+            f"{path} was saved from a board, and what that was trained on is not known: name the "
             "board with --board to compare the two"
         )
     plan = Trainer(

@@ -16,15 +16,16 @@ from popflip.boards.host.machine import BoardMachine, stop_standalone, virtual_b
 from popflip.boards.host.monitor import Epoch, Sighting
 from popflip.boards.host.transport import Transport
 from popflip.golden.description.flash_image import (
+    FLASH_BYTES,
     TURN_CYCLES,
     flash_cycles,
     read_image,
     write_image,
 )
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import StandaloneState, register_map
+from popflip.golden.description.registers import StandaloneState
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import file_errors, write_atomically
+from popflip.golden.support.files import read_file, write_atomically
 from popflip.golden.training.log import EpochLog
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
 from popflip.golden.training.state import differences
@@ -106,16 +107,24 @@ def watch(
     config: Config = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="Of the virtual board or an engine, instead of the network's.", min=1),
+        typer.Option(
+            help="Epochs of the virtual board or an engine, instead of the network's.", min=1
+        ),
     ] = None,
     samples: Annotated[
-        int | None, typer.Option(help="Training images in its flash; as many as fit.", min=1)
+        int | None,
+        typer.Option(help="Training images in its flash; as many as fit if left out.", min=1),
     ] = None,
-    test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.", min=1)] = None,
+    test_samples: Annotated[
+        int | None,
+        typer.Option(help="Test images in its flash; as many as fit if left out.", min=1),
+    ] = None,
     data: Data = None,
     image: Annotated[
         Path | None,
-        typer.Option(help="Content of the virtual board's flash, as data --image writes it."),
+        typer.Option(
+            help="Content of the virtual board's flash: a file that popflip data --image wrote."
+        ),
     ] = None,
     board: Board = None,
     port: Port = None,
@@ -123,10 +132,10 @@ def watch(
     engine: Engine = None,
     threads: Threads = None,
     start: Annotated[
-        bool, typer.Option("--start", help="Have the board begin anew, and watch it.")
+        bool, typer.Option("--start", help="Restart the board's training, then watch it.")
     ] = False,
     verify: Annotated[
-        bool, typer.Option(help="Have the fast engine train the same beside the virtual board.")
+        bool, typer.Option(help="Train the same with the fast engine, and compare.")
     ] = True,
     out: Annotated[
         Path | None,
@@ -172,7 +181,7 @@ def watch_board(job: WatchJob) -> WatchReport:
         params = params.replace(standalone=standalone)
     elif not params.standalone.lines:
         raise InputError(
-            "standalone.flash must be single, dual or quad for a board that trains alone, not "
+            "standalone.flash must be single, dual or quad for standalone training, not "
             f"{params.standalone.flash}: name the network that the board was built with, by "
             "--config and the params.toml beside its bitstream"
         )
@@ -296,17 +305,17 @@ def _follow(job: WatchJob, transport: Transport, link: Link, counts: dict | None
 def _on_virtual_board(job: WatchJob) -> tuple[list[dict], list[str] | None]:
     params = job.params
     if job.image is not None:
-        with file_errors(job.image):
-            content = job.image.read_bytes()
-        image = read_image(params, content)
+        image = read_image(params, read_file(job.image, FLASH_BYTES, "a flash image"))
         dataset = None
     else:
         dataset, _ = choose_data(job.data)
         image = image_of(params, dataset, job.samples, job.test_samples)
     counts = {"train": len(image.train), "test": len(image.test)}
-    for name, n in counts.items():
-        if dataset is not None and n < len(getattr(dataset, f"{name}_labels")):
-            say(f"the first {n:,} {name}ing images are in the flash".replace("testing", "test"))
+    if dataset is not None:
+        if counts["train"] < len(dataset.train_labels):
+            say(f"the first {counts['train']:,} training images are in the flash")
+        if counts["test"] < len(dataset.test_labels):
+            say(f"the first {counts['test']:,} test images are in the flash")
     with virtual_board(params, write_image(params, *image)) as board:
         history = _follow(job, board, Link(board, params), counts)
         if board.flash_errors:
@@ -337,7 +346,7 @@ def _at_serial_port(job: WatchJob) -> list[dict]:
         link.resync()
         if job.start:
             stop_standalone(link, params, transport)
-            index = next(r.index for r in register_map(params) if r.name == "standalone")
+            index = params.registers["standalone"].index
             link.write("registers", index, bytes([1, 0, 0, 0]))
         return _follow(job, transport, link, None)
 
@@ -366,7 +375,7 @@ def _write_results(job: WatchJob, history: list[dict]) -> dict[str, str]:
 
 
 def show(report: WatchReport) -> None:
-    """Print what a board came to by itself."""
+    """Print the results of a board's standalone training."""
     columns = (
         "epoch",
         "test error %",

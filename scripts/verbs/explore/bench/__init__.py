@@ -23,19 +23,18 @@ def bench(
     samples: Annotated[
         int | None,
         typer.Option(
-            help="engine: training images that are timed, 20,000 if left out. core, standalone: "
-            "images that each machine is simulated for, 256 and 512; 0 for none."
+            help="engine: training images to time, 20,000 if left out. core, standalone: images to "
+            "simulate on each machine, 256 and 512 if left out; 0 for none."
         ),
     ] = None,
     preset: Annotated[
         list[str] | None,
         typer.Option(
-            help="core: a network, several times; those of the boards if left out.", metavar="NAME"
+            help="core: a network, can be given several times; the boards' if left out.",
+            metavar="NAME",
         ),
     ] = None,
-    board: Annotated[
-        str, typer.Option(help="growth: for which board.", metavar="BOARD")
-    ] = "ulx3s-45f",
+    board: Annotated[str, typer.Option(help="growth: the board.", metavar="BOARD")] = "ulx3s-45f",
     data: Data = None,
     threads: Threads = None,
     seed: Seed = 1,
@@ -44,7 +43,7 @@ def bench(
         typer.Option(help="Picture; runs/bench-WHAT.png if left out.", metavar="PNG"),
     ] = None,
     recorded: Annotated[
-        bool, typer.Option("--recorded", help="Print what is on record, and measure nothing.")
+        bool, typer.Option("--recorded", help="Print the recorded results, and measure nothing.")
     ] = False,
     as_json: Json = False,
 ) -> None:

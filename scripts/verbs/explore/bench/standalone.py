@@ -20,7 +20,7 @@ TESTS = 16
 
 
 def simulated(params: Params, dataset: Dataset, samples: int) -> dict:
-    """Have the virtual board train alone for an epoch, and count what its core waits.
+    """Have the virtual board train standalone for an epoch, and count what its core waits.
 
     Parameters
     ----------

@@ -21,13 +21,16 @@ def reproduce(
     epochs: Annotated[
         int | None,
         typer.Option(
-            help="In all, with those before a resumption. The paper's if left out.", min=1
+            help="Epochs in all, those before a resumption included; the paper's if left out.",
+            min=1,
         ),
     ] = None,
     samples: Annotated[
-        int | None, typer.Option(help="Training images per epoch, the first so many.")
+        int | None, typer.Option(help="Use only the first N training images; all if left out.")
     ] = None,
-    test_samples: Annotated[int | None, typer.Option(help="Test images, likewise.")] = None,
+    test_samples: Annotated[
+        int | None, typer.Option(help="Use only the first N test images; all if left out.")
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -38,7 +41,7 @@ def reproduce(
     ] = None,
     seed: Seed = 1,
     threads: Annotated[
-        int | None, typer.Option(help="All there are if left out.", metavar="N")
+        int | None, typer.Option(help="Threads; all of the computer's if left out.", metavar="N")
     ] = None,
     device: Annotated[
         str, typer.Option(help="What PyTorch computes on, such as cuda.", metavar="NAME")
@@ -55,7 +58,7 @@ def reproduce(
         bool, typer.Option("--resume", help="Go on from the checkpoint in the folder of results.")
     ] = False,
     table: Annotated[
-        bool, typer.Option("--table", help="Print every row with what came of it.")
+        bool, typer.Option("--table", help="Print every row with its results.")
     ] = False,
     as_list: Annotated[bool, typer.Option("--list", help="Print the rows.")] = False,
     as_json: Json = False,
@@ -131,7 +134,7 @@ def show_reproduction(report: dict) -> None:
 
 
 def show_results(rows: list[dict]) -> None:
-    """Print every row of the paper with what came of it."""
+    """Print every row of the paper with its results."""
     table = new_table("The paper's systems, and ours")
     for name in ("row", "the paper says"):
         table.add_column(name, no_wrap=True)

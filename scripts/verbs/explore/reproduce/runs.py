@@ -19,7 +19,7 @@ from popflip.scripts.plots.paper import reproduction
 from popflip.scripts.plots.style import save_figure
 from popflip.scripts.session import Target, results_folder
 from popflip.scripts.training.job import TrainingJob, interruptible, rehearse, run_training
-from popflip.scripts.verbs.explore.reproduce.table import read_json
+from popflip.scripts.verbs.explore.reproduce.table import read_result
 
 __all__ = ["RESULTS", "ReproductionJob", "reproduce_row"]
 
@@ -108,7 +108,7 @@ def _check_folder(job: ReproductionJob):
     path = job.out / "row.json"
     if not path.exists():
         return
-    name = read_json(path).get("row")
+    name = read_result(path).get("row")
     if name != job.row.name:
         raise CheckpointError(
             f"{job.out} holds results of row {name}, not {job.row.name}: name another folder "
@@ -177,7 +177,7 @@ def _by_torch(job: ReproductionJob) -> dict:
         if trainer.epoch >= job.epochs:
             raise InputError(
                 f"epochs must be at least {trainer.epoch + 1}, not {job.epochs}: {checkpoint} "
-                f"has {trainer.epoch} behind it"
+                f"has done {trainer.epoch}"
             )
     started = saved = time.monotonic()
     took = 0.0

@@ -1,13 +1,14 @@
-"""What came of the paper's systems that were trained, as a table."""
+"""The results of the paper's systems, as a table."""
 
-import json
 from pathlib import Path
 
 from popflip.golden.paper.systems import ROWS
+from popflip.golden.support.errors import InputError
+from popflip.golden.support.files import read_json
 from popflip.golden.training.checkpoint import CheckpointError
 from popflip.scripts.results import Entry, PaperRow, latest
 
-__all__ = ["list_rows", "read_json", "results"]
+__all__ = ["list_rows", "read_result", "results"]
 
 
 def list_rows() -> list[dict]:
@@ -23,7 +24,7 @@ def list_rows() -> list[dict]:
 
 
 def results(folder: Path) -> list[dict]:
-    """Every row with what came of it, as ``--table --json`` prints it.
+    """Every row with its results, as ``--table --json`` prints it.
 
     What was recorded stands below what is in the folder, with its ``commit`` and ``date``. A row
     that was trained with several seeds, or not on all images, has an entry for each. The difference
@@ -37,9 +38,9 @@ def results(folder: Path) -> list[dict]:
     """
     found: dict[str, list[dict]] = {name: [] for name in ROWS}
     for path in sorted(folder.glob("*/row.json")):
-        what = read_json(path)
+        what = read_result(path)
         log = path.parent / "log.json"
-        history = read_json(log) if log.exists() else []
+        history = read_result(log) if log.exists() else []
         if what.get("row") in found and history:
             found[what["row"]].append({**what, "history": history, "out": str(path.parent)})
     recorded = latest("paper")
@@ -100,7 +101,7 @@ def _difference(history: list[dict], reference: list[dict]) -> dict:
     return {"difference": round(mine - theirs, 4), "difference_epoch": epochs}
 
 
-def read_json(path: Path):
+def read_result(path: Path):
     """Read a file of the results.
 
     Raises
@@ -109,6 +110,6 @@ def read_json(path: Path):
         If it is damaged.
     """
     try:
-        return json.loads(path.read_text("utf-8"))
-    except (ValueError, UnicodeDecodeError):
+        return read_json(path, "a result")
+    except InputError:
         raise CheckpointError(f"{path} is damaged; remove its folder to go on without it") from None

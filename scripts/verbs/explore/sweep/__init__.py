@@ -41,21 +41,25 @@ def sweep(
         list[str] | None,
         typer.Option(
             help="A parameter and its values: SECTION.NAME=A,B,C or =LOW..HIGH or =LOW..HIGH:log. "
-            "An entry of an array is SECTION.NAME.0. Several times.",
+            "An entry of an array is SECTION.NAME.0. Can be given several times.",
             metavar="AXIS",
         ),
     ] = None,
     preset: Preset = None,
     config: Config = None,
-    trials: Annotated[int, typer.Option(help="In all, with those before a resumption.")] = 20,
-    epochs: Annotated[int, typer.Option(help="Of each training.")] = 1,
-    seeds: Annotated[int, typer.Option(help="Trainings of each trial; their mean counts.")] = 1,
+    trials: Annotated[
+        int, typer.Option(help="Trials in all, those before a resumption included.")
+    ] = 20,
+    epochs: Annotated[int, typer.Option(help="Epochs of each training.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(help="Trainings of each trial, whose mean error counts.")
+    ] = 1,
     samples: Annotated[int | None, typer.Option(help="Training images per epoch.")] = None,
     validation: Annotated[
         int | None,
         typer.Option(
-            help="Training images, the last so many, that judge instead. 0: the test set does. A "
-            "sixth of them if left out, 10,000 at most.",
+            help="Keep the last N training images to judge trials by. 0: the test set judges. A "
+            "sixth if left out, at most 10,000.",
             min=0,
         ),
     ] = None,
@@ -63,11 +67,11 @@ def sweep(
         bool, typer.Option("--grid", help="Try every combination of choices, once.")
     ] = False,
     data: Data = None,
-    seed: Annotated[int, typer.Option(help="Of the sampler.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = 1,
     workers: Workers = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(help="Of a Dask cluster, to work there instead.", metavar="ADDRESS"),
+        typer.Option(help="Dask scheduler whose workers run the trials.", metavar="ADDRESS"),
     ] = None,
     out: Annotated[
         Path | None,

@@ -97,12 +97,12 @@ def _choices(text: str) -> tuple:
     """Values between commas: numbers, arrays of them, or words."""
     try:
         return tuple(json.loads(f"[{text}]"))
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return tuple(_value(part) for part in text.split(","))
 
 
 def _value(text: str):
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text.strip()

@@ -1,4 +1,4 @@
-"""The trials of a sweep: what to try next, where, and what came of it.
+"""The trials of a sweep: what to try next, where, and its results.
 
 Optuna chooses what to try next and remembers all that was tried; Dask runs the trials, on processes
 of this computer or on a cluster, and outlives those of its workers that do not survive theirs. Each
@@ -12,6 +12,7 @@ import itertools
 import json
 import logging
 import math
+import os
 import statistics
 import time
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from popflip.golden.engine.machine import FastMachine
 from popflip.golden.engine.threads import most_threads
 from popflip.golden.support import interrupts
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import file_errors, write_atomically
+from popflip.golden.support.files import MOST_TEXT, file_errors, read_file, write_atomically
 from popflip.golden.training.trainer import Trainer
 from popflip.scripts.console import Display, say
 from popflip.scripts.plots.style import save_figure
@@ -51,8 +52,9 @@ class _Journal(JournalFileBackend):
         if path.exists():
             # What a full disk or a sudden end left of a last line goes: Optuna would write the
             # next one right behind it, and never again read the file.
-            with file_errors(path), open(path, "r+b") as file:
-                file.truncate(file.read().rfind(b"\n") + 1)
+            whole = read_file(path, MOST_TEXT, "the journal of a sweep").rfind(b"\n") + 1
+            with file_errors(path):
+                os.truncate(path, whole)
         super().__init__(str(path))
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The manifest: a design described to whoever builds it in, or speaks to it."""
+"""The manifest: a design described for those who integrate it or talk to it."""
 
 import inspect
 import re
@@ -8,8 +8,10 @@ from amaranth.hdl import Value
 from amaranth.lib.wiring import In
 
 from popflip import __version__
-from popflip.golden.description import packing, protocol, registers
-from popflip.golden.description.params import Params, Synapses, ceil_div
+from popflip.golden.description import packing, protocol
+from popflip.golden.description.layout import Region, Synapses
+from popflip.golden.description.params import Params
+from popflip.golden.support.integers import ceil_div
 from popflip.rtl.identity import identity
 from popflip.rtl.interface import StoreSignature
 from popflip.scripts.verbs.hardware.verilog.cycle_rules import cycle_rules
@@ -33,23 +35,13 @@ _PORTS = {
 }
 
 
-_REGIONS = {
-    "registers": "settings and counters",
-    "samples": "slots that the host loads, one sample each, for runs with the flag INTERNAL",
-    "results": "classes predicted in the last run, a ring: sample i of the run is word i modulo "
-    "the depth",
-    "weights": "weights of layer {}",
-    "latents": "latent accumulators of layer {}",
-}
-
-
 def verilog_name(params: Params) -> str:
     """Return the name of the Verilog file: the design's, as far as file systems take it."""
     return f"popflip_{re.sub(r'[^A-Za-z0-9_.-]+', '_', params.name)}.v"
 
 
 def manifest(params: Params) -> dict:
-    """Describe a design to whoever builds it in, or speaks to it; all of it is plain JSON."""
+    """Describe a design for those who integrate it or talk to it, as plain JSON."""
     return {
         "popflip": __version__,
         "amaranth": metadata.version("amaranth"),
@@ -64,7 +56,7 @@ def manifest(params: Params) -> dict:
             "synapses": params.n_synapses,
             "weight_layers": [_weight_layer(params.synapses(l)) for l in range(params.depth)],
         },
-        "memory_map": _memory_map(params),
+        "memory_map": [_region(region) for region in params.regions],
         "registers": [
             {
                 "name": register.name,
@@ -72,7 +64,7 @@ def manifest(params: Params) -> dict:
                 "access": "read and write" if register.writable else "read",
                 "meaning": register.meaning,
             }
-            for register in registers.register_map(params)
+            for register in params.registers
         ],
         "packing": {
             "rules": _paragraph(packing, 1),
@@ -129,20 +121,16 @@ def _weight_layer(shape: Synapses) -> dict:
     return shape._asdict() | {name: getattr(shape, name) for name in derived}
 
 
-def _memory_map(params: Params) -> list[dict]:
-    found = []
-    for region in packing.memory_map(params):
-        kind = region.name.rstrip("0123456789")
-        found.append({
-            "name": region.name,
-            "index": region.index,
-            "depth": region.depth,
-            "width": region.width,
-            "word_bytes": region.word_bytes,
-            "bytes": region.n_bytes,
-            "meaning": _REGIONS[kind].format(region.name[len(kind) :]),
-        })
-    return found
+def _region(region: Region) -> dict:
+    return {
+        "name": region.name,
+        "index": region.index,
+        "depth": region.depth,
+        "width": region.width,
+        "word_bytes": region.word_bytes,
+        "bytes": region.n_bytes,
+        "meaning": region.meaning,
+    }
 
 
 def _sample(params: Params) -> dict:
