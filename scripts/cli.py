@@ -163,7 +163,9 @@ def run(argv: list[str]) -> int:
     except OSError as error:
         if error.errno not in _OF_THE_DISK:
             return _report_fault()
-        return _refuse(f"{error.filename or 'a temporary file'}: {error.strerror}")
+        # Neither print nor tempfile names its file.
+        where = error.filename or "standard output, or a temporary file"
+        return _refuse(f"{where}: {error.strerror}")
     except Exception:
         return _report_fault()
 

@@ -187,6 +187,8 @@ class Target:
             raise InputError("name one of --board and --engine, not both")
         if self.engine is not None and self.port is not None:
             raise InputError("name one of --port and --engine, not both")
+        if self.baud is not None and self.engine is not None:
+            raise InputError("name one of --baud and --engine, not both")
         if self.threads is not None and self.engine != "fast":
             raise InputError("threads are the fast engine's: name them with --engine fast")
         if _is_name(self.board):

@@ -104,9 +104,13 @@ def _read(folder: Path) -> Built | None:
             return None
         values["core_mhz"] = float(values["core_mhz"])
         values["baud"] = int(values["baud"])
-        return Built(folder=folder, **values)
+        built = Built(folder=folder, **values)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+    except (OverflowError, RecursionError):  # an endless number; brackets within brackets
+        return None
+    texts = (built.board, built.preset, built.identity, built.bitstream)
+    return built if built.baud > 0 and all(isinstance(text, str) for text in texts) else None
 
 
 def build_beside(path: Path) -> Built | None:

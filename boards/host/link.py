@@ -481,7 +481,7 @@ class Link:
             # The zero in front closes whatever noise has opened.
             self._transport.write(b"\0" + encode_frame(self._sequence, verb, request))
             try:
-                answer = self._await_answer(verb)
+                answer = self._await_answer(verb, Frame(self._sequence, verb, request))
             except LinkTimeout:
                 if not more or verb not in _IDEMPOTENT:
                     raise
@@ -499,8 +499,11 @@ class Link:
             )
         return answer.payload
 
-    def _await_answer(self, verb: Verb) -> Frame:
-        """Wait for the answer with the sequence number that was sent last."""
+    def _await_answer(self, verb: Verb, sent: Frame) -> Frame:
+        """Wait for the answer with the sequence number of what was sent.
+
+        No answer is equal to its request, so what is equal is an echo.
+        """
         # A request and two answers, one of them to a request before, on a slow line.
         wait = _Wait(self._transport, self._timeout + self._transport.line_seconds(3 * _LONGEST))
         damage = ""
@@ -508,10 +511,12 @@ class Link:
             for frame in self._frames():
                 if isinstance(frame, FrameError):
                     damage = str(frame)
-                elif frame.sequence == self._sequence:
+                elif frame == sent:
+                    damage = "an echo of the request"
+                elif frame.sequence == sent.sequence:
                     return frame
                 else:
-                    damage = f"an answer to request {frame.sequence}, not {self._sequence}"
+                    damage = f"an answer to request {frame.sequence}, not {sent.sequence}"
             if self._begun():
                 wait.prolong()
             chunk = wait.read()

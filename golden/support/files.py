@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from popflip.golden.support.bounded import read_at_most
@@ -139,8 +139,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     path = Path(path)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with file_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent)
         try:
             with open(scratch, "wb") as file:
                 file.write(content)
@@ -152,7 +151,16 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             # A full disk does not say which file it was; the scratch file is nobody's business.
             raise FileError(f"{path}: {error.strerror or error}") from error
     finally:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):  # of a disk that is read only; the error above says so
+            scratch.unlink()
+
+
+def _make(folder: Path) -> None:
+    with file_errors(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise FileError(f"{folder} is a file, and must be a folder") from None
 
 
 def prepare_folder(folder: Path) -> None:
@@ -163,7 +171,6 @@ def prepare_folder(folder: Path) -> None:
     FileError
         If not.
     """
-    with file_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     write_atomically(folder / ".probe", b"")
     (folder / ".probe").unlink()

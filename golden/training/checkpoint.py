@@ -186,6 +186,10 @@ class _Description(BaseModel):
     def _consistent(self) -> "_Description":
         if self.position > self.samples or len(self.history) != self.epoch:
             raise InputError("no training comes to this")
+        depth = len(self.params["dynamics"]["gains"])
+        for flips in (self.so_far.flips, *(log.flips for log in self.history)):
+            if len(flips) != depth or not all(type(count) is int for count in flips):
+                raise InputError("flips are counts, one for each weight layer")
         return self
 
 

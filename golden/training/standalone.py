@@ -18,7 +18,7 @@ that is not full, and is followed by the test set, in its order.
 
 import numpy as np
 
-from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.dataset import Dataset, check_data
 from popflip.golden.datasets.encoding import encode
 from popflip.golden.datasets.shifts import draw_shifts, shift_images
 from popflip.golden.description.flash_image import FLASH_BYTES, Image, most_samples
@@ -136,8 +136,9 @@ def image_of(
     Raises
     ------
     ValueError
-        If so many do not fit, or none do.
+        If so many do not fit, or none do, or the images or labels are not those of the network.
     """
+    check_data(params, data)
     tests = len(data.test_labels) if test_samples is None else test_samples
     most = min(most_samples(params, tests, flash_bytes), len(data.train_labels))
     if not 1 <= (samples if samples is not None else most) <= most:

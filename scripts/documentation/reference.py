@@ -168,7 +168,9 @@ def frames() -> str:
 def requests() -> str:
     """The numbers of the requests."""
     rows = [[verb.value, code(verb.name)] for verb in protocol.Verb]
-    return table(("kind", "request"), rows, right=(0,))
+    numbers = ("VERSION", "MAX_PAYLOAD", "SAMPLE_BITS")
+    said = ", ".join(f"{code(name)} is {getattr(protocol, name):,}" for name in numbers)
+    return f"{table(('kind', 'request'), rows, right=(0,))}\n\nIn this version {said}."
 
 
 def statuses() -> str:
@@ -233,6 +235,7 @@ def verbs() -> str:
             rows = [
                 [_names(one), _kind(one), _option_default(one), getattr(one, "help", None) or ""]
                 for one in command.params
+                if not getattr(one, "hidden", False)  # an old name
             ]
             lines += [table(("option", "value", "default", "meaning"), rows), ""]
             examples = (command.epilog or "").split("Examples:")[-1].split("\n")

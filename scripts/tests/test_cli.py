@@ -141,7 +141,7 @@ def test_the_version(popflip):
         (["demo", "--samples", "60001"], r"samples must be 1 to 60000, not 60001"),
         (["verify", "--samples", "9999"], r"samples must be 1 to 3000, not 9999"),
         (["cosim", "--simulator", "spice"], r"simulator must be icarus, .* or both, not 'spice'"),
-        (["verilog", "-o", "tiny.toml"], r"tiny\.toml: File exists"),
+        (["verilog", "-o", "tiny.toml"], r"tiny\.toml is a file, and must be a folder"),
         (["data", "--data", "absent"], r"there is no data set or folder 'absent'; .*"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -246,6 +246,18 @@ def test_a_reader_that_leaves_is_not_scolded(options):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("words", ["info", "info --json", "--help", "--version"])
+def test_an_output_that_is_full_is_named(words):
+    command = [sys.executable, "-m", "popflip.scripts.cli", *words.split()]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert re.fullmatch(
+        r"popflip: standard output(, or a temporary file)?: No space left on device\n", done.stderr
+    )
+    assert done.returncode == 2
 
 
 def test_the_help_imports_nothing_that_takes_long():

@@ -67,6 +67,7 @@ def test_a_board_by_its_name_needs_no_parameters(config):
             "name the serial port of icebreaker with --port, such as /dev/ttyUSB0",
         ),
         ({"engine": "fast", "port": PORT}, "name one of --port and --engine, not both"),
+        ({"engine": "fast", "baud": 9600}, "name one of --baud and --engine, not both"),
     ],
 )
 def test_what_does_not_go_together_is_refused(words, complaint):

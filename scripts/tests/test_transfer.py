@@ -231,5 +231,5 @@ def test_a_board_that_is_served_stays_between_commands(popflip, folder, trained,
 
 def test_a_file_is_no_name_for_a_port(popflip, trained):
     line = refused(popflip("serve", "--config", "batches.toml", "--link", trained))
-    assert line == f"link must be a name that is free, and {trained} is a file"
+    assert line == f"link must be a name that is free, and {trained} is taken"
     assert trained.exists()

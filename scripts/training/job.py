@@ -176,7 +176,7 @@ def begun_with(out: Path) -> Target | None:
     try:
         told = read_json(path, "the note of a training")
         return Target(**told | {"config": told["config"] and Path(told["config"])})
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, RecursionError):
         raise CheckpointError(f"{path} is damaged; remove it to go on without it") from None
 
 

@@ -74,12 +74,19 @@ def test_what_was_not_built_is_refused_with_what_makes_it(tmp_path, monkeypatch)
         lambda values: '{"name": "somebody-elses", "version": 1}',
         lambda values: json.dumps(values | {"popflip_build": 2}),
         lambda values: json.dumps(values | {"baud": "fast"}),
+        lambda values: json.dumps(values | {"baud": float("inf")}),
+        lambda values: json.dumps(values | {"baud": 0}),
+        lambda values: json.dumps(values | {"board": 5}),
+        lambda values: "[" * 50_000,
         lambda values: json.dumps({k: v for k, v in values.items() if k != "board"}),
         lambda values: json.dumps(values | {"more": "x" * 70_000}),
         lambda values: json.dumps(values) + "\xff",
     ],
-    ids=["empty", "list", "of-another", "newer", "no-rate", "less", "huge", "cut"],
-)
+    ids=(
+        "empty", "list", "of-another", "newer", "no-rate", "endless-rate", "rate-0", "no-name",
+        "nested", "less", "huge", "cut",
+    ),
+)  # fmt: skip
 def test_a_file_that_is_not_ours_is_none(built, damage):
     path = built / "build.json"
     path.write_text(damage(json.loads(path.read_text())), "latin-1")

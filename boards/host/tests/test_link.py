@@ -474,6 +474,12 @@ def test_another_version_is_named():
     )
 
 
+@pytest.mark.parametrize("ask", [Link.identify, Link.status, Link.stop])
+def test_a_line_that_echoes_is_named(ask):
+    with pytest.raises(LinkTimeout, match=r"talks, .*; the last: an echo of the request\)$"):
+        ask(Link(Script(lambda data: data), timeout=1, retries=0))
+
+
 def test_unknown_errors_are_passed_on():
     def answer(data):
         return encode_frame(decode_frame(data.strip(b"\0")).sequence, 77)

@@ -123,6 +123,16 @@ def test_nothing_is_left_half_written(tmp_path, monkeypatch, existed):
     assert not existed or path.read_bytes() == b"old"
 
 
+def test_a_disk_that_is_read_only_is_told_of_the_target(path, monkeypatch):
+    def refuse(name, *_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", str(name))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(FileError, match=f"^{re.escape(str(path))}: Read-only file system$"):
+        write_atomically(path, b"new")
+
+
 def test_a_target_that_cannot_be_written_stays(tmp_path):
     folder = tmp_path / "taken"
     folder.mkdir()
@@ -133,8 +143,10 @@ def test_a_target_that_cannot_be_written_stays(tmp_path):
 
 def test_a_folder_that_cannot_be_is_named(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(FileError, match=r"file: (File exists|Not a directory)$"):
+    with pytest.raises(FileError, match=r"file is a file, and must be a folder$"):
         prepare_folder(tmp_path / "file")
+    with pytest.raises(FileError, match=r"file is a file, and must be a folder$"):
+        write_atomically(tmp_path / "file" / "text", b"")
     prepare_folder(tmp_path / "folder")
     assert list((tmp_path / "folder").iterdir()) == []
 

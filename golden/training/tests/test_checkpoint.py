@@ -96,6 +96,8 @@ def test_refuses_a_checkpoint_of_other_data(checkpoint):
         *({"meta": {"position": value}} for value in (-5, 5000)),
         {"meta": {"history": [{}]}},
         {"meta": {"so_far": 5}},
+        {"meta": {"so_far": {}}},
+        *({"meta": {"so_far": {"flips": value}}} for value in ([], [0], [0, "1"], [0, 0, 0])),
         {"meta": {"sign_state": 0}},
         {"meta": {"surprise": 1}},
         {"weights0": None},

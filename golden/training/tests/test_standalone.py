@@ -6,8 +6,9 @@ from popflip.golden.datasets.encoding import encode
 from popflip.golden.description.lfsr import Lfsr
 from popflip.golden.description.params import Params
 from popflip.golden.engine.machine import FastMachine
+from popflip.golden.support.errors import InputError
 from popflip.golden.training.machine import GoldenMachine
-from popflip.golden.training.standalone import StandaloneTrainer, first_state
+from popflip.golden.training.standalone import StandaloneTrainer, first_state, image_of
 from popflip.golden.training.state import differences
 
 PARAMS = Params.load("local-small").replace(
@@ -74,6 +75,14 @@ def test_seeds_differ():
     other = PARAMS.replace(standalone={"seed": 2})
     (a, _), (b, _) = first_state(PARAMS), first_state(other)
     assert 0.45 < (a.weights[0] != b.weights[0]).mean() < 0.55
+
+
+def test_images_of_another_size_do_not_go_into_the_flash():
+    small = PARAMS.replace(network={"image": (20, 20)})
+    with pytest.raises(
+        InputError, match=r"^network\.image must be 28 x 28 for drawn, not 20 x 20$"
+    ):
+        image_of(small, DATA)
 
 
 @pytest.mark.parametrize(

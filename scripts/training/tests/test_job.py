@@ -20,13 +20,14 @@ from matplotlib.image import imread
 from popflip.golden.datasets.loading import load
 from popflip.golden.description.params import Params
 from popflip.golden.support import interrupts
+from popflip.golden.training.checkpoint import CheckpointError
 from popflip.golden.training.log import EpochLog
 from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.trainer import Trainer
 from popflip.scripts.console import say
 from popflip.scripts.session import Target
 from popflip.scripts.tests.fixtures import same_training, tiny
-from popflip.scripts.training.job import TrainingJob, counted, interruptible
+from popflip.scripts.training.job import TrainingJob, begun_with, counted, interruptible
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 
@@ -396,3 +397,9 @@ def test_a_second_interrupt_at_any_moment_is_one_line(folder, tmp_path, moments)
         assert last.startswith("popflip: interrupted"), err
         if (out / "checkpoint.npz").exists():
             Trainer.read_checkpoint(out / "checkpoint.npz")
+
+
+def test_a_note_with_brackets_within_brackets_is_damaged(tmp_path):
+    (tmp_path / "job.json").write_text("[" * 50_000)
+    with pytest.raises(CheckpointError, match=r"job\.json is damaged; remove it"):
+        begun_with(tmp_path)

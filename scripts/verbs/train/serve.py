@@ -109,7 +109,7 @@ def _named(link: Path | None, port: str):
         if link.is_symlink():
             link.unlink()  # of one that was killed, or of another that is cut off by this
         elif link.exists():
-            raise Failure(f"link must be a name that is free, and {link} is a file")
+            raise Failure(f"link must be a name that is free, and {link} is taken")
         os.symlink(port, link)
     try:
         yield

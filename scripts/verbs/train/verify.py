@@ -110,7 +110,10 @@ def verify(
         learning = {"samples": samples, "seed": seed, "data": data}
         for name, given in learning.items():
             if given is not None:
-                raise InputError(f"--{name} has no place where nothing is learned")
+                raise InputError(
+                    f"leave out --{name}: with --checkpoint and --board nothing is learned, "
+                    "they are compared as they are"
+                )
         meta, state = Trainer.read_checkpoint(checkpoint)
         held = choose_params(preset, config, board) or Params.build(meta["params"])
         compared = compare_board(checkpoint, meta, state, held, target)
