@@ -97,7 +97,7 @@ NamedBoard = Annotated[
 ]
 Freq = Annotated[
     float | None,
-    typer.Option(help="Clock of the machine in MHz, if not the board's own.", metavar="MHZ"),
+    typer.Option(help="Clock of the machine in MHz, if not the board's own.", min=1, metavar="MHZ"),
 ]
 Tools = Annotated[
     str | None,

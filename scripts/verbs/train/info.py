@@ -142,7 +142,13 @@ def describe(params: Params, identity: bytes | None) -> NetworkReport:
         "layers": layers,
         "memory_map": regions,
         "registers": [
-            {"register": r.name, "index": r.index, "writable": r.writable, "meaning": r.meaning}
+            {
+                "register": r.name,
+                "index": r.index,
+                "writable": r.writable,
+                "command": r.command,
+                "meaning": r.meaning,
+            }
             for r in params.registers
         ],
         "parameters": params.model_dump(mode="json"),
@@ -192,7 +198,7 @@ def show(report: NetworkReport) -> None:
     put(grid("Memory map", regions, [[r[c] for c in regions] for r in report["memory_map"]]))
     registers = grid("Registers", ("index", "register", "", "meaning"), [])
     for r in report["registers"]:
-        access = "read, write" if r["writable"] else "read"
+        access = "read, command" if r["command"] else "read, write" if r["writable"] else "read"
         registers.add_row(str(r["index"]), r["register"], access, r["meaning"])
     for column in registers.columns[1:]:
         column.justify = "left"

@@ -83,6 +83,8 @@ def keep_board(params: Params, link: Path | None, ready: Callable[[ServedReport]
     ready : callable
         Gets the report that ``--json`` prints, once programs may open the port.
     """
+    if link is not None and not link.is_symlink() and link.exists():  # before a build of minutes
+        raise Failure(f"link must be a name that is free, and {link} is taken")
     with (
         interrupts.noted(lambda: None),
         virtual_board(params) as board,
@@ -108,8 +110,6 @@ def _named(link: Path | None, port: str):
     with file_errors(link):
         if link.is_symlink():
             link.unlink()  # of one that was killed, or of another that is cut off by this
-        elif link.exists():
-            raise Failure(f"link must be a name that is free, and {link} is taken")
         os.symlink(port, link)
     try:
         yield

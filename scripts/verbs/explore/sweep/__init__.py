@@ -117,7 +117,7 @@ VERB = Verb(
 
 def show(report: SweepReport, most: int = 10) -> None:
     """Print the best trials of a sweep."""
-    what = f"{report['complete']} trials of {report['epochs']} epochs"
+    what = f"{report['complete']} trials of {report['epochs']} epoch{'s' * (report['epochs'] != 1)}"
     if report["failed"] or report["refused"]:
         what += f"; {report['failed']} failed, {report['refused']} were no networks"
     table = new_table(f"{report['preset']}: {what}")
