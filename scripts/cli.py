@@ -142,9 +142,8 @@ def run(argv: list[str]) -> int:
     except usage_error as error:
         return _refuse_usage(error)
     except (BrokenPipeError, SystemExit):  # the latter is what click makes of the former
-        # Whoever read our words has gone, and wants no complaint; nor may Python's exit make one.
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        # Whoever read our words has gone, and wants no complaint.
+        _let_go(sys.stdout, sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         # Of an extra that a verb needs; everything else that is imported has to be there.
@@ -174,7 +173,17 @@ def _refuse(line: str) -> int:
     if _debug:
         traceback.print_exc()
     say(f"popflip: {line}")
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _let_go(sys.stdout)
     return 2
+
+
+def _let_go(*streams) -> None:
+    """Have what a stream still holds go nowhere: Python's exit would complain of it again."""
+    for stream in streams:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _refuse_usage(error) -> int:

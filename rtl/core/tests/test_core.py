@@ -160,7 +160,12 @@ SLOW = {
             pytest.param(name, 0, marks=pytest.mark.slow if name in SLOW else [], id=name)
             for name in CONFIGS
         ),
-        *(pytest.param(*late, id=f"{late[0]}-late") for late in GAPS),
+        *(
+            pytest.param(
+                *late, marks=pytest.mark.slow if late != GAPS[-1] else [], id=f"{late[0]}-late"
+            )
+            for late in GAPS
+        ),
     ],
 )
 def test_trains_like_golden(name, gap):

@@ -19,6 +19,9 @@ PARAMS = Params.build({
 })  # fmt: skip
 
 EACH = pytest.mark.parametrize("simulator", SIMULATORS)
+VERILATOR_FAST = pytest.mark.parametrize(
+    "simulator", ["verilator", pytest.param("icarus", marks=pytest.mark.slow)]
+)
 
 
 def play(scenario, simulator):
@@ -31,7 +34,7 @@ def test_trains_over_its_pins(simulator):
     play(trains(PARAMS), simulator)
 
 
-@EACH
+@VERILATOR_FAST
 def test_trains_alone_from_its_flash(simulator):
     params = PARAMS.replace(
         network={"first": "local", "window": 3, "stride": 1, "features": 2, "hidden": []},
@@ -42,6 +45,6 @@ def test_trains_alone_from_its_flash(simulator):
     play(trains_standalone(params), simulator)
 
 
-@pytest.mark.parametrize("simulator", ["verilator", pytest.param("icarus", marks=pytest.mark.slow)])
+@VERILATOR_FAST
 def test_bad_frames_change_nothing(simulator):
     play(refuses(PARAMS), simulator)

@@ -191,9 +191,10 @@ def test_a_cluster_does_the_work(folder, tmp_path):
         (["--workers", "0"], r"workers must be 1 to \d+, as many as there are threads, not 0"),
         (["--workers", "4096"], r"workers must be 1 to \d+, as many as .* threads, not 4096"),
         (["--vary", "learning.beta=1..2", "--validation", "3000"], r"validation must .* 2999, .*"),
-        (
+        pytest.param(
             ["--vary", "learning.beta=1,2", "--scheduler", "tcp://127.0.0.1:9"],
             r"scheduler 'tcp://127\.0\.0\.1:9' does not answer: .*",
+            marks=pytest.mark.slow,
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
