@@ -139,7 +139,10 @@ if ! "$env/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))
     "$python" -m venv --clear "$env"
 fi
 say "installing Python packages into $env, which takes a minute or two"
+# Some packages come as sources that an older pip without `wheel` would install in a way that fails
+# by now: --use-pep517 builds them as a newer one does.
 if ! "$env/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
+    --use-pep517 \
     --editable '.[dev]' ${POPFLIP_TORCH:+"$POPFLIP_TORCH"} >"$log" 2>&1 </dev/null; then
     tail -n 15 "$log" >&2
     fail "pip failed; all it said is in $log"
