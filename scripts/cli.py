@@ -109,7 +109,7 @@ def _options(
     global _debug
     _debug = debug
     if version:
-        print(f"popflip {__version__}")
+        print(f"popflip {__version__}", flush=True)  # not at the exit, if it fails
         raise typer.Exit()
     if context.invoked_subcommand is None:
         # Where typer draws its own help this prints it and returns nothing.
