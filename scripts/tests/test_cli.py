@@ -248,7 +248,9 @@ def test_a_reader_that_leaves_is_not_scolded(options):
         assert process.wait(60) == 2
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="only Linux has a device that is always full"
+)
 @pytest.mark.parametrize("words", ["info", "info --json", "--help", "--version"])
 def test_an_output_that_is_full_is_named(words):
     command = [sys.executable, "-m", "popflip.scripts.cli", *words.split()]

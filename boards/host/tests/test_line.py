@@ -1,6 +1,7 @@
 """Which serial line is meant, and what a time-out says of it."""
 
 import os
+import pty
 import re
 
 import pytest
@@ -108,7 +109,6 @@ def test_parameters_are_as_the_board_runs_them(folder):
 
 def test_a_time_out_says_at_which_rate_the_port_was_asked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    pty = pytest.importorskip("pty")
     host, board = pty.openpty()
     try:
         line = line_of(os.ttyname(board), None, 9600)

