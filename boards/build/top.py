@@ -23,7 +23,7 @@ __all__ = ["BoardTop", "plan", "write_project"]
 class BoardTop(wiring.Component):
     """Everything inside the FPGA, for the platform of one board.
 
-    With a flash (``standalone.flash``) the machine trains by itself: the first light changes with
+    With a flash (``standalone.flash``) the machine trains standalone: the first light changes with
     every 1,024 samples, and is off at rest; the next ones show the eighths of the epoch. Without a
     flash
     the first light is on during a run, and there is no sample store: the host loads all samples. A

@@ -38,7 +38,7 @@ class BoardMachine:
     """A board, real or virtual, behind the host link.
 
     Samples come from the board's store if the transport has one (the virtual board does, unless it
-    has a flash), else over the link, a few at a time. A board that trains by itself is stopped.
+    has a flash), else over the link, a few at a time. A board in standalone training is stopped.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def _check_time(transport: Transport, end: float) -> None:
 
 
 def stop_standalone(link: Link, params: Params, transport: Transport) -> None:
-    """Have a board that trains by itself stop, and wait until it is at rest."""
+    """Have a board in standalone training stop, and wait until it is at rest."""
     link.stop()
     register = params.registers["standalone"]
     at_rest = (StandaloneState.IDLE, StandaloneState.DONE, StandaloneState.NO_IMAGE)

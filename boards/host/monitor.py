@@ -1,4 +1,4 @@
-"""Listening to a board that trains by itself."""
+"""Listening to a board in standalone training."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ def watch(
     on_sighting: Callable[[Sighting], None] | None = None,
     pause: float = 0.01,
 ) -> Iterator[Epoch]:
-    """Watch a board train by itself until it has come to its end.
+    """Watch standalone training until it has come to its end.
 
     Epochs whose training ended before are not told.
 
@@ -135,7 +135,7 @@ def watch(
                 "popflip data --image"
             )
         if now.state == StandaloneState.IDLE:
-            raise LinkError("the board does not train by itself; popflip watch --start begins it")
+            raise LinkError("the board is idle; popflip watch --start begins standalone training")
         if now.state == StandaloneState.DONE and not link.reports:
             return
         link.listen(pause)

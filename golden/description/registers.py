@@ -48,7 +48,7 @@ EPOCH_BITS = 16
 
 
 class StandaloneState(IntEnum):
-    """What a machine does that trains by itself: field ``state`` of register ``standalone``."""
+    """What a standalone machine does: field ``state`` of register ``standalone``."""
 
     #: Nothing: it was not started, or it was stopped.
     IDLE = 0
@@ -311,7 +311,7 @@ def _settings(params: "Params") -> list[dict]:
         rows.append({
             "name": "standalone",
             "writable": True,
-            "about": "training by itself: a write starts it",
+            "about": "standalone training: a write starts it",
             "command": True,
             "fields": (
                 Field("state", 0, state_bits, "what it is doing", StandaloneState),

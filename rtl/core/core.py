@@ -43,7 +43,7 @@ class TrainerCore(wiring.Component):
     store : ``Out(StoreSignature)``
         The sample store.
     note : ``In(32)``
-        Only in a machine that trains by itself: what register ``standalone`` reads as.
+        Only in a standalone machine: what register ``standalone`` reads as.
     finished : ``Out``
         Likewise: the low bits of counter ``samples``.
 

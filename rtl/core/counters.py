@@ -30,7 +30,7 @@ class Counters(wiring.Component):
         Weights that flip in this cycle.
     look : ``In(CounterSignature)``
     finished : ``Out``
-        Only in a machine that trains by itself: the low bits of counter ``samples``.
+        Only in a standalone machine: the low bits of counter ``samples``.
     """
 
     def __init__(self, params: Params):

@@ -46,7 +46,7 @@ class HostRegisters(wiring.Component):
         A sample is finished, and this is its class.
     counters : ``Out(CounterSignature)``
     note : ``In(32)``
-        Only in a machine that trains by itself: what register ``standalone`` reads as.
+        Only in a standalone machine: what register ``standalone`` reads as.
     """
 
     def __init__(self, params: Params):

@@ -150,6 +150,7 @@ PROOFS = [
                 Fault(_ones_of_three, "| (b & c)", "", depth=3),
             ),
         },
+        slow=True,
     ),
     _proof(10, "outputs of the ECP5 presets", slow=True),
     _proof(40, "outputs of local-small", slow=True),

@@ -1,4 +1,4 @@
-"""Everything of a machine that trains by itself but the core and the request executor."""
+"""Everything of a standalone machine but the core and the request executor."""
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring

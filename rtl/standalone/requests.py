@@ -1,4 +1,4 @@
-"""Internal requests: what a machine that trains by itself asks of its request executor."""
+"""Internal requests: what a standalone machine asks of its request executor."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring

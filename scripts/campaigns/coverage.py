@@ -1,7 +1,7 @@
 """Coverage of the generated Verilog: lines and bits that the benches reach, counted by Verilator.
 
 The networks are those of :mod:`popflip.scripts.campaigns.networks`. Each one's core trains from a
-store; the top of one trains and refuses bad frames over its pins, that of another trains by itself.
+store; the top of one trains and refuses bad frames over its pins, that of another is standalone.
 """
 
 import re

@@ -91,7 +91,7 @@ def learning_curves(params: Params, points: list, history: list) -> Figure:
 
 
 def epoch_errors(name: str, history: list[dict]) -> Figure:
-    """Draw the errors of each epoch of a board that trained by itself.
+    """Draw the errors of each epoch of a board after standalone training.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def epoch_errors(name: str, history: list[dict]) -> Figure:
         With ``epoch``, ``train_error`` and ``test_error``, at least one.
     """
     figure = Figure(figsize=(7, 4.2), layout="constrained")
-    figure.suptitle(f"{name}, trained by itself", color=INK, fontsize=13, fontweight="bold")
+    figure.suptitle(f"{name}, standalone training", color=INK, fontsize=13, fontweight="bold")
     axis = figure.subplots()
     dress(axis, "Error after each epoch", "percent of the images")
     epochs = [log["epoch"] for log in history]

@@ -111,8 +111,8 @@ def test_a_time_out_says_at_which_rate_the_port_was_asked(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     host, board = pty.openpty()
     try:
-        line = line_of(os.ttyname(board), None, 9600)
-        with pytest.raises(LinkTimeout, match=r"^no answer to IDENTIFY .* at 9600 baud$"):
+        line = line_of(os.ttyname(board), None, 230400)
+        with pytest.raises(LinkTimeout, match=r"^no answer to IDENTIFY .* at 230400 baud$"):
             with open_line(line) as transport:
                 Link(transport, MICRO, timeout=0.1).identify()
     finally:

@@ -1,4 +1,4 @@
-"""Section ``standalone``: how the machine trains by itself, from its own SPI flash."""
+"""Section ``standalone``: standalone training, from its own SPI flash."""
 
 import hashlib
 from typing import Annotated, Literal
@@ -21,7 +21,7 @@ FLASH_BYTES = 1 << FLASH_ADDRESS_BITS
 
 
 class Standalone(Section):
-    """How the machine trains by itself, on the data set in its own SPI flash.
+    """Standalone training, on the data set in its own SPI flash.
 
     Parameters
     ----------

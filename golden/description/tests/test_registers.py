@@ -99,7 +99,7 @@ def test_register_standalone_holds_a_state_and_epochs():
     assert register.decode(word) == {"state": StandaloneState.TESTING, "epochs": 65_535}
     assert isinstance(register.decode(word)["state"], StandaloneState)
     assert register.meaning == (
-        "training by itself: a write starts it; bits 0 to 2: what it is doing; "
+        "standalone training: a write starts it; bits 0 to 2: what it is doing; "
         "bits 16 to 31: complete epochs"
     )
     with pytest.raises(ValueError, match="7 is not a valid StandaloneState"):

@@ -54,7 +54,7 @@ class RequestServer(wiring.Component):
     fault : ``Out(1)``
         The last answer to the host was an error.
     frames : ``Out(RequestSignature())``, requests : ``In(RequestSignature())``
-        Only in a machine that trains by itself: the requests that frames ask for, and those to
+        Only in a standalone machine: the requests that frames ask for, and those to
         execute. In between it puts its own.
     """
 

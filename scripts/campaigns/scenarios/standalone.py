@@ -1,4 +1,4 @@
-"""The scenario of a machine that trains by itself, from the data set in its flash."""
+"""The scenario of a standalone machine, from the data set in its flash."""
 
 import numpy as np
 

@@ -18,6 +18,7 @@ from popflip.golden.description.random_params import random_params
 from popflip.golden.model import Model
 from popflip.rtl.identity import identity
 from popflip.rtl.verilog import generate
+from popflip.scripts.verbs.hardware.verilog.cycle_rules import cycle_rules
 from popflip.scripts.verbs.hardware.verilog.manifest import manifest, verilog_name
 from popflip.scripts.verbs.hardware.verilog.package import write_package
 
@@ -173,4 +174,4 @@ def test_least_drive_is_that_of_a_sample_that_moves_nothing(params):
     relaxation = model.relax(np.ones((1, params.n_in), bool), keep_history=True)
     assert (relaxation.drive < -params.dynamics.gains[1]).all(), "not decided by the input"
     cycles = CycleModel(params).sample(relaxation, 0)
-    assert cycles.drive == manifest(params)["cycles"]["drive"]["least"]
+    assert cycles.drive == cycle_rules(params)["drive"]["least"]

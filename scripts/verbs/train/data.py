@@ -82,7 +82,7 @@ def data(
 ) -> None:
     """Fetch MNIST, unless it is there, and check it; or check a folder of IDX files.
 
-    With --image it is also packed for the flash of a board that trains by itself: pixels become
+    With --image it is also packed for the flash of a board in standalone training: pixels become
     bits, so that the file is for networks of one kind.
     """
     if folder is not None:

@@ -1,4 +1,4 @@
-"""``popflip watch``: a board that trains by itself."""
+"""``popflip watch``: a board in standalone training."""
 
 import csv
 import io
@@ -143,7 +143,7 @@ def watch(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Watch a board train by itself, from the data set in its own flash; no host takes part.
+    """Watch standalone training, from the data set in its own flash; no host takes part.
 
     The virtual board is made with that data set in its flash, and what it has learned is compared
     with the software engine, bit for bit. A board at a serial port is only listened to.
@@ -391,7 +391,7 @@ def show(report: WatchReport) -> None:
         )
         for log in report["history"]
     ]  # fmt: skip
-    put(grid(f"{report['preset']} by itself, on {target_of(report)}", columns, rows))
+    put(grid(f"{report['preset']} standalone, on {target_of(report)}", columns, rows))
     table = pairs("In all")
     if report["verified"] is not None:
         bits = f"{report['compared_bits']:,} bits of weights and latents, and all counters"

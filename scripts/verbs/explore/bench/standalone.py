@@ -1,4 +1,4 @@
-"""Whether a board that trains by itself has to wait for its flash, board by board."""
+"""Whether a board in standalone training has to wait for its flash, board by board."""
 
 from popflip.boards.host.link import Link
 from popflip.boards.host.machine import virtual_board
