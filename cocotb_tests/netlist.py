@@ -19,7 +19,7 @@ from popflip.boards.build.bitstream import build
 from popflip.boards.build.synthesis import synthesize, synthesize_core
 from popflip.boards.build.toolchain import toolchain
 from popflip.boards.families.ice40 import ICE40
-from popflip.boards.tools import ToolError
+from popflip.boards.tools import ToolError, first_error
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 
@@ -216,5 +216,6 @@ def _run(command: list[str], work: Path) -> str:
         command, cwd=work, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     if run.returncode:
-        raise ToolError(f"{Path(command[0]).name} failed:\n{run.stdout}{run.stderr}")
+        text = run.stdout + run.stderr
+        raise ToolError(f"{Path(command[0]).name} failed: {first_error(text)}\n{text}")
     return run.stdout

@@ -3,7 +3,7 @@
 import numpy as np
 from cobs import cobs
 
-from popflip.boards.host.link import decode_frame, encode_frame
+from popflip.boards.host.frames import decode_frame, encode_frame
 from popflip.cocotb_tests.cosim import train_steps
 from popflip.cocotb_tests.simulators import Design, play
 from popflip.golden.description.params import Params

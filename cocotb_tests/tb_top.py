@@ -16,7 +16,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge, Timer, with_timeout
 from cocotbext.uart import UartSink, UartSource
 
-from popflip.boards.host.link import decode_frame
+from popflip.boards.host.frames import decode_frame
 from popflip.cocotb_tests.bus import PERIOD
 from popflip.cocotb_tests.simulators import exchange
 from popflip.golden.description.protocol import STATUS_ANSWER

@@ -11,16 +11,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from cobs import cobs
 
+from popflip.boards.host.frames import LONGEST, Frame, FrameError, decode_frame, encode_frame
 from popflip.boards.host.transport import Transport
 from popflip.golden.description.layout import Region
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import (
-    CRC,
-    CRC_BYTES,
     FILL,
-    HEADER,
     IDENTIFY_ANSWER,
     MAX_PAYLOAD,
     READ,
@@ -36,85 +33,13 @@ from popflip.golden.description.protocol import (
 from popflip.golden.support.errors import InputError, PopflipError
 
 __all__ = [
-    "Frame",
-    "FrameError",
     "Identity",
     "Link",
     "LinkError",
     "LinkStatus",
     "LinkTimeout",
     "Refused",
-    "decode_frame",
-    "encode_frame",
 ]
-
-# Codec ------------------------------------------------------------------------------------------
-
-
-class FrameError(InputError):
-    """Bytes that are no frame."""
-
-
-class Frame(NamedTuple):
-    """What is in a frame; ``kind`` is a verb or a status."""
-
-    sequence: int
-    kind: int
-    payload: bytes
-
-
-def encode_frame(sequence: int, kind: int, payload: bytes = b"") -> bytes:
-    """Encode a frame as it goes over the wire, with the zero byte that closes it.
-
-    Parameters
-    ----------
-    sequence, kind : int
-        0 to 255.
-    payload : bytes
-        At most ``MAX_PAYLOAD``.
-
-    Raises
-    ------
-    FrameError
-        If one of these is out of range.
-    """
-    if len(payload) > MAX_PAYLOAD:
-        raise FrameError(f"payload must be at most {MAX_PAYLOAD} bytes, not {len(payload)}")
-    try:
-        body = HEADER.pack(VERSION, sequence, kind) + payload
-    except struct.error:
-        raise FrameError(f"sequence and kind must be bytes, not {sequence}, {kind}") from None
-    return cobs.encode(body + CRC.compute(body).to_bytes(CRC_BYTES, "little")) + b"\0"
-
-
-def decode_frame(data: bytes) -> Frame:
-    """Decode what stood between two zero bytes.
-
-    Raises
-    ------
-    FrameError
-        If it is no frame of this version.
-    """
-    try:
-        raw = cobs.decode(data)
-    except cobs.DecodeError as error:
-        raise FrameError(f"broken COBS: {error}") from None
-    if len(raw) < HEADER.size + CRC_BYTES:
-        raise FrameError(f"too short for a frame: {len(raw)} bytes")
-    body, tail = raw[:-CRC_BYTES], raw[-CRC_BYTES:]
-    expected, found = CRC.compute(body), int.from_bytes(tail, "little")
-    if found != expected:
-        raise FrameError(f"CRC is {found:#06x}, not {expected:#06x}")
-    version, sequence, kind = HEADER.unpack_from(body)
-    if version != VERSION:
-        raise FrameError(f"protocol version is {version}, not {VERSION}")
-    payload = body[HEADER.size :]
-    if len(payload) > MAX_PAYLOAD:
-        raise FrameError(f"payload must be at most {MAX_PAYLOAD} bytes, not {len(payload)}")
-    return Frame(sequence, kind, payload)
-
-
-# Link -------------------------------------------------------------------------------------------
 
 
 class LinkError(PopflipError):
@@ -159,9 +84,6 @@ _IDEMPOTENT = {Verb.IDENTIFY, Verb.READ, Verb.STATUS, Verb.WRITE, Verb.FILL, Ver
 # times its length it may be prolonged by an answer that is on its way.
 _PATIENCE = 1 << 16
 _PROLONGED = 10
-
-# The longest frame, encoded, without the zero that closes it.
-_LONGEST = len(cobs.encode(bytes(HEADER.size + MAX_PAYLOAD + CRC_BYTES)))
 
 
 class Identity(NamedTuple):
@@ -429,7 +351,7 @@ class Link:
         self._received.clear()
         start = self._transport.now()
         # As long as a late answer may take, and the quiet after it.
-        seconds = self._timeout + self._transport.line_seconds(_LONGEST) + self._quiet
+        seconds = self._timeout + self._transport.line_seconds(LONGEST) + self._quiet
         wait = _Wait(self._transport, seconds)
         while wait.read(self._quiet):
             pass
@@ -505,7 +427,7 @@ class Link:
         No answer is equal to its request, so what is equal is an echo.
         """
         # A request and two answers, one of them to a request before, on a slow line.
-        wait = _Wait(self._transport, self._timeout + self._transport.line_seconds(3 * _LONGEST))
+        wait = _Wait(self._transport, self._timeout + self._transport.line_seconds(3 * LONGEST))
         damage = ""
         while True:
             for frame in self._frames():
@@ -564,9 +486,9 @@ class Link:
                 self.reports.append(frame.payload)
             else:
                 yield frame
-        if len(self._received) > _LONGEST:
+        if len(self._received) > LONGEST:
             self._received.clear()
-            yield FrameError(f"more than {_LONGEST} bytes without a zero, which closes a frame")
+            yield FrameError(f"more than {LONGEST} bytes without a zero, which closes a frame")
 
 
 def _words(words, region: Region) -> np.ndarray:

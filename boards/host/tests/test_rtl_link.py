@@ -4,7 +4,7 @@ from collections import deque
 import pytest
 from cobs import cobs
 
-from popflip.boards.host.link import decode_frame, encode_frame
+from popflip.boards.host.frames import decode_frame, encode_frame
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import (
     CRC,

@@ -11,7 +11,8 @@ import tty
 import pytest
 import serial
 
-from popflip.boards.host.link import Link, LinkError, encode_frame
+from popflip.boards.host.frames import encode_frame
+from popflip.boards.host.link import Link, LinkError
 from popflip.boards.host.transport import SerialTransport, Transport, TransportError
 from popflip.golden.description.protocol import Status
 

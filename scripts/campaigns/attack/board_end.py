@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from popflip.boards.host.link import Link, decode_frame, encode_frame
+from popflip.boards.host.frames import decode_frame, encode_frame
+from popflip.boards.host.link import Link
 from popflip.boards.host.machine import virtual_board
 from popflip.golden.description.packing import latents_to_bytes, pack_samples, weights_to_bytes
 from popflip.golden.description.params import Params

@@ -7,7 +7,8 @@ behind damaged ones. What has to come of each byte :class:`.link_model.LinkModel
 import random
 from collections.abc import Callable
 
-from popflip.boards.host.link import Frame, FrameError, Link, LinkError, decode_frame, encode_frame
+from popflip.boards.host.frames import Frame, FrameError, decode_frame, encode_frame
+from popflip.boards.host.link import Link, LinkError
 from popflip.boards.host.transport import Transport
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import MAX_PAYLOAD, Status

@@ -23,7 +23,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from popflip.boards.build.toolchain import Tool, find_tool
-from popflip.boards.tools import ToolError, run_to_end
+from popflip.boards.tools import ToolError, first_error, run_to_end
 from popflip.golden.description.params import Params
 from popflip.golden.support.cache import cache_folder, key_of, text_entry
 from popflip.rtl.identity import identity, source_digest
@@ -44,12 +44,12 @@ read_rtlil design.il
 hierarchy -top faulty
 proc
 opt
-opt_hier
+{opt_hier}
 opt
-opt_hier
+{opt_hier}
 wreduce
 opt
-opt_hier
+{opt_hier}
 opt_clean
 write_rtlil netlist.il
 mutate -list {count} -seed {seed} -o faults c:* t:$meminit* %d
@@ -264,7 +264,8 @@ def _draw(params: Params, count: int, seed: int, yosys: Tool) -> Netlist:
     with tempfile.TemporaryDirectory(prefix="popflip-") as name:
         work = Path(name)
         (work / "design.il").write_text(design)
-        _run(yosys, _PREPARE.format(count=_SPARE * count, seed=seed), work)
+        script = _PREPARE.format(opt_hier=_opt_hier(design), count=_SPARE * count, seed=seed)
+        _run(yosys, script, work)
         netlist = _Netlist((work / "netlist.il").read_text())
         drawn = (work / "faults").read_text().splitlines()
         commands = [line for line in drawn if not _unwanted(line, netlist)][:count]
@@ -282,6 +283,19 @@ def _draw(params: Params, count: int, seed: int, yosys: Tool) -> Netlist:
     return Netlist(verilog + _shell(top, width), tuple(faults), rtlil)
 
 
+def _opt_hier(design: str) -> str:
+    """Return a script that removes what nobody looks at beyond the bounds of a module.
+
+    Yosys's ``opt_hier`` parts bits of an output that nobody reads from the output, and from its
+    initial value: Verilator then begins at 0. So it keeps away from modules in which a register
+    that begins otherwise is an output.
+    """
+    modules = re.findall(r"^module (\S+)\n(.*?)^end$", design, re.M | re.S)
+    begins = r"^  attribute \\init \d+'[01]*1.*\n(?:  attribute .*\n)*  wire .*\boutput\b"
+    spared = [f"select -del {name[1:]}" for name, body in modules if re.search(begins, body, re.M)]
+    return "\n".join(["select *", *spared, "opt_hier", "select -clear"])
+
+
 def _run(yosys: Tool, script: str, work: Path) -> None:
     (work / "script.ys").write_text(script)
     # Relative names: YoWASP has a /tmp of its own.
@@ -289,8 +303,8 @@ def _run(yosys: Tool, script: str, work: Path) -> None:
     failed = run_to_end(command, work, dict(os.environ))
     if failed is not None:
         log = work / "log"
-        tail = (failed or (log.read_text() if log.exists() else "")).splitlines()[-5:]
-        raise ToolError("\n".join(["yosys failed:", *tail]))
+        text = failed or (log.read_text() if log.exists() else "")
+        raise ToolError("\n".join([f"yosys failed: {first_error(text)}", *text.splitlines()[-5:]]))
 
 
 def _marked(design: str) -> str:

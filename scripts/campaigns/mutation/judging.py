@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 
 import numpy as np
 
-from popflip.boards.host.link import decode_frame
+from popflip.boards.host.frames import decode_frame
 from popflip.boards.virtual.board import VirtualBoard
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import STATUS_ANSWER

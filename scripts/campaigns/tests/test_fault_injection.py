@@ -32,6 +32,16 @@ def test_the_netlist_holds_every_fault(netlist):
     assert "negedge" not in netlist.verilog
 
 
+def test_a_register_that_does_not_begin_at_0_keeps_its_first_value():
+    text = faulty_netlist(NETWORKS["standalone"], COUNT, 1).rtlil
+    name = r"faulty.top.standalone\S*random\S*"
+    [module] = re.findall(rf"^module .{name}\n(.*?)^end$", text, re.M | re.S)
+    register = r"SRST_VALUE (\d+)\n(?:    .*\n)*    connect .Q .bits$"
+    [begun_anew] = re.findall(register, module, re.M)
+    [begins] = re.findall(r"attribute .init (\d+)\n  wire .* .bits$", module, re.M)
+    assert begins == begun_anew
+
+
 def test_a_fault_is_told_from_none(netlist):
     module = "faulty.top.core.readout"
     [text] = re.findall(rf"^module .{module}\n(.*?)^end$", netlist.rtlil, re.M | re.S)

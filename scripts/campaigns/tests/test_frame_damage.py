@@ -2,7 +2,7 @@
 
 import random
 
-from popflip.boards.host.link import encode_frame
+from popflip.boards.host.frames import encode_frame
 from popflip.scripts.campaigns.attack.frame_damage import DAMAGES, damage
 from popflip.scripts.campaigns.attack.link_model import pieces
 

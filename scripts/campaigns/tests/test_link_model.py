@@ -5,7 +5,7 @@ import random
 import pytest
 from cobs import cobs
 
-from popflip.boards.host.link import encode_frame
+from popflip.boards.host.frames import encode_frame
 from popflip.golden.description.protocol import MAX_PAYLOAD, Status, Verb
 from popflip.scripts.campaigns.attack.groups import TARGET
 from popflip.scripts.campaigns.attack.link_model import LinkModel, open_frame, undo_cobs

@@ -3,7 +3,7 @@
 import doctest
 import re
 
-from popflip.boards.host.link import decode_frame
+from popflip.boards.host.frames import decode_frame
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import RunFlags, Status, Verb
 from popflip.golden.description.reference import rows as key_rows
