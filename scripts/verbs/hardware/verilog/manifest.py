@@ -26,12 +26,12 @@ _PORTS = {
     "tx": "serial line to the host, idle high",
     "busy": "a run is on",
     "error": "the last request of a host was answered by an error",
-    "store__request__valid": "a sample is asked for; stays high until it is accepted",
-    "store__request__ready": "the sample store accepts the request",
-    "store__request__payload": "number of the sample",
-    "store__data__valid": "a byte of the sample is offered",
-    "store__data__ready": "the machine accepts the byte",
-    "store__data__payload": "the byte; a sample's bytes come in order, one sample per request",
+    "store_request_valid": "a sample is asked for; stays high until it is accepted",
+    "store_request_ready": "the sample store accepts the request",
+    "store_request_payload": "number of the sample",
+    "store_data_valid": "a byte of the sample is offered",
+    "store_data_ready": "the machine accepts the byte",
+    "store_data_payload": "the byte; a sample's bytes come in order, one sample per request",
 }
 
 
