@@ -6,6 +6,9 @@ Benches of this kind take the steps of ``tb_core``, so that the same golden run 
   result, the reason a number of :class:`popflip.golden.description.bus.Refusal`;
 - ``"label_in_user"``, whether: how samples of the stream have their labels;
 - ``"frame"``, bytes: sent as they are where samples go in;
+- ``"begin"``, fields of RunLayout: a run without its samples; ``"finish"``: those, and its end;
+- ``"design"``, Params, byte address: from here on the machine at that address, which has these;
+- ``"control"``, name: what that control register holds is a result;
 - ``"predictions"``: those of the stream since the last time are a result.
 """
 
@@ -33,7 +36,8 @@ class MappedHost:
     """
 
     def __init__(self, dut, params: Params, bus: str):
-        self.dut, self.params, self.map = dut, params, BusMap(params, bus)
+        self.dut, self.params, self.map, self.bus = dut, params, BusMap(params, bus), bus
+        self.base = 0
         self.packed = None  # what runs without INTERNAL take
         self.label_at_user = False
 
@@ -45,15 +49,9 @@ class MappedHost:
         """Send the bytes of a sample where samples go in."""
         raise NotImplementedError
 
-    async def begin(self):
-        """See that this is the map that is expected, and enable the interrupt."""
-        layout = self.map.registers["layout"]
-        assert await self.get("layout") == layout.reset
-        await self.set("enable", self.map.registers["events"]["done"].mask)
-
     async def ask(self, address, data=None):
         """Make an access that is not refused."""
-        value, good = await self.exchange(address, data)
+        value, good = await self.exchange(self.base + address, data)
         assert good, f"{address:#x} is refused: {await self.get('refusal')}"
         return value
 
@@ -95,25 +93,41 @@ class MappedHost:
         return np.frombuffer(b"".join(words), np.uint8).reshape(count, size)
 
     async def run(self, request):
-        """Run, and wait for the interrupt."""
-        request = dict(request)
+        await self.begin(request)
+        await self.finish()
+
+    async def begin(self, request):
+        """Begin a run."""
+        self.request = request
         for name in ("first", "count"):
             await self.set(name, request[name])
-        flags = sum(flag for flag in RunFlags if request.get(flag.name.lower()))
-        await self.set("run", int(flags))
-        if not request.get("internal"):
-            first = request["first"]
-            for sample in self.packed[first : first + request["count"]]:
+        await self.set("run", sum(f for f in RunFlags if request.get(f.name.lower())))
+
+    async def finish(self):
+        """Send the samples of a run, and wait for the interrupt."""
+        if not self.request.get("internal"):
+            first = self.request["first"]
+            for sample in self.packed[first : first + self.request["count"]]:
                 await self.send(bytes(sample))
         if not int(self.dut.irq.value):
             await First(RisingEdge(self.dut.irq), Timer(PERIOD * 1_000_000, "ns"))
         events = self.map.registers["events"]
-        assert await self.get("events") == events["done"].mask
+        assert await self.get("events") & events["done"].mask
         await self.set("events", events["done"].mask)
         assert await self.get("status") & 1 == 0
 
-    async def access(self, address, data, size):
-        value, good = await self.exchange(address, data, size)
+    async def design(self, params, base):
+        """Turn to a machine: see that its map is the one that is expected, enable its interrupt."""
+        self.params, self.map, self.base = params, BusMap(params, self.bus), base
+        assert await self.get("layout") == self.map.registers["layout"].reset
+        await self.set("enable", self.map.registers["events"]["done"].mask)
+
+    async def control(self, name):
+        """Read a control register."""
+        return await self.get(name)
+
+    async def access(self, address, data=None, size=REGISTER_BYTES):
+        value, good = await self.exchange(self.base + address, data, size)
         if good:
             return value, Refusal.NONE
         refusal = self.map.registers["refusal"].decode(await self.get("refusal"))
@@ -132,7 +146,7 @@ class MappedHost:
     async def play(self, steps):
         """Play steps; return the results of those that have some."""
         results = []
-        await self.begin()
+        await self.design(self.params, 0)
         for what, *arguments in steps:
             if what == "samples":
                 [self.packed] = arguments

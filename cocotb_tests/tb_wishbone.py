@@ -60,8 +60,10 @@ async def bench(dut):
     with exchange() as (steps, results):
         [(_, params), (_, pipelined), *steps] = steps
         dut.rst.value = 1
+        # Wires are driven before a model of a bus looks at them, and inputs before the first edge.
+        await Timer(PERIOD, "ns")
         host = WishboneHost(dut, params, pipelined)
-        await Timer(PERIOD, "ns")  # inputs are driven before the first edge
+        await Timer(PERIOD, "ns")
         Clock(dut.clk, PERIOD, unit="ns", impl="gpi").start()
         await Timer(5 * PERIOD, "ns")
         dut.rst.value = 0

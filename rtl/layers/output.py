@@ -302,20 +302,21 @@ class Readout(wiring.Component):
                 m.d.sync += [best.eq(votes), self.prediction.eq(index_2)]
             with m.If(index_2 == classes - 1):
                 m.d.sync += self.done.eq(1)
-            if self._with_margin:
-                self._keep_second(m, index_2 == 0, votes, best)
+        if self._with_margin:
+            self._keep_second(m, valid[1], index_2 == 0, votes, best)
         return m
 
-    def _keep_second(self, m, first, votes, best):
+    def _keep_second(self, m, valid, first, votes, best):
         """Keep the second greatest sum."""
         second = Signal.like(votes)
         m.d.comb += self.margin.eq(best - second)
-        with m.If(first):
-            m.d.sync += second.eq(0)
-        with m.Elif(votes > best):
-            m.d.sync += second.eq(best)
-        with m.Elif(votes > second):
-            m.d.sync += second.eq(votes)
+        with m.If(valid):
+            with m.If(first):
+                m.d.sync += second.eq(0)
+            with m.Elif(votes > best):
+                m.d.sync += second.eq(best)
+            with m.Elif(votes > second):
+                m.d.sync += second.eq(votes)
 
 
 def _select(values, chunk):
