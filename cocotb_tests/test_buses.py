@@ -18,6 +18,9 @@ from popflip.golden.description.packing import pack_samples
 from popflip.golden.description.params import Params
 from popflip.rtl.identity import identity
 
+# Long enough for two busy cores.
+pytestmark = pytest.mark.timeout(900)
+
 #: By bus: what its bench can be told; pauses of the channels, and pipelined cycles.
 MANNERS = {"axi": (0, 0.3), "wishbone": (False, True)}
 
@@ -70,7 +73,7 @@ def margins(model, x):
     return list(zip(votes.argmax(1).tolist(), (best[:, -1] - best[:, -2]).tolist(), strict=True))
 
 
-def check(params, simulator, bus, manner, n, seconds=240):
+def check(params, simulator, bus, manner, n, seconds=800):
     """Train, with refused accesses before and meanwhile; read all back; then predict."""
     x, labels = random_samples(params, 1, n)
     model = initial(params, 3)

@@ -53,6 +53,7 @@ _COUNT_BITS = 16
 class Refusal(IntEnum):
     """Why an access was answered by an error. It changed nothing."""
 
+    #: None was refused yet.
     NONE = 0
     #: There is nothing at this address.
     UNMAPPED = 1

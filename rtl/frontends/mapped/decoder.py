@@ -1,6 +1,6 @@
 """What an address means: a window, a word of its region, a lane of that word."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Const, Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -92,7 +92,7 @@ class AddressDecoder(wiring.Component):
         if window.name == "control":
             m.d.comb += [
                 place.control.eq(1),
-                place.known.eq(offset < len(self._map.registers)),
+                place.known.eq(_below(offset, len(self._map.registers))),
                 place.word.eq(offset),
                 place.read_in_run.eq(1),
                 place.written_in_run.eq(1),
@@ -101,7 +101,7 @@ class AddressDecoder(wiring.Component):
             last = window.n_bytes // REGISTER_BYTES - 1
             m.d.comb += [
                 place.sample.eq(1),
-                place.known.eq(offset <= last),
+                place.known.eq(_below(offset, last + 1)),
                 place.word.eq(offset),
                 place.last.eq(offset == last),
                 place.written_in_run.eq(1),
@@ -117,14 +117,14 @@ class AddressDecoder(wiring.Component):
                 words = ceil_div(region.depth, REGISTER_BYTES)
                 m.d.comb += [
                     place.packed.eq(1),
-                    place.known.eq(offset < words),
+                    place.known.eq(_below(offset, words)),
                     place.word.eq(offset << 2),
                 ]
                 self._cut(m, offset == words - 1, region.depth)
             else:
                 lane, word = offset[: window.lane_bits], offset[window.lane_bits :]
                 m.d.comb += [
-                    place.known.eq((word < region.depth) & (lane < window.lanes)),
+                    place.known.eq(_below(word, region.depth) & _below(lane, window.lanes)),
                     place.word.eq(word),
                     place.lane.eq(lane),
                     place.last.eq(lane == window.lanes - 1),
@@ -145,3 +145,8 @@ class AddressDecoder(wiring.Component):
         if rest := n_bytes % REGISTER_BYTES:
             with m.If(at_end):
                 m.d.comb += self.place.n_bytes.eq(rest)
+
+
+def _below(value, bound):
+    """Whether a value is below a bound; a constant where it always is."""
+    return Const(1) if bound >= 1 << len(value) else value < bound
