@@ -24,13 +24,14 @@ import numpy as np
 from popflip.boards.host.frames import decode_frame
 from popflip.boards.virtual.board import VirtualBoard
 from popflip.golden.description.params import Params
-from popflip.golden.description.protocol import STATUS_ANSWER
+from popflip.golden.description.protocol import STATUS_ANSWER, Status
 from popflip.golden.support import interrupts
 from popflip.golden.support.errors import InputError
 from popflip.scripts.campaigns.mutation.fault_injection import FAULT, faulty_netlist
 from popflip.scripts.campaigns.networks import NETWORKS
 from popflip.scripts.campaigns.scenarios import (
     Scenario,
+    asks_at_once,
     asks_bounds,
     asks_long,
     counts,
@@ -38,6 +39,7 @@ from popflip.scripts.campaigns.scenarios import (
     refuses,
     stops,
     stops_each,
+    stops_last,
     trains,
     trains_again,
     trains_from_store,
@@ -78,12 +80,15 @@ def scenarios_of(params: Params) -> dict[str, Callable[[], Scenario]]:
         "store": lambda: trains_from_store(params),
         "infer": lambda: infers(params),
         "stop": lambda: stops(params),
+        "stop last": lambda: stops_last(params),
         # No bit of the first slot's number is what it is in the short scenario.
         "slots": lambda: trains(params, 13, slots, first=slots // 4 - 1),
         "long": lambda: trains_long(params),
         "again": lambda: trains_again(params),
+        "stop each": lambda: stops_each(params),
     }
     last = {
+        "at once": lambda: asks_at_once(params),
         "bounds": lambda: asks_bounds(params),
         "pieces": lambda: asks_long(params),
         "count": lambda: counts(params),
@@ -101,7 +106,6 @@ def scenarios_of(params: Params) -> dict[str, Callable[[], Scenario]]:
             **last,
         }
     return scenarios | {
-        "stop each": lambda: stops_each(params),
         "varied": lambda: trains_varied(params),
         "much": lambda: trains_much(params),
         **last,
@@ -112,7 +116,13 @@ class _Dead(AssertionError):
     """A machine said nothing, or took too long."""
 
 
-def converse(board: VirtualBoard, steps: list, divisor: int, most_cycles: int = 1 << 62) -> list:
+def converse(
+    board: VirtualBoard,
+    steps: list,
+    divisor: int,
+    most_cycles: int = 1 << 62,
+    watch: bool = False,
+) -> list:
     """Play the steps of a stimulus over the pins of a virtual board.
 
     Parameters
@@ -125,6 +135,9 @@ def converse(board: VirtualBoard, steps: list, divisor: int, most_cycles: int = 
         Clock cycles per bit.
     most_cycles : int
         That it may take.
+    watch : bool
+        Whether to look at the pin ``error`` whenever all answers have come: it tells whether the
+        last one was an error.
 
     Returns
     -------
@@ -132,6 +145,10 @@ def converse(board: VirtualBoard, steps: list, divisor: int, most_cycles: int = 
         What the bench would return.
     """
     received, results = bytearray(), []
+    last = Status.OK
+
+    def look():
+        assert not watch or board.error == (last not in (Status.OK, Status.REPORT)), "pin error"
 
     def hear():
         while 0 not in received:
@@ -141,11 +158,15 @@ def converse(board: VirtualBoard, steps: list, divisor: int, most_cycles: int = 
             if board.cycles > most_cycles:
                 raise _Dead(f"not done in {most_cycles:,} cycles")
             received.extend(chunk)
+        nonlocal last
         answer, _, rest = received.partition(b"\0")
         received[:] = rest
+        last = decode_frame(bytes(answer)).kind
         return bytes(answer)
 
     for what, *arguments in steps:
+        if what in ("send", "ask", "wait") and arguments[0]:
+            look()
         if what == "samples":
             packed, first = arguments
             # What is before the first takes no memory: nobody writes there.
@@ -173,6 +194,7 @@ def converse(board: VirtualBoard, steps: list, divisor: int, most_cycles: int = 
             results.append(asked)
         else:
             raise InputError(f"step must be one that a board can play, not {what!r}")
+    look()
     return results
 
 
@@ -184,6 +206,7 @@ def board_of(params: Params, verilog: str, flash: bytes = b"") -> VirtualBoard:
         divisor=params.machine.uart_divisor,
         sample_bytes=params.sample_bytes,
         flash_delay=standalone.flash_delay if standalone.lines else None,
+        error_pin=True,
         flash=flash,
     )
 
@@ -212,7 +235,9 @@ def play_scenario(
     if steps[0][0] == "flash":
         [(_, content), *steps] = steps
     with make_board(content) as board:
-        results = converse(board, steps, params.machine.uart_divisor, most_cycles)
+        # With nothing in its flash a standalone machine shows an error, whatever it answers.
+        watch = bool(content) or not params.standalone.lines
+        results = converse(board, steps, params.machine.uart_divisor, most_cycles, watch)
         scenario.judge(scenario.stimulus.payloads(results))
         assert board.framing_errors == 0
         assert board.flash_errors == 0
