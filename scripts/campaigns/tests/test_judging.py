@@ -1,5 +1,8 @@
 """The scenarios that faults are sought with, on machines without a fault."""
 
+import multiprocessing
+import signal
+
 import pytest
 
 from popflip.boards.host.frames import encode_frame
@@ -8,6 +11,7 @@ from popflip.boards.tests.networks import SMALL_LOCAL
 from popflip.golden.description.protocol import Status
 from popflip.scripts.campaigns.mutation.judging import (
     NETWORKS,
+    _allow,
     board_of,
     converse,
     play_scenario,
@@ -60,6 +64,19 @@ def test_the_pin_tells_of_an_error(status, error):
     else:
         with pytest.raises(AssertionError, match=r"^pin error"):
             play()
+
+
+def spin():
+    _allow(1)
+    while True:
+        pass
+
+
+def test_a_process_that_does_not_come_back_is_ended():
+    process = multiprocessing.get_context("spawn").Process(target=spin)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGXCPU
 
 
 def test_a_step_that_no_board_plays_is_refused():
