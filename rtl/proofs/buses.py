@@ -1,10 +1,13 @@
 """The buses' rules: each access is done and answered once, and what is offered stays."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 from popflip.rtl.frontends.axi.lite import AxiLiteAdapter
+from popflip.rtl.frontends.mapped.predictions import PredictionQueue
+from popflip.rtl.frontends.mapped.sample_gate import SAMPLES, SampleGate
 from popflip.rtl.frontends.wishbone.adapter import WishboneAdapter
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, held, past
+from popflip.rtl.proofs.nets import tiny
 
 __all__ = ["PROOFS"]
 
@@ -122,6 +125,90 @@ class _Wishbone(Harness):
         self.lemma(~(access.valid & was_answered & was_asked & ~inside["given_up"]))
 
 
+class _Gate(Harness):
+    """The sample gate between any frames and any core."""
+
+    def body(self, m: Module) -> None:
+        params = tiny(network={"image": [3, 4]})
+        dut = SampleGate(params)
+        m.submodules.dut = (inside := Inside(dut)).fragment
+        store, waiting = dut.store, dut.waiting
+        for name, signal in (
+            ("valid", dut.i.valid), ("frame", Value.cast(dut.i.payload)),
+            ("begin_anew", dut.begin_anew), ("discard", dut.discard), ("grant", dut.grant),
+            ("request", store.request.valid), ("take", store.data.ready),
+        ):  # fmt: skip
+            m.d.comb += signal.eq(self.any(len(signal), name))
+        m.d.comb += dut.label_in_user.eq(in_user := self.constant(m, 1, "in_user"))
+        # Samples are discarded while none is leaving, and a frame begins anew between its bytes.
+        self.assume(~(dut.discard & store.data.valid))
+        self.assume(~(dut.begin_anew & (dut.i.valid | dut.discard)))
+        self.claim("room", (waiting <= SAMPLES) & (~store.data.valid | (waiting != 0)))
+        self.claim("held", held(m, store.data.valid, store.data.ready, store.data.payload))
+        self._count(m, dut, inside, in_user, params.sample_bytes)
+        # One of the halves is written while the other one is read.
+        self.lemma((inside["in_half"] ^ inside["out_half"]) == waiting[0])
+        self.lemma(~inside.state("Offer", "outgoing") | (waiting != 0))
+        self.lemma(inside["out_at"] < params.sample_bytes)
+        self.lemma(inside.state("Relay", "outgoing") | (inside["out_at"] == 0))
+        for fsm in ("incoming", "outgoing"):
+            self.lemma(inside.legal(fsm))
+
+    def _count(self, m, dut, inside, in_user, size):
+        """Count the bytes of a frame, apart from the gate."""
+        count, spoiled = Signal(range(2 * size)), Signal()
+        end = size - 1 - in_user
+        taken = dut.i.valid & dut.i.ready
+        with m.If(taken):
+            m.d.sync += count.eq(Mux(count == 2 * size - 1, count, count + 1))
+            with m.If(dut.i.p.last):
+                m.d.sync += [count.eq(0), spoiled.eq(0)]
+        with m.If(dut.begin_anew):
+            m.d.sync += [count.eq(0), spoiled.eq(0)]
+        with m.If(dut.discard & (count != 0) & ~(taken & dut.i.p.last)):
+            m.d.sync += spoiled.eq(1)
+        whole = taken & dut.i.p.last & (count == end) & ~spoiled
+        # The byte of a label takes a cycle of its own.
+        late = past(m, whole, 1, "whole") & ~dut.discard
+        self.claim("whole", dut.good == Mux(in_user, late, whole))
+        fill, skip, label = (inside.state(s, "incoming") for s in ("Fill", "Skip", "Label"))
+        self.lemma(~fill | ((inside["in_at"] == count) & (count <= end) & ~spoiled))
+        self.lemma(~skip | spoiled | (count > end))
+        self.lemma(label == (in_user & past(m, whole, 1, "was_whole")))
+        self.lemma(~label | ((count == 0) & (dut.waiting != SAMPLES)))
+        self.lemma(~(fill & (count != 0)) | (dut.waiting != SAMPLES))
+
+
+class _Queue(Harness):
+    """The queue of predictions between a core that asks for samples, and any consumer."""
+
+    def body(self, m: Module) -> None:
+        dut = PredictionQueue(tiny())
+        m.submodules.dut = (inside := Inside(dut)).fragment
+        o = dut.o
+        for name, signal in (
+            ("start", dut.start), ("first", dut.first), ("count", dut.count),
+            ("finish", dut.prediction.valid), ("label", dut.prediction.label),
+            ("margin", dut.prediction.margin), ("requested", dut.requested), ("ready", o.ready),
+        ):  # fmt: skip
+            m.d.comb += signal.eq(self.any(len(signal), name))
+        m.d.comb += dut.streaming.eq(1)
+        # A sample is asked for while it is granted, and finished once; a run begins with none.
+        under_way = Signal(8)
+        m.d.sync += under_way.eq(
+            Mux(dut.start, 0, under_way + dut.requested - dut.prediction.valid)
+        )
+        self.assume(~dut.requested | dut.grant)
+        self.assume(~dut.prediction.valid | (under_way != 0))
+        self.assume(~(dut.start & (dut.requested | dut.prediction.valid)))
+        queue = inside["queue"]
+        self.claim("room", ~queue.w_en | queue.w_rdy)
+        self.claim("held", held(m, o.valid, o.ready, o.payload))
+        self.lemma(inside["under_way"] == under_way)
+        self.lemma(under_way + queue.level <= 8)
+        self.lemma(queue.r_rdy | (queue.level <= 1))
+
+
 PROOFS = [
     Proof(
         "axi-lite", "frontends.axi.lite", f"{_BITS}-bit addresses", _AxiLite,
@@ -162,6 +249,51 @@ PROOFS = [
             "mine": Claim(
                 "an answer is that of the request that stands there: none of one that was given up",
                 Fault(WishboneAdapter.elaborate, "asked & ~given_up", "asked"),
+            ),
+        },
+    ),
+    Proof(
+        "sample-gate", "frontends.mapped.sample_gate", "samples of 4 bytes", _Gate,
+        {
+            "whole": Claim(
+                "a frame of a sample's length is kept, and no other",
+                Fault(SampleGate._come_in, "m.If(at != end)", "m.If(at > end)", depth=20),
+            ),
+            "room": Claim(
+                "never more samples than there is room for, and none leaves that is not there",
+                Fault(SampleGate._come_in, "room & ~self.discard", "~self.discard", depth=40),
+            ),
+            "held": Claim(
+                "a byte that is offered and not taken stays, and stays as it is",
+                Fault(
+                    SampleGate._leave,
+                    "with m.If(store.data.ready):",
+                    "with m.If(1):",
+                    depth=20,
+                ),
+            ),
+        },
+    ),
+    Proof(
+        "predictions", "frontends.mapped.predictions", "the smallest network", _Queue,
+        {
+            "room": Claim(
+                "every prediction of a sample that was granted finds room",
+                Fault(
+                    PredictionQueue.elaborate,
+                    "under_way + queue.level < _DEPTH",
+                    "queue.level < _DEPTH",
+                    depth=20,
+                ),
+            ),
+            "held": Claim(
+                "a prediction that is offered and not taken stays, and stays as it is",
+                Fault(
+                    PredictionQueue.elaborate,
+                    "queue.r_en.eq(self.o.ready)",
+                    "queue.r_en.eq(1)",
+                    depth=12,
+                ),
             ),
         },
     ),

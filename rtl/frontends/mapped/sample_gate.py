@@ -85,8 +85,8 @@ class SampleGate(wiring.Component):
 
     def _come_in(self, m, write, bits):
         frame, label = self.i.p, Signal(8)
-        half, at = Signal(), Signal(bits)
-        end = Signal(bits)  # Position of a frame's last byte.
+        half, at = Signal(name="in_half"), Signal(bits, name="in_at")
+        end = Signal(bits, name="in_end")  # Position of a frame's last byte.
         room = self.waiting != SAMPLES
         m.d.comb += [
             end.eq(self._bytes - 1 - self.label_in_user),
@@ -94,7 +94,7 @@ class SampleGate(wiring.Component):
             write.data.eq(frame.data),
         ]
         taken = self.i.valid & self.i.ready
-        with m.FSM():
+        with m.FSM(name="incoming"):
             with m.State("Fill"):
                 m.d.comb += [self.i.ready.eq(room & ~self.discard), write.en.eq(taken)]
                 with m.If(taken):
@@ -135,14 +135,14 @@ class SampleGate(wiring.Component):
 
     def _leave(self, m, read, bits, done):
         store = self.store
-        half, at = Signal(), Signal(bits)
+        half, at = Signal(name="out_half"), Signal(bits, name="out_at")
         last = at == self._bytes - 1
         m.d.comb += [
             store.data.payload.eq(read.data),
             read.addr.eq(Cat(at, half)),
             read.en.eq(0),  # A read port is enabled if nobody says otherwise.
         ]
-        with m.FSM():
+        with m.FSM(name="outgoing"):
             with m.State("Fetch"):
                 m.d.comb += read.en.eq(self.waiting != 0)
                 with m.If(self.discard):
