@@ -1,5 +1,7 @@
 """Which machines can be built: the trainer core behind each front end."""
 
+from typing import Any
+
 from amaranth.lib import wiring
 
 from popflip.golden.description.bus import check_bus
@@ -12,7 +14,7 @@ from popflip.rtl.top import Top
 
 __all__ = ["check_design", "design", "ports"]
 
-_MACHINES = {"uart": Top, "axi": AxiMachine, "wishbone": WishboneMachine}
+_MACHINES: dict[str, Any] = {"uart": Top, "axi": AxiMachine, "wishbone": WishboneMachine}
 
 
 def check_design(params: Params, bus: str) -> None:
@@ -45,5 +47,6 @@ def design(params: Params, bus: str, identity: bytes) -> wiring.Component:
 
 def ports(params: Params, bus: str) -> wiring.Signature:
     """Return the signature of a machine, without making one."""
-    members = (TrainerCore if bus == "none" else _MACHINES[bus]).members
-    return wiring.Signature(members(params, True) if bus == "none" else members(params))
+    if bus == "none":
+        return wiring.Signature(TrainerCore.members(params, predictions=True))
+    return wiring.Signature(_MACHINES[bus].members(params))

@@ -296,7 +296,7 @@ def _control(params: "Params", bus: str) -> list[dict]:
             "bits": len(RunFlags),
             "command": True,
             "fields": tuple(
-                Field(flag.name.lower(), flag.bit_length() - 1, 1, meaning)  # type: ignore[union-attr]
+                Field(str(flag.name).lower(), flag.bit_length() - 1, 1, meaning)
                 for flag, meaning in (
                     (RunFlags.TRAIN, "learn from the samples, instead of only predicting"),
                     (RunFlags.INTERNAL, "take them from the slots"),

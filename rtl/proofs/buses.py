@@ -2,7 +2,10 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
+from popflip.golden.description.bus import BusMap
+from popflip.golden.description.protocol import IDENTITY_BYTES
 from popflip.rtl.frontends.axi.lite import AxiLiteAdapter
+from popflip.rtl.frontends.mapped.bridge import BusBridge
 from popflip.rtl.frontends.mapped.predictions import PredictionQueue
 from popflip.rtl.frontends.mapped.sample_gate import SAMPLES, SampleGate
 from popflip.rtl.frontends.wishbone.adapter import WishboneAdapter
@@ -209,6 +212,68 @@ class _Queue(Harness):
         self.lemma(queue.r_rdy | (queue.level <= 1))
 
 
+class _Bridge(Harness):
+    """The bridge between any accesses and a core that does as it likes."""
+
+    def body(self, m: Module) -> None:
+        params = tiny(machine={"latent_lanes": [4, 2]})
+        bus_map = BusMap(params, "wishbone")
+        dut = BusBridge(params, bus_map, bytes(IDENTITY_BYTES))
+        m.submodules.dut = (inside := Inside(dut)).fragment
+        access, host = dut.access, dut.host
+        for name, signal in (
+            ("valid", access.valid), ("write", access.write), ("address", access.address),
+            ("aligned", access.aligned), ("strobe", access.strobe), ("data", access.data),
+            ("command", host.command.ready), ("reply_valid", host.reply.valid),
+            ("reply", host.reply.payload), ("frame", dut.frames.ready),
+            ("waiting", dut.waiting), ("good", dut.good), ("bad", dut.bad),
+        ):  # fmt: skip
+            m.d.comb += signal.eq(self.any(len(signal), name))
+        busy = self.any(1, "busy")
+        m.d.comb += [host.busy.eq(busy), host.run.ready.eq(~busy)]
+        # A run begins when the bridge says so, and ends whenever it likes.
+        started = past(m, host.run.valid & host.run.ready, 1, "started")
+        self.assume(~busy | past(m, busy, 1, "was_busy") | started)
+        self.assume(held(m, access.valid, access.ready, self._described(access)))
+        self._judge(m, dut, inside, params)
+        for stream in (host.command, dut.frames):
+            self.claim("held", held(m, stream.valid, stream.ready, stream.payload))
+        # What leaves makes room, and only a last byte takes it.
+        taken = past(m, dut.frames.valid & dut.frames.ready & dut.frames.p.last, 1, "taken")
+        self.assume((dut.waiting != 2) | past(m, dut.waiting == 2, 1, "was_full") | taken)
+
+    @staticmethod
+    def _described(access):
+        return Cat(access.write, access.address, access.aligned, access.strobe, access.data)
+
+    def _judge(self, m, dut, inside, params):
+        """What an access has done so far, and what it may do in a run."""
+        access, host, regions = dut.access, dut.host, params.regions
+        acts = host.command.valid | host.run.valid | host.stop | dut.discard
+        acted = Signal()
+        m.d.sync += acted.eq((acted | acts) & ~access.ready)
+        self.claim("refused", ~(access.ready & access.error) | ~(acted | acts))
+        self.claim("once", ~access.ready | access.valid)
+        command = host.command.p
+        reads = Cat(command.region == regions[n].index for n in ("registers", "results")).any()
+        writes = command.region == regions["samples"].index
+        self.claim(
+            "protected",
+            ~(host.command.valid & host.busy) | Mux(command.write, writes, reads),
+        )
+        idle, judge, refuse = (inside.state(s) for s in ("Idle", "Judge", "Refuse"))
+        place, decoded = inside["place"], inside["decoder"].place
+        self.lemma(inside.legal())
+        self.lemma(idle | (access.valid & (Value.cast(place) == Value.cast(decoded))))
+        exchange = inside.state("Command") | inside.state("Written") | inside.state("Reply")
+        allowed = Mux(access.write, place.written_in_run, place.read_in_run)
+        self.lemma(~exchange | (place.known & ~place.control & ~place.sample))
+        self.lemma(~exchange | ~host.busy | allowed)
+        self.lemma(~(idle | judge | refuse | inside.state("Push")) | ~acted)
+        self.lemma(~inside.state("Push") | place.sample)
+        self.lemma(~inside.state("Control") | place.control)
+
+
 PROOFS = [
     Proof(
         "axi-lite", "frontends.axi.lite", f"{_BITS}-bit addresses", _AxiLite,
@@ -249,6 +314,41 @@ PROOFS = [
             "mine": Claim(
                 "an answer is that of the request that stands there: none of one that was given up",
                 Fault(WishboneAdapter.elaborate, "asked & ~given_up", "asked"),
+            ),
+        },
+    ),
+    Proof(
+        "bus-bridge", "frontends.mapped.bridge", "4-3-2 behind Wishbone", _Bridge,
+        {
+            "refused": Claim(
+                "an access that is refused has asked nothing of the core",
+                Fault(
+                    BusBridge.elaborate,
+                    "control.refuse.eq(1)",
+                    "control.refuse.eq(1), control.write.eq(access.write)",
+                ),
+            ),
+            "once": Claim(
+                "only an access that is there is answered",
+                Fault(BusBridge.elaborate, "with m.If(access.valid):", "with m.If(1):"),
+            ),
+            "protected": Claim(
+                "while a run is on, only registers and results are read, and only samples written",
+                Fault(
+                    BusBridge._judge,
+                    "busy & ~Mux(access.write",
+                    "busy & ~access.write & ~Mux(access.write",
+                    depth=14,
+                ),
+            ),
+            "held": Claim(
+                "a command, or a byte of a sample, that is offered and not taken stays as it is",
+                Fault(
+                    BusBridge._push,
+                    "with m.If(frames.valid & frames.ready):",
+                    "with m.If(frames.valid):",
+                    depth=10,
+                ),
             ),
         },
     ),

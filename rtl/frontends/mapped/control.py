@@ -79,7 +79,7 @@ class ControlRegisters(wiring.Component):
         first, count = (Signal(table[name].bits, name=name) for name in ("first", "count"))
         enable = Signal(table["enable"].bits)
         settings = {"first": first, "count": count, "enable": enable}
-        if "options" in table:
+        if "options" in table.names:
             settings["options"] = self.label_in_user
         values = settings | {
             "layout": table["layout"].reset,
@@ -164,7 +164,7 @@ class ControlRegisters(wiring.Component):
                 m.d.comb += self.verdict.eq(Refusal.VALUE)
         m.d.comb += [run.p.first.eq(first), run.p.count.eq(count)]
         for flag in RunFlags:
-            m.d.comb += run.p[flag.name.lower()].eq(self.data[flag.bit_length() - 1])
+            m.d.comb += run.p[str(flag.name).lower()].eq(self.data[flag.bit_length() - 1])
         with m.If(run.valid & run.ready):
             m.d.sync += internal.eq(run.p.internal)
         m.d.comb += self.streaming.eq(self.busy & ~internal)
