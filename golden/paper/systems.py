@@ -75,8 +75,8 @@ class Row:
     frozen_nudge : bool
         Whether the nudge is that of the free phase's end throughout.
     method : {"ep", "bptt"}
-        Where gradients come from: Equilibrium Propagation, or back-propagation through the last K
-        of the T steps.
+        Where gradients come from: Equilibrium Propagation, or back-propagation through the last
+        K + 1 of the T steps, K with convolutions. The latter knows no learned scaling factors.
     weights : {"binary", "real"}
     weight_lr : tuple of float
         Learning rates of real weights.
@@ -90,8 +90,6 @@ class Row:
         What scaling factors are multiplied by before they are used; 1 in the paper.
     alpha_lr : tuple of float
         Learning rates of the scaling factors; 0 where they are fixed.
-    alpha_decay : int
-        Epochs after which ``alpha_lr`` is divided by 10; 0 for never.
     bias_lr : tuple of float
     zero_biases : bool
         Whether biases start from 0 rather than from a uniform draw.
@@ -124,7 +122,6 @@ class Row:
     noisy_average: bool = False
     alpha_factors: tuple[float, ...] = ()
     alpha_lr: tuple[float, ...] = ()
-    alpha_decay: int = 0
     bias_lr: tuple[float, ...]
     zero_biases: bool = False
     batch: int = 64
@@ -144,6 +141,8 @@ class Row:
         for name, values in per_layer.items():
             if len(values) != depth:
                 raise InputError(f"{name} must have {depth} entries, not {len(values)}")
+        if self.method == "bptt" and self.alpha_lr:
+            raise InputError("alpha_lr must be empty for method bptt")
 
     @property
     def image(self) -> tuple[int, int, int]:
@@ -259,7 +258,7 @@ def _variants():
         "fc1": {"alpha_lr": (1e-4,) * 2},
         "fc2": {"alpha_lr": (1e-2,) * 3},
         "conv": {"alpha_lr": (1e-3,) * 3},
-        "cifar": {"alpha_lr": _downward(1e-4, *(1e-2,) * 4), "alpha_decay": 10},
+        "cifar": {"alpha_lr": _downward(1e-4, *(1e-2,) * 4)},
         "full-fc1": {"alpha_lr": (1e-6,) * 2},
         "full-fc2": {"alpha_lr": (1e-8,) * 3},
         "full-conv": {"alpha_lr": _downward(1e-5, 1e-3, 1e-3)},
@@ -277,7 +276,6 @@ def _variants():
             ("binary", {}),
             ("learned", learned[row.name]),
             ("bptt", {"method": "bptt"}),
-            ("bptt-learned", {"method": "bptt", **learned[row.name]}),
         ):
             variant = replace(row, name=f"{row.name}-{how}", **changes)
             if variant.method == "ep":
@@ -295,6 +293,7 @@ def _variants():
             integer = replace(row, name=f"{row.name}-integer", integer=True)
             yield integer
             yield replace(integer, name=f"{integer.name}-centered", nudging="centered")
+            yield replace(row, name="full-fc1-held", frozen_nudge=True)
             for base in (row, integer):
                 yield replace(base, name=f"{base.name}-doubled", alpha_factors=(2, 1))
 

@@ -294,15 +294,14 @@ class Plain:
             alphas.append(factor * scale * scaled)
         return weights, biases, alphas
 
-    def back_propagated(self, states, target, back):
+    def back_propagated(self, states, target, back, hints):
         """Gradients of minus half the squared error, ``back`` steps back from step T."""
-        for _ in range(self.steps - back):
-            states, _, _ = self.step(states)
         tape = []
-        for _ in range(back):
-            new, wheres, drives = self.step(states)
+        for hint in hints:
+            new, wheres, drives = self.step(states, hints=hint)
             tape.append((states, wheres, drives))
             states = new
+        tape = tape[self.steps - back :]
         weights = [np.zeros_like(layer.weights) for layer in self.layers]
         biases = [np.zeros_like(layer.bias) for layer in self.layers]
         ascent = [np.zeros_like(state) for state in states]
