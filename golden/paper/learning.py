@@ -53,7 +53,7 @@ class Learner:
                 link.weight += row.weight_lr[l] * g.weight
                 flips.append(0)
                 continue
-            if row.alpha_lr:
+            if g.alpha is not None:
                 link.learn_alpha(row.alpha_lr[l] * g.alpha)
             flips.append(self._flip(l, link, g.weight))
             link.rescale()
