@@ -125,7 +125,10 @@ class ConvLink(Link):
     def up(self, below):
         """max-pool(W * below + bias), and where the greatest were."""
         product = F.conv2d(below, self.weight, self.bias, padding=self.padding)
-        return F.max_pool2d(product, self.pool, return_indices=True)
+        # On a CPU, pooling is several times faster where channels are the last axis in memory.
+        product = product.contiguous(memory_format=torch.channels_last)
+        pooled, indices = F.max_pool2d(product, self.pool, return_indices=True)
+        return pooled.contiguous(), indices.contiguous()
 
     def down(self, above, indices, shape):
         """W transposed, on ``above`` unpooled."""
