@@ -196,7 +196,7 @@ class Row:
         if self.frozen_nudge and not self.convolutional:
             how += ", nudge held"
         if self.alpha_factors:
-            scaling = "doubled"
+            scaling = "doubled and learned" if self.alpha_lr else "doubled"
         return f"binary {what}, {scaling} scaling, {how}"
 
     def describe(self) -> dict:
@@ -274,6 +274,8 @@ def _smaller(base: Row, name: str, layers: tuple[Dense | Conv, ...], **changes) 
         notes.append(f"T {row.free_steps} for {base.free_steps}: {_RESTS}")
     if row.nudged_steps != base.nudged_steps:
         notes.append(f"K {row.nudged_steps} for {base.nudged_steps}")
+    if row.alpha_factors:
+        notes.append("scaling factors doubled: the second hidden layer is silent otherwise")
     if row.epochs != base.epochs:
         notes.append(f"{row.epochs} epochs for {base.epochs}: to end within hours")
     return replace(row, changed="; ".join(notes))
@@ -301,7 +303,10 @@ _SMALL = (
 _SMALL_FULL = (
     (_smaller(_FULL_FC1, "full-fc1-small", _dense(1024, 100), epochs=20), "fc1-small"),
     (
-        _smaller(_FULL_FC2, "full-fc2-small", _dense(1024, 1024, 500), copies=50, epochs=10),
+        _smaller(
+            _FULL_FC2, "full-fc2-small", _dense(1024, 1024, 500), copies=50,
+            alpha_factors=(2, 2, 2), epochs=10,
+        ),
         "fc2-small",
     ),
     (

@@ -42,7 +42,9 @@ def test_small_rows_say_what_they_change():
         "20 epochs for 50: to end within hours"
     )
     # Nothing else: but for the rates of real weights, which the paper does not give.
-    said = {"layers", "copies", "free_steps", "nudged_steps", "epochs", "weight_lr"}
+    said = {
+        "layers", "copies", "free_steps", "nudged_steps", "epochs", "weight_lr", "alpha_factors",
+    }  # fmt: skip
     for name, row in ROWS.items():
         if row.size == "small":
             full = ROWS[name.replace("-small", "").replace("-medium", "")].describe()
@@ -127,6 +129,11 @@ def test_the_integer_row_has_the_thresholds_and_scales_of_the_paper():
 
 
 def test_a_row_says_what_decides_its_results():
+    silent = "scaling factors doubled: the second hidden layer is silent otherwise"
+    assert silent in ROWS["full-fc2-small-learned"].changed
+    assert ROWS["full-fc2-small-learned"].method_name == (
+        "binary weights and activations, doubled and learned scaling, EP"
+    )
     told = ROWS["fc1-binary"].describe()
     assert told["tau"] == (5e-7, 5e-7)
     assert not {"name", "claim", "reference", "size", "changed"} & set(told)
