@@ -262,16 +262,13 @@ _FULL_CONV = Row(
 
 # The same at sizes that two cores finish in hours ---------------------------------------------
 
-#: Why the free phase of a small row is shorter.
-_RESTS = "a small network rests by then"
-
 
 def _smaller(base: Row, name: str, layers: tuple[Dense | Conv, ...], **changes) -> Row:
     """A row of other layers; what else is changed of the paper's recipe, it says."""
     row = replace(base, name=name, size="small", layers=layers, **changes)
     notes = [f"{row.network} for {base.network}"]
     if row.free_steps != base.free_steps:
-        notes.append(f"T {row.free_steps} for {base.free_steps}: {_RESTS}")
+        notes.append(f"T {row.free_steps} for {base.free_steps}: to save time")
     if row.nudged_steps != base.nudged_steps:
         notes.append(f"K {row.nudged_steps} for {base.nudged_steps}")
     if row.alpha_factors:
@@ -332,7 +329,7 @@ _ALPHA_LR = {
 }
 
 #: Where the paper's rates of real weights were not within our reach, its rates of biases stand in,
-#: times the best of 1, 2, 4 and 8 by validation.
+#: times a factor: docs/paper.md says which were tried, on which images.
 _FLOAT_FACTORS = {"fc1": 8, "fc1-small": 8, "fc2-small": 4, "conv-small": 4, "conv-medium": 4}
 
 _CLAIMS = {

@@ -38,7 +38,7 @@ def test_small_rows_say_what_they_change():
     for row in ROWS.values():
         assert bool(row.changed) == (row.size == "small")
     assert ROWS["fc2-small-learned"].changed == (
-        "784-512-512-10 for 784-4096-4096-10; T 50 for 250: a small network rests by then; "
+        "784-512-512-10 for 784-4096-4096-10; T 50 for 250: to save time; "
         "20 epochs for 50: to end within hours"
     )
     # Nothing else: but for the rates of real weights, which the paper does not give.
