@@ -135,8 +135,10 @@ class LeakyEngine(wiring.Component):
             "chunk": range(shape.chunks),
         })
         request = Signal(layout)
-        group, number = Signal(group_bits(self._params, self._layer)), Signal(range(shape.groups))
-        passing, chunk = Signal(name="passing"), Signal(range(shape.chunks), name="chunk")
+        group = Signal(group_bits(self._params, self._layer))
+        number = Signal(range(shape.groups))
+        passing = Signal()
+        chunk = Signal(range(shape.chunks))
         last_of_block = number == shape.groups - 1
         m.d.comb += [
             request.valid.eq(passing),
@@ -170,14 +172,16 @@ class LeakyEngine(wiring.Component):
         or ``restore``.
         """
         phase, start = self.phase, self.visit.start
-        fresh, all_active = Signal(), Signal()
+        fresh = Signal()
+        all_active = Signal()
         with m.If(start):
             m.d.sync += [all_active.eq(fresh), fresh.eq(0)]
         with m.If(phase.clear):
             m.d.sync += fresh.eq(1)
         from_free, into_free = Const(0, 1), Const(0, 1)
         if keeps_free(self._params):
-            branches, branch, into_free = Signal(), Signal(), Signal()
+            branches, branch = Signal(name="branches"), Signal(name="branch")
+            into_free = Signal()
             with m.If(start):
                 m.d.sync += [branch.eq(branches), branches.eq(0)]
             with m.If(phase.save | phase.restore):
@@ -193,7 +197,8 @@ class LeakyEngine(wiring.Component):
         """Keep the words, the activations of their neurons and those above that meet the words."""
         shape, upper = self._shape, self.upper.last
         words = [Signal(shape.word_bits, name=f"word{bank}") for bank in range(shape.banks)]
-        old, above = Signal(shape.banks), Signal(shape.word_bits)
+        old = Signal(shape.banks)
+        above = Signal(shape.word_bits)
         with m.If(stages[1].valid):
             m.d.sync += [
                 *(
@@ -270,8 +275,9 @@ class LeakyEngine(wiring.Component):
             shape=data.ArrayLayout(v_bits, shape.banks), depth=depth, init=[], attrs=hint(depth)
         )
         to, of = potentials.write_port(), potentials.read_port()
-        looks, done = (stages[at].valid & stages[at].last for at in (-1 - 3, -1))
-        look_index, write_index = Signal(bits), Signal(bits)
+        looks, done = (stages[at].valid & stages[at].last for at in (-2 - Leak.latency, -1))
+        look_index = Signal(bits)
+        write_index = Signal(bits)
         for index, moves in ((look_index, looks), (write_index, done)):
             with m.If(self.visit.start):
                 m.d.sync += index.eq(0)
@@ -309,7 +315,7 @@ class LeakyEngine(wiring.Component):
         next group is looked at meanwhile.
         """
         shape, port, job, swap = self._shape, self.neurons, self.job, self.phase.swap
-        scanning, valid, advance = Signal(), Signal(), Signal()
+        scanning, valid, advance = (Signal(name=n) for n in ("scanning", "scan_valid", "advance"))
         index = Signal(group_bits(self._params, self._layer), name="scan_index")
         m.d.comb += [
             port.look_en.eq(passing | scanning & advance),
@@ -325,11 +331,9 @@ class LeakyEngine(wiring.Component):
             m.d.sync += valid.eq(scanning)
 
         # The group in hand: its number, its first row, and its place in its block.
-        at, row, number = (
-            Signal(range(shape.slots)),
-            Signal(range(shape.rows)),
-            Signal.like(group, shape=range(shape.groups), name="scan_number"),
-        )
+        at = Signal(range(shape.slots))
+        row = Signal(range(shape.rows))
+        number = Signal(range(shape.groups), name="scan_number")
         last_of_block = number == shape.groups - 1
         differs, needed, gone = (Signal(shape.banks, name=n) for n in ("differs", "needed", "gone"))
         upper_differs = Signal()
