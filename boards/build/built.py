@@ -157,6 +157,8 @@ def find_build(name: str | Path, builds: Path | None = None) -> Built:
         how = f"popflip build --out {folder} makes one"
         found = _read(path) if path.is_dir() else build_beside(path)
     if found is None:
+        if (folder / _FILE).exists():
+            raise InputError(f"{folder / _FILE} is damaged, or of another version: {how} anew")
         raise InputError(f"{folder} holds no build: {how}")
     return found
 

@@ -478,6 +478,20 @@ def _complaints(error: ValidationError) -> list[str]:
     ]
 
 
+#: What the library that checks types says, and what a reader of a TOML file knows.
+_WORDS = {
+    "Input should be ": "must be ",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "a valid array": "a list",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid string": "text",
+    "a valid boolean": "true or false",
+    "an object": "a section",
+}
+
+
 def _complaint(item) -> str:
     """One clause of a one-line error from an entry of ``ValidationError.errors()``."""
     where = ".".join(str(part) for part in item["loc"])
@@ -496,10 +510,6 @@ def _complaint(item) -> str:
             f"{where} must have at {'least' if too_short else 'most'} {bound} {entries}, "
             f"not {item['ctx']['actual_length']}"
         )
-    text = (
-        text
-        .replace("Input should be ", "must be ")
-        .replace("greater than or equal to", "at least")
-        .replace("less than or equal to", "at most")
-    )
+    for theirs, ours in _WORDS.items():
+        text = text.replace(theirs, ours)
     return f"{where} {text}, not {item['input']!r}"

@@ -6,6 +6,7 @@ import pytest
 from popflip.boards.build.built import build_beside, builds_in, find_build, write_build
 from popflip.boards.registry import BOARDS
 from popflip.boards.tests.networks import MICRO, toml_of
+from popflip.golden.support.errors import InputError
 from popflip.rtl.identity import identity
 
 ICEBREAKER = BOARDS["icebreaker"]
@@ -91,3 +92,5 @@ def test_a_file_that_is_not_ours_is_none(built, damage):
     path = built / "build.json"
     path.write_text(damage(json.loads(path.read_text())), "latin-1")
     assert build_beside(built / "params.toml") is None
+    with pytest.raises(InputError, match=r"build.json is damaged, or of another version: popflip "):
+        find_build(built)

@@ -268,7 +268,7 @@ REJECTED = [
     ("network", "thresholds", [1] * 9, "network.thresholds must have at most 8 entries, not 9"),
     ("network", "thresholds", [255], "network.thresholds.0 must be at most 254, not 255"),
     ("network", "thresholds", [1, -1], "network.thresholds.1 must be at least 0, not -1"),
-    ("network", "thresholds", 127, "network.thresholds must be a valid array, not 127"),
+    ("network", "thresholds", 127, "network.thresholds must be a list, not 127"),
     ("network", "first", "conv", "network.first must be 'dense' or 'local', not 'conv'"),
     (
         *("network", "window", 0),
@@ -297,9 +297,9 @@ REJECTED = [
     ("network", "hidden", [1] * 7, "network.hidden must have at most 6 entries, not 7"),
     ("network", "classes", 1, "network.classes must be at least 2, not 1"),
     ("network", "classes", 257, "network.classes must be at most 256, not 257"),
-    ("network", "classes", "10", "network.classes must be a valid integer, not '10'"),
-    ("network", "classes", 10.0, "network.classes must be a valid integer, not 10.0"),
-    ("network", "classes", True, "network.classes must be a valid integer, not True"),
+    ("network", "classes", "10", "network.classes must be a whole number, not '10'"),
+    ("network", "classes", 10.0, "network.classes must be a whole number, not 10.0"),
+    ("network", "classes", True, "network.classes must be a whole number, not True"),
     ("network", "copies", 0, "network.copies must be at least 1, not 0"),
     ("network", "colour", 3, "network.colour is not a parameter"),
     ("network", "pixel_bits", 4, "network.pixel_bits must be 1 or 8, not 4"),
@@ -325,7 +325,7 @@ REJECTED = [
     ("dynamics", "gains", [4097, 1], "dynamics.gains.0 must be at most 4096, not 4097"),
     ("dynamics", "potential_bits", 1, "dynamics.potential_bits must be at least 2, not 1"),
     ("dynamics", "potential_bits", 15, "dynamics.potential_bits must be at most 14, not 15"),
-    ("dynamics", "threshold", 1.5, "dynamics.threshold must be a valid integer, not 1.5"),
+    ("dynamics", "threshold", 1.5, "dynamics.threshold must be a whole number, not 1.5"),
     (
         *("dynamics", "threshold", 2**20 + 1),
         "dynamics.threshold must be at most 1048576, not 1048577",
@@ -374,7 +374,7 @@ REJECTED = [
     ("learning", "tau_growth", 101.0, "learning.tau_growth must be at most 100, not 101.0"),
     ("learning", "batch", 0, "learning.batch must be at least 1, not 0"),
     ("learning", "batch", 65536, "learning.batch must be at most 65535, not 65536"),
-    ("learning", "reset_on_flip", 1, "learning.reset_on_flip must be a valid boolean, not 1"),
+    ("learning", "reset_on_flip", 1, "learning.reset_on_flip must be true or false, not 1"),
     ("learning", "shift", -1, "learning.shift must be at least 0, not -1"),
     ("learning", "shift", 17, "learning.shift must be at most 16, not 17"),
     # machine
@@ -404,8 +404,8 @@ REJECTED = [
     ),
     ("machine", "latent_lanes", [1], "machine.latent_lanes must have at least 2 entries, not 1"),
     ("machine", "latent_lanes", [1, 0], "machine.latent_lanes.1 must be at least 1, not 0"),
-    ("machine", "serial_windows", 1, "machine.serial_windows must be a valid boolean, not 1"),
-    ("machine", "training", 1, "machine.training must be a valid boolean, not 1"),
+    ("machine", "serial_windows", 1, "machine.serial_windows must be true or false, not 1"),
+    ("machine", "training", 1, "machine.training must be true or false, not 1"),
     ("machine", "uart_divisor", 3, "machine.uart_divisor must be at least 4, not 3"),
     ("machine", "uart_divisor", 65536, "machine.uart_divisor must be at most 65535, not 65536"),
     ("machine", "sample_slots", 0, "machine.sample_slots must be at least 1, not 0"),
@@ -487,7 +487,7 @@ def test_an_unknown_section():
 def test_a_date_is_no_number(tmp_path):
     path = tmp_path / "dated.toml"
     path.write_text("[network]\ncopies = 1979-05-27\n")
-    with pytest.raises(ParamsError, match=r"^network\.copies must be a valid integer, not '1979-"):
+    with pytest.raises(ParamsError, match=r"^network\.copies must be a whole number, not '1979-"):
         Params.load(path)
 
 
@@ -507,7 +507,7 @@ def test_several_complaints_are_one_line():
         ),
         (
             {**local().model_dump(mode="json"), "machine": 3},
-            "machine must be an object, not 3",
+            "machine must be a section, not 3",
         ),
         (
             {**local().model_dump(mode="json"), "colour": 3},
@@ -515,7 +515,7 @@ def test_several_complaints_are_one_line():
         ),
         (
             {**local().model_dump(mode="json"), "name": 3},
-            "name must be a valid string, not 3",
+            "name must be text, not 3",
         ),
         (
             {**local().model_dump(mode="json"), "dynamics": {}},

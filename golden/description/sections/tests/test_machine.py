@@ -95,15 +95,15 @@ def test_what_is_read_back_is_equal_and_derives_nothing():
         ({"network": {"copies": 0}}, "network.copies must be at least 1, not 0"),
         (
             {"machine": {"row_lanes": "8"}},
-            "machine.row_lanes must be a valid integer, not '8'",
+            "machine.row_lanes must be a whole number, not '8'",
         ),
         (
             {"machine": {"relax_lanes": True}},
-            "machine.relax_lanes must be a valid integer, not True",
+            "machine.relax_lanes must be a whole number, not True",
         ),
         (
             {"machine": {"latent_lanes": None}},
-            "machine.latent_lanes must be a valid array, not None",
+            "machine.latent_lanes must be a list, not None",
         ),
     ],
 )
