@@ -4,10 +4,13 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
 from popflip.golden.description.params import Params
+from popflip.rtl.core.sequencer import Sequencer
 from popflip.rtl.leaky.engine import LeakyEngine
 from popflip.rtl.leaky.leak import Leak
+from popflip.rtl.leaky.sequencer import LeakySequencer
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof, past
 from popflip.rtl.proofs.nets import tiny
+from popflip.rtl.proofs.sequencer import Ends
 
 __all__ = ["PROOFS"]
 
@@ -112,6 +115,50 @@ class _Pass(Harness):
                 self.lemma((since == 0) | (index == done[: len(index)]))
 
 
+class _Steps(Ends):
+    """The sequencer, whose engines answer in time: every run ends, and steps are whole."""
+
+    sequencer = LeakySequencer
+
+    def __init__(self, params: Params, within: int):
+        super().__init__(params, within)
+        self._passes = [f"Pass {layer}" for layer in range(1, params.depth)]
+        self.sweeping = ("Step", *self._passes, "Outputs")
+
+    def sweep(self, b):
+        return self._params.depth * b
+
+    def phase(self, sweeps, b):
+        return 1 + super().phase(sweeps, b)
+
+    def answers(self, dut):
+        idle = {name: visit.idle for name, visit in zip(self._passes, dut.visits, strict=True)}
+        return idle | {"Outputs": dut.output.idle}
+
+    def ranks(self, b, waited, left, behind):
+        ranks = {"Step": 1 + left + self.sweep(b) + behind}
+        for number, name in enumerate(self.sweeping[1:]):
+            ranks[name] = left + self.sweep(b) - number * b - waited + behind
+        return ranks
+
+    def body(self, m: Module) -> None:
+        super().body(m)
+        dut, inside = self._dut
+        # The layer whose turn it is: each pass follows the one below, the outputs the last.
+        turn, layers = Signal(range(self._params.depth)), self._params.depth - 1
+        for number, visit in enumerate(dut.visits):
+            self.claim("turns", ~visit.start | (turn == number))
+            with m.If(visit.start):
+                m.d.sync += turn.eq(number + 1)
+        self.claim("turns", ~dut.output.update | (turn == layers))
+        with m.If(dut.output.update):
+            m.d.sync += turn.eq(0)
+        expected = 0
+        for number, name in enumerate(self._passes, 1):
+            expected = Mux(inside.state(name, "sequencer"), number, expected)
+        self.lemma(turn == expected)
+
+
 def _leak(name, preset, size):
     return Proof(
         f"leak-{name}",
@@ -141,7 +188,7 @@ def _leak(name, preset, size):
 
 
 PROOFS = [
-    _leak("dense", "dense-wide", "784 inputs and 100 outputs"),
+    _leak("784", "ecp5-85f-leaky", "784 inputs and 100 outputs"),
     Proof(
         "leaky-pass",
         "leaky/engine",
@@ -189,5 +236,42 @@ PROOFS = [
             ),
         },
         depth=4,
+    ),
+    Proof(
+        "leaky-sequencer",
+        "leaky/sequencer",
+        "the sequencer of a network 4-3-3-2, T = 2 and K = 1; runs of up to 3 samples, engines "
+        "that answer within 10 cycles",
+        lambda: _Steps(
+            tiny(
+                network={"hidden": [3, 3]},
+                dynamics={"kind": "leaky", "gains": [60, 90, 90]},
+                learning={"tau": [2, 2, 2]},
+                machine={"latent_lanes": [4, 2, 2]},
+            ),
+            within=10,
+        ),
+        {
+            "ends": Claim(
+                "every run ends within the bound, whatever the engines answer",
+                Fault(
+                    Sequencer._finish,
+                    "m.If(self.feed.idle & ~self.sample.full)",
+                    "m.If(self.feed.idle & ~self.sample.full & self._stopping)",
+                    10,
+                ),
+            ),
+            "turns": Claim(
+                "a step is one pass over each hidden layer, from the first to the last, and then "
+                "one update of the outputs",
+                Fault(
+                    LeakySequencer._relax,
+                    "if layer < len(visits):",
+                    "if layer < len(visits) - 1:",
+                    14,
+                ),
+            ),
+        },
+        depth=2,
     ),
 ]
