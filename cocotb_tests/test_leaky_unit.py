@@ -37,7 +37,7 @@ def write_margins(script, params, margins):
 )
 def test_leaky(simulator, name):
     params = CONFIGS[name].replace(dynamics={"kind": "leaky"})
-    p, shape, rng = params.dynamics, params.synapses(1), np.random.default_rng(5)
+    p, shape, rng = params.dynamics, params.synapses(1), np.random.default_rng(9)
     n, n_upper = params.sizes[1:3]
     model = Model.initial(params, 6)
     signs = np.where(model.weights[1], 1, -1)
