@@ -99,7 +99,7 @@ class Script:
             self.cycle(**{
                 f"{port}__en": 1 << bank,
                 f"{port}__address": address,
-                f"{port}__data": number(word) << bank * self.params.machine.row_lanes,
+                f"{port}__data": number(word) << bank * self.shape.word_bits,
             })
 
     def read(self, port, depth):
