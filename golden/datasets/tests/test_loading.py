@@ -5,10 +5,19 @@ import sys
 
 import pytest
 
-from popflip.golden.datasets import download, formats
+from popflip.golden.datasets import formats
 from popflip.golden.datasets.dataset import DataError
 from popflip.golden.datasets.loading import known_formats, load
+from popflip.golden.datasets.named import registry
+from popflip.golden.datasets.named.published import Published
 from popflip.golden.datasets.tests.small import TRAIN_IMAGES, check, raises
+
+TITLES = (
+    "a CSV table or a folder with IDX files or a file of NumPy arrays (.npz, or .npy) or a Parquet "
+    "table or a folder of pictures, a folder for each class"
+)
+NAMES = f"name {', '.join(registry.NAMED)}"
+KNOWN = f"{NAMES}; or {TITLES}"
 
 
 def test_folder(folder, arrays):
@@ -27,26 +36,24 @@ def test_folder_named_from_within(folder, arrays, monkeypatch):
 
 
 def test_no_such_data_set():
-    with raises(
-        "there is no data set or folder 'mnits'; name mnist or a folder with IDX files",
-    ):
+    with raises(f"there is no data set or folder 'mnits'; {KNOWN}"):
         load("mnits")
 
 
 def test_no_folder(folder):
     path = folder / TRAIN_IMAGES
-    with raises(f"{path} holds no data set; name mnist or a folder with IDX files"):
+    with raises(f"{path} holds no data set; {KNOWN}"):
         load(path)
     gone = folder / "gone"
-    with raises(f"there is no file or folder {gone}; name mnist or a folder with IDX files"):
+    with raises(f"there is no file or folder {gone}; {KNOWN}"):
         load("mine", gone)
     with raises(f"{folder / 'gone'} is not a folder; name one with IDX files"):
         load("mnist", folder / "gone")
 
 
 def test_load_takes_mnist_from_the_cache(monkeypatch, tmp_path, folder, arrays, originals):
-    monkeypatch.setattr(download, "MNIST", originals)
-    monkeypatch.setattr(download, "MIRRORS", ())
+    few = Published("mnist", "MNIST", originals)
+    monkeypatch.setitem(registry.NAMED, "mnist", registry.of_published(few, "a few"))
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     monkeypatch.setenv("POPFLIP_CACHE", str(tmp_path))
     cached = tmp_path / "datasets" / "mnist"
@@ -64,16 +71,13 @@ def test_a_format_is_one_module(folder, monkeypatch, tmp_path):
         "from popflip.golden.datasets.formats import idx\n"
         "TITLE = 'a file of letters'\n"
         "def can_read(path): return path.suffix == '.abc'\n"
-        f"def read(path, name): return idx.read(path.parent / {folder.name!r}, name)\n"
+        f"def read(path, wanted): return idx.read(path.parent / {folder.name!r}, wanted)\n"
     )
     monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path)])
-    assert [module.TITLE for module in known_formats()] == [
-        "a file of letters", "a folder with IDX files",
-    ]  # fmt: skip
+    assert known_formats()[0].TITLE == "a file of letters"
+    assert len(known_formats()) == 6
     (tmp_path / "mine.abc").write_text("")
     assert load(tmp_path / "mine.abc").name == "mine.abc"
-    with raises(
-        f"{tmp_path} holds no data set; name mnist or a file of letters or a folder with IDX files"
-    ):
+    with raises(f"{tmp_path} holds no data set; {NAMES}; or a file of letters or {TITLES}"):
         load(tmp_path)
     monkeypatch.delitem(sys.modules, f"{formats.__name__}.abc")
