@@ -9,6 +9,7 @@ from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.datasets.encoder import Encoder, fit_encoder
 from popflip.golden.datasets.labels import class_names, numbered, texts
 from popflip.golden.datasets.reading.raw import DataError, RawData, RawSamples, Unlabelled, listed
+from popflip.golden.datasets.reading.values import checked
 from popflip.golden.datasets.splits import draw_split, shuffled_order
 from popflip.golden.description.params import Params
 from popflip.golden.description.sections.data import Data
@@ -38,20 +39,19 @@ def prepare(
     """
     data = params.data if params else Data()
     image = params.network.image if params else None
-    labels = [_labels(part) for part in (raw.train, raw.test) if part is not None]
+    parts = [checked(part) for part in (raw.train, raw.test) if part is not None]
+    labels = [_labels(part) for part in parts]
     told = list(raw.warnings)
     if raw.test is None:
         try:
             for_train, for_test = draw_split(labels[0], data.test_percent, data.seed)
         except DataError as error:
             raise DataError(f"{raw.train.source}: {error}") from None
-        parts = [taken(raw.train, for_train), taken(raw.train, for_test)]
+        parts = [taken(parts[0], which) for which in (for_train, for_test)]
         labels = [labels[0][for_train], labels[0][for_test]]
-    elif raw.ordered:
-        parts = [raw.train, raw.test]
-    else:
+    elif not raw.ordered:
         order = shuffled_order(len(raw.train), data.seed)
-        parts, labels[0] = [taken(raw.train, order), raw.test], labels[0][order]
+        parts[0], labels[0] = taken(parts[0], order), labels[0][order]
     classes = class_names(np.concatenate(labels), raw.train.source)
     told += _rare(classes, labels)
     encoder, odd = fit_encoder(parts[0], data, raw.kind, image)

@@ -89,7 +89,7 @@ def _table(path, rows, split, wanted) -> RawSamples:
     else:
         names = [str(i + 1) for i in range(len(head))]
         filled = itertools.chain([head], filled)
-    check_names(names, source)
+    check_names(names, wanted, source)
     label = label_column(names, wanted, source)
     texts = {name for name in (label, *wanted.ignore) if name in names}
     pieces: dict[str, list[np.ndarray]] = {name: [] for name in names}

@@ -20,6 +20,7 @@ from popflip.golden.datasets.reading.raw import (
     listed,
 )
 from popflip.golden.support.arrays import read_array
+from popflip.golden.support.errors import InputError
 
 __all__ = ["TITLE", "can_read", "read"]
 
@@ -103,9 +104,10 @@ def _array(stream, source: str) -> np.ndarray:
         return read_array(stream, MOST_BYTES)
     except OSError:
         raise
-    except ValueError as error:
-        text = str(error).splitlines()[0]
-        raise DataError(f"{source} cannot be read: it holds {text}") from None
+    except InputError as error:
+        raise DataError(f"{source} cannot be read: it holds {error}") from None
+    except ValueError:  # NumPy's own
+        raise DataError(f"{source} is no array of NumPy, whatever its name says") from None
 
 
 def _named(names: Mapping, wanted: tuple[str, ...], part: tuple[str, ...] = ()) -> str | None:
@@ -113,7 +115,9 @@ def _named(names: Mapping, wanted: tuple[str, ...], part: tuple[str, ...] = ()) 
     plain = {name.lower().replace("-", "_"): name for name in names}
     for word in wanted:
         for where in part or ("",):
-            forms = (f"{word}_{where}", f"{where}_{word}", f"{word}{where}") if where else (word,)
+            forms = (word,)
+            if where:
+                forms = (f"{word}_{where}", f"{where}_{word}", f"{word}{where}", f"{where}{word}")
             for form in forms:
                 if form in plain:
                     return plain[form]

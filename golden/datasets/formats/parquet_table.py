@@ -54,7 +54,7 @@ def _read_file(path: Path, wanted: Wanted) -> RawSamples:
 def _table(path, file, wanted) -> RawSamples:
     source, schema = str(path), file.schema_arrow
     names = list(schema.names)
-    check_names(names, source)
+    check_names(names, wanted, source)
     size = file.metadata.num_rows * len(names) * 8
     unpacked = sum(
         file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)

@@ -45,11 +45,17 @@ def read_parts(
         return RawData(samples, kind="table", warnings=(told,))
 
 
-def check_names(names: Sequence[str], source: str) -> None:
-    """Raise DataError if two columns have one name."""
+def check_names(names: Sequence[str], wanted: Wanted, source: str) -> None:
+    """Raise DataError if two columns have one name, or one that is to be ignored is not there."""
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"{source}: columns must have different names, not two {listed(twice)}")
+    absent = [name for name in wanted.ignore if name not in names]
+    if absent and not wanted.unlabelled:
+        raise DataError(
+            f"{source} has no column {listed(absent)}, which data.ignore names; it has: "
+            f"{listed(names, 40)}"
+        )
 
 
 def label_column(names: Sequence[str], wanted: Wanted, source: str) -> str | None:
@@ -90,12 +96,6 @@ def samples_of(
     wanted : Wanted
     source : str
     """
-    absent = [name for name in wanted.ignore if name not in columns]
-    if absent and not wanted.unlabelled:
-        raise DataError(
-            f"{source} has no column {listed(absent)}, which data.ignore names; it has: "
-            f"{listed(columns, 40)}"
-        )
     values = {
         name: column
         for name, column in columns.items()

@@ -1,15 +1,28 @@
 """Values of samples, as arrays of a shape and a type that can be encoded."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 
 from popflip.golden.datasets.reading.raw import DataError, RawSamples, listed
 
-__all__ = ["shaped", "table_of"]
+__all__ = ["checked", "shaped", "table_of"]
 
 #: Shares of red, green and blue in grey, in thousandths: ITU-R BT.601, as Pillow has it.
 _GREY = (299, 587, 114)
+
+
+def checked(samples: RawSamples) -> RawSamples:
+    """Return samples whose values can be encoded; messages number them as their file does.
+
+    Raises
+    ------
+    DataError
+        As of :func:`table_of` and :func:`shaped`.
+    """
+    values = table_of(samples) if isinstance(samples.values, dict) else shaped(samples)
+    return replace(samples, values=values)
 
 
 def shaped(samples: RawSamples) -> np.ndarray:
@@ -46,7 +59,7 @@ def shaped(samples: RawSamples) -> np.ndarray:
         return np.where(values, np.uint8(255), np.uint8(0))
     if values.dtype == np.uint8:
         return values
-    values = values.astype(np.float64)
+    values = values.astype(np.float64, copy=False)
     finite = np.isfinite(values)
     if not finite.all():
         odd = ~finite.reshape(len(values), -1).all(axis=1)
@@ -82,7 +95,7 @@ def table_of(samples: RawSamples, wanted: Collection[str] | None = None) -> dict
         if column.dtype.kind == "U":
             missing = column == ""
         else:
-            column = column.astype(np.float64)
+            column = column.astype(np.float64, copy=False)
             missing = ~np.isfinite(column)
         if missing.any():
             raise DataError(
@@ -100,10 +113,10 @@ def table_of(samples: RawSamples, wanted: Collection[str] | None = None) -> dict
 
 def _grey(values, source):
     """Return images of grey pixels for those with an axis of colours, last or first."""
-    if values.shape[-1] == 1 or values.shape[1] == 1:
-        return values[..., 0] if values.shape[-1] == 1 else values[:, 0]
-    if values.shape[-1] not in (3, 4) and values.shape[1] == 3:
+    if values.shape[-1] not in (1, 3, 4) and values.shape[1] in (1, 3):
         values = np.moveaxis(values, 1, -1)
+    if values.shape[-1] == 1:
+        return values[..., 0]
     if values.shape[-1] not in (3, 4):
         raise DataError(
             f"{source}: images must have 1, 3 or 4 colours as their last axis, not "

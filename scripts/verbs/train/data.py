@@ -221,7 +221,7 @@ def inspect_data(
     raw, name = read_raw(DEFAULT if data is None else data, params=reading)
     found = inspect_raw(raw, name, reading, fits=params is not None)
     if found.dataset is not None:
-        picture = picture or Path("runs") / f"data-{name}.png"
+        picture = picture or Path("runs") / f"data-{Path(name).stem}.png"
         prepare_folder(picture.parent)
         save_figure(data_picture(found.dataset), picture)
     return {

@@ -194,3 +194,68 @@ def test_a_folder_with_any_of_the_files_is_of_the_format(folder, tmp_path):
     for path in list(folder.iterdir())[1:]:
         path.unlink()
     assert format_idx.can_read(folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "ends"),
+    [
+        (("emnist-letters-train-{}-{}", "emnist-letters-test-{}-{}"), ("idx3-ubyte", "idx1-ubyte")),
+        (("train-{}.{}", "t10k-{}.{}"), ("idx3-ubyte", "idx1-ubyte")),
+        (("mine_train_{}_{}", "mine_test_{}_{}"), ("idx3_ubyte.gz", "idx1_ubyte")),
+        (("Train-{}-{}", "Test-{}-{}"), ("idx3-ubyte", "idx1-ubyte")),
+    ],
+    ids=["EMNIST", "Kaggle", "underlines", "capitals"],
+)
+def test_the_usual_names(tmp_path, arrays, names, ends):
+    for array, name in zip(arrays.values(), (n for n in names for _ in ends), strict=True):
+        kind, end = ("images", ends[0]) if array.ndim == 3 else ("labels", ends[1])
+        content = idx(array)
+        path = tmp_path / name.format(kind, end)
+        path.write_bytes(gzip.compress(content) if end.endswith(".gz") else content)
+    check(load(tmp_path), arrays)
+
+
+def test_labels_of_several_integers(tmp_path, arrays):
+    """As QMNIST has them: the class, and who wrote the digit where."""
+    for name, array in arrays.items():
+        name = name.replace("train", "qmnist-train").replace("t10k", "qmnist-test")
+        content = idx(array)
+        if array.ndim == 1:
+            wide = np.zeros((len(array), 8), ">i4")
+            wide[:, 0], wide[:, 1:] = array, 300
+            name, content = name.replace("idx1-ubyte", "idx2-int"), idx(wide, 12)
+        (tmp_path / name).write_bytes(content)
+    check(load(tmp_path), arrays)
+
+
+def test_labels_from_1(tmp_path, folder, arrays):
+    """As EMNIST's letters have them: 26 classes, not 27."""
+    (folder / TRAIN_LABELS).write_bytes(idx(np.arange(1, 8, dtype=np.uint8)))
+    (folder / TEST_LABELS).write_bytes(idx(np.array([1, 7, 3], np.uint8)))
+    dataset = load(folder)
+    assert dataset.classes == tuple("1234567")
+    assert dataset.train_labels.tolist() == list(range(7))
+    assert dataset.test_labels.tolist() == [0, 6, 2]
+
+
+def test_several_data_sets_in_a_folder(folder, arrays, tmp_path):
+    both = tmp_path / "both"
+    both.mkdir()
+    for prefix in ("emnist-digits", "emnist-letters"):
+        for path in folder.iterdir():
+            (both / f"{prefix}-{path.name}").write_bytes(path.read_bytes())
+    with raises(
+        f"{both} holds several data sets: emnist-digits, emnist-letters; name one as "
+        f"{both / 'emnist-letters'}"
+    ):
+        load(both)
+    check(load(both / "emnist-letters"), arrays)
+
+
+def test_a_split_is_drawn_if_there_is_none(folder):
+    for name in (TEST_IMAGES, TEST_LABELS):
+        (folder / name).unlink()
+    labels = np.array([0, 1, 0, 1, 0, 1, 0], np.uint8)
+    (folder / TRAIN_LABELS).write_bytes(idx(labels))
+    dataset = load(folder)
+    assert (len(dataset.train_labels), len(dataset.test_labels)) == (5, 2)
