@@ -1,7 +1,7 @@
 """A data set of small grey images: what every trainer takes, and what every reader leads to."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 
 import numpy as np
@@ -50,6 +50,7 @@ class Dataset:
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+    _: KW_ONLY
     classes: tuple[str, ...] = ()
     encoder: Encoder | None = None
     source: str | None = None

@@ -34,6 +34,14 @@ MOST_CATEGORIES = 64
 MOST_SIDE = 1024
 
 
+#: What has edges of its own, if nobody says it.
+_PER: dict[str, Literal["value", "row", "all"]] = {
+    "images": "all",
+    "series": "row",
+    "table": "value",
+}
+
+
 @dataclass(frozen=True, eq=False)
 class Encoder:
     """What makes images of samples.
@@ -221,9 +229,7 @@ def fit_encoder(
     scale: str = data.scale
     if scale == "auto":
         scale = "quantiles" if kind == "table" else "none" if bytes_already else "range"
-    per = data.per
-    if per == "auto":
-        per = {"table": "value", "series": "row"}.get(kind, "all")  # type: ignore[assignment]
+    per = _PER[kind] if data.per == "auto" else data.per
     edges = None
     if scale == "none":
         as_pixels(values, samples.source)

@@ -60,8 +60,8 @@ def prepare(
         numbered(each, classes, part.source) for each, part in zip(labels, parts, strict=True)
     ]
     return Dataset(
-        name, images[0], numbers[0], images[1], numbers[1], classes, encoder, source,
-        tuple(told + odd),
+        name, images[0], numbers[0], images[1], numbers[1], classes=classes, encoder=encoder,
+        source=source, warnings=tuple(told + odd),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 Python objects in them are refused: reading one would run whatever code its author wished.
 """
 
-from typing import BinaryIO
+from typing import IO, Literal
 
 import numpy as np
 
@@ -18,7 +18,7 @@ _HEADERS = {
 }
 
 
-def array_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype, str]:
+def array_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, Literal["C", "F"]]:
     """Read the shape, the type and the order of axes that an ``.npy`` file begins with.
 
     Raises
@@ -37,7 +37,7 @@ def array_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype, str]:
     return shape, dtype, "F" if by_columns else "C"
 
 
-def array_body(stream: BinaryIO, n_bytes: int) -> bytearray:
+def array_body(stream: IO[bytes], n_bytes: int) -> bytearray:
     """Read the values that follow a header; there must be just so many bytes of them."""
     content = read_at_most(stream, n_bytes + 1)
     if len(content) != n_bytes:
@@ -45,7 +45,7 @@ def array_body(stream: BinaryIO, n_bytes: int) -> bytearray:
     return content
 
 
-def read_array(stream: BinaryIO, most: int) -> np.ndarray:
+def read_array(stream: IO[bytes], most: int) -> np.ndarray:
     """Read an array of at most ``most`` bytes, and no byte more than its header promises.
 
     Raises

@@ -6,6 +6,7 @@ Python's own ``csv`` and NumPy read them, so that a table needs nothing else to 
 import csv
 import io
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ def _text(path: Path) -> io.StringIO:
 
 def _table(path, rows, split, wanted) -> RawSamples:
     source = str(path)
-    filled = (row for row in rows if any(cell.strip() for cell in row))
+    filled: Iterator[list[str]] = (row for row in rows if any(cell.strip() for cell in row))
     head = [cell.strip() for cell in next(filled)]
     named = not any(_is_number(cell) for cell in head)
     if named:

@@ -115,7 +115,7 @@ def _named(names: Mapping, wanted: tuple[str, ...], part: tuple[str, ...] = ()) 
     plain = {name.lower().replace("-", "_"): name for name in names}
     for word in wanted:
         for where in part or ("",):
-            forms = (word,)
+            forms: tuple[str, ...] = (word,)
             if where:
                 forms = (f"{word}_{where}", f"{where}_{word}", f"{word}{where}", f"{where}{word}")
             for form in forms:

@@ -37,7 +37,7 @@ def find_parts(path: Path, endings: tuple[str, ...]) -> tuple[Path, Path | None]
         return (path, None) if path.name.lower().endswith(endings) else None
     if not path.is_dir():
         return None
-    found = {}
+    found: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
         name = file.name.lower()
         ending = next((end for end in endings if name.endswith(end)), None)

@@ -3,7 +3,7 @@
 :mod:`popflip.golden.datasets.preparation` makes a data set of them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -79,6 +79,7 @@ class RawData:
 
     train: RawSamples
     test: RawSamples | None = None
+    _: KW_ONLY
     kind: Literal["images", "series", "table"] | None = None
     ordered: bool = False
     warnings: tuple[str, ...] = ()

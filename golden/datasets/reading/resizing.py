@@ -23,8 +23,11 @@ def resized(picture: Image.Image, size: tuple[int, int], how: str) -> Image.Imag
     wanted = (size[1], size[0])
     if picture.size == wanted:
         return picture
-    ways = {"stretch": Image.Image.resize, "pad": ImageOps.pad, "crop": ImageOps.fit}
-    return ways[how](picture, wanted, Image.Resampling.BICUBIC)
+    method = Image.Resampling.BICUBIC
+    if how == "stretch":
+        return picture.resize(wanted, method)
+    fit = ImageOps.pad if how == "pad" else ImageOps.fit
+    return fit(picture, wanted, method)
 
 
 def resize_images(images: np.ndarray, size: tuple[int, int] | None, how: str) -> np.ndarray:
