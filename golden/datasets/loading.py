@@ -16,6 +16,7 @@ from popflip.golden.datasets.named.registry import DEFAULT, NAMED
 from popflip.golden.datasets.preparation import prepare
 from popflip.golden.datasets.reading.raw import DataError, RawData, RawSamples, Wanted
 from popflip.golden.description.params import Params
+from popflip.golden.support.files import file_errors
 
 __all__ = ["from_arrays", "is_there", "known_formats", "load", "place_of", "read_raw"]
 
@@ -97,10 +98,11 @@ def read_raw(
     if params is not None:
         data = params.data
         wanted = Wanted(data.label, data.ignore, unlabelled, data.resize, params.network.image)
-    for module in known_formats():
-        if module.can_read(path):
-            name = path.resolve().name if folder is None else str(name_or_path)
-            return module.read(path, wanted), name
+    with file_errors(path):
+        for module in known_formats():
+            if module.can_read(path):
+                name = path.resolve().name if folder is None else str(name_or_path)
+                return module.read(path, wanted), name
     known = f"name {', '.join(NAMED)}; or {_titles()}"
     if path.exists():
         raise DataError(f"{path} holds no data set; {known}")

@@ -265,8 +265,9 @@ class Trainer(TrainingLoop[EpochLog]):
         saved = Params.build(meta["params"]).model_dump(mode="json")
         mine = self.params.model_dump(mode="json")
         for tree in (saved, mine):
-            # Lanes change no bit, and names mean nothing.
+            # Lanes change no bit, names mean nothing, and data are compared by themselves.
             tree.pop("machine", None)
+            tree.pop("data", None)
             tree.pop("standalone", None)
             tree.pop("name", None)
         if saved != mine:

@@ -45,7 +45,7 @@ def _images(dataset: Dataset, classes: list[str]) -> Figure:
     axis = figure.add_subplot()
     axis.imshow(canvas, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
     middles = [number * (height + 1) + height / 2 for number in range(len(classes))]
-    axis.set_yticks(middles, [name[:24] for name in classes])
+    axis.set_yticks(middles, _names(classes))
     axis.set_xticks([])
     _dress(axis, f"{dataset.name}: training samples of each class, {height} x {width} pixels")
     return figure
@@ -64,17 +64,22 @@ def _features(dataset: Dataset, classes: list[str]) -> Figure:
     figure = Figure(figsize=(10, 1.8 + 0.3 * len(classes)), dpi=DPI, layout="constrained")
     axis = figure.add_subplot()
     axis.imshow(np.array(means), cmap="viridis", vmin=0, vmax=255, aspect="auto")
-    axis.set_yticks(range(len(classes)), [name[:24] for name in classes])
+    axis.set_yticks(range(len(classes)), _names(classes))
     columns = dataset.encoder.columns if dataset.encoder else ()
     if len(columns) == images.shape[1] <= NAMES:
-        axis.set_xticks(range(len(columns)), [name[:24] for name in columns], rotation=90)
+        axis.set_xticks(range(len(columns)), _names(columns), rotation=90)
     else:
         axis.set_xlabel("pixel", color=QUIET, fontsize=9)
     _dress(axis, f"{dataset.name}: mean pixel of each feature, by class")
     return figure
 
 
+def _names(names) -> list[str]:
+    """Return names as Matplotlib is to write them: short, and nothing of them as a formula."""
+    return [name[:24].replace("$", r"\$") for name in names]
+
+
 def _dress(axis, title: str) -> None:
-    axis.set_title(title, loc="left", color=INK, fontsize=10.5)
+    axis.set_title(title.replace("$", r"\$"), loc="left", color=INK, fontsize=10.5)
     axis.spines[:].set_visible(False)
     axis.tick_params(colors=QUIET, labelsize=8, length=0)

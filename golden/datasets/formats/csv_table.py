@@ -23,6 +23,9 @@ TITLE = "a CSV table"
 #: Bytes of text that are read at most.
 MOST_TEXT = 1 << 29
 
+#: Letters of a line.
+MOST_LINE = 1 << 22
+
 _ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
 
 #: What may stand between two values.
@@ -49,14 +52,22 @@ def read(path: Path, wanted: Wanted) -> RawData:
 
 def _read_file(path: Path, wanted: Wanted) -> RawSamples:
     text = _text(path)
-    first = text.readline()
+    first = next(_lines(path, text))
     text.seek(0)
     split = max(_SEPARATORS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
-    rows = csv.reader(text, delimiter=split, skipinitialspace=True)
+    rows = csv.reader(_lines(path, text), delimiter=split, skipinitialspace=True)
     try:
         return _table(path, rows, split, wanted)
     except csv.Error as error:
         raise DataError(f"{path} is no table in row {rows.line_num:,}: {error}") from None
+
+
+def _lines(path: Path, text: io.StringIO) -> Iterator[str]:
+    """Yield lines; cut into values, an immense one would take far more memory than the file."""
+    for line in text:
+        if len(line) > MOST_LINE:
+            raise DataError(f"{path} is no table: a line has more than {MOST_LINE:,} letters")
+        yield line
 
 
 def _text(path: Path) -> io.StringIO:

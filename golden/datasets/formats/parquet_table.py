@@ -67,8 +67,12 @@ def _table(path, file, wanted) -> RawSamples:
     label = label_column(names, wanted, source)
     used = [name for name in names if name not in wanted.ignore]
     pieces: dict[str, list[np.ndarray]] = {name: [] for name in used}
-    # Row by row, and no further than the file promises.
+    # Piece by piece, and no further than the file promises.
+    done = 0
     for batch in file.iter_batches(columns=used):
+        done += len(batch)
+        if done > file.metadata.num_rows:
+            raise DataError(f"{path} is damaged: it has more rows than it promises")
         for name in used:
             pieces[name].append(_column(source, name, batch.column(name)))
     if not file.metadata.num_rows:

@@ -111,7 +111,7 @@ class Wanted:
 
 
 def listed(names, most: int = 12) -> str:
-    """Return names with commas between them, not too many."""
-    names = [str(name) for name in names]
+    """Return names with commas between them, not too many, on one line."""
+    names = [" ".join(str(name).split()) for name in names]
     more = f", ... ({len(names):,} in all)" if len(names) > most else ""
     return ", ".join(names[:most]) + more

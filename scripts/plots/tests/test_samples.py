@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from popflip.golden.datasets.loading import from_arrays
 from popflip.scripts.plots.samples import data_picture
@@ -17,6 +18,13 @@ def test_pictures_have_a_row_for_each_class(shape):
     assert axis.get_title(loc="left").startswith("pets: ")
     if shape == (30, 6):
         assert [text.get_text() for text in axis.get_xticklabels()] == columns
+
+
+def test_names_are_no_formulas():
+    data = from_arrays(np.eye(4), ["$x", "a$b$", "$x", "a$b$"], name="costs $5 and $6")
+    figure = data_picture(data)
+    FigureCanvasAgg(figure).draw()
+    assert figure.axes[0].get_yticklabels()[0].get_text() == r"\$x"
 
 
 def test_the_samples_are_those_of_their_class():

@@ -244,6 +244,19 @@ def test_the_label_is_named_on_the_command_line(command, flowers):
     assert status == 0, err
 
 
+def test_what_classes_and_columns_are_called_is_no_markup(command, flowers):
+    path = flowers / "flowers.csv"
+    content = path.read_text().replace("rose", "[/red]").replace("lily", "[bold]$x$ \u82b1")
+    path.write_text(content.replace("length", "[blink]"))
+    assert command(*TRAIN, "--out", "run")[0] == 0
+    status, out, err = command("infer", "--checkpoint", "run/checkpoint.npz", "--engine", "golden")
+    assert status == 0, err
+    assert "[/red]" in out
+    status, out, err = command("data", "--data", path, "--label", "kind", "--inspect")
+    assert status == 0, err
+    assert "[blink]" in out
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [

@@ -1,5 +1,6 @@
 """``popflip data``: fetch, check and look at a data set, and pack it for a board's flash."""
 
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NotRequired, TypedDict
@@ -223,7 +224,10 @@ def inspect_data(
     if found.dataset is not None:
         picture = picture or Path("runs") / f"data-{Path(name).stem}.png"
         prepare_folder(picture.parent)
-        save_figure(data_picture(found.dataset), picture)
+        with warnings.catch_warnings():
+            # Of letters that Matplotlib's font lacks.
+            warnings.filterwarnings("ignore", "Glyph ", UserWarning)
+            save_figure(data_picture(found.dataset), picture)
     return {
         "samples": found.samples,
         "test_part": "given" if found.has_test else f"{reading.data.test_percent} % drawn",

@@ -346,8 +346,8 @@ def _show_confusion(classes: list[str], confused: list[list[int]]) -> None:
     counts = new_table("Images by class (rows) and prediction (columns)")
     counts.add_column("", style="bold")
     for name in classes:
-        counts.add_column(name, justify="right")
+        counts.add_column(Text(name), justify="right")
     for number, (name, row) in enumerate(zip(classes, confused, strict=True)):
         cells = [Text(str(n), "bold") if i == number else str(n or "") for i, n in enumerate(row)]
-        counts.add_row(name, *cells)
+        counts.add_row(Text(name), *cells)
     put(counts)

@@ -104,6 +104,8 @@ def train(
         if params.data == type(params.data)():
             params = params.replace(data=meta["params"].get("data", {}))
     dataset, source = choose_data(data, path, meta, params)
+    for warning in dataset.warnings:
+        say(f"warning: {warning}")
     job = TrainingJob(
         params=params, dataset=dataset, source=source, out=out, epochs=epochs, seed=seed,
         samples=samples, test_samples=test_samples, target=target, resume=resume,

@@ -123,6 +123,13 @@ def test_rows_and_names(path):
         read(path, "a,y\n" + "1" * 200_000 + ",2\n")
 
 
+def test_an_immense_line(path, monkeypatch):
+    monkeypatch.setattr(csv_table, "MOST_LINE", 20)
+    for text in ("a,b,y\n" + "1," * 20 + "\n", "a," * 20 + "y\n1,2\n"):
+        with raises(f"{path} is no table: a line has more than 20 letters"):
+            read(path, text)
+
+
 def test_two_parts(tmp_path):
     (tmp_path / "train.csv").write_text("a,y\n1,u\n2,v\n")
     (tmp_path / "test.csv").write_text("a,y\n3,u\n")
