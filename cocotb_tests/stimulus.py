@@ -79,7 +79,7 @@ class Stimulus:
             word = np.frombuffer(value.to_bytes(4, "little"), np.uint8)
             self.write("registers", self.params.registers[name].index, word[None])
 
-    def train(self, model, x, labels, *, internal=True, train=True, stop=False, first=0):
+    def train(self, model, x, labels, *, internal=True, train=True, stop=0, first=0):
         """Load a model, train it on samples, and read all back.
 
         Parameters
@@ -91,8 +91,8 @@ class Stimulus:
             Whether they come from the slots.
         train : bool
             Otherwise they are only predicted.
-        stop : bool
-            Whether the run is stopped in its midst.
+        stop : int
+            Bits' time after the answer to the request until the run is stopped; 0 for never.
         first : int
             Number of the first sample in the store, or of its slot.
 
@@ -116,7 +116,7 @@ class Stimulus:
                 flags |= RunFlags.FLUSH * train
                 self.request(Verb.RUN, RUN.pack(flags, first, len(x)))
                 if stop:
-                    self.silence(3000)
+                    self.silence(stop)
                     self.request(Verb.STOP)
                 self.wait()
             else:

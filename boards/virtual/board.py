@@ -65,6 +65,8 @@ class VirtualBoard(Transport):
     The flash starts in deep power-down. It knows the instructions ABh, B9h, 03h, 0Bh and 6Bh, and
     counts what no flash would stand as :attr:`flash_errors`.
 
+    With ``error_pin`` it has the port ``error``, too, which :attr:`error` shows.
+
     Methods may be called from several threads, and let others run while they simulate.
 
     Parameters
@@ -79,7 +81,7 @@ class VirtualBoard(Transport):
         Clock cycles per second of simulated time, which timeouts are given in.
     trace : Path, optional
         Write waves (VCD) to this file.
-    top, flash_delay, resettable, folder
+    top, flash_delay, resettable, error_pin, folder
         As for :func:`build_model`.
     flash : bytes, optional
         Content of the flash, from address 0 on; ones behind it. With ``flash_delay`` only.
@@ -96,6 +98,7 @@ class VirtualBoard(Transport):
         top: str = "top",
         flash_delay: int | None = None,
         resettable: bool = False,
+        error_pin: bool = False,
         flash: bytes = b"",
         folder: Path | None = None,
     ):
@@ -112,14 +115,14 @@ class VirtualBoard(Transport):
         self._has_flash = flash_delay is not None
         model = build_model(
             verilog, top=top, flash_delay=flash_delay, resettable=resettable,
-            trace=trace is not None, folder=folder,
+            error_pin=error_pin, trace=trace is not None, folder=folder,
         )  # fmt: skip
         self._library = _load(model)
         self._lock = threading.Lock()
         self._samples: np.ndarray | None = None
         self._slice = 20_000
         self._seconds = 0.0
-        self._counters = (0,) * 6
+        self._counters = (0,) * 7
         self._handle = self._library.board_new(divisor, sample_bytes)
         self._flash = np.frombuffer(flash, np.uint8)
         self._library.board_flash(self._handle, self._flash.ctypes.data, len(flash))
@@ -243,6 +246,11 @@ class VirtualBoard(Transport):
         """What the flash did not understand, or would be damaged by."""
         return self._counters[5]
 
+    @property
+    def error(self) -> bool:
+        """Level of the pin ``error``; low if the board is made without."""
+        return bool(self._counters[6])
+
     def _open(self) -> int:
         if self._handle is None:
             raise TransportError("the virtual board is closed")
@@ -250,7 +258,7 @@ class VirtualBoard(Transport):
 
     def _count(self) -> None:
         # Kept here, so that nobody who looks at a counter waits for a thread that simulates.
-        counters = (ctypes.c_uint64 * 6)()
+        counters = (ctypes.c_uint64 * 7)()
         self._library.board_counters(self._handle, counters)
         self._counters = tuple(counters)
 

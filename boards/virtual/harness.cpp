@@ -1,6 +1,6 @@
 // The harness of the virtual board: one Verilated top, its clock, a UART at its pins and the
-// sample store behind its store port, or an SPI flash at its pins (FLASH is 1). model.py compiles
-// it, board.py calls it.
+// sample store behind its store port, or an SPI flash at its pins (FLASH is 1). The pin error is
+// looked at if there is one (ERROR_PIN is 1). model.py compiles it, board.py calls it.
 //
 // The top sits in a wrapper (model.py) that registers every input. So nothing combinational
 // hangs on the inputs of the Verilated model, the outputs are final after the one evaluation of
@@ -351,4 +351,9 @@ API void board_counters(const Board* board, uint64_t* counters) {
     counters[3] = board->receiver.framing_errors;
     counters[4] = board->sender.queue.size() - board->sender.next;
     counters[5] = board->flash.errors;
+#if ERROR_PIN
+    counters[6] = board->top.error;
+#else
+    counters[6] = 0;
+#endif
 }

@@ -120,7 +120,7 @@ def _machine() -> str:
     return "\n".join([platform.machine(), *kept])
 
 
-def _wrapper(top: str, flash_delay: int | None, resettable: bool) -> str:
+def _wrapper(top: str, flash_delay: int | None, resettable: bool, error_pin: bool) -> str:
     if flash_delay is None:
         text = _WRAPPER.replace("{top}", top)
     else:
@@ -133,6 +133,9 @@ def _wrapper(top: str, flash_delay: int | None, resettable: bool) -> str:
         text = text.replace("  reg rx_q", "  reg rst_q = 1'b0;\n  reg rx_q")
         text = text.replace("    rx_q <= rx;", "    rst_q <= rst;\n    rx_q <= rx;")
         text = text.replace(".rst(1'b0)", ".rst(rst_q)")
+    if error_pin:
+        text = text.replace("output tx,", "output tx, output error,")
+        text = text.replace(".tx(tx),", ".tx(tx), .error(error),")
     return text
 
 
@@ -142,6 +145,7 @@ def model_path(
     top: str = "top",
     flash_delay: int | None = None,
     resettable: bool = False,
+    error_pin: bool = False,
     trace: bool = False,
     folder: Path | None = None,
 ) -> Path:
@@ -149,12 +153,12 @@ def model_path(
 
     Parameters
     ----------
-    verilog, top, flash_delay, resettable, trace, folder
+    verilog, top, flash_delay, resettable, error_pin, trace, folder
         As for :func:`build_model`.
     """
     key = key_of(
         verilog,
-        _wrapper(top, flash_delay, resettable),
+        _wrapper(top, flash_delay, resettable, error_pin),
         _HARNESS.read_text("utf-8"),
         " ".join([*_VERILATOR_FLAGS, _COMPILER_FLAGS, _HOT_FLAGS, _COLD_FLAGS, _LIBRARY_FLAGS]),
         f"trace={trace}",
@@ -170,6 +174,7 @@ def build_model(
     top: str = "top",
     flash_delay: int | None = None,
     resettable: bool = False,
+    error_pin: bool = False,
     trace: bool = False,
     folder: Path | None = None,
 ) -> Path:
@@ -187,6 +192,8 @@ def build_model(
         If it has a flash: ``standalone.flash_delay`` of its parameters.
     resettable : bool
         Whether its reset can be pulled. It is slower then.
+    error_pin : bool
+        Whether its pin ``error`` can be looked at.
     trace : bool
         Whether the model can write waves. It is slower then.
     folder : Path, optional
@@ -206,12 +213,13 @@ def build_model(
     # Only Verilator's version is needed for a model that is there; all the rest to make one.
     require("verilator")
     path = model_path(
-        verilog, top=top, flash_delay=flash_delay, resettable=resettable, trace=trace, folder=folder
-    )
+        verilog, top=top, flash_delay=flash_delay, resettable=resettable, error_pin=error_pin,
+        trace=trace, folder=folder,
+    )  # fmt: skip
     if is_whole(path.parent):
         return path
     require("verilator", "perl", "make", "g++")
-    wrapper = _wrapper(top, flash_delay, resettable)
+    wrapper = _wrapper(top, flash_delay, resettable, error_pin)
 
     def make(content: Path) -> None:
         log.info("compiling the virtual board (once for this design)")
@@ -237,7 +245,8 @@ def _known(flags: str) -> str:
 
 def _defines(wrapper: str) -> str:
     """Tell the harness what the wrapper has."""
-    return f"-DFLASH={int('cs_n' in wrapper)} -DRESET={int('rst_q' in wrapper)}"
+    has = {"FLASH": "cs_n", "RESET": "rst_q", "ERROR_PIN": "output error"}
+    return " ".join(f"-D{name}={int(text in wrapper)}" for name, text in has.items())
 
 
 def _compile(verilog: str, wrapper: str, trace: bool, work: Path, path: Path) -> None:

@@ -66,7 +66,7 @@ class Top(wiring.Component):
     """Obeys bytes from ``rx``.
 
     ==========  ==================================================================
-    0x80..0xFF  sent back (0xEE with a broken stop bit, 0xEF not at all)
+    0x80..0xFF  sent back (0xEE with a broken stop bit, 0xEF not at all: an ``error``)
     0x00..0x3F  sample ``n``: its bytes, as fast as ``tx`` takes them
     0x40..0x4F  sample ``(n & 15) << 28``: likewise
     0x50..0x6F  sample ``n & 15`` read in every cycle (below 0x60) or in every other one:
@@ -82,6 +82,7 @@ class Top(wiring.Component):
             "tx": Out(1, init=1),
             "store": Out(StoreSignature()),
             "led": Out(4),
+            "error": Out(1),
         })
 
     def elaborate(self, platform):
@@ -121,6 +122,7 @@ class Top(wiring.Component):
                     sender.i.valid.eq(order != 0xEF),
                     sender.broken.eq(order == 0xEE),
                 ]
+                m.d.sync += self.error.eq(order == 0xEF)
                 with m.If(sender.i.ready):
                     m.next = "Listen"
             with m.State("Request"):

@@ -57,6 +57,19 @@ def test_same_calls_same_cycles(text, models, samples):
     assert play(100_000) == play(137)
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_error_pin(text, models, seen):
+    with VirtualBoard(
+        text, divisor=DIVISOR, sample_bytes=SAMPLE_BYTES, error_pin=seen, folder=models
+    ) as board:
+        levels = [board.error]
+        for byte in b"\xef\x80":
+            board.write(bytes([byte]))
+            board.idle(3 * BYTE_CYCLES / board.clock_hz)
+            levels.append(board.error)
+    assert levels == [False, seen, False]
+
+
 def test_timeout(board):
     assert board.read(1e-3) == b""
     assert board.cycles == 50_000

@@ -41,8 +41,9 @@ def test_key_is_the_content(text, models):
         model_path(text + "\n", folder=models),
         model_path(text, top="other", folder=models),
         model_path(text, trace=True, folder=models),
+        model_path(text, error_pin=True, folder=models),
     }
-    assert len(paths) == 4
+    assert len(paths) == 5
 
 
 def test_default_folder(text, monkeypatch, tmp_path):

@@ -11,6 +11,8 @@ A worker is a process of its own, which a fault may take down with it.
 
 import multiprocessing
 import os
+import resource
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -24,13 +26,14 @@ import numpy as np
 from popflip.boards.host.frames import decode_frame
 from popflip.boards.virtual.board import VirtualBoard
 from popflip.golden.description.params import Params
-from popflip.golden.description.protocol import STATUS_ANSWER
+from popflip.golden.description.protocol import STATUS_ANSWER, Status
 from popflip.golden.support import interrupts
 from popflip.golden.support.errors import InputError
 from popflip.scripts.campaigns.mutation.fault_injection import FAULT, faulty_netlist
 from popflip.scripts.campaigns.networks import NETWORKS
 from popflip.scripts.campaigns.scenarios import (
     Scenario,
+    asks_at_once,
     asks_bounds,
     asks_long,
     counts,
@@ -38,6 +41,7 @@ from popflip.scripts.campaigns.scenarios import (
     refuses,
     stops,
     stops_each,
+    stops_last,
     trains,
     trains_again,
     trains_from_store,
@@ -65,8 +69,9 @@ _SILENCE = 300_000
 #: A scenario may take so many times the cycles that it takes without a fault.
 _PATIENCE = 3
 
-#: Wall-clock seconds after which a worker is ended: a model that does not come back.
-_SECONDS = 300.0
+#: Seconds of processor time after which a worker is ended: a model that does not come back. (Not of
+#: the wall's clock: on a busy machine that would kill faults which nothing else does.)
+_SECONDS = 300
 
 
 def scenarios_of(params: Params) -> dict[str, Callable[[], Scenario]]:
@@ -78,12 +83,15 @@ def scenarios_of(params: Params) -> dict[str, Callable[[], Scenario]]:
         "store": lambda: trains_from_store(params),
         "infer": lambda: infers(params),
         "stop": lambda: stops(params),
+        "stop last": lambda: stops_last(params),
         # No bit of the first slot's number is what it is in the short scenario.
         "slots": lambda: trains(params, 13, slots, first=slots // 4 - 1),
         "long": lambda: trains_long(params),
         "again": lambda: trains_again(params),
+        "stop each": lambda: stops_each(params),
     }
     last = {
+        "at once": lambda: asks_at_once(params),
         "bounds": lambda: asks_bounds(params),
         "pieces": lambda: asks_long(params),
         "count": lambda: counts(params),
@@ -101,7 +109,6 @@ def scenarios_of(params: Params) -> dict[str, Callable[[], Scenario]]:
             **last,
         }
     return scenarios | {
-        "stop each": lambda: stops_each(params),
         "varied": lambda: trains_varied(params),
         "much": lambda: trains_much(params),
         **last,
@@ -112,7 +119,13 @@ class _Dead(AssertionError):
     """A machine said nothing, or took too long."""
 
 
-def converse(board: VirtualBoard, steps: list, divisor: int, most_cycles: int = 1 << 62) -> list:
+def converse(
+    board: VirtualBoard,
+    steps: list,
+    divisor: int,
+    most_cycles: int = 1 << 62,
+    watch: bool = False,
+) -> list:
     """Play the steps of a stimulus over the pins of a virtual board.
 
     Parameters
@@ -125,6 +138,9 @@ def converse(board: VirtualBoard, steps: list, divisor: int, most_cycles: int = 
         Clock cycles per bit.
     most_cycles : int
         That it may take.
+    watch : bool
+        Whether to look at the pin ``error`` whenever all answers have come: it tells whether the
+        last one was an error.
 
     Returns
     -------
@@ -132,6 +148,10 @@ def converse(board: VirtualBoard, steps: list, divisor: int, most_cycles: int = 
         What the bench would return.
     """
     received, results = bytearray(), []
+    last = Status.OK
+
+    def look():
+        assert not watch or board.error == (last not in (Status.OK, Status.REPORT)), "pin error"
 
     def hear():
         while 0 not in received:
@@ -141,11 +161,15 @@ def converse(board: VirtualBoard, steps: list, divisor: int, most_cycles: int = 
             if board.cycles > most_cycles:
                 raise _Dead(f"not done in {most_cycles:,} cycles")
             received.extend(chunk)
+        nonlocal last
         answer, _, rest = received.partition(b"\0")
         received[:] = rest
+        last = decode_frame(bytes(answer)).kind
         return bytes(answer)
 
     for what, *arguments in steps:
+        if what in ("send", "ask", "wait") and arguments[0]:
+            look()
         if what == "samples":
             packed, first = arguments
             # What is before the first takes no memory: nobody writes there.
@@ -173,6 +197,7 @@ def converse(board: VirtualBoard, steps: list, divisor: int, most_cycles: int = 
             results.append(asked)
         else:
             raise InputError(f"step must be one that a board can play, not {what!r}")
+    look()
     return results
 
 
@@ -184,6 +209,7 @@ def board_of(params: Params, verilog: str, flash: bytes = b"") -> VirtualBoard:
         divisor=params.machine.uart_divisor,
         sample_bytes=params.sample_bytes,
         flash_delay=standalone.flash_delay if standalone.lines else None,
+        error_pin=True,
         flash=flash,
     )
 
@@ -212,7 +238,9 @@ def play_scenario(
     if steps[0][0] == "flash":
         [(_, content), *steps] = steps
     with make_board(content) as board:
-        results = converse(board, steps, params.machine.uart_divisor, most_cycles)
+        # With nothing in its flash a standalone machine shows an error, whatever it answers.
+        watch = bool(content) or not params.standalone.lines
+        results = converse(board, steps, params.machine.uart_divisor, most_cycles, watch)
         scenario.judge(scenario.stimulus.payloads(results))
         assert board.framing_errors == 0
         assert board.flash_errors == 0
@@ -296,7 +324,14 @@ class Stage:
 def _work(pipe, name, count, seed):
     stage = Stage(name, count, seed)
     for number in iter(pipe.recv, None):
+        _allow(_SECONDS)
         pipe.send(stage.judge(number))
+
+
+def _allow(seconds: int) -> None:
+    """Have the system end this process when it has worked for some seconds more."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + seconds, most))
 
 
 class _Worker:
@@ -327,7 +362,6 @@ class _Worker:
             theirs.close()
             self._stage = (name, count, seed)
         self.pipe.send(number)
-        self.deadline = time.monotonic() + _SECONDS
 
     def verdict(self) -> Verdict:
         """Return the verdict that has come, or what the end of the process means."""
@@ -341,6 +375,8 @@ class _Worker:
             self.end()
             if status == 1:  # Python says so, and why on standard error: not the fault's doing.
                 raise RuntimeError("a process that judges faults failed; see above") from None
+            if status == -signal.SIGXCPU:
+                return Verdict(True, "", f"the simulation did not end in {_SECONDS} s")
             return Verdict(True, "", f"the simulation aborted (status {status})")
 
     def end(self):
@@ -380,15 +416,11 @@ def judge_faults(
                 worker, fault = idle.pop(), waiting.pop()
                 worker.begin(fault[0], count, seed, fault[1])
                 busy[worker] = fault
-            ready = connection.wait([worker.pipe for worker in busy], 1.0)
+            ready = connection.wait([worker.pipe for worker in busy])
             for worker, fault in list(busy.items()):
-                if worker.pipe in ready:
-                    verdict = worker.verdict()
-                elif time.monotonic() > worker.deadline:
-                    worker.end()
-                    verdict = Verdict(True, "", f"the simulation did not end in {_SECONDS:g} s")
-                else:
+                if worker.pipe not in ready:
                     continue
+                verdict = worker.verdict()
                 idle.append(worker)
                 del busy[worker]
                 yield *fault, verdict

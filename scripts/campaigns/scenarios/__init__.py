@@ -4,13 +4,20 @@ A scenario is a stimulus and its judgement. It is played over the pins of the ge
 simulator, or over those of a virtual board, which is much faster and also has a store of samples.
 """
 
-from popflip.scripts.campaigns.scenarios.refusals import asks_bounds, asks_long, counts, refuses
+from popflip.scripts.campaigns.scenarios.refusals import (
+    asks_at_once,
+    asks_bounds,
+    asks_long,
+    counts,
+    refuses,
+)
 from popflip.scripts.campaigns.scenarios.scenario import Scenario, draw
 from popflip.scripts.campaigns.scenarios.standalone import trains_standalone
 from popflip.scripts.campaigns.scenarios.training import (
     infers,
     stops,
     stops_each,
+    stops_last,
     trains,
     trains_again,
     trains_from_store,
@@ -21,6 +28,7 @@ from popflip.scripts.campaigns.scenarios.training import (
 
 __all__ = [
     "Scenario",
+    "asks_at_once",
     "asks_bounds",
     "asks_long",
     "counts",
@@ -29,6 +37,7 @@ __all__ = [
     "refuses",
     "stops",
     "stops_each",
+    "stops_last",
     "trains",
     "trains_again",
     "trains_from_store",

@@ -1,5 +1,7 @@
 """Scenarios of requests that a machine must refuse: bad frames, and what lies out of bounds."""
 
+from functools import partial
+
 import numpy as np
 from cobs import cobs
 
@@ -24,14 +26,17 @@ from popflip.golden.description.protocol import (
 )
 from popflip.scripts.campaigns.scenarios.scenario import STORED, JudgedStimulus, Scenario
 
-__all__ = ["asks_bounds", "asks_long", "counts", "refuses"]
+__all__ = ["asks_at_once", "asks_bounds", "asks_long", "counts", "refuses"]
 
 #: The shortest frame: no byte is in it.
 _NOTHING = b"\x01\0"
 
 
 def counts(params: Params) -> Scenario:
-    """Send good and bad frames in turns, then so many bad ones that 13 bits of their count move."""
+    """Send good and bad frames in turns, then so many that all but the high bits of counts move.
+
+    Those are 13 bits of the bad ones, and, as each of them takes an answer, 12 of the good ones.
+    """
     judged = JudgedStimulus(params)
     for _ in range(260):
         judged.send(_NOTHING)
@@ -49,6 +54,9 @@ def counts(params: Params) -> Scenario:
         )
         judged.bad += n + 1
         judged.ask(Verb.STATUS)
+    while judged.good < 1 << 11:
+        judged.ask(Verb.STOP)
+    judged.ask(Verb.STATUS)
     return judged.scenario()
 
 
@@ -312,6 +320,44 @@ def asks_bounds(params: Params, seed: int = 10) -> Scenario:
             judged.ask(Verb.RUN, RUN.pack(0, 0, 1 | other))
     for flag in (8, 16, 32, 64, 128):
         judged.ask(Verb.RUN, RUN.pack(flag, 0, 1))
+    judged.check()
+    return judged.scenario()
+
+
+def asks_at_once(params: Params) -> Scenario:
+    """Send a frame right behind another.
+
+    While a request is executed and answered, what comes is dropped and counted. Behind one that is
+    refused, or damaged, it is answered.
+    """
+    judged = JudgedStimulus(params)
+    stimulus, region = judged.stimulus, judged.regions["weights0"]
+    word = bytes(region.word_bytes)
+    for verb, payload in (
+        (Verb.IDENTIFY, b""),
+        (Verb.STOP, b""),
+        (Verb.READ, READ.pack(region.index, 0, 1)),
+        (Verb.WRITE, WRITE.pack(region.index, 0) + word),
+        (Verb.FILL, FILL.pack(region.index, 0, 1) + word),
+        (Verb.RUN, RUN.pack(RunFlags.INTERNAL, 0, 1)),
+    ):
+        judged.ask(verb, payload)
+        # Its request would be executed, and answered, if it were not dropped.
+        stimulus.steps[-1] = ("ask", stimulus.steps[-1][1] + stimulus.frame(Verb.STATUS))
+        judged.bad += 1
+        stimulus.silence(1000)  # More than the run takes.
+        judged.ask(Verb.STATUS)
+    damaged = bytearray(cobs.decode(stimulus.frame(Verb.STOP)[:-1]))
+    damaged[-1] ^= 1
+    frames = [
+        lambda: cobs.encode(damaged) + b"\0",
+        *(partial(stimulus.frame, verb, b"\0") for verb in (0, *Verb)),
+    ]
+    for frame in frames:
+        judged.send(frame())
+        judged.ask(Verb.STATUS)
+        (_, first), (_, second) = stimulus.steps[-2:]
+        stimulus.steps[-2:] = [("ask", first + second), ("ask", b"")]
     judged.check()
     return judged.scenario()
 

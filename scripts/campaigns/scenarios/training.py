@@ -14,6 +14,8 @@ from popflip.golden.description.packing import (
 )
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import (
+    CRC_BYTES,
+    HEADER,
     IDENTIFY_ANSWER,
     MAX_PAYLOAD,
     RUN,
@@ -30,6 +32,7 @@ __all__ = [
     "infers",
     "stops",
     "stops_each",
+    "stops_last",
     "trains",
     "trains_again",
     "trains_from_store",
@@ -194,7 +197,7 @@ def stops(params: Params, seed: int = 6, samples: int = 400) -> Scenario:
     samples, how = _source(params, samples)
     x, labels = draw(params, samples, seed)
     model = initial(params, seed)
-    reads = stimulus.train(model, x, labels, stop=True, **how)
+    reads = stimulus.train(model, x, labels, stop=3000, **how)
 
     def judge(answers):
         words = stimulus.words(answers, reads)
@@ -307,6 +310,33 @@ def _lit(params: Params, rng, n: int):
     return rng.random((n, params.n_in)) < density, labels
 
 
+def stops_last(params: Params, seed: int = 13, samples: int = 12) -> Scenario:
+    """Stop a run in the midst of its last sample, within a batch: its flips stay due."""
+    stimulus = Stimulus(params)
+    samples = min(samples, params.machine.sample_slots)
+    if not params.machine.shared_update:
+        params = params.replace(learning={"batch": samples + 1})
+    x, labels = draw(params, samples, seed)
+    model = initial(params, seed)
+    expected, ends = {}, [0]
+    for n in range(1, samples + 1):
+        again = Model(params, model.weights, model.latents, model.signs.state)
+        expected[n] = train_golden(again, x[:n], labels[:n], flush=False)
+        ends.append(sum(expected[n][f"cycles_{stage}"] for stage in StageCycles._fields))
+    # From the begin of a run until it is stopped it takes an answer, two bits' pause, and a frame;
+    # in between there is silence. It ends in the middle of the longest sample that is late enough.
+    least, divisor = 2 * 10 * (HEADER.size + CRC_BYTES + 2) + 2, params.machine.uart_divisor
+    silences = {n: (ends[n - 1] + ends[n]) // 2 // divisor - least for n in expected}
+    last = max((n for n in expected if silences[n] > 0), key=lambda n: ends[n] - ends[n - 1])
+    how = {"internal": True, "stop": silences[last]}
+    reads = stimulus.train(model, x[:last], labels[:last], **how)
+
+    def judge(answers):
+        _agree(params, stimulus.words(answers, reads), expected[last])
+
+    return Scenario(stimulus, judge)
+
+
 def stops_each(params: Params, seed: int = 8) -> Scenario:
     """Begin runs of every power of two of samples, and stop them.
 
@@ -315,8 +345,15 @@ def stops_each(params: Params, seed: int = 8) -> Scenario:
     """
     stimulus = Stimulus(params)
     regions = params.regions
-    x, labels = draw(params, RESULTS, seed)
-    stimulus.steps.append(("samples", pack_samples(params, x, labels), 0))
+    room, how = _source(params, RESULTS)
+    order = np.arange(RESULTS) % room
+    x, labels = (each[order] for each in draw(params, room, seed))
+    packed, flags = pack_samples(params, x[:room], labels[:room]), RunFlags(0)
+    if how["internal"]:
+        flags = RunFlags.INTERNAL
+        stimulus.write("samples", 0, packed.reshape(-1, 1))
+    else:
+        stimulus.steps.append(("samples", packed, 0))
     model = initial(params, seed)
     for layer in range(params.depth):
         words = weights_to_bytes(params.synapses(layer), model.weights[layer])
@@ -324,7 +361,7 @@ def stops_each(params: Params, seed: int = 8) -> Scenario:
     running, rests = [], []
     stimulus.set(clear=1)
     for bit in range(6, SAMPLE_BITS):
-        stimulus.request(Verb.RUN, RUN.pack(0, 0, 1 << bit))
+        stimulus.request(Verb.RUN, RUN.pack(flags, 0, 1 << bit))
         running.append(stimulus.request(Verb.STATUS))
         stimulus.request(Verb.STOP)
         stimulus.wait()
