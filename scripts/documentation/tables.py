@@ -7,6 +7,7 @@ them. :mod:`popflip.scripts.documentation.blocks` puts them into the pages.
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from popflip.golden.datasets.named.registry import DEFAULT
 from popflip.scripts.documentation.markdown import code, number, table
 from popflip.scripts.results import PUBLISHED, Accuracy, Entry, latest
 from popflip.scripts.verbs.explore.reproduce.table import recorded_results
@@ -39,7 +40,7 @@ def _best_accuracy(network: str) -> Accuracy | None:
     found = [
         entry.values
         for entry in latest("accuracy").values()
-        if entry.values.network == network and entry.values.data == "mnist"
+        if entry.values.network == network and entry.values.data == DEFAULT
     ]
     return max(found, key=lambda values: values.epochs, default=None)
 

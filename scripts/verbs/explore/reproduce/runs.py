@@ -8,6 +8,7 @@ from pathlib import Path
 
 from popflip.golden.datasets import loading
 from popflip.golden.datasets.dataset import check_data
+from popflip.golden.datasets.named.registry import DEFAULT
 from popflip.golden.paper.images import Images, load_images
 from popflip.golden.paper.integer import integer_params
 from popflip.golden.paper.systems import Row
@@ -248,10 +249,10 @@ def _by_engine(job: ReproductionJob) -> dict:
         raise InputError(f"device must be cpu for {job.row.name}, not {job.device!r}")
     if job.validation is not None:
         raise InputError(f"validation must be left out for {job.row.name}, not {job.validation}")
-    dataset = loading.load(job.source or "mnist")
+    dataset = loading.load(job.source or DEFAULT)
     check_data(params, dataset)
     task = TrainingJob(
-        params=params, dataset=dataset, source=job.source or "mnist", out=job.out,
+        params=params, dataset=dataset, source=job.source or DEFAULT, out=job.out,
         epochs=job.epochs, seed=job.seed, samples=job.samples, test_samples=job.test_samples,
         target=Target(engine="fast", threads=job.threads), resume=job.resume, verify=False,
     )  # fmt: skip
