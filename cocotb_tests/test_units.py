@@ -99,7 +99,7 @@ class Script:
             self.cycle(**{
                 f"{port}_en": 1 << bank,
                 f"{port}_address": address,
-                f"{port}_data": number(word) << bank * self.params.machine.row_lanes,
+                f"{port}_data": number(word) << bank * self.shape.word_bits,
             })
 
     def read(self, port, depth):

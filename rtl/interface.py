@@ -25,13 +25,14 @@ def check_hardware(params: Params) -> None:
     Raises
     ------
     InputError
-        For ``leaky`` dynamics, for 8-bit pixels, for more regions or longer ones than a command
-        can name, and for words that do not fit a frame of the host link. For standalone training
-        without the training logic, and for images that it cannot move.
+        For ``leaky`` dynamics with overlap, for 8-bit pixels, for more regions or longer ones than
+        a command can name, and for words that do not fit a frame of the host link. For standalone
+        training without the training logic, and for images that it cannot move.
     """
-    if params.dynamics.kind != "sweeps":
+    if params.dynamics.leaky and params.machine.overlap:
         raise InputError(
-            f"dynamics.kind must be 'sweeps' in hardware, not {params.dynamics.kind!r}"
+            "machine.overlap must be false with leaky dynamics in hardware, which relaxes a sample "
+            "before the next one is driven, not true"
         )
     if params.network.pixel_bits != 1:
         raise InputError(

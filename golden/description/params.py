@@ -13,7 +13,12 @@ import json
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import ValidationError, model_validator
+from pydantic import (
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from popflip.golden.description.first_layer import FirstLayer
 from popflip.golden.description.layout import MemoryMap, Synapses
@@ -21,6 +26,7 @@ from popflip.golden.description.presets import read_tree
 from popflip.golden.description.registers import RegisterMap
 from popflip.golden.description.renamed import with_current_keys
 from popflip.golden.description.sections.common import ParamsError, Section
+from popflip.golden.description.sections.data import Data
 from popflip.golden.description.sections.dynamics import Dynamics
 from popflip.golden.description.sections.learning import Learning
 from popflip.golden.description.sections.machine import Machine, default_lanes, word_bits
@@ -50,6 +56,8 @@ class Params(Section):
     learning : Learning
     machine : Machine
     standalone : Standalone
+    data : Data
+        Of no concern to the machine, which sees the bits that come of it.
 
     Raises
     ------
@@ -64,6 +72,7 @@ class Params(Section):
     learning: Learning
     machine: Machine
     standalone: Standalone = Standalone()
+    data: Data = Data()
 
     # Construction ---------------------------------------------------------------------------
 
@@ -116,6 +125,14 @@ class Params(Section):
             else:
                 tree[section] = changes
         return type(self).build(tree)
+
+    @model_serializer(mode="wrap")
+    def _serialized(self, handler: SerializerFunctionWrapHandler) -> dict:
+        """Leave out a section ``data`` that says nothing, as older readers and digests do."""
+        tree = handler(self)
+        if self.data == Data():
+            tree.pop("data", None)
+        return tree
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
@@ -332,6 +349,11 @@ class Params(Section):
         return word_bits(self.sizes, machine.row_lanes, machine.relax_lanes, layer)
 
     @property
+    def grouped(self) -> bool:
+        """Whether ``neuron_lanes`` neurons of layer 1 leave the drive, and settle, side by side."""
+        return self.machine.overlap or self.dynamics.leaky
+
+    @property
     def output_lanes(self) -> int:
         """Output neurons that are updated per cycle."""
         return self.machine.output_lanes or self._word_bits(self.depth - 1)
@@ -345,15 +367,19 @@ class Params(Section):
         """Shape and layout of weight layer ``layer``."""
         first = layer == 0
         rows = self.first_layer.rows if first else self.sizes[layer]
-        # An overlapping machine has both layers' weights of a neuron at the same place.
-        banked = first or self.machine.overlap
+        # A machine that keeps layer 1 in groups has both layers' weights of a neuron at the same
+        # place.
+        banked = first or (layer == 1 and self.grouped)
+        banks, block = (self.machine.neuron_lanes, self.block) if banked else (1, rows)
+        if layer > 1 and self.dynamics.leaky:
+            banks = min(self.machine.neuron_lanes, rows)
         return Synapses(
             layer=layer,
             rows=rows,
             row_bits=self.fan_in if first else self.sizes[layer + 1],
             word_bits=self._word_bits(layer),
-            banks=self.machine.neuron_lanes if banked else 1,
-            block=self.block if banked else rows,
+            banks=banks,
+            block=block,
             latent_lanes=self.machine.latent_lanes[layer],
             latent_bits=self.learning.latent_bits,
             latent_slice=self.machine.latent_slice if first else None,
@@ -410,7 +436,8 @@ class Params(Section):
         Each is twice the one before, the last all of layer 2.
         """
         d, bounds = self.dynamics, []
-        if d.active_bound is not None and d.code == "heaviside" and not self.awake:
+        skips = d.code == "heaviside" and not d.leaky and not self.awake
+        if d.active_bound is not None and skips:
             bound = d.active_bound
             while bound < self.sizes[2]:
                 bounds.append(bound)
@@ -430,8 +457,8 @@ class Params(Section):
 
     @property
     def digest(self) -> str:
-        """Hexadecimal digest of everything but the name."""
-        tree = self.model_dump(mode="json", exclude={"name"})
+        """Hexadecimal digest of everything that the machine is made from: not name and data."""
+        tree = self.model_dump(mode="json", exclude={"name", "data"})
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
 

@@ -27,6 +27,7 @@ from popflip.rtl.layers.ports import windows_turn
 from popflip.rtl.layers.shared_update import SharedUpdateEngine
 from popflip.rtl.layers.synapses import SharedLatents, SynapseMemory
 from popflip.rtl.layers.update import UpdateEngine
+from popflip.rtl.leaky.sequencer import LeakySequencer
 
 __all__ = ["TrainerCore"]
 
@@ -39,7 +40,6 @@ class TrainerCore(wiring.Component):
     Parameters
     ----------
     params : Params
-        With ``sweeps`` dynamics.
     predictions : bool
         Whether it tells each prediction.
 
@@ -79,7 +79,7 @@ class TrainerCore(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         p = self._params
-        m.submodules.sequencer = sequencer = Sequencer(p)
+        m.submodules.sequencer = sequencer = (LeakySequencer if p.dynamics.leaky else Sequencer)(p)
         m.submodules.host = host = HostPort(p)
         m.submodules.registers = registers = HostRegisters(p)
         m.submodules.counters = counters = Counters(p)

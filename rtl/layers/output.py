@@ -48,7 +48,7 @@ class OutputLayer(wiring.Component):
     Members
     -------
     phase : ``In(PhaseSignature)``
-        ``clear`` sets every potential to ``v0``; ``nudge`` is stable during an update.
+        ``clear`` sets every potential to its start; ``nudge`` is stable during an update.
     step : ``In(OutputSignature)``
     label : ``In(8)``, dots : ``In(dots_layout)``
         Label of the sample, and dot products with the layer below; stable during an update.
@@ -81,7 +81,8 @@ class OutputLayer(wiring.Component):
         # V/2 up.
         places = chunks * lanes  # the last few may be nobody's: they stay 0
         v = [
-            Signal(v_bits, name=f"v{j}", init=p.dynamics.v0 if j < n else 0) for j in range(places)
+            Signal(v_bits, name=f"v{j}", init=p.dynamics.v_start if j < n else 0)
+            for j in range(places)
         ]
         first = Signal(places, init=self._initial)
         m.d.comb += [
@@ -117,9 +118,9 @@ class OutputLayer(wiring.Component):
 
     @property
     def _initial(self) -> int:
-        """Activation bits at the potential ``v0``."""
+        """Activation bits at the start of a sample."""
         dynamics = self._params.dynamics
-        return (1 << self._params.n_out) - 1 if dynamics.v0 >= dynamics.output_threshold else 0
+        return (1 << self._params.n_out) - 1 if dynamics.v_start >= dynamics.output_threshold else 0
 
     def _move(self, m, lane, step, v):
         """Move the potential of a lane; return the new one and the old one."""
@@ -223,7 +224,7 @@ class OutputLayer(wiring.Component):
             m.d.sync += [v[j].eq(frozen[j]) for j in range(n)]
             m.d.sync += active.eq(free_active)
         with m.If(phase.clear):
-            m.d.sync += [v[j].eq(p.dynamics.v0) for j in range(n)]
+            m.d.sync += [v[j].eq(p.dynamics.v_start) for j in range(n)]
             m.d.sync += [first.eq(self._initial), active.eq(n if self._initial else 0)]
 
 
