@@ -9,8 +9,8 @@ from popflip.golden.description.random_params import random_params
 
 # Seeds of random_params, which cover the space together. The others are slow, and nightly there are
 # many more (popflip differential).
-SEEDS = [*range(19), 189]
-QUICK = {"icarus": SEEDS[::4], "verilator": [3, 189]}
+SEEDS = [*range(19), 89, 111, 189]
+QUICK = {"icarus": SEEDS[::4], "verilator": [3, 89, 189]}
 
 
 def random_samples(params, seed, n):
@@ -49,6 +49,8 @@ def test_seeds_cover_the_space():
             f"latent slices {bool(p.machine.latent_slice)}",
             f"weight slices {shapes[0].slices > 1}",
             f"shared {p.machine.shared_update}", f"serial {p.machine.serial_windows}",
+            f"{p.dynamics.kind} {p.learning.nudging}",
+            f"{p.dynamics.kind} banks {shapes[-1].banks > 1}",
         }  # fmt: skip
         expected = train_golden(initial(p, seed + 1), *random_samples(p, seed, 6))
         changed += expected["changed"]
@@ -58,7 +60,8 @@ def test_seeds_cover_the_space():
         "planes 1", "planes 2", "planes 3", "batch 1", "batch 2", "batch 3", "batch 4",
         "reset True", "reset False", "banks True", "banks False", "block short True",
         "latent slices True", "latent slices False", "weight slices True", "weight slices False",
-        "shared True", "shared False", "serial True", "serial False",
+        "shared True", "shared False", "serial True", "serial False", "leaky centered",
+        "leaky random-sign", "leaky positive", "leaky banks True", "leaky banks False",
     }  # fmt: skip
     assert nothing_divides >= 5
     assert changed > 50

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from popflip.golden.description.params import Params
-from popflip.rtl.layers.drive import DriveEngine, ItemLayout
+from popflip.rtl.layers.drive import DriveEngine, ItemLayout, MarginSignature
 from popflip.rtl.layers.neurons import PlaceLayout, WorkList, dots_layout
 from popflip.rtl.layers.output import OutputLayer, Readout
 from popflip.rtl.layers.ports import JobLayout, Nudge, share
@@ -13,12 +13,15 @@ from popflip.rtl.layers.relax import RelaxEngine
 from popflip.rtl.layers.sample_buffer import SampleBuffer
 from popflip.rtl.layers.synapses import SynapseMemory, WriteSignature, synapse_ports
 from popflip.rtl.layers.update import UpdateEngine
+from popflip.rtl.leaky.engine import LeakyEngine
+from popflip.rtl.leaky.neurons import LeakyMemory
 from popflip.rtl.primitives.popcount import PopcountTree
 
 __all__ = [
     "UNITS",
     "ChangedLayout",
     "DriveUnit",
+    "LeakyUnit",
     "OutputUnit",
     "RelaxUnit",
     "SampleUnit",
@@ -165,6 +168,62 @@ class RelaxUnit(wiring.Component):
         return m
 
 
+class LeakyUnit(wiring.Component):
+    """A leaky engine of layer 1, with its neurons and its weights."""
+
+    def __init__(self, params: Params):
+        self._params = params
+        self._shape = s = params.synapses(1)
+        n_upper = params.sizes[2]
+        super().__init__({
+            "weight_write": In(WriteSignature(s.weight_depth, s.word_bits, s.banks)),
+            "drive": In(MarginSignature(params)),
+            "clear": In(1),
+            "save": In(1),
+            "restore": In(1),
+            "nudge": In(Nudge),
+            "first_state": In(1),
+            "visit": In(1),
+            "upper": In(n_upper),
+            "upper_active": In(range(n_upper + 1)),
+            "upper_first": In(n_upper),
+            "scan": In(1),
+            "dots": Out(dots_layout(params, 2)),
+            "toggled": Out(1),
+            "idle": Out(1),
+            "job": Out(stream.Signature(JobLayout(s))),
+            "changed": Out(stream.Signature(ChangedLayout(params))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.neurons = neurons = LeakyMemory(self._params)
+        m.submodules.relax = relax = LeakyEngine(self._params, 1)
+        m.submodules.memory = memory = SynapseMemory(self._shape, training=False)
+        connect(m, relax.neurons, neurons.neurons)
+        connect(m, flipped(self.drive), neurons.drive)
+        connect(m, flipped(self.weight_write), memory.weight_write)
+        connect(m, relax.job, flipped(self.job))
+        connect(m, relax.changed, flipped(self.changed))
+        connect(m, relax.weights, memory.weight_read)
+        m.d.comb += [
+            relax.phase.clear.eq(self.clear),
+            relax.phase.save.eq(self.save),
+            relax.phase.restore.eq(self.restore),
+            relax.phase.nudge.eq(self.nudge),
+            relax.phase.first_state.eq(self.first_state),
+            relax.phase.scan.eq(self.scan),
+            relax.visit.start.eq(self.visit),
+            relax.upper.first.eq(self.upper_first),
+            relax.upper.last.eq(self.upper),
+            relax.upper.active.eq(self.upper_active),
+            self.dots.eq(relax.dots),
+            self.toggled.eq(relax.visit.toggled),
+            self.idle.eq(relax.visit.idle),
+        ]
+        return m
+
+
 class OutputUnit(wiring.Component):
     """The output layer and its readout."""
 
@@ -264,6 +323,7 @@ UNITS = {
     "sample": SampleUnit,
     "drive": DriveUnit,
     "relax": RelaxUnit,
+    "leaky": LeakyUnit,
     "output": OutputUnit,
     "update": UpdateUnit,
 }

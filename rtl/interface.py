@@ -11,6 +11,7 @@ from popflip.golden.support.errors import InputError
 
 __all__ = [
     "HostSignature",
+    "PredictionSignature",
     "RunLayout",
     "StoreSignature",
     "check_hardware",
@@ -24,13 +25,14 @@ def check_hardware(params: Params) -> None:
     Raises
     ------
     InputError
-        For ``leaky`` dynamics, for 8-bit pixels, for more regions or longer ones than a command
-        can name, and for words that do not fit a frame of the host link. For standalone training
-        without the training logic, and for images that it cannot move.
+        For ``leaky`` dynamics with overlap, for 8-bit pixels, for more regions or longer ones than
+        a command can name, and for words that do not fit a frame of the host link. For standalone
+        training without the training logic, and for images that it cannot move.
     """
-    if params.dynamics.kind != "sweeps":
+    if params.dynamics.leaky and params.machine.overlap:
         raise InputError(
-            f"dynamics.kind must be 'sweeps' in hardware, not {params.dynamics.kind!r}"
+            "machine.overlap must be false with leaky dynamics in hardware, which relaxes a sample "
+            "before the next one is driven, not true"
         )
     if params.network.pixel_bits != 1:
         raise InputError(
@@ -163,3 +165,21 @@ class StoreSignature(wiring.Signature):
             "request": Out(stream.Signature(32)),
             "data": In(stream.Signature(8)),
         })
+
+
+class PredictionSignature(wiring.Signature):
+    """What the core predicts, from its side.
+
+    Members
+    -------
+    valid : ``Out(1)``
+        A pulse: a sample of the run that is on is finished.
+    label : ``Out(8)``
+        Its class.
+    margin : ``Out``
+        Summed potential of that class less the greatest one of any other.
+    """
+
+    def __init__(self, params: Params):
+        most = params.network.copies * params.dynamics.v_max
+        super().__init__({"valid": Out(1), "label": Out(8), "margin": Out(range(most + 1))})

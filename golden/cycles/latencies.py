@@ -7,7 +7,9 @@ __all__ = [
     "APPLY_LATENCY",
     "DRIVE_LATENCY",
     "GROUP_LATENCY",
+    "LEAKY_LATENCY",
     "LIST_LATENCY",
+    "MARGIN_LATENCY",
     "OUTPUT_LATENCY",
     "QUEUE_LATENCY",
     "READOUT_LATENCY",
@@ -39,6 +41,10 @@ SHARED_LATENCY = 1
 GROUP_LATENCY = 7
 #: With overlap: from the pulse of a pass over the lists until it is over, beside the longest.
 LIST_LATENCY = 6
+#: With leaky dynamics: from the last word of a pass over a layer until it is over, beside the tree.
+LEAKY_LATENCY = 7
+#: With leaky dynamics: from the address of the last word until a drive is over, beside the tree.
+MARGIN_LATENCY = 6
 
 
 def tree_latency(width: int) -> int:

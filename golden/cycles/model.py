@@ -3,6 +3,7 @@
 import numpy as np
 
 from popflip.golden.cycles.latencies import SHARED_LATENCY, UPDATE_LATENCY
+from popflip.golden.cycles.leaky import LeakyRun
 from popflip.golden.cycles.overlap import OverlapRun
 from popflip.golden.cycles.sample import SampleRun
 from popflip.golden.cycles.stages import StageCycles
@@ -58,6 +59,8 @@ class CycleModel:
             learns = bool(relaxation.plus)
             more = not last and not (learns and self.pending + 1 >= self.batch)
             run = OverlapRun(self.params, relaxation, i, self._ahead, more)
+        elif self.params.dynamics.leaky:
+            run = LeakyRun(self.params, relaxation, i)
         else:
             run = SampleRun(self.params, relaxation, i)
         run.relax()

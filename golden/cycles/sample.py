@@ -200,25 +200,36 @@ class SampleRun:
         done = 1
         scans = {}
         for layer in range(1, p.depth):
-            shape = self.shape_of(layer)
-            plus, minus = self.plus[layer - 1], self.minus[layer - 1]
             above = (self.plus[layer] != self.minus[layer]).any()
-            rows = np.arange(shape.rows)
-            if layer == 1:
-                matters = (self.drive >= 0) | (p.dynamics.code == "sign")
-                decided = rows[~self.undecided & matters] if above else rows[:0]
-                rows = np.concatenate([rows[self.undecided], decided])
-            differs = (plus != minus)[rows]
-            either = (plus | minus)[rows] if p.dynamics.code == "heaviside" else True
-            needed = np.flatnonzero(differs | (above & either))
-            # Without a difference on either side nobody scans.
-            if len(rows) and (above or differs.any()):
-                if len(needed):
-                    scans[layer] = ContrastScan(rows, needed, differs[needed])
-                else:
-                    done = max(done, 2 + len(rows))
+            scan = self._scan(layer, above)
+            if len(scan.rows):
+                scans[layer] = scan
+            elif scan.length:
+                done = max(done, 2 + scan.length)
             if dirty is not None:
-                dirty[layer][rows[needed]] = True
+                dirty[layer][scan.rows] = True
         serve = serve_shared if p.machine.shared_update else serve_each
         # The state that starts the scan, and those until all is idle.
         return 1 + max(done, serve(p, scans, dirty))
+
+    def _scan(self, layer, above) -> ContrastScan:
+        """Scan a layer for contrasts; ``above``: the one above it has some."""
+        p = self.params
+        rows = np.arange(self.shape_of(layer).rows)
+        if layer == 1:
+            matters = (self.drive >= 0) | (p.dynamics.code == "sign")
+            decided = rows[~self.undecided & matters] if above else rows[:0]
+            rows = np.concatenate([rows[self.undecided], decided])
+        differs, needed = self._contrasts(layer, above)
+        at = np.flatnonzero(needed[rows])
+        found = rows[at]
+        # Without a difference on either side nobody scans.
+        length = len(rows) if above or differs[rows].any() else 0
+        return ContrastScan(found, at, differs[found], length)
+
+    def _contrasts(self, layer, above):
+        """Which neurons of a layer differ between the nudged states, and which have a contrast."""
+        plus, minus = self.plus[layer - 1], self.minus[layer - 1]
+        differs = plus != minus
+        either = plus | minus if self.params.dynamics.code == "heaviside" else True
+        return differs, differs | (above & either)

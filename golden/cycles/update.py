@@ -17,25 +17,28 @@ __all__ = ["ContrastScan", "WindowFetch", "serve_each", "serve_shared"]
 
 
 class ContrastScan(NamedTuple):
-    """A scan of the neurons of a layer.
+    """A scan of the neurons of a layer, some of which have a contrast.
 
     Attributes
     ----------
     rows : ndarray of int
-        Their rows, in the order of the scan.
-    needed : ndarray of int
-        Which of those have a contrast, by their places in ``rows``.
+        Rows of those that have one, in the order of the scan.
+    at : ndarray of int
+        The cycles in which the scan comes to them if it waits for nobody.
     differs : ndarray of bool
-        Of which of the needed the neuron's own activation differs.
+        Of which of them the neuron's own activation differs.
+    length : int
+        Cycles of the whole scan if it waits for nobody.
     """
 
     rows: np.ndarray
-    needed: np.ndarray
+    at: np.ndarray
     differs: np.ndarray
+    length: int
 
     def end(self, accepted):
         """When the scan is over, if its last needed row was accepted at ``accepted``."""
-        return accepted + len(self.rows) - self.needed[-1]
+        return accepted + self.length - self.at[-1]
 
 
 class WindowFetch:
@@ -83,12 +86,12 @@ def serve_each(params: Params, scans: dict[int, ContrastScan], dirty) -> int:
     for layer, scan in scans.items():
         # A needed row waits for the one before; the scan ends behind the last row.
         work = params.synapses(layer).row_cycles
-        gaps = np.maximum(np.diff(scan.needed), work)
-        accepted = 2 + scan.needed[0] + np.concatenate([[0], np.cumsum(gaps)])
+        gaps = np.maximum(np.diff(scan.at), work)
+        accepted = 2 + scan.at[0] + np.concatenate([[0], np.cumsum(gaps)])
         done = max(done, accepted[-1] + work + UPDATE_LATENCY + 1, scan.end(accepted[-1]))
         if layer == 1:
-            rows = scan.rows[scan.needed]
-            changed = list(zip(accepted[scan.differs], rows[scan.differs], strict=True))
+            differs = scan.differs
+            changed = list(zip(accepted[differs], scan.rows[differs], strict=True))
     if dirty is not None:
         dirty[0][[row for _, row in changed]] = True
     fetch, free = WindowFetch(params), 0
@@ -105,7 +108,7 @@ def serve_shared(params: Params, scans: dict[int, ContrastScan], dirty) -> int:
     done, free, free_0 = 1, 0, 0
     fetch, changed = WindowFetch(params), deque[tuple[int, int]]()
     at = dict.fromkeys(scans, 0)  # of the needed rows, the one that is next
-    valid = {layer: 2 + scan.needed[0] for layer, scan in scans.items()}
+    valid = {layer: 2 + scan.at[0] for layer, scan in scans.items()}
     while valid:
         now = max(free, min(valid.values()))
         layer = max(l for l, since in valid.items() if since <= now)
@@ -116,12 +119,12 @@ def serve_shared(params: Params, scans: dict[int, ContrastScan], dirty) -> int:
         if layer:
             scan, k = scans[layer], at[layer]
             at[layer] += 1
-            if k + 1 < len(scan.needed):
-                valid[layer] = now + scan.needed[k + 1] - scan.needed[k]
+            if k + 1 < len(scan.at):
+                valid[layer] = now + scan.at[k + 1] - scan.at[k]
             else:
                 done = max(done, scan.end(now))
             if layer == 1 and scan.differs[k]:
-                changed.append((now, scan.rows[scan.needed[k]]))
+                changed.append((now, scan.rows[k]))
         else:
             free_0 = free
             fetch.accept(now)

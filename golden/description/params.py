@@ -349,6 +349,11 @@ class Params(Section):
         return word_bits(self.sizes, machine.row_lanes, machine.relax_lanes, layer)
 
     @property
+    def grouped(self) -> bool:
+        """Whether ``neuron_lanes`` neurons of layer 1 leave the drive, and settle, side by side."""
+        return self.machine.overlap or self.dynamics.leaky
+
+    @property
     def output_lanes(self) -> int:
         """Output neurons that are updated per cycle."""
         return self.machine.output_lanes or self._word_bits(self.depth - 1)
@@ -362,15 +367,19 @@ class Params(Section):
         """Shape and layout of weight layer ``layer``."""
         first = layer == 0
         rows = self.first_layer.rows if first else self.sizes[layer]
-        # An overlapping machine has both layers' weights of a neuron at the same place.
-        banked = first or self.machine.overlap
+        # A machine that keeps layer 1 in groups has both layers' weights of a neuron at the same
+        # place.
+        banked = first or (layer == 1 and self.grouped)
+        banks, block = (self.machine.neuron_lanes, self.block) if banked else (1, rows)
+        if layer > 1 and self.dynamics.leaky:
+            banks = min(self.machine.neuron_lanes, rows)
         return Synapses(
             layer=layer,
             rows=rows,
             row_bits=self.fan_in if first else self.sizes[layer + 1],
             word_bits=self._word_bits(layer),
-            banks=self.machine.neuron_lanes if banked else 1,
-            block=self.block if banked else rows,
+            banks=banks,
+            block=block,
             latent_lanes=self.machine.latent_lanes[layer],
             latent_bits=self.learning.latent_bits,
             latent_slice=self.machine.latent_slice if first else None,
@@ -427,7 +436,8 @@ class Params(Section):
         Each is twice the one before, the last all of layer 2.
         """
         d, bounds = self.dynamics, []
-        if d.active_bound is not None and d.code == "heaviside" and not self.awake:
+        skips = d.code == "heaviside" and not d.leaky and not self.awake
+        if d.active_bound is not None and skips:
             bound = d.active_bound
             while bound < self.sizes[2]:
                 bounds.append(bound)

@@ -92,8 +92,12 @@ def draw_params(choices: Choices) -> Params:
     _kinds_of_machine(choices, net, code, learning, machine)
     _extremes(choices, dynamics, learning)
     machine["sample_slots"] = choices.integer(1, 8)
+    kind = ""
+    if not machine.get("overlap") and choices.chance(0.3):
+        _leaky(choices, dynamics, learning)
+        kind = "leaky-"
     return Params.build({
-        "name": f"{net.first}-{code}-{'-'.join(map(str, net.sizes[1:]))}",
+        "name": f"{kind}{net.first}-{code}-{'-'.join(map(str, net.sizes[1:]))}",
         "network": network,
         "dynamics": dynamics,
         "learning": learning,
@@ -221,3 +225,9 @@ def _extremes(choices: Choices, dynamics: dict, learning: dict) -> None:
         learning["latent_bits"] = choices.one_of([2, 10, 16])
         most = 2 ** (learning["latent_bits"] - 1) - 1
         learning["tau"] = [min(tau, most) for tau in learning["tau"]]
+
+
+def _leaky(choices: Choices, dynamics: dict, learning: dict) -> None:
+    """Let it be the paper's dynamics, in whose phases it may or may not come to rest."""
+    dynamics |= {"kind": "leaky", "free_sweeps": choices.one_of([3, 1, 2, 6, 14])}
+    learning["nudged_sweeps"] = choices.one_of([2, 1, 3, 12])

@@ -14,6 +14,8 @@ from popflip.rtl.layers.ports import (
 )
 from popflip.rtl.layers.relax import RelaxEngine
 from popflip.rtl.layers.synapses import ReadSignature
+from popflip.rtl.leaky.engine import LeakyEngine
+from popflip.rtl.leaky.neurons import LeakyRegisters
 
 __all__ = ["HiddenLayer"]
 
@@ -51,20 +53,25 @@ class HiddenLayer(wiring.Component):
             "activations": Out(ActivationSignature(params.sizes[layer])),
             "upper": In(ActivationSignature(params.sizes[layer + 1])),
             "dots": Out(dots_layout(params, layer + 1)),
-            "weights": Out(ReadSignature(shape.weight_depth, shape.word_bits)),
+            "weights": Out(ReadSignature(shape.weight_depth, shape.word_bits, shape.banks)),
             "job": Out(stream.Signature(JobLayout(shape))),
         })
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.neurons = neurons = HiddenRegisters(self._params, self._layer)
-        m.submodules.relax = relax = RelaxEngine(self._params, self._layer)
+        leaky = self._params.dynamics.leaky
+        registers, engine = HiddenRegisters, RelaxEngine
+        if leaky:
+            registers, engine = LeakyRegisters, LeakyEngine
+        m.submodules.neurons = neurons = registers(self._params, self._layer)
+        m.submodules.relax = relax = engine(self._params, self._layer)
         connect(m, flipped(self.phase), neurons.phase, relax.phase)
         connect(m, flipped(self.visit), relax.visit)
         connect(m, neurons.activations, flipped(self.activations))
         connect(m, flipped(self.upper), relax.upper)
         connect(m, relax.neurons, neurons.neurons)
-        connect(m, neurons.contribution, relax.contribution)
+        if not leaky:
+            connect(m, neurons.contribution, relax.contribution)
         connect(m, relax.weights, flipped(self.weights))
         connect(m, relax.job, flipped(self.job))
         m.d.comb += [neurons.dots.eq(self.lower_dots), self.dots.eq(relax.dots)]

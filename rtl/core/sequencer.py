@@ -144,8 +144,7 @@ busy : ``Out(1)``
                 phase.nudge.eq(Nudge.NONE),
                 phase.first_state.eq(1),
                 self._sweeps.eq(p.dynamics.free_sweeps),
-                self._stale.eq(sum(1 << l for l in range(2, p.depth))),
-                self._stale[1].eq(p.dynamics.code == "sign" or p.awake),
+                *self._all_stale(),
                 self._more.eq(~self._train | (self.pending + 1 < self.batch)),
             ]
         exceeded = Signal()
@@ -157,7 +156,7 @@ busy : ``Out(1)``
         with m.FSM(name="sequencer"):
             self._wait_for_sample(m, run)
             self._drive(m)
-            self._sweep(m, exceeded)
+            self._relax(m, exceeded)
             self._end_phase(m)
             self._learn(m)
             self._finish(m)
@@ -168,6 +167,9 @@ busy : ``Out(1)``
         m.d.comb += sample.release.eq(self.finish | sample.full & self.feed.stop & sample.driven)
         self._follow_changes(m)
         return m
+
+    #: The state that begins a phase.
+    _first = "Odd half"
 
     @property
     def _centered(self) -> bool:
@@ -238,9 +240,17 @@ busy : ``Out(1)``
                 with m.If(sample.late):
                     m.d.comb += self.stage.eq(Stage.WAIT)
             with m.If(ready):
-                m.next = "Odd half"
+                m.next = self._first
 
-    def _sweep(self, m, exceeded):
+    def _all_stale(self):
+        """What a sample begins with: everything has to be visited that may change."""
+        p = self._params
+        return [
+            self._stale.eq(sum(1 << l for l in range(2, p.depth))),
+            self._stale[1].eq(p.dynamics.code == "sign" or p.awake),
+        ]
+
+    def _relax(self, m, exceeded):
         """States of a sweep."""
         depth, stale = self._params.depth, self._stale
         # If the last hidden layer changed after the outputs heard it, the layer below it is stale.
@@ -284,7 +294,7 @@ busy : ``Out(1)``
         with m.State("Phase end"):
             self._relaxing(m)
             m.d.sync += self._sweeps.eq(p.learning.nudged_sweeps)
-            m.next = "Odd half"
+            m.next = self._first
             with m.Switch(self._phase):
                 with m.Case(Phase.FREE):
                     m.d.comb += phase.save.eq(1)
@@ -303,15 +313,23 @@ busy : ``Out(1)``
                             phase.nudge.eq(Nudge.MINUS),
                             phase.first_state.eq(0),
                         ]
-                        with m.If(self.output.departed):
-                            m.d.sync += self._stale[p.depth - 1].eq(1)
-                        if self._kept:
-                            m.next = "Restore"
+                        self._go_back(m)
                     else:
                         m.next = "Learn"
                 with m.Default():
                     m.next = "Learn"
 
+        self._restore(m)
+
+    def _go_back(self, m):
+        """Leave for the free state."""
+        with m.If(self.output.departed):
+            m.d.sync += self._stale[self._params.depth - 1].eq(1)
+        if self._kept:
+            m.next = "Restore"
+
+    def _restore(self, m):
+        """States that give hidden layers their free state back."""
         if self._kept:
             with m.State("Restore"):
                 self._relaxing(m)

@@ -21,6 +21,8 @@ from popflip.rtl.layers.relax import RelaxEngine
 from popflip.rtl.layers.sample_buffer import SampleBuffer
 from popflip.rtl.layers.synapses import ReadSignature
 from popflip.rtl.layers.window_fetch import WindowFetch
+from popflip.rtl.leaky.engine import LeakyEngine
+from popflip.rtl.leaky.neurons import LeakyMemory
 
 __all__ = ["SinglePath", "path_members"]
 
@@ -85,14 +87,24 @@ class SinglePath(wiring.Component):
         p = self._params
         m.submodules.sample = sample = SampleBuffer(p)
         m.submodules.drive = drive = DriveEngine(p)
-        m.submodules.items = items = WorkList(p)
-        m.submodules.relax = relax = RelaxEngine(p, 1)
+        if p.dynamics.leaky:
+            m.submodules.items = items = LeakyMemory(p)
+            m.submodules.relax = relax = LeakyEngine(p, 1)
+        else:
+            m.submodules.items = items = WorkList(p)
+            m.submodules.relax = relax = RelaxEngine(p, 1)
         connect(m, flipped(self.i), sample.i)
         connect(m, drive.weights, flipped(self.drive_weights))
         connect(m, relax.weights, flipped(self.weights))
         connect(m, relax.neurons, items.neurons)
-        connect(m, items.contribution, relax.contribution)
-        connect(m, flipped(self.phase), relax.phase, items.phase)
+        listed = []
+        if p.dynamics.leaky:
+            connect(m, drive.drive, items.drive)
+            connect(m, flipped(self.phase), relax.phase)
+        else:
+            connect(m, items.contribution, relax.contribution)
+            connect(m, flipped(self.phase), relax.phase, items.phase)
+            listed = [items.item.eq(drive.item), items.item_valid.eq(drive.item_valid)]
         connect(m, flipped(self.visit), relax.visit)
         connect(m, flipped(self.upper), relax.upper)
         connect(m, relax.job, flipped(self.job))
@@ -105,8 +117,7 @@ class SinglePath(wiring.Component):
             sample.en.eq(drive.en),
             drive.start.eq(self.phase.clear),
             drive.attempt.eq(self.sample.attempt),
-            items.item.eq(drive.item),
-            items.item_valid.eq(drive.item_valid),
+            *listed,
             self.dots.eq(relax.dots),
         ]
         if not p.machine.training:

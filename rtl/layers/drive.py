@@ -11,7 +11,7 @@ from popflip.rtl.layers.synapses import ReadSignature
 from popflip.rtl.primitives.arithmetic import times
 from popflip.rtl.primitives.popcount import PopcountTree
 
-__all__ = ["DriveEngine", "GroupLayout", "ItemLayout"]
+__all__ = ["DriveEngine", "GroupLayout", "ItemLayout", "MarginSignature"]
 
 
 class ItemLayout(data.StructLayout):
@@ -54,13 +54,34 @@ class GroupLayout(data.StructLayout):
         })
 
 
+class MarginSignature(wiring.Signature):
+    """The drive of layer 1, a row group at a time, from the side of the drive engine.
+
+    Members
+    -------
+    en : ``Out(1)``, index : ``Out``
+        A row group.
+    margins : ``Out``, an array of ``banks``
+        What each of its neurons receives from the input.
+    """
+
+    def __init__(self, params: Params):
+        shape = params.synapses(0)
+        super().__init__({
+            "en": Out(1),
+            "index": Out(range(max(2, shape.slots))),
+            "margins": Out(data.ArrayLayout(ItemLayout(params)["margin"].shape, shape.banks)),
+        })
+
+
 class DriveEngine(wiring.Component):
     """Scan the sample once, evaluate every neuron of layer 1, and emit those that matter.
 
     ``neuron_lanes`` rows are counted side by side, ``row_lanes`` bits a cycle. Of each group of
     rows the neurons that are undecided or active (with the ``sign`` code: all) leave one per
     cycle; meanwhile the next group's words are read, and wait if they are faster. With
-    ``machine.overlap`` the whole group leaves at once, and nothing waits.
+    ``machine.overlap``, and with ``leaky`` dynamics, the whole group leaves at once, and nothing
+    waits.
 
     Latency: the first item leaves ``latency`` cycles after the last word of its group was
     addressed. Throughput: a group costs the greater of its words and its items;
@@ -88,6 +109,8 @@ class DriveEngine(wiring.Component):
         With ``machine.overlap``: this group of rows leaves in the next cycle.
     group : ``Out(GroupLayout)``, group_valid : ``Out(1)``
         With ``machine.overlap``, instead of items.
+    drive : ``Out(MarginSignature)``
+        With ``leaky`` dynamics, instead of items: what all neurons receive, without a threshold.
     idle : ``Out(1)``
         Nothing is in flight.
     """
@@ -112,6 +135,8 @@ class DriveEngine(wiring.Component):
                 "group": Out(GroupLayout(params)),
                 "group_valid": Out(1),
             }
+        elif params.dynamics.leaky:
+            members["drive"] = Out(MarginSignature(params))
         else:
             members |= {"item": Out(ItemLayout(params)), "item_valid": Out(1)}
         super().__init__(members)
@@ -146,21 +171,23 @@ class DriveEngine(wiring.Component):
         dot_shape = signed(ceil_log2(shape.row_bits + 1) + 1)
         margin_shape = ItemLayout(p)["margin"].shape
         margins = [Signal(margin_shape, name=f"margin{i}") for i in range(shape.banks)]
+        threshold = 0 if p.dynamics.leaky else p.dynamics.hidden_threshold
         for bank, count in enumerate(counts):
             dot = Signal(dot_shape, name=f"dot{bank}")
             with m.If(en):
                 m.d.sync += [
                     dot.eq(Mux(first[depth - 3], 0, dot) + (count << 1) - mask),
-                    margins[bank].eq(times(dot, p.dynamics.gains[0]) - p.dynamics.hidden_threshold),
+                    margins[bank].eq(times(dot, p.dynamics.gains[0]) - threshold),
                 ]
 
         group_valid = valid[-1] & last[-1]
-        if p.machine.overlap:
+        if p.grouped:
             # From a register: whoever waits for it is far away.
             busy = self.start | issuing | valid[:-1].any() | group_valid
             m.d.comb += en.eq(1)
             m.d.sync += self.idle.eq(~busy)
-            self._emit_groups(m, group_valid, margins)
+            emit = self._emit_margins if p.dynamics.leaky else self._emit_groups
+            emit(m, group_valid, margins)
         else:
             left = self._emit_items(m, en, group_valid, margins)
             m.d.comb += self.idle.eq(~issuing & ~valid.any() & ~left)
@@ -273,6 +300,15 @@ class DriveEngine(wiring.Component):
                 ]
         with m.If(self.start):
             m.d.sync += [self.row_group.eq(0), number.eq(0), column.eq(0), line.eq(0)]
+
+    def _emit_margins(self, m, valid, margins):
+        """Let the margins of the group in hand leave."""
+        drive = self.drive
+        m.d.comb += [drive.en.eq(valid), drive.margins.eq(Cat(margins))]
+        with m.If(valid):
+            m.d.sync += drive.index.eq(drive.index + 1)
+        with m.If(self.start):
+            m.d.sync += drive.index.eq(0)
 
     def _emit_items(self, m, en, group_valid, margins):
         """Let the group in hand leave item by item; return whether any is left.

@@ -48,7 +48,7 @@ class OutputLayer(wiring.Component):
     Members
     -------
     phase : ``In(PhaseSignature)``
-        ``clear`` sets every potential to ``v0``; ``nudge`` is stable during an update.
+        ``clear`` sets every potential to its start; ``nudge`` is stable during an update.
     step : ``In(OutputSignature)``
     label : ``In(8)``, dots : ``In(dots_layout)``
         Label of the sample, and dot products with the layer below; stable during an update.
@@ -81,7 +81,8 @@ class OutputLayer(wiring.Component):
         # V/2 up.
         places = chunks * lanes  # the last few may be nobody's: they stay 0
         v = [
-            Signal(v_bits, name=f"v{j}", init=p.dynamics.v0 if j < n else 0) for j in range(places)
+            Signal(v_bits, name=f"v{j}", init=p.dynamics.v_start if j < n else 0)
+            for j in range(places)
         ]
         first = Signal(places, init=self._initial)
         m.d.comb += [
@@ -117,9 +118,9 @@ class OutputLayer(wiring.Component):
 
     @property
     def _initial(self) -> int:
-        """Activation bits at the potential ``v0``."""
+        """Activation bits at the start of a sample."""
         dynamics = self._params.dynamics
-        return (1 << self._params.n_out) - 1 if dynamics.v0 >= dynamics.output_threshold else 0
+        return (1 << self._params.n_out) - 1 if dynamics.v_start >= dynamics.output_threshold else 0
 
     def _move(self, m, lane, step, v):
         """Move the potential of a lane; return the new one and the old one."""
@@ -223,7 +224,7 @@ class OutputLayer(wiring.Component):
             m.d.sync += [v[j].eq(frozen[j]) for j in range(n)]
             m.d.sync += active.eq(free_active)
         with m.If(phase.clear):
-            m.d.sync += [v[j].eq(p.dynamics.v0) for j in range(n)]
+            m.d.sync += [v[j].eq(p.dynamics.v_start) for j in range(n)]
             m.d.sync += [first.eq(self._initial), active.eq(n if self._initial else 0)]
 
 
@@ -244,6 +245,8 @@ class Readout(wiring.Component):
     Parameters
     ----------
     params : Params
+    with_margin : bool
+        Whether it has a ``margin``.
 
     Members
     -------
@@ -251,19 +254,24 @@ class Readout(wiring.Component):
     potentials : ``Out(ReadoutSignature)``
     prediction : ``Out(8)``
         Valid while ``done``.
+    margin : ``Out``
+        Likewise: how far the prediction's sum is ahead of the next best one.
     done : ``Out(1)``
     """
 
     latency = 3
 
-    def __init__(self, params: Params):
-        self._params = params
-        super().__init__({
+    def __init__(self, params: Params, with_margin: bool = False):
+        self._params, self._with_margin = params, with_margin
+        members = {
             "start": In(1),
             "potentials": Out(ReadoutSignature(params)),
             "prediction": Out(8),
             "done": Out(1, init=1),
-        })
+        }
+        if with_margin:
+            members["margin"] = Out(range(params.network.copies * params.dynamics.v_max + 1))
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
@@ -295,7 +303,21 @@ class Readout(wiring.Component):
                 m.d.sync += [best.eq(votes), self.prediction.eq(index_2)]
             with m.If(index_2 == classes - 1):
                 m.d.sync += self.done.eq(1)
+        if self._with_margin:
+            self._keep_second(m, valid[1], index_2 == 0, votes, best)
         return m
+
+    def _keep_second(self, m, valid, first, votes, best):
+        """Keep the second greatest sum."""
+        second = Signal.like(votes)
+        m.d.comb += self.margin.eq(best - second)
+        with m.If(valid):
+            with m.If(first):
+                m.d.sync += second.eq(0)
+            with m.Elif(votes > best):
+                m.d.sync += second.eq(best)
+            with m.Elif(votes > second):
+                m.d.sync += second.eq(votes)
 
 
 def _select(values, chunk):

@@ -1,9 +1,11 @@
 """All proofs, by subject."""
 
 from popflip.rtl.proofs import (
+    buses,
     contrast_scan,
     drive,
     engines,
+    leaky,
     link,
     memory_ports,
     popcount,
@@ -24,9 +26,11 @@ PROOFS: list[Proof] = [
     *shared_update.PROOFS,
     *serial.PROOFS,
     *engines.PROOFS,
+    *leaky.PROOFS,
     *contrast_scan.PROOFS,
     *samples.PROOFS,
     *link.PROOFS,
     *memory_ports.PROOFS,
     *sequencer.PROOFS,
+    *buses.PROOFS,
 ]

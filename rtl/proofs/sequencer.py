@@ -8,15 +8,21 @@ from popflip.rtl.core.sequencer import Phase, Sequencer
 from popflip.rtl.proofs.harness import Claim, Fault, Harness, Inside, Proof
 from popflip.rtl.proofs.nets import tiny
 
-__all__ = ["PROOFS"]
+__all__ = ["PROOFS", "Ends"]
 
 
-class _Sequencer(Harness):
+class Ends(Harness):
     """The sequencer, whose engines answer within ``within`` cycles, with whatever.
 
     It follows a rank: how many cycles are left at most. It falls in every cycle, so that a run of
     ``n`` samples takes no more than :meth:`bound`.
     """
+
+    #: What leads the engines.
+    sequencer = Sequencer
+
+    #: The states of a sweep.
+    sweeping = ("Odd half", "Odd settling", "Even half", "Even settling")
 
     def __init__(self, params: Params, within: int):
         super().__init__()
@@ -33,7 +39,11 @@ class _Sequencer(Harness):
 
     def attempt(self, b):
         """Cycles from clearing the counters to the prediction."""
-        return 1 + b + self._params.dynamics.free_sweeps * self.sweep(b) + 1 + self.after(0, b)
+        return 1 + b + self.phase(self._params.dynamics.free_sweeps, b) + 1 + self.after(0, b)
+
+    def phase(self, sweeps, b):
+        """Cycles of a phase of so many sweeps, without its end."""
+        return sweeps * self.sweep(b)
 
     def sweep(self, b):
         """Cycles of a sweep: each half begins and settles."""
@@ -44,11 +54,12 @@ class _Sequencer(Harness):
         if phases == 2:
             return 1 + b + 1 + b + b
         nudged = self._params.learning.nudged_sweeps
-        return nudged * self.sweep(b) + 1 + self.after(phases + 1, b)
+        return self.phase(nudged, b) + 1 + self.after(phases + 1, b)
 
     def body(self, m: Module) -> None:
-        dut = Sequencer(self._params)
+        dut = self.sequencer(self._params)
         inside = Inside(dut)
+        self._dut = dut, inside
         m.submodules.dut = inside.fragment
         for path, member, value in dut.signature.flatten(dut):
             port = Value.cast(value)
@@ -70,15 +81,31 @@ class _Sequencer(Harness):
         )  # fmt: skip
         self.lemma(~dut.busy | (elapsed + rank <= total))
         self.claim("ends", ~dut.busy | (elapsed < total))
-        self._know(dut, inside, ranks)
+        self._know(dut, inside)
+
+    def answers(self, dut):
+        """What the states of a sweep wait for."""
+        return dict.fromkeys(("Odd settling", "Even settling"), dut._engines_idle)
+
+    def ranks(self, b, waited, left, behind):
+        """How many cycles are left at most in the states of a sweep.
+
+        ``left`` are those of the sweeps that follow, ``behind`` those of what is behind the phase.
+        """
+        begun = left + self.sweep(b)
+        return {
+            "Odd half": begun + behind,
+            "Odd settling": begun - 1 - waited + behind,
+            "Even half": left + 1 + b + behind,
+            "Even settling": left + b - waited + behind,
+        }
 
     def _answer(self, m, dut, inside, b):
         """Have all answer that the sequencer waits for; return how long it has waited."""
         answers = {
             "Next sample": dut.feed.over | dut._stopping | dut.sample.full,
             "Drive": dut.sample.driven & dut._engines_idle,
-            "Odd settling": dut._engines_idle,
-            "Even settling": dut._engines_idle,
+            **self.answers(dut),
             "Learning": dut._engines_idle & dut._updates_idle,
             "Flushing": dut._updates_idle,
             "Finish": dut.predicted,
@@ -116,14 +143,13 @@ class _Sequencer(Harness):
 
     def _ranks(self, dut, b, waited, left):
         """How many cycles are left at most, in each state."""
-        sweep = self.sweep(b)
         after = self.after(2, b)
         for before, which in ((1, Phase.FIRST), (0, Phase.FREE)):
             after = Mux(dut._phase == which, self.after(before, b), after)
         again, most = 0, len(self._params.active_bounds)
         for number in range(most - 1):
             again = Mux(dut._attempt == number, (most - 1 - number) * self.attempt(b), again)
-        sweeps_left = Mux(dut._sweeps >= 2, sweep, 0)
+        sweeps_left = Mux(dut._sweeps >= 2, self.sweep(b), 0)
         ahead = b + 1 + b + b
         for number in range(1, 4):
             ahead = Mux(left >= number, ahead + self.sample(b) + b, ahead)
@@ -132,10 +158,7 @@ class _Sequencer(Harness):
             "Next sample": b - waited + (ahead - b),
             "Clear": again + self.attempt(b) + ahead,
             "Drive": again + self.attempt(b) - 1 - waited + ahead,
-            "Odd half": again + sweeps_left + sweep + 1 + after + ahead,
-            "Odd settling": again + sweeps_left + sweep - 1 - waited + 1 + after + ahead,
-            "Even half": again + sweeps_left + 1 + b + 1 + after + ahead,
-            "Even settling": again + sweeps_left + b - waited + 1 + after + ahead,
+            **self.ranks(b, waited, sweeps_left, again + 1 + after + ahead),
             "Phase end": again + 1 + after + ahead,
             "Learn": self.after(2, b) + ahead,
             "Learning": self.after(2, b) - 1 - waited + ahead,
@@ -145,7 +168,7 @@ class _Sequencer(Harness):
             "Drain": b - waited,
         }
 
-    def _know(self, dut, inside, ranks):
+    def _know(self, dut, inside):
         """What the registers say in each state."""
 
         def state(name):
@@ -153,8 +176,7 @@ class _Sequencer(Harness):
 
         self.lemma(inside.legal("sequencer"))
         self.lemma(dut._sweeps <= 2)
-        sweeps = (name for name in ranks if "half" in name or "settling" in name)
-        self.lemma(~Cat(state(name) for name in sweeps).any() | (dut._sweeps >= 1))
+        self.lemma(~Cat(state(name) for name in self.sweeping).any() | (dut._sweeps >= 1))
         free = self._params.dynamics.free_sweeps
         self.lemma(~state("Drive") | (dut._sweeps == free) & (dut._phase == Phase.FREE))
         ending = state("Flush") | state("Flushing") | state("Drain")
@@ -168,7 +190,7 @@ PROOFS = [
         "core/sequencer",
         "the sequencer of a network 4-3-2 with two attempts, T = 2 and K = 1; runs of up to 3 "
         "samples, engines that answer within 10 cycles",
-        lambda: _Sequencer(tiny(dynamics={"active_bound": 1}), within=10),
+        lambda: Ends(tiny(dynamics={"active_bound": 1}), within=10),
         {
             "ends": Claim(
                 "every run ends within the bound, whatever the engines answer",

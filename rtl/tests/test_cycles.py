@@ -8,6 +8,7 @@ from popflip.golden.description.presets import preset_names
 from popflip.rtl.layers.drive import DriveEngine
 from popflip.rtl.layers.output import OutputLayer, Readout
 from popflip.rtl.layers.update import UpdateEngine
+from popflip.rtl.leaky.engine import LeakyEngine
 from popflip.rtl.primitives.popcount import PopcountTree
 
 
@@ -27,3 +28,10 @@ def test_latencies_of_outputs_readout_and_update_are_the_components():
     assert OutputLayer.latency == latencies.OUTPUT_LATENCY
     assert Readout.latency == latencies.READOUT_LATENCY
     assert UpdateEngine.latency == latencies.UPDATE_LATENCY
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_latency_of_leaky_passes_is_the_engines(name):
+    params = Params.load(name).replace(dynamics={"kind": "leaky"}, machine={"overlap": False})
+    tree = latencies.tree_latency(params.synapses(1).word_bits)
+    assert latencies.LEAKY_LATENCY + tree == LeakyEngine(params, 1).latency

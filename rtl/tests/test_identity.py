@@ -110,6 +110,5 @@ def test_settings_of_a_run_do_not_alter_it():
 
 
 def test_needs_hardware():
-    message = r"^dynamics.kind must be 'sweeps' in hardware, not 'leaky'$"
-    with pytest.raises(InputError, match=message):
-        identity(PARAMS.replace(dynamics={"kind": "leaky"}))
+    with pytest.raises(InputError, match=r"^network.pixel_bits must be 1 in hardware, not 8$"):
+        identity(PARAMS.replace(network={"pixel_bits": 8}))

@@ -12,6 +12,17 @@ LOCAL = Params.load("local-small").replace(standalone={"flash": "quad"})
 DENSE = Params.load("dense-wide").replace(standalone={"flash": "single"})
 
 
+def test_leaky_dynamics_and_overlap():
+    leaky = LOCAL.replace(dynamics={"kind": "leaky"})
+    check_hardware(leaky)
+    message = (
+        "machine.overlap must be false with leaky dynamics in hardware, which relaxes a sample "
+        "before the next one is driven, not true"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        check_hardware(leaky.replace(machine={"overlap": True}))
+
+
 @pytest.mark.parametrize(
     ("params", "changes", "message"),
     [

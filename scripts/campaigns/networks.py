@@ -56,6 +56,20 @@ NETWORKS = {
         {"tau": [2, 1, 1, 1], "batch": 2, "nudging": "positive"},
         {"row_lanes": 10, "relax_lanes": 7, "latent_lanes": [3, 2, 4, 2]},
     ),
+    "leaky": _build(
+        _LOCAL | {"features": 5, "stride": 2}, {"kind": "leaky", "free_sweeps": 7},
+        {"nudged_sweeps": 4, "batch": 2},
+        {"row_lanes": 4, "neuron_lanes": 2, "relax_lanes": 4, "latent_lanes": [3, 3]},
+    ),
+    "leaky-deep": _build(
+        {"hidden": [9, 7], "image": [5, 5]},
+        {
+            "kind": "leaky", "code": "sign", "gains": [31, 37, 61], "feedback_gains": [37, 31],
+            "free_sweeps": 6,
+        },
+        {"tau": [2, 1, 1], "nudged_sweeps": 5, "nudging": "random-sign"},
+        {"row_lanes": 7, "neuron_lanes": 3, "relax_lanes": 7, "latent_lanes": [4, 3, 2]},
+    ),
     "standalone": _build(
         {"first": "local", "window": 3, "stride": 1, "features": 2, "image": [5, 5]},
         None, {"tau": [3, 2], "shift": 1, "batch": 2, "tau_growth": 40},

@@ -72,5 +72,5 @@ def test_a_machine_that_only_infers_has_no_latents():
 
 
 def test_what_is_no_hardware_is_refused():
-    with pytest.raises(ValueError, match=r"^dynamics.kind must be 'sweeps' in hardware"):
-        inventory(MICRO.replace(dynamics={"kind": "leaky"}))
+    with pytest.raises(ValueError, match=r"^network.pixel_bits must be 1 in hardware"):
+        inventory(MICRO.replace(network={"pixel_bits": 8}))

@@ -18,8 +18,8 @@ class Dynamics(Section):
     code : {"heaviside", "sign"}
         Values of an activation: {0, 1}, or {-1, +1}. The stored bit is 1 for the larger one.
     kind : {"sweeps", "leaky"}
-        With ``sweeps`` layers are updated in turn and hidden neurons keep no state; ``leaky`` is
-        the paper's synchronous update, in software only.
+        With ``sweeps`` layers are updated in turn and hidden neurons keep no state. ``leaky`` is
+        the paper's: every neuron keeps a potential, and all are updated at once, in steps.
     free_sweeps : int
         T, sweeps (or synchronous steps) of the free phase.
     gains : tuple of int
@@ -32,14 +32,15 @@ class Dynamics(Section):
         Output potentials lie in ``[0, V]``, ``V = 2 ** potential_bits``.
     threshold : int, optional
         Potential from which on a hidden neuron is active. ``V / 2`` for the ``heaviside`` code and
-        0 for ``sign`` if left out.
+        0 for ``sign`` if left out. With ``leaky`` dynamics it is always ``V / 2``.
     v0 : int
-        Potential of every output at the start of a sample, 0 to V.
+        Potential of every output at the start of a sample, 0 to V. With ``leaky`` dynamics every
+        neuron starts at V.
     active_bound : int, optional
         Changes cycles, never results. As long as at most so many neurons of layer 2 are active, a
         neuron of layer 1 is skipped if their feedback cannot change it. A sample that exceeds the
         bound starts again with twice of it. All of layer 2 if left out; of no use with the
-        ``sign`` code, whose neurons are never silent.
+        ``sign`` code, whose neurons are never silent, and with ``leaky`` dynamics.
     """
 
     code: Literal["heaviside", "sign"] = "heaviside"
@@ -62,6 +63,16 @@ class Dynamics(Section):
     def v_max(self) -> int:
         """V, the highest potential of an output."""
         return 1 << self.potential_bits
+
+    @property
+    def leaky(self) -> bool:
+        """Whether every neuron keeps a potential, and all are updated at once."""
+        return self.kind == "leaky"
+
+    @property
+    def v_start(self) -> int:
+        """Potential of every output at the start of a sample."""
+        return self.v_max if self.leaky else self.v0
 
     @property
     def output_threshold(self) -> int:

@@ -35,7 +35,8 @@ class Machine(Section):
         word, or as few equal words of at most 128 bits as it takes.
     neuron_lanes : int
         First-layer neurons side by side, 1 to those that share a window (all of layer 1 if it is
-        dense).
+        dense). With ``leaky`` dynamics so many neurons of each hidden layer also settle side by
+        side, or as many as it has.
     serial_windows : bool
         For a local first layer whose rows are one word each. Rows of the image are fetched one per
         cycle, behind one shifter, while the neurons of the window before are counted; else a

@@ -12,8 +12,10 @@ from popflip.golden.description.presets import preset_names
 PRESETS = [
     "dense-wide",
     "ecp5-25f",
+    "ecp5-25f-leaky",
     "ecp5-45f",
     "ecp5-85f",
+    "ecp5-85f-leaky",
     "gw1nr-9",
     "gw2ar-18",
     "ice40hx8k",

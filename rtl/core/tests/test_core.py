@@ -139,6 +139,45 @@ CONFIGS = {
         {"tau": [2, 1, 1, 1], "batch": 2},
         {"row_lanes": 10, "relax_lanes": 7, "latent_lanes": [3, 2, 4, 2]},
     ),
+    "leaky": build(
+        {"hidden": [11]}, {"kind": "leaky", "gains": [50, 40], "free_sweeps": 7},
+        {"batch": 3, "nudged_sweeps": 3},
+        {"row_lanes": 20, "neuron_lanes": 3, "relax_lanes": 4, "latent_lanes": [7, 2]},
+    ),
+    "leaky-rests": build(
+        {"hidden": [9]}, {"kind": "leaky", "gains": [50, 40], "free_sweeps": 40},
+        {"batch": 2, "nudged_sweeps": 20, "nudging": "random-sign"},
+        {"row_lanes": 36, "latent_lanes": [7, 5]},
+    ),
+    "leaky-deep": build(
+        {"hidden": [7, 5]}, {"kind": "leaky", "gains": [60, 80, 80], "free_sweeps": 6},
+        {"nudged_sweeps": 3, "tau": [2, 1, 1]},
+        {"row_lanes": 10, "relax_lanes": 5, "neuron_lanes": 2, "latent_lanes": [3, 2, 4]},
+    ),
+    "leaky-deep-sign": build(
+        {"hidden": [8, 7, 5]},
+        {"kind": "leaky", "gains": [30, 30, 30, 60], "code": "sign", "free_sweeps": 10},
+        {"nudged_sweeps": 6, "tau": [2, 1, 1, 1]},
+        {"row_lanes": 10, "relax_lanes": 4, "neuron_lanes": 3, "latent_lanes": [3, 2, 4, 2]},
+    ),
+    "leaky-local": build(
+        LOCAL | {"features": 5, "stride": 2},
+        {"kind": "leaky", "gains": [60, 40], "free_sweeps": 9},
+        {"nudged_sweeps": 5, "nudging": "positive"},
+        {"row_lanes": 4, "neuron_lanes": 2, "relax_lanes": 4, "latent_lanes": [3, 3]},
+    ),
+    "leaky-one-step": build(
+        LOCAL, {"kind": "leaky", "gains": [60, 40], "free_sweeps": 12}, {"nudged_sweeps": 1},
+    ),
+    "leaky-serial": build(
+        LOCAL | {"features": 5, "stride": 2}, {"kind": "leaky", "gains": [60, 40]}, None,
+        {"serial_windows": True, "neuron_lanes": 2, "relax_lanes": 4, "latent_lanes": [3, 3]},
+    ),
+    "leaky-shared": build(
+        LOCAL | {"hidden": [7]}, {"kind": "leaky", "gains": [60, 50, 60], "free_sweeps": 7},
+        {"nudged_sweeps": 4, "tau": [2, 1, 1]},
+        {"latent_lanes": [3] * 3, "weight_slice": 6, "shared_update": True, "relax_lanes": 7},
+    ),
 }  # fmt: skip
 
 
@@ -149,7 +188,8 @@ GAPS = [("local", 9), ("overlap", 1), ("overlap-online", 3), ("overlap-alone", 9
 #: Near to others of them.
 SLOW = {
     "local-narrow", "local-edge", "serial-wide", "shared-serial-even", "overlap-narrow",
-    "three-hidden-sign",
+    "three-hidden-sign", "leaky-rests", "leaky-deep-sign", "leaky-local", "leaky-one-step",
+    "leaky-serial", "leaky-shared",
 }  # fmt: skip
 
 

@@ -37,13 +37,13 @@ def test_the_identity_is_given_if_it_is_known_or_asked_for(popflip, tmp_path, mo
 
 
 def test_without_hardware_there_is_no_identity(popflip, tmp_path):
-    path = tmp_path / "leaky.toml"
+    path = tmp_path / "grey.toml"
     popflip("info", "--write", path)
     text = path.read_text()
-    assert 'kind = "sweeps"' in text
-    path.write_text(text.replace('kind = "sweeps"', 'kind = "leaky"'))
+    assert "pixel_bits = 1" in text
+    path.write_text(text.replace("pixel_bits = 1", "pixel_bits = 8"))
     status, out, _ = popflip("info", "--config", path, "--json")
     assert (status, json.loads(out)["identity"]) == (0, None)
     assert popflip("info", "--config", path, "--identity") == (
-        2, "", "popflip: dynamics.kind must be 'sweeps' in hardware, not 'leaky'\n",
+        2, "", "popflip: network.pixel_bits must be 1 in hardware, not 8\n",
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """The rules of :class:`popflip.golden.cycles.model.CycleModel`, in words and numbers."""
 
 from popflip.golden.cycles import latencies
+from popflip.golden.cycles.leaky import step_cycles
 from popflip.golden.description.params import Params
 
 __all__ = ["cycle_rules"]
@@ -22,7 +23,9 @@ def cycle_rules(params: Params) -> dict:
     if params.machine.training:
         rules["update"] = _update(params)
         rules["flush"] = _flush(params)
-    if params.machine.overlap:
+    if params.dynamics.leaky:
+        _change_for_leaky(params, rules)
+    elif params.machine.overlap:
         _change_for_overlap(params, rules)
     return rules
 
@@ -127,6 +130,47 @@ def _flush(params: Params) -> dict:
         "latency": latency,
         "most": scan + latency,
     }
+
+
+def _change_for_leaky(params: Params, rules: dict) -> None:
+    """Put in what is different where all neurons keep a potential, and move in steps."""
+    first = params.synapses(0)
+    if params.machine.serial_windows:
+        later = (params.positions - 1) * max(0, params.network.window - first.groups)
+    else:
+        later = (params.grid[0] - 1) * latencies.line_waits(params)
+    waits, words = params.first_layer.load_rows + later, first.weight_depth
+    latency = latencies.tree_latency(first.word_bits) + latencies.MARGIN_LATENCY
+    rules["drive"] = {
+        "rule": "`words` of weights and `rows_fetched` of the image, a cycle each, and `latency`, "
+        "whatever the sample; 2 cycles to begin.",
+        "words": words,
+        "rows_fetched": waits,
+        "latency": latency,
+        "least": 2 + words + waits + latency,
+    }
+    passes = []
+    for layer in range(1, params.depth):
+        shape = params.synapses(layer)
+        latency = latencies.tree_latency(shape.word_bits) + latencies.LEAKY_LATENCY
+        passes.append({"hidden_layer": layer, "words": shape.weight_depth, "latency": latency})
+    del rules["sweep"]
+    rules["step"] = {
+        "rule": "A step is a pass over each hidden layer, one after the other, and then an update "
+        "of the outputs. A pass takes `words` and `latency`, the outputs take `outputs`. A phase "
+        "ends with a step that changes no potential, or with its last; it takes 1 cycle to begin "
+        "and 1 to end.",
+        "hidden_layers": passes,
+        "outputs": params.output_chunks + latencies.OUTPUT_LATENCY,
+        "cycles": step_cycles(params),
+        "free_steps": params.dynamics.free_sweeps,
+        "nudged_steps": params.learning.nudged_sweeps,
+    }
+    if params.machine.training:
+        rules["update"]["rule"] += (
+            " Neurons are sought in groups of `neuron_lanes`: a group takes a cycle for each of "
+            "its neurons that has a row to update, and one if none has."
+        )
 
 
 def _change_for_overlap(params: Params, rules: dict) -> None:

@@ -1,0 +1,1 @@
+"""The paper's own dynamics: every neuron keeps a potential, and all are updated at once."""
