@@ -46,7 +46,7 @@ class Gradient:
 
     weight: torch.Tensor
     bias: torch.Tensor
-    alpha: torch.Tensor | None = None
+    alpha: "torch.Tensor | None" = None  # quoted: the documentation is built without PyTorch
 
 
 class Network:

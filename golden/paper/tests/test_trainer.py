@@ -217,7 +217,7 @@ def test_logs(small, blobs, tmp_path):
         assert float(line["alpha1"]) == row["alpha"][1]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch knows")
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", ["fc1-binary", "fc2-learned", "full-fc1"])
 def test_what_a_gpu_replays_is_what_it_computes(small, blobs, name):
     recorded, plain = (Trainer(small(name), cut(blobs, 150), device="cuda") for _ in range(2))
