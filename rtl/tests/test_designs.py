@@ -42,6 +42,6 @@ def test_each_front_end_is_another_design():
 def test_what_there_is_not():
     with pytest.raises(InputError, match=r"^bus must be one of .*, not 'pci'$"):
         check_design(PARAMS, "pci")
-    leaky = PARAMS.replace(dynamics={"kind": "leaky"})
-    with pytest.raises(InputError, match=r"^dynamics.kind must be 'sweeps' in hardware"):
-        check_design(leaky, "axi")
+    grey = PARAMS.replace(network={"pixel_bits": 8})
+    with pytest.raises(InputError, match=r"^network.pixel_bits must be 1 in hardware, not 8$"):
+        check_design(grey, "axi")
