@@ -48,10 +48,9 @@ TINY = Params.build({
     "machine": {"row_lanes": 16, "relax_lanes": 6, "latent_lanes": [4, 6]},
 })  # fmt: skip
 
-#: Every front end: the network, and what the package is called.
+#: Front ends: the network, and what the package is called.
 BUILT = {
     "uart": (SMALL, "popflip_odd_name_1"), "axi": (TINY, "mine"), "wishbone": (TINY, "yours"),
-    "none": (TINY, "bare"),
 }  # fmt: skip
 
 
@@ -71,14 +70,21 @@ class Package:
         return next(path for path in self.files if path.name.endswith(suffix)).read_text()
 
 
-@pytest.fixture(scope="module", params=BUILT)
-def package(tmp_path_factory, request):
-    return Package(tmp_path_factory.mktemp("package") / "new" / "folder", request.param)
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    """By front end."""
+    folder = tmp_path_factory.mktemp("package")
+    return {bus: Package(folder / bus / "folder", bus) for bus in BUILT}
 
 
-@pytest.fixture(scope="module", params=MAPPED)
-def mapped(tmp_path_factory, request):
-    return Package(tmp_path_factory.mktemp("package"), request.param)
+@pytest.fixture(params=BUILT)
+def package(packages, request):
+    return packages[request.param]
+
+
+@pytest.fixture(params=MAPPED)
+def mapped(packages, request):
+    return packages[request.param]
 
 
 def test_files(package):
@@ -107,9 +113,11 @@ def test_all_ports_are_legal_everywhere(package):
     assert [port["name"] for port in listed if not is_legal(port["name"])] == []
 
 
-def test_a_flash_has_legal_ports_too():
+def test_a_flash_and_the_core_have_legal_ports_too():
     params = SMALL.replace(standalone={"flash": "quad", "order_bits": 4, "epochs": 2})
-    assert [port.name for port in ports(params) if not is_legal(port.name)] == []
+    told = [*ports(params), *ports(params, "none"), *ports(TINY, "none")]
+    assert [port.name for port in told if not is_legal(port.name)] == []
+    assert all(port.meaning for port in told)
 
 
 def test_same_bytes_again(package, tmp_path):
