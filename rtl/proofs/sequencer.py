@@ -22,7 +22,7 @@ class Ends(Harness):
     sequencer = Sequencer
 
     #: The states of a sweep.
-    sweeping = ("Odd half", "Odd settling", "Even half", "Even settling")
+    sweeping: tuple[str, ...] = ("Odd half", "Odd settling", "Even half", "Even settling")
 
     def __init__(self, params: Params, within: int):
         super().__init__()
