@@ -9,14 +9,24 @@ import pytest
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
+def has_gpu():
+    """Whether PyTorch knows a GPU; it takes seconds to import."""
+    if not HAS_TORCH:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def pytest_collection_modifyitems(config, items):
-    """Leave out what needs PyTorch where there is none."""
-    if HAS_TORCH:
-        return
-    left_out = [item for item in items if item.get_closest_marker("torch")]
+    """Leave out what needs PyTorch, or a GPU, where there is none."""
+    lacking = set() if HAS_TORCH else {"torch"}
+    if any(item.get_closest_marker("gpu") for item in items) and not has_gpu():
+        lacking.add("gpu")
+    left_out = [item for item in items if any(map(item.get_closest_marker, lacking))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("torch")]
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -26,6 +36,8 @@ def pytest_terminal_summary(terminalreporter):
             "Left out: tests of the paper's own systems, which need PyTorch: "
             "pip install 'popflip[paper]'"
         )
+    elif not has_gpu():
+        terminalreporter.write_line("Left out: tests that need a GPU")
 
 
 @pytest.fixture

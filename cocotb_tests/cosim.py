@@ -20,10 +20,10 @@ from popflip.golden.model import Model
 __all__ = ["build_design", "cosim", "differences", "initial", "train_golden", "train_steps"]
 
 
-def build_design(params: Params, simulator: str, what: str = "core") -> Design:
-    """Build the core or the top in a simulator; see :func:`simulators.build`."""
+def build_design(params: Params, simulator: str, bus: str = "none") -> Design:
+    """Build a machine in a simulator, by default its core alone; see :func:`simulators.build`."""
     require_simulators(simulator)
-    return build(simulator, what, cached_verilog(params, what))
+    return build(simulator, "top", cached_verilog(params, bus))
 
 
 def initial(params: Params, seed: int) -> Model:

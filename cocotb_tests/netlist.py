@@ -49,8 +49,8 @@ write_verilog -noattr flat.v
 # The ports of a machine with a store, which boards have not, and a reset, which they make.
 _PINS = """
 module pins(
-  input clk, input rst, input rx, output tx, input store__request__ready,
-  input store__data__valid, input [7:0] store__data__payload
+  input clk, input rst, input rx, output tx, input store_request_ready,
+  input store_data_valid, input [7:0] store_data_payload
 );
   {chip} chip (.{clock}_0__io(clk), .uart_0__rx__io(rx), .uart_0__tx__io(tx));
 endmodule

@@ -30,24 +30,24 @@ class Host:
         ports, pauses = self.ports, random.Random(1)
         while True:
             await ports.settle()
-            if not ports.get("store__request__valid"):
-                await ports.rises("store__request__valid")
+            if not ports.get("store_request_valid"):
+                await ports.rises("store_request_valid")
                 await ports.settle()
-            number = ports.get("store__request__payload")
+            number = ports.get("store_request_payload")
             await ports.next()
-            ports.set(store__request__ready=1)
+            ports.set(store_request_ready=1)
             await ports.next()
-            ports.set(store__request__ready=0)
+            ports.set(store_request_ready=0)
             for byte in self.samples[number]:
                 while pauses.random() < 0.02:
                     await ports.next()
-                ports.set(store__data__valid=1, store__data__payload=int(byte))
+                ports.set(store_data_valid=1, store_data_payload=int(byte))
                 await ports.settle()
-                while not ports.get("store__data__ready"):
-                    await ports.rises("store__data__ready")
+                while not ports.get("store_data_ready"):
+                    await ports.rises("store_data_ready")
                     await ports.settle()
                 await ports.next()
-                ports.set(store__data__valid=0)
+                ports.set(store_data_valid=0)
 
     async def write(self, region, address, words):
         region = self.regions[region]
@@ -56,45 +56,45 @@ class Host:
                 self.command, write=1, region=region.index, address=number,
                 data=int.from_bytes(bytes(word), "little"),
             )  # fmt: skip
-            self.ports.set(host__command__valid=1, host__command__payload=payload)
+            self.ports.set(host_command_valid=1, host_command_payload=payload)
             await self.ports.settle()
-            assert self.ports.get("host__command__ready")
+            assert self.ports.get("host_command_ready")
             await self.ports.next()
             # What is written is looked at for another cycle.
-            self.ports.set(host__command__valid=0)
+            self.ports.set(host_command_valid=0)
             await self.ports.next()
 
     async def read(self, region, address, count):
         region, words = self.regions[region], []
         for number in range(address, address + count):
             payload = fields(self.command, region=region.index, address=number)
-            self.ports.set(host__command__valid=1, host__command__payload=payload)
+            self.ports.set(host_command_valid=1, host_command_payload=payload)
             await self.ports.settle()
-            assert self.ports.get("host__command__ready")
+            assert self.ports.get("host_command_ready")
             for _ in range(64):
                 await self.ports.next()
-                self.ports.set(host__command__valid=0)
+                self.ports.set(host_command_valid=0)
                 await self.ports.settle()
-                if self.ports.get("host__reply__valid"):
+                if self.ports.get("host_reply_valid"):
                     break
             else:
                 raise AssertionError(f"no reply from {region.name} {number}")
             # Between the parts of a region there is nothing, and a simulator says so.
-            words.append(self.ports.get("host__reply__payload") if region.holds(number) else 0)
+            words.append(self.ports.get("host_reply_payload") if region.holds(number) else 0)
             await self.ports.next()
         size = region.word_bytes
         data = b"".join(word.to_bytes(size, "little") for word in words)
         return np.frombuffer(data, np.uint8).reshape(count, size)
 
     async def run(self, request):
-        self.ports.set(host__run__valid=1, host__run__payload=fields(RunLayout(), **request))
+        self.ports.set(host_run_valid=1, host_run_payload=fields(RunLayout(), **request))
         await self.ports.settle()
-        assert self.ports.get("host__run__ready")
+        assert self.ports.get("host_run_ready")
         await self.ports.next()
-        self.ports.set(host__run__valid=0)
+        self.ports.set(host_run_valid=0)
         await self.ports.settle()
-        while self.ports.get("host__busy"):
-            await self.ports.falls("host__busy")
+        while self.ports.get("host_busy"):
+            await self.ports.falls("host_busy")
             await self.ports.settle()
         await self.ports.next()
 
@@ -111,9 +111,9 @@ async def bench(dut):
         ports = Ports(dut)
         host = Host(ports, params)
         await ports.begin(
-            host__command__valid=0, host__command__payload=0, host__run__valid=0,
-            host__run__payload=0, host__stop=0, store__request__ready=0,
-            store__data__valid=0, store__data__payload=0,
+            host_command_valid=0, host_command_payload=0, host_run_valid=0,
+            host_run_payload=0, host_stop=0, store_request_ready=0,
+            store_data_valid=0, store_data_payload=0,
         )  # fmt: skip
         ports.beside(host.store())
         for what, *arguments in steps:

@@ -74,8 +74,8 @@ async def flash(dut, content):
     model = FlashModel(content)
     while True:
         await RisingEdge(dut.clk)
-        pins = (dut.flash__cs_n, dut.flash__sck, dut.flash__o, dut.flash__oe)
-        dut.flash__i.value = model.step(*(int(pin.value) for pin in pins))
+        pins = (dut.flash_cs_n, dut.flash_sck, dut.flash_o, dut.flash_oe)
+        dut.flash_i.value = model.step(*(int(pin.value) for pin in pins))
 
 
 @cocotb.test(timeout_time=100, timeout_unit="ms")  # 10 million cycles
@@ -86,11 +86,11 @@ async def bench(dut):
         if params.standalone.lines:
             [(_, content), *steps] = steps
             dut.start.value = 0
-            dut.flash__i.value = 0
+            dut.flash_i.value = 0
         else:
-            dut.store__request__ready.value = 0
-            dut.store__data__valid.value = 0
-            dut.store__data__payload.value = 0
+            dut.store_request_ready.value = 0
+            dut.store_data_valid.value = 0
+            dut.store_data_payload.value = 0
         line = Line(dut, params.machine.uart_divisor)
         Clock(dut.clk, PERIOD, unit="ns", impl="gpi").start()
         await Timer(5 * PERIOD, "ns")

@@ -135,7 +135,7 @@ def test_verilog_that_does_not_compile(simulator):
 
 def test_bench_that_fails():
     design = build("icarus", "core", "module core(clk, rst);\n  input clk, rst;\nendmodule\n")
-    with pytest.raises(BenchError, match=r"^tb_core failed in icarus:\n(.*\n)*.*host__command"):
+    with pytest.raises(BenchError, match=r"^tb_core failed in icarus:\n(.*\n)*.*host_command"):
         play(design, "tb_core", [("params", SMALL)])
 
 

@@ -23,7 +23,7 @@ def write_margins(script, params, margins):
         word = 0
         for row in rows[shape.slot(rows) == slot]:
             word |= (int(margins[row]) & (1 << width) - 1) << width * int(shape.bank(row))
-        script.cycle(drive__en=1, drive__index=slot, drive__margins=word)
+        script.cycle(drive_en=1, drive_index=slot, drive_margins=word)
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ def test_leaky(simulator, name):
     uppers = rng.random((7, n_upper)) < 0.5
 
     script = Script(
-        "leaky", params, "dots", "toggled", "idle", "job__valid", "job__payload",
-        "changed__valid", "changed__payload", shape=shape,
+        "leaky", params, "dots", "toggled", "idle", "job_valid", "job_payload",
+        "changed_valid", "changed_payload", shape=shape,
     )  # fmt: skip
     script.write("weight_write", weights_to_bytes(shape, model.weights[1]))
-    script.set(job__ready=1, changed__ready=1, first_state=1)
+    script.set(job_ready=1, changed_ready=1, first_state=1)
     write_margins(script, params, below)
     script.cycle(clear=1)
     wait = 2 * n * shape.chunks + 40
@@ -88,13 +88,13 @@ def test_leaky(simulator, name):
     assert (uppers[4] != uppers[6]).any()
     rows = np.flatnonzero(differs | plus | minus | (p.code == "sign"))
     job, changed = JobLayout(shape), ChangedLayout(params)
-    jobs = [v for v, valid in zip(got["job__payload"], got["job__valid"], strict=True) if valid]
+    jobs = [v for v, valid in zip(got["job_payload"], got["job_valid"], strict=True) if valid]
     assert [field(job, value, "row") for value in jobs] == rows.tolist()
     assert [field(job, value, "bank") for value in jobs] == shape.bank(rows).tolist()
     assert [field(job, value, "row_group") for value in jobs] == shape.slot(rows).tolist()
     assert [field(job, value, "plus") for value in jobs] == plus[rows].tolist()
     assert [field(job, value, "minus") for value in jobs] == minus[rows].tolist()
-    told = zip(got["changed__payload"], got["changed__valid"], strict=True)
+    told = zip(got["changed_payload"], got["changed_valid"], strict=True)
     ups = [field(changed, value, "up") for value, valid in told if valid]
     assert ups == plus[differs].tolist()
     assert differs.any()

@@ -97,9 +97,9 @@ class Script:
         for place, word in enumerate(words):
             bank, address = divmod(place, 1 << bits)
             self.cycle(**{
-                f"{port}__en": 1 << bank,
-                f"{port}__address": address,
-                f"{port}__data": number(word) << bank * self.shape.word_bits,
+                f"{port}_en": 1 << bank,
+                f"{port}_address": address,
+                f"{port}_data": number(word) << bank * self.shape.word_bits,
             })
 
     def read(self, port, depth):
@@ -107,7 +107,7 @@ class Script:
         first = len(self.cycles)
         banks = self.shape.banks if port.startswith("weight") else 1
         for address in range(depth):
-            self.cycle(**{f"{port}__en": (1 << banks) - 1, f"{port}__address": address})
+            self.cycle(**{f"{port}_en": (1 << banks) - 1, f"{port}_address": address})
         return first
 
     def play(self, simulator):
@@ -173,7 +173,7 @@ def test_sample(simulator, params):
     script.set(en=1)
     for sample, packed in enumerate(pack_samples(params, x, labels)):
         for byte in packed:
-            script.cycle(i__valid=1, i__payload=int(byte))
+            script.cycle(i_valid=1, i_payload=int(byte))
         script.cycle(restart=1, wait=first.load_rows)
         for position in range(params.positions):
             for chunk in range(chunks):
@@ -202,7 +202,7 @@ def test_drive(simulator, params):
     begins = []
     for packed in pack_samples(params, x, labels):
         for byte in packed:
-            script.cycle(i__valid=1, i__payload=int(byte))
+            script.cycle(i_valid=1, i_payload=int(byte))
         script.hold(2)
         begins.append(script.cycle(start=1, wait=60 + 2 * shape.rows * shape.chunks))
         script.cycle(drop=1, wait=2)
@@ -237,11 +237,11 @@ def test_relax(simulator, params):
     signs = np.where(model.weights[1], 1, -1)
 
     script = Script(
-        "relax", params, "dots", "toggled", "idle", "job__valid", "job__payload",
-        "changed__valid", "changed__payload", shape=shape,
+        "relax", params, "dots", "toggled", "idle", "job_valid", "job_payload",
+        "changed_valid", "changed_payload", shape=shape,
     )  # fmt: skip
     script.write("weight_write", weights_to_bytes(shape, model.weights[1]))
-    script.set(job__ready=1, changed__ready=1)
+    script.set(job_ready=1, changed_ready=1)
     script.cycle(clear=1)
     for row in np.flatnonzero(listed):
         payload = pack(item, row=row, margin=margin[row], undecided=undecided[row], active=a[row])
@@ -273,20 +273,20 @@ def test_relax(simulator, params):
     learned = slice(marks[-1], None)
     rows = np.concatenate([np.flatnonzero(undecided), np.flatnonzero(listed & ~undecided)])
     rows = rows[(plus | minus | (code == "sign"))[rows]]
-    jobs = [p for p, v in zip(got["job__payload"], got["job__valid"], strict=True) if v]
+    jobs = [p for p, v in zip(got["job_payload"], got["job_valid"], strict=True) if v]
     assert [field(job, value, "row") for value in jobs] == list(rows)
     assert [field(job, value, "plus") for value in jobs] == list(plus[rows])
     assert [field(job, value, "minus") for value in jobs] == list(minus[rows])
     differ = rows[(plus != minus)[rows]]
     moved = [
         payload
-        for payload, valid in zip(got["changed__payload"], got["changed__valid"], strict=True)
+        for payload, valid in zip(got["changed_payload"], got["changed_valid"], strict=True)
         if valid
     ]
     place = changed["place"].shape
     assert [field(place, field(changed, m, "place"), "row") for m in moved] == list(differ)
     assert [field(changed, m, "up") for m in moved] == list(plus[differ])
-    assert sum(v for v in got["job__valid"][learned]) == len(rows)
+    assert sum(v for v in got["job_valid"][learned]) == len(rows)
 
 
 def test_output(simulator, params):
@@ -335,7 +335,7 @@ def test_update(simulator, params):
     latents = rng.integers(1 - tau, tau, size, np.int16)
     job = JobLayout(shape)
     script = Script(
-        "update", params, "busy", "flips", "weight_read__data", "latent_read__data",
+        "update", params, "busy", "flips", "weight_read_data", "latent_read_data",
         shape=shape,
     )  # fmt: skip
     script.set(load=1, tau=tau, reset_on_flip=reset)
@@ -357,7 +357,7 @@ def test_update(simulator, params):
                 minus=minus,
             )
             script.set(plus_row=number_of(bits[0]), minus_row=number_of(bits[1]))
-            script.cycle(job__valid=1, job__payload=payload, wait=work + 8)
+            script.cycle(job_valid=1, job_payload=payload, wait=work + 8)
             c = contrast(code, plus, bits[0], minus, bits[1])
             latents[row] = accumulate(latents[row], c, params.learning.latent_max)
             if immediate:
@@ -376,7 +376,7 @@ def test_update(simulator, params):
     assert sum(got["flips"]) == flips > 0
 
     def words(port, depth, width):
-        values = got[f"{port}__data"][first[port] : first[port] + depth]
+        values = got[f"{port}_data"][first[port] : first[port] + depth]
         return to_bytes(values, -(-width // 8))
 
     start = first["weight_read"]
@@ -384,7 +384,7 @@ def test_update(simulator, params):
     for bank in range(shape.banks):
         here = [
             word >> bank * shape.word_bits & (1 << shape.word_bits) - 1
-            for word in got["weight_read__data"][start : start + shape.weight_depth]
+            for word in got["weight_read_data"][start : start + shape.weight_depth]
         ]
         place = bank << shape.part_bits
         read[place : place + len(here)] = to_bytes(here, read.shape[1])

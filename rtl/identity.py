@@ -14,9 +14,8 @@ from pathlib import Path
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import IDENTITY_BYTES
 from popflip.golden.support.cache import cache_folder, is_whole, key_of, text_entry
-from popflip.rtl.interface import check_hardware
-from popflip.rtl.rtlil import to_rtlil
-from popflip.rtl.top import Top
+from popflip.rtl.designs import check_design, design
+from popflip.rtl.rtlil import member_name, to_rtlil
 
 __all__ = ["identity", "known_identity", "source_digest"]
 
@@ -31,7 +30,7 @@ _COMMENTS = re.compile(
 )
 
 
-def identity(params: Params) -> bytes:
+def identity(params: Params, bus: str = "uart") -> bytes:
     """Return the digest of a design, by which a host knows what it talks to.
 
     The netlist of a large network takes seconds to make, so the cache keeps the result.
@@ -39,6 +38,8 @@ def identity(params: Params) -> bytes:
     Parameters
     ----------
     params : Params
+    bus : str
+        Its front end: a name of :data:`popflip.golden.description.bus.BUSES`.
 
     Returns
     -------
@@ -49,15 +50,15 @@ def identity(params: Params) -> bytes:
     Raises
     ------
     InputError
-        From :func:`popflip.rtl.interface.check_hardware`.
+        From :func:`popflip.rtl.designs.check_design`.
     """
-    check_hardware(params)
-    return _identity(params)
+    check_design(params, bus)
+    return _identity(params, bus)
 
 
 def known_identity(params: Params) -> bytes | None:
-    """Return the identity of a design if the cache has it, at once; else None."""
-    return _identity(params) if is_whole(_entry_of(params)) else None
+    """Return the identity of a machine on a serial line if the cache has it, at once; else None."""
+    return _identity(params, "uart") if is_whole(_entry_of(params, "uart")) else None
 
 
 def source_digest() -> str:
@@ -76,17 +77,19 @@ def source_digest() -> str:
 
 
 @lru_cache(maxsize=1024)
-def _identity(params: Params) -> bytes:
-    text = text_entry(_entry_of(params), lambda: _digest_of_netlist(params))
+def _identity(params: Params, bus: str) -> bytes:
+    text = text_entry(_entry_of(params, bus), lambda: _digest_of_netlist(params, bus))
     return bytes.fromhex(text)
 
 
-def _entry_of(params: Params) -> Path:
-    return cache_folder() / "identity" / key_of(source_digest(), params.digest)
+def _entry_of(params: Params, bus: str) -> Path:
+    return cache_folder() / "identity" / key_of(source_digest(), params.digest, bus)
 
 
-def _digest_of_netlist(params: Params) -> str:
-    netlist = _COMMENTS.sub("", to_rtlil(Top(params, bytes(IDENTITY_BYTES)), "top"))
+def _digest_of_netlist(params: Params, bus: str = "uart") -> str:
+    # Whatever a design is called, and its ports in Verilog: it is the same hardware.
+    top = design(params, bus, bytes(IDENTITY_BYTES))
+    netlist = _COMMENTS.sub("", to_rtlil(top, "top", port_names=member_name))
     return hashlib.sha256(f"{_versions()}\n{netlist}".encode()).hexdigest()[: 2 * IDENTITY_BYTES]
 
 

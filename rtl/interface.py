@@ -11,6 +11,7 @@ from popflip.golden.support.errors import InputError
 
 __all__ = [
     "HostSignature",
+    "PredictionSignature",
     "RunLayout",
     "StoreSignature",
     "check_hardware",
@@ -164,3 +165,21 @@ class StoreSignature(wiring.Signature):
             "request": Out(stream.Signature(32)),
             "data": In(stream.Signature(8)),
         })
+
+
+class PredictionSignature(wiring.Signature):
+    """What the core predicts, from its side.
+
+    Members
+    -------
+    valid : ``Out(1)``
+        A pulse: a sample of the run that is on is finished.
+    label : ``Out(8)``
+        Its class.
+    margin : ``Out``
+        Summed potential of that class less the greatest one of any other.
+    """
+
+    def __init__(self, params: Params):
+        most = params.network.copies * params.dynamics.v_max
+        super().__init__({"valid": Out(1), "label": Out(8), "margin": Out(range(most + 1))})

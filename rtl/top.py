@@ -51,6 +51,11 @@ class Top(wiring.Component):
     def __init__(self, params: Params, identity: bytes):
         self._params = params
         self._identity = identity
+        super().__init__(self.members(params))
+
+    @staticmethod
+    def members(params: Params) -> dict:
+        """Members of such a machine."""
         members = {"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1)}
         if params.standalone.lines:
             members |= {
@@ -62,7 +67,7 @@ class Top(wiring.Component):
             }
         else:
             members["store"] = Out(StoreSignature())
-        super().__init__(members)
+        return members
 
     def elaborate(self, platform):
         m = Module()

@@ -8,12 +8,11 @@ from importlib import resources
 
 from amaranth.lib import wiring
 
+from popflip.golden.description.names import checked_name, default_name
 from popflip.golden.description.params import Params
-from popflip.rtl.core.core import TrainerCore
+from popflip.rtl.designs import check_design, design
 from popflip.rtl.identity import identity
-from popflip.rtl.interface import check_hardware
 from popflip.rtl.rtlil import to_rtlil
-from popflip.rtl.top import Top
 
 __all__ = ["convert", "generate", "to_rtlil", "waivers"]
 
@@ -37,18 +36,21 @@ _ATTRIBUTES = ("generator", "top", "src", "amaranth.hierarchy", "amaranth.decodi
 _INITIAL_WORDS = 64
 
 
-def generate(params: Params, what: str = "top") -> str:
+def generate(params: Params, bus: str = "uart", name: str | None = None) -> str:
     """Generate one self-contained Verilog file.
 
-    The text depends on the parameters, on these sources and on the versions of Amaranth and of its
+    The text depends on the arguments, on these sources and on the versions of Amaranth and of its
     yosys, on nothing else.
 
     Parameters
     ----------
     params : Params
-    what : {"top", "core"}
-        The whole machine behind its host link, or the trainer core alone. Also the name of the
-        Verilog module.
+    bus : str
+        The machine's front end: a name of :data:`popflip.golden.description.bus.BUSES`.
+    name : str, optional
+        Of the Verilog module, and of the modules in it, which have it before theirs; by default
+        :func:`popflip.golden.description.names.default_name`. Designs of different names have no
+        name in common.
 
     Returns
     -------
@@ -56,12 +58,12 @@ def generate(params: Params, what: str = "top") -> str:
 
     Raises
     ------
-    ValueError
-        From :func:`popflip.rtl.interface.check_hardware`.
+    InputError
+        From :func:`popflip.rtl.designs.check_design`, and for a name that is none.
     """
-    check_hardware(params)  # Before there are parts, which complain if they are not built.
-    parts = {"top": lambda: Top(params, identity(params)), "core": lambda: TrainerCore(params)}
-    return convert(parts[what](), what)
+    name = default_name(params) if name is None else checked_name(name)
+    check_design(params, bus)  # Before there are parts, which complain if they are not built.
+    return convert(design(params, bus, identity(params, bus)), name)
 
 
 def convert(component: wiring.Component, name: str) -> str:
@@ -71,7 +73,7 @@ def convert(component: wiring.Component, name: str) -> str:
     ----------
     component : wiring.Component
     name : str
-        Of the Verilog module. Its ports have the names of the component's members, joined by two
+        Of the Verilog module. Its ports have the names of the component's members, joined by
         underscores; those that are constant, as ``ready`` of a stream that is always ready, are
         left out.
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from popflip.golden.datasets.named.registry import DEFAULT
+
 __all__ = [
     "Baud",
     "Board",
@@ -14,6 +16,7 @@ __all__ = [
     "Engine",
     "Freq",
     "Json",
+    "Label",
     "NamedBoard",
     "Port",
     "Preset",
@@ -84,7 +87,19 @@ Json = Annotated[
 ]
 Data = Annotated[
     str | None,
-    typer.Option(help="mnist, or a folder with four IDX files. mnist if left out.", metavar="DATA"),
+    typer.Option(
+        help="A data set's name (popflip data --list), or a file or folder: IDX, .npz, .npy, CSV, "
+        f"Parquet, pictures by class. {DEFAULT} if left out.",
+        metavar="DATA",
+    ),
+]
+Label = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of the labels, if the data are a table. What the network's file says "
+        "(data.label) if left out.",
+        metavar="NAME",
+    ),
 ]
 
 

@@ -226,24 +226,29 @@ def _sweep(words: list[str], report: dict) -> _Values:
 
 
 def _reproduce(words: list[str], report) -> _Values:
-    if isinstance(report, list):
+    if {"--table", "--list"} & set(words):
         raise InputError("a row is recorded as popflip record reproduce ROW")
     # Only here: the rows of the paper are not wanted by other verbs.
     from popflip.golden.paper.systems import ROWS
 
-    yield (
-        report["row"],
-        (report["seed"],),
-        PaperRow(
-            row=report["row"],
-            data=report["data"],
-            test_error=round(report["test_error"], 2),
-            epochs=report["epochs"],
-            paper_epochs=ROWS[report["row"]].epochs,
-            seconds=round(sum(log["seconds"] for log in report["history"])),
-            device=words[words.index("--device") + 1] if "--device" in words else "cpu",
-        ),
-    )
+    for run in report if isinstance(report, list) else [report]:
+        if run["choice"]["validation"] or run["choice"]["samples"] or run["choice"]["test_samples"]:
+            raise InputError("a row is recorded with all images, and without --validation")
+        seed = run["seed"]
+        yield (
+            run["row"] if seed == 1 else f"{run['row']} from seed {seed}",
+            (seed,),
+            PaperRow(
+                row=run["row"],
+                data=run["data"],
+                test_error=round(run["test_error"], 2),
+                errors=tuple(round(log["test_error"], 2) for log in run["history"]),
+                epochs=run["epochs"],
+                paper_epochs=ROWS[run["row"]].epochs,
+                seconds=round(sum(log["seconds"] for log in run["history"])),
+                device=words[words.index("--device") + 1] if "--device" in words else "cpu",
+            ),
+        )
 
 
 def _train(words: list[str], report: dict) -> _Values:

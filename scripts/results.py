@@ -108,8 +108,10 @@ class PaperRow(_Record):
     row, data : str
     test_error : float
         In percent, after the last epoch.
+    errors : tuple of float
+        Test error after each epoch; empty of entries from before 2026-11-30.
     difference : float, optional
-        To the reference row after as many epochs, in points.
+        To the reference row after as many epochs, in points, of entries without ``errors``.
     epochs, paper_epochs : int
         Done, and those of the paper.
     seconds : float
@@ -121,6 +123,7 @@ class PaperRow(_Record):
     row: str
     data: str
     test_error: float
+    errors: tuple[float, ...] = ()
     difference: float | None = None
     epochs: int
     paper_epochs: int
@@ -206,6 +209,8 @@ class Entry(_Record, Generic[Values]):
     values : BoardBuild, Accuracy, PaperRow, Training or Measured
     note : str
         What a reader has to know besides.
+    void : str
+        Why the values stand no longer; empty as long as they do.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -217,6 +222,7 @@ class Entry(_Record, Generic[Values]):
     machine: str
     values: Values
     note: str = ""
+    void: str = ""
 
 
 class Published(NamedTuple):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeGuard
 
 from popflip.golden.datasets import loading
-from popflip.golden.datasets.dataset import DataError
+from popflip.golden.datasets.dataset import DataError, Dataset
+from popflip.golden.datasets.named.registry import DEFAULT, NAMED
 from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.support.cache import locked
 from popflip.golden.support.errors import InputError, PopflipError
@@ -36,6 +37,8 @@ __all__ = [
     "per_second",
     "results_folder",
     "same_network",
+    "source_of",
+    "with_label",
 ]
 
 #: What is trained if the user names nothing.
@@ -116,28 +119,76 @@ def same_network(path: Path, saved: Params, wanted: Params) -> None:
         raise CheckpointError(f"{path} is of another network: its {', '.join(parts)} differ")
 
 
-def choose_data(named: str | None, path: Path | None = None, meta: dict | None = None):
-    """Load the data set that was named, else the checkpoint's, else MNIST.
+def choose_data(
+    named: str | None,
+    path: Path | None = None,
+    meta: dict | None = None,
+    params: Params | None = None,
+) -> tuple[Dataset, str]:
+    """Load the data set that was named, else the checkpoint's, else the default one.
+
+    Parameters
+    ----------
+    named : str, optional
+    path, meta
+        The checkpoint, and what it says of itself.
+    params : Params, optional
+        Whose section ``data`` says how it is read; the checkpoint's if left out.
 
     Returns
     -------
     Dataset
     str
         How to name it in another process.
+
+    Raises
+    ------
+    DataError
+        If it cannot be had or read.
+    CheckpointError
+        If none was named, and the checkpoint's is not there or has changed.
     """
-    if named is None and meta is not None and meta["data"] != "mnist":
+    if named == "":
+        raise DataError("data must be the name of a data set, a file or a folder, not ''")
+    if params is None and meta is not None:
+        params = Params.build(meta["params"])
+    if named is not None or meta is None:
+        source = DEFAULT if named is None else named
+        return loading.load(source, params=params), source
+    source = source_of(path, meta)
+    dataset = loading.load(source, params=params)
+    if dataset.digest != meta["data_digest"]:
         raise CheckpointError(
-            f"{path} was trained on {meta['data']!r}: name the folder of that data set with --data"
-        )
-    source = "mnist" if named is None else named
-    if source == "":
-        raise DataError("data must be mnist or a folder with IDX files, not ''")
-    dataset = loading.load(source)
-    if named is None and meta is not None and dataset.digest != meta["data_digest"]:
-        raise CheckpointError(
-            f"{path} was trained on other data that is called 'mnist': name its folder with --data"
+            f"{path} was trained on other data than are in {source!r} now; name them with --data"
         )
     return dataset, source
+
+
+def source_of(path: Path | None, meta: dict) -> str:
+    """Return where the data set of a checkpoint is.
+
+    Raises
+    ------
+    CheckpointError
+        If it is not there any more, or nobody has noted where it was.
+    """
+    source = meta.get("data_source")
+    if source is None and meta["data"] in NAMED:  # of an earlier popflip
+        source = meta["data"]
+    if source is None:
+        raise CheckpointError(
+            f"{path} was trained on {meta['data']!r}: name that data set with --data"
+        )
+    if source not in NAMED and not loading.is_there(source):
+        raise CheckpointError(
+            f"{path} was trained on {source}, which is not there any more; name it with --data"
+        )
+    return source
+
+
+def with_label(params: Params, label: str | None) -> Params:
+    """Return parameters for a table whose labels are in a column that was named, if one was."""
+    return params if label is None else params.replace(data={"label": label})
 
 
 class TargetReport(TypedDict):

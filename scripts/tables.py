@@ -29,7 +29,7 @@ __all__ = [
 def put(table: Table) -> None:
     """Print a table below its title, which may be wider."""
     console = out()
-    console.print(table.title, style="bold", soft_wrap=True)
+    console.print(table.title, style="bold", soft_wrap=True, markup=False)
     table.title = None
     console.print(table)
 
@@ -53,7 +53,8 @@ def grid(title: str, columns, rows) -> Table:
     for number, name in enumerate(columns):
         table.add_column(name, justify="right" if number else "left")
     for row in rows:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else cell for cell in row))
+        # As a text: what a user calls a class may look like markup.
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else Text(cell) for cell in row))
     return table
 
 

@@ -270,16 +270,16 @@ def virtual_machine(params: Params) -> BoardMachine:
         raise
 
 
-def cached_verilog(params: Params, what: str = "top") -> str:
+def cached_verilog(params: Params, bus: str = "uart", name: str = "top") -> str:
     """Generate the Verilog of a design, or take it from the cache.
 
     Generating takes longer than starting a compiled model, so the text is kept too.
 
     Parameters
     ----------
-    params, what
+    params, bus, name
         As for :func:`popflip.rtl.verilog.generate`.
     """
     # How Verilog is written follows from the sources, not from the netlist behind the identity.
-    key = key_of(source_digest(), params.digest, what)
-    return text_entry(cache_folder() / "verilog" / key, lambda: generate(params, what))
+    key = key_of(source_digest(), params.digest, bus, name)
+    return text_entry(cache_folder() / "verilog" / key, lambda: generate(params, bus, name))

@@ -50,10 +50,10 @@ module popflip_bench (
   end
   {top} dut (
     .clk(clk), .rst(1'b0), .rx(rx_q), .tx(tx),
-    .store__request__payload(request_payload), .store__request__valid(request_valid),
-    .store__request__ready(request_ready_q),
-    .store__data__payload(data_payload_q), .store__data__valid(data_valid_q),
-    .store__data__ready(data_ready)
+    .store_request_payload(request_payload), .store_request_valid(request_valid),
+    .store_request_ready(request_ready_q),
+    .store_data_payload(data_payload_q), .store_data_valid(data_valid_q),
+    .store_data_ready(data_ready)
   );
 endmodule
 """
@@ -73,8 +73,8 @@ module popflip_bench (
   end
   {top} dut (
     .clk(clk), .rst(1'b0), .rx(rx_q), .tx(tx), .start(1'b0),
-    .flash__cs_n(cs_n), .flash__sck(sck), .flash__o(o), .flash__oe(oe),
-    .flash__i(i_q[4*{delay}-1:4*{delay}-4])
+    .flash_cs_n(cs_n), .flash_sck(sck), .flash_o(o), .flash_oe(oe),
+    .flash_i(i_q[4*{delay}-1:4*{delay}-4])
   );
 endmodule
 """

@@ -1,36 +1,48 @@
-"""A data set of small grey images: what every reader returns and every trainer takes."""
+"""A data set of small grey images: what every trainer takes, and what every reader leads to."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
+from popflip.golden.datasets.encoder import Encoder
+from popflip.golden.datasets.reading.raw import DataError
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 
-__all__ = ["DataError", "Dataset", "check_data", "checked"]
-
-
-class DataError(InputError):
-    """A data set that cannot be had or read; the message is one line for the user."""
+__all__ = ["DataError", "Dataset", "check_data"]
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Images and labels to train on and to test with; the arrays are read-only.
 
+    Arrays of other shapes and types, and labels that are no numbers, become one by
+    :func:`popflip.golden.datasets.loading.from_arrays`.
+
     Parameters
     ----------
     name : str
         What to call it in reports.
     train_images, test_images : ndarray of uint8, shape (n, height, width)
-        Both of the same height and width; 0 is the background.
-    train_labels, test_labels : ndarray of uint8, shape (n,)
+        Both of the same height and width; 0 is the background. At least one image each.
+    train_labels, test_labels : ndarray of int, shape (n,)
         Classes, numbered from 0. Any byte may occur: the network that is to learn them knows how
         many classes it has, this module does not.
+    classes : tuple of str
+        What the classes are called, by number; their numbers if left out.
+    encoder : Encoder, optional
+        What made the images of the values that were read.
+    source : str, optional
+        What :func:`popflip.golden.datasets.loading.load` finds it by again.
+    warnings : tuple of str
+        What a user should know of the data, though they can be learned.
+
+    Raises
+    ------
+    DataError
+        If arrays are of other shapes or types, or do not fit together.
     """
 
     name: str
@@ -38,6 +50,34 @@ class Dataset:
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+    _: KW_ONLY
+    classes: tuple[str, ...] = ()
+    encoder: Encoder | None = None
+    source: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for part in ("train", "test"):
+            images = getattr(self, f"{part}_images")
+            labels = getattr(self, f"{part}_labels")
+            _check_array(f"{part}_images", images, 3, images.dtype == np.uint8, "uint8")
+            whole = np.issubdtype(labels.dtype, np.integer)
+            _check_array(f"{part}_labels", labels, 1, whole, "whole numbers")
+            if len(labels) != len(images):
+                raise DataError(
+                    f"{part}_labels must have an entry for each of the {len(images)} images, "
+                    f"not {len(labels)}"
+                )
+            if labels.min() < 0 or labels.max() > 255:
+                raise DataError(
+                    f"{part}_labels must be from 0 to 255, not {labels.min()} to {labels.max()}"
+                )
+        size, other = self.train_images.shape[1:], self.test_images.shape[1:]
+        if size != other:
+            raise DataError(
+                f"test_images must have {size[0]} x {size[1]} pixels like train_images, "
+                f"not {other[0]} x {other[1]}"
+            )
 
     @cached_property
     def digest(self) -> str:
@@ -48,38 +88,27 @@ class Dataset:
             digest.update(array.tobytes())
         return digest.hexdigest()
 
+    @cached_property
+    def n_classes(self) -> int:
+        """Classes that occur, or have a name."""
+        most = int(max(self.train_labels.max(), self.test_labels.max())) + 1
+        return max(most, len(self.classes))
 
-def checked(name: str, arrays: Mapping[str, np.ndarray], sources: Mapping[str, Path]) -> Dataset:
-    """Make a data set of four arrays that must fit together.
+    def class_names(self, classes: int) -> list[str]:
+        """Return what each of a network's classes is called; its number if it has no name."""
+        names = list(self.classes[:classes])
+        return names + [str(number) for number in range(len(names), classes)]
 
-    Parameters
-    ----------
-    name : str
-    arrays : Mapping of str to ndarray of uint8
-        By the names of :class:`Dataset`: ``train_images``, ``train_labels``, ``test_images`` and
-        ``test_labels``.
-    sources : Mapping of str to Path
-        Where each comes from, for messages.
 
-    Raises
-    ------
-    DataError
-        If there is not one label for each image, or images of two sizes.
-    """
-    for part in ("train", "test"):
-        images, labels = f"{part}_images", f"{part}_labels"
-        if len(arrays[images]) != len(arrays[labels]):
-            raise DataError(
-                f"{sources[labels]} must have a label for each of the {len(arrays[images])} images "
-                f"in {sources[images].name}, not {len(arrays[labels])}; take both from one source"
-            )
-    (height, width), other = arrays["train_images"].shape[1:], arrays["test_images"].shape[1:]
-    if (height, width) != other:
+def _check_array(name: str, array, axes: int, is_kind: bool, kind: str) -> None:
+    if array.ndim != axes or not is_kind:
+        shape = "(n, height, width)" if axes == 3 else "(n,)"
         raise DataError(
-            f"{sources['test_images']} must have images of {height}x{width} pixels like "
-            f"{sources['train_images'].name}, not {other[0]}x{other[1]}; take both from one source"
+            f"{name} must be {kind} of shape {shape}, not {array.dtype} of shape {array.shape}; "
+            f"popflip.golden.datasets.loading.from_arrays takes other arrays"
         )
-    return Dataset(name, **arrays)
+    if not len(array):
+        raise DataError(f"{name} must have at least 1 entry, not 0")
 
 
 def check_data(params: Params, data: Dataset) -> None:
@@ -90,9 +119,8 @@ def check_data(params: Params, data: Dataset) -> None:
             f"network.image must be {shape[0]} x {shape[1]} for {data.name}, "
             f"not {params.network.image[0]} x {params.network.image[1]}"
         )
-    most = int(max(data.train_labels.max(), data.test_labels.max()))
-    if most >= params.network.classes:
+    if data.n_classes > params.network.classes:
         raise InputError(
-            f"network.classes must be at least {most + 1} for {data.name}, "
+            f"network.classes must be at least {data.n_classes} for {data.name}, "
             f"not {params.network.classes}"
         )

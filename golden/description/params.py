@@ -13,7 +13,12 @@ import json
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import ValidationError, model_validator
+from pydantic import (
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from popflip.golden.description.first_layer import FirstLayer
 from popflip.golden.description.layout import MemoryMap, Synapses
@@ -21,6 +26,7 @@ from popflip.golden.description.presets import read_tree
 from popflip.golden.description.registers import RegisterMap
 from popflip.golden.description.renamed import with_current_keys
 from popflip.golden.description.sections.common import ParamsError, Section
+from popflip.golden.description.sections.data import Data
 from popflip.golden.description.sections.dynamics import Dynamics
 from popflip.golden.description.sections.learning import Learning
 from popflip.golden.description.sections.machine import Machine, default_lanes, word_bits
@@ -50,6 +56,8 @@ class Params(Section):
     learning : Learning
     machine : Machine
     standalone : Standalone
+    data : Data
+        Of no concern to the machine, which sees the bits that come of it.
 
     Raises
     ------
@@ -64,6 +72,7 @@ class Params(Section):
     learning: Learning
     machine: Machine
     standalone: Standalone = Standalone()
+    data: Data = Data()
 
     # Construction ---------------------------------------------------------------------------
 
@@ -116,6 +125,14 @@ class Params(Section):
             else:
                 tree[section] = changes
         return type(self).build(tree)
+
+    @model_serializer(mode="wrap")
+    def _serialized(self, handler: SerializerFunctionWrapHandler) -> dict:
+        """Leave out a section ``data`` that says nothing, as older readers and digests do."""
+        tree = handler(self)
+        if self.data == Data():
+            tree.pop("data", None)
+        return tree
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
@@ -440,8 +457,8 @@ class Params(Section):
 
     @property
     def digest(self) -> str:
-        """Hexadecimal digest of everything but the name."""
-        tree = self.model_dump(mode="json", exclude={"name"})
+        """Hexadecimal digest of everything that the machine is made from: not name and data."""
+        tree = self.model_dump(mode="json", exclude={"name", "data"})
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
 

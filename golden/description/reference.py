@@ -147,11 +147,12 @@ def _range(schema: dict) -> str:
         return "`true`, `false`"
     if schema["type"] == "array":
         least, most = schema.get("minItems", 0), schema.get("maxItems")
-        count = f"{least} to {most}" if most is not None else f"{least} or more"
+        count = f"{least} to {most:,}" if most is not None else f"{least} or more"
         if least == most:
             count = f"{least}"
         items = schema.get("items") or schema["prefixItems"][0]
-        return f"{count} entries, each {_range(items)}"
+        each = _range(items)
+        return f"{count} entries, each {each}" if each else f"{count} entries"
     if schema["type"] == "string":
         return ""
     least = schema["minimum"]

@@ -14,7 +14,9 @@ import numpy as np
 
 from popflip.golden.datasets import loading
 from popflip.golden.datasets.dataset import DataError
+from popflip.golden.paper.synthetic import synthetic_images
 from popflip.golden.paper.systems import Row
+from popflip.golden.support.errors import InputError
 
 __all__ = ["Images", "load_images", "pixels"]
 
@@ -27,6 +29,9 @@ CROP = 4
 
 CIFAR_TRAIN = tuple(f"data_batch_{n}.bin" for n in range(1, 6))
 CIFAR_TEST = ("test_batch.bin",)
+
+#: What to name in place of a folder for made images.
+SYNTHETIC = "synthetic"
 
 #: Images in each file, and bytes of one with its label.
 CIFAR_IMAGES, CIFAR_RECORD = 10_000, 1 + 3 * 32 * 32
@@ -58,6 +63,22 @@ class Images:
             digest.update(array.tobytes())
         return digest.hexdigest()
 
+    def split(self, held: int) -> "Images":
+        """Hold back the last training images: they take the place of the test images.
+
+        Raises
+        ------
+        InputError
+            If none would be left to learn from.
+        """
+        if not 1 <= held < len(self.train):
+            raise InputError(f"validation must be 1 to {len(self.train) - 1}, not {held}")
+        return Images(
+            f"{self.name}, the last {held:,} training images to test",
+            self.train[:-held], self.train_labels[:-held],
+            self.train[-held:], self.train_labels[-held:],
+        )  # fmt: skip
+
 
 def load_images(row: Row, folder: str | None = None) -> Images:
     """Load what a row learns from.
@@ -66,7 +87,8 @@ def load_images(row: Row, folder: str | None = None) -> Images:
     ----------
     row : Row
     folder : str, optional
-        With IDX files, or with the binary version of CIFAR-10. MNIST is fetched if it is left out.
+        With IDX files, or with the binary version of CIFAR-10; ``"synthetic"`` for made ones of the
+        latter's shape, which small rows take if it is left out. Other rows fetch MNIST then.
 
     Raises
     ------
@@ -74,11 +96,15 @@ def load_images(row: Row, folder: str | None = None) -> Images:
         If there are no such images, or they are of another shape or number.
     """
     if row.data == "cifar10":
+        if folder is None and row.size == "small":
+            folder = SYNTHETIC
         if folder is None:
             raise DataError(
                 f"{row.name} needs --data FOLDER with CIFAR-10, binary version: "
-                f"{CIFAR_TRAIN[0]} to {CIFAR_TRAIN[-1]} and {CIFAR_TEST[0]}"
+                f"{CIFAR_TRAIN[0]} to {CIFAR_TRAIN[-1]} and {CIFAR_TEST[0]}; or --data {SYNTHETIC}"
             )
+        if folder == SYNTHETIC:
+            return Images(SYNTHETIC, *synthetic_images())
         return _load_cifar(Path(folder).expanduser())
     found = loading.load(folder or "mnist")
     shape = found.train_images.shape[1:]

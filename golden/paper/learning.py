@@ -33,18 +33,17 @@ class Learner:
             m = torch.zeros_like(link.weight)
             if row.noisy_average:
                 noise = torch.from_numpy(rng.standard_normal(m.shape)).to(m)
-                m += 2 * gamma * noise
+                # The first batch adds gamma g to it, and forgets nothing of it.
+                m += 2 * gamma / (1 - gamma) * noise
             self.averages.append(m)
 
-    def learn(self, gradients: list[Gradient], epoch: int = 0) -> list[int]:
+    def learn(self, gradients: list[Gradient]) -> list[int]:
         """Take in the gradients of a batch; return how many weights flipped in each link.
 
         Parameters
         ----------
         gradients : list of Gradient
             One per link.
-        epoch : int
-            From 0.
         """
         row = self.network.row
         flips = []
@@ -54,24 +53,17 @@ class Learner:
                 link.weight += row.weight_lr[l] * g.weight
                 flips.append(0)
                 continue
-            if row.alpha_lr:
-                # post^T W pre, nudged minus free: the sum of W times W's own gradient.
-                seen = link.alpha_share * link.by_scale((link.weight * g.weight).sum)
-                link.alpha = link.alpha + self._alpha_lr(l, epoch) * seen
+            if g.alpha is not None:
+                link.learn_alpha(row.alpha_lr[l] * g.alpha)
             flips.append(self._flip(l, link, g.weight))
             link.rescale()
         return [int(count) for count in flips]
 
-    def _alpha_lr(self, l, epoch):
-        row = self.network.row
-        decayed = row.alpha_decay and epoch >= row.alpha_decay
-        return row.alpha_lr[l] / 10 if decayed else row.alpha_lr[l]
-
     def _flip(self, l, link, g):
-        """Average, ``m <- (1 - gamma) m + gamma g``; flip where -w m > tau, and keep m."""
+        """Average, ``m <- (1 - gamma) m + gamma g``; flip where -sign(W) m > tau, and keep m."""
         row, m = self.network.row, self.averages[l]
         m.mul_(1 - row.gamma[l]).add_(g, alpha=row.gamma[l])
-        loyal = link.spins * m
+        loyal = link.weight.sign() * m  # W has the factor of before this batch
         flip = loyal <= -row.tau[l] if row.flips_at_tau else loyal < -row.tau[l]
         link.spins = torch.where(flip, -link.spins, link.spins)
         return torch.count_nonzero(flip)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from popflip.golden.paper.links import draw_links
+from popflip.golden.paper.links import DenseLink, draw_links
 from popflip.golden.paper.systems import Row
 
 __all__ = ["Gradient", "Network", "State"]
@@ -25,7 +25,7 @@ class State:
     s : list of Tensor, shape (batch, ...)
         Of layers 1 to L.
     indices : list
-        What each link's pooling took the last step from; None of links without pooling, and
+        Where each link's pooling took the last step from; None of links without pooling, and
         before the first step.
     """
 
@@ -35,10 +35,18 @@ class State:
 
 @dataclass
 class Gradient:
-    """Direction in which the loss falls, of one link."""
+    """Direction in which the loss falls, of one link.
+
+    Attributes
+    ----------
+    weight, bias : Tensor
+    alpha : Tensor or None
+        Of the scaling factors, in their shape; None where they do not learn.
+    """
 
     weight: torch.Tensor
     bias: torch.Tensor
+    alpha: "torch.Tensor | None" = None  # quoted: the documentation is built without PyTorch
 
 
 class Network:
@@ -87,10 +95,15 @@ class Network:
         pull = nudge(s) if nudge else 0
         if self.row.dynamics == "leaky":
             return ((s + total + pull) / 2).clamp(0, 1)
-        return (total.clamp(0, 1) + pull).clamp(0, 1)
+        pulled = total.clamp(0, 1) + pull
+        # The convolutional nets do not clip a nudged output.
+        return pulled if nudge and self.row.convolutional else pulled.clamp(0, 1)
 
     def step(self, drive, state: State, nudge=None) -> State:
         """One synchronous step of all layers.
+
+        Every layer is computed from what its neighbours were before the step. All poolings come
+        first; what goes down goes to where they have just taken it from.
 
         Parameters
         ----------
@@ -100,16 +113,16 @@ class Network:
         nudge : callable, optional
         """
         a = [self.send(s) for s in state.s]
-        s, indices = [], []
-        for l, link in enumerate(self.links):  # from layer l to layer l + 1, which is a[l]
-            below, index = link.up(a[l - 1]) if l else drive
-            total = below + link.spread_bias()
+        # Link l goes from layer l to layer l + 1, which is a[l].
+        ups = [drive, *(link.up(below) for link, below in zip(self.links[1:], a, strict=False))]
+        indices = [index for _, index in ups]
+        s = []
+        for l, (total, _) in enumerate(ups):
             output = l == len(self.links) - 1
             if not output:
                 above = self.links[l + 1]
-                total = total + above.down(a[l + 1], state.indices[l + 1], a[l].shape)
+                total = total + above.down(a[l + 1], indices[l + 1], a[l].shape)
             s.append(self.settle(state.s[l], total, nudge if output else None))
-            indices.append(index)
         return State(s, indices)
 
     def relax(self, drive, state: State, steps: int, nudge=None) -> State:
@@ -188,24 +201,44 @@ class Network:
                 pairs -= link.pair(a[l - 1], a[l], before.indices[l])
             else:  # The input is the same in both phases: one product does.
                 pairs = link.pair(x, b[0] - a[0], drive[1])
-            gradients.append(Gradient(scale * pairs, scale * link.pair_bias(b[l] - a[l])))
+            gradient = Gradient(scale * pairs, scale * link.pair_bias(b[l] - a[l]))
+            if self.row.alpha_lr:
+                gradient.alpha = self._alpha_gradient(l, gradient, scale, (a, b), drive)
+            gradients.append(gradient)
         return gradients, free.s[-1]
 
+    def _alpha_gradient(self, l, gradient, scale, phases, drive):
+        """What the scaling factors of a link see, nudged minus free.
+
+        Of a convolution, per channel: the state times the pre-activation, with its bias, as the
+        states of that phase pool it now. Of other links, post^T W pre, which is the sum of W times
+        W's own gradient; half of it in fully connected nets.
+        """
+        link = self.links[l]
+        if isinstance(link, DenseLink):
+            share = 1.0 if self.row.convolutional else 0.5
+            return share * (link.weight * gradient.weight).sum()
+        before, after = (
+            (a[l] * (link.up(a[l - 1]) if l else drive)[0]).sum((0, 2, 3)) for a in phases
+        )
+        return (scale * (after - before)).view_as(link.alpha)
+
     def bptt(self, x, labels) -> tuple[list[Gradient], torch.Tensor]:
-        """Back-propagate the loss through the last K of the T steps.
+        """Back-propagate the loss through the last steps of the T: K + 1, with convolutions K.
 
         The loss is half the squared error of the outputs, the mean over the batch. Parameters and
         results are those of :meth:`ep`.
         """
         row = self.row
+        back = row.nudged_steps if row.convolutional else row.nudged_steps + 1
         with torch.no_grad():
             drive = self.links[0].up(x)
-            early = self.relax(drive, self.start(len(x)), row.free_steps - row.nudged_steps)
+            early = self.relax(drive, self.start(len(x)), row.free_steps - back)
         tensors = [tensor for link in self.links for tensor in (link.weight, link.bias)]
         for tensor in tensors:
             tensor.requires_grad_(True)
         with torch.enable_grad():
-            free = self.relax(self.links[0].up(x), early, row.nudged_steps)
+            free = self.relax(self.links[0].up(x), early, back)
             loss = ((free.s[-1] - self.targets(labels)) ** 2).sum() / (2 * len(x))
             grads = torch.autograd.grad(loss, tensors)
         for tensor in tensors:
@@ -215,12 +248,9 @@ class Network:
 
 
 def _same(before: State, after: State) -> bool:
-    """Whether a step changed nothing, the indices of its pooling included."""
-    pairs = [*zip(before.s, after.s, strict=True)]
-    for old, new in zip(before.indices, after.indices, strict=True):
-        if (old is None) != (new is None):
-            return False
-        if new is not None:
-            pairs.append((old, new))
+    """Whether a step changed nothing: then the next one pools as it did, too."""
     # Outputs settle last, and are the fewest.
-    return all(torch.equal(old, new) for old, new in reversed(pairs))
+    return all(
+        torch.equal(old, new)
+        for old, new in zip(reversed(before.s), reversed(after.s), strict=True)
+    )

@@ -31,6 +31,14 @@ __all__ = ["EpochLog", "Trainer"]
 #: Of checkpoints; another number is another layout.
 FORMAT = 1
 
+#: The second rule of convolutions and of back-propagation, since 2026-11-30. Checkpoints of the
+#: first one do not name it. Fully connected rows with EP have the same rule throughout.
+_CONVOLUTION = (
+    "was made with the first rule of convolutions (bias after pooling, feedback to where the step "
+    "before had pooled), which was not the paper's: train it anew"
+)
+_BPTT = "was made with gradients through K steps instead of the paper's K + 1: train it anew"
+
 #: What a seed's streams of random numbers are for.
 _INITIAL, _ORDER, _BATCH = range(3)
 
@@ -113,7 +121,7 @@ class Trainer(TrainingLoop[EpochLog]):
             gradients, outputs = self._ep(x, labels, int(sign))
         else:
             gradients, outputs = self.network.bptt(x, labels)
-        flips = self.learner.learn(gradients, self.epoch)
+        flips = self.learner.learn(gradients)
         correct = int((self.network.predict(outputs) == labels).sum())
         return Report(len(chosen), correct, 0, flips)
 
@@ -165,11 +173,18 @@ class Trainer(TrainingLoop[EpochLog]):
         """What a checkpoint must agree in to be gone on with."""
         return {
             "format": FORMAT,
+            "rule": self._rule()[0],
             "row": self.row.name,
             # As JSON knows it, which has no tuples.
             "parameters": json.loads(json.dumps(self.row.describe())),
             "data_digest": self.images.digest,
         }
+
+    def _rule(self) -> tuple[int, str]:
+        """Number of the row's rule, and what is wrong with a checkpoint of an earlier one."""
+        if self.row.convolutional:
+            return 2, _CONVOLUTION
+        return (2, _BPTT) if self.row.method == "bptt" else (1, "")
 
     def save(self, path: str | Path) -> None:
         """Save everything that a resumption needs; the file appears whole or not at all."""
@@ -207,8 +222,12 @@ class Trainer(TrainingLoop[EpochLog]):
         mine = self._description()
         if meta["row"] != self.row.name:
             raise CheckpointError(f"{path} is of row {meta['row']}, not {self.row.name}")
+        rule, reason = self._rule()
+        if meta.get("rule", 1) < rule:
+            raise CheckpointError(f"{path} {reason}")
         self._check_meta(path, meta)
         if meta["data_digest"] != mine["data_digest"]:
             raise CheckpointError(f"{path} was trained on other data than {self.images.name}")
-        if meta["parameters"] != mine["parameters"]:
+        theirs = {name: v for name, v in meta["parameters"].items() if name != "alpha_decay"}
+        if theirs != mine["parameters"]:
             raise CheckpointError(f"{path} was made with other parameters of {self.row.name}")

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 __all__ = ["DAMAGED", "read_at_most", "uncompressed"]
 
@@ -16,7 +16,7 @@ DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error)
 _PIECE = 1 << 20
 
 
-def read_at_most(stream: BinaryIO | gzip.GzipFile, most: int) -> bytearray:
+def read_at_most(stream: IO[bytes] | gzip.GzipFile, most: int) -> bytearray:
     """Read a stream to its end, or ``most`` bytes of it if there are more.
 
     Ask for one byte more than is allowed to find a stream that is too long. Memory follows what

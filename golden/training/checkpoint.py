@@ -6,19 +6,21 @@ arrays. Of each array only as much is read as the network must have, whatever th
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from popflip.golden.datasets.encoder import EDGES, Encoder
 from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.model import Report
-from popflip.golden.support.bounded import read_at_most
+from popflip.golden.support.arrays import array_body, array_header
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import file_errors, write_atomically
 from popflip.golden.training.log import EpochLog
@@ -31,6 +33,7 @@ __all__ = [
     "Origin",
     "opened_checkpoint",
     "read_checkpoint",
+    "read_encoder",
     "write_checkpoint",
 ]
 
@@ -39,6 +42,9 @@ FORMAT = 1
 
 #: Bytes of ``meta`` that are read at most. (Of an array, those that it must have.)
 MOST_META = 1 << 26
+
+
+_Side = Annotated[int, Field(ge=1, le=1024)]
 
 
 class CheckpointError(InputError):
@@ -54,36 +60,19 @@ class Arrays:
     def text(self, name: str, most: int) -> str:
         """Read a text of at most so many bytes."""
         with self._archive.open(f"{name}.npy") as file:
-            shape, kind, _ = _header(file)
+            shape, kind, _ = array_header(file)
             if shape or kind.kind != "U" or kind.itemsize > most:
                 raise InputError(f"{name} is no text, or a long one")
-            return str(np.frombuffer(_body(file, kind.itemsize), kind)[0])
+            return str(np.frombuffer(array_body(file, kind.itemsize), kind)[0])
 
     def read(self, name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
         """Read the array of a name, which must have this shape and type."""
         with self._archive.open(f"{name}.npy") as file:
-            found, kind, order = _header(file)
+            found, kind, order = array_header(file)
             if found != tuple(shape) or kind != np.dtype(dtype):
                 raise InputError(f"{name} has {kind} of shape {found}")
             n_bytes = int(np.prod(shape, dtype=object)) * kind.itemsize
-            return np.frombuffer(_body(file, n_bytes), kind).reshape(shape, order=order)
-
-
-def _header(file):
-    """Read the shape, type and order of axes that an ``.npy`` file begins with."""
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise InputError("an array of another version")
-    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.hasobject:
-        raise InputError("an array of objects")
-    return shape, dtype, "F" if by_columns else "C"
-
-
-def _body(file, n_bytes):
-    content = read_at_most(file, n_bytes + 1)
-    if len(content) != n_bytes:
-        raise InputError("an array of another length than its header promises")
-    return content
+            return np.frombuffer(array_body(file, n_bytes), kind).reshape(shape, order=order)
 
 
 @contextmanager
@@ -162,6 +151,29 @@ class Origin:
     pending: int
 
 
+class _Encoding(BaseModel):
+    """What a checkpoint says of its encoder: see :meth:`Encoder.describe`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    image: tuple[_Side, _Side]
+    shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=2)]
+    columns: list[str]
+    categories: list[list[str] | None]
+    groups: Annotated[int, Field(ge=0, le=1 << 20)] | None
+    per: Literal["value", "row", "all"]
+    invert: bool
+    resize: Literal["none", "stretch", "pad", "crop"]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "_Encoding":
+        if len(self.columns) != len(self.categories):
+            raise InputError("each column has its categories")
+        if self.resize == "none" and math.prod(self.shape) != math.prod(self.image):
+            raise InputError("samples make no such image")
+        return self
+
+
 class _Description(BaseModel):
     """What a checkpoint says of itself: see :meth:`Trainer.save`."""
 
@@ -174,6 +186,9 @@ class _Description(BaseModel):
     test_samples: Annotated[int, Field(ge=1)]
     data: str
     data_digest: str
+    data_source: str | None = None
+    classes: Annotated[list[str], Field(max_length=256)] = []
+    encoder: _Encoding | None = None
     epoch: Annotated[int, Field(ge=0)]
     position: Annotated[int, Field(ge=0)]
     seconds: Annotated[float, Field(ge=0)]
@@ -227,6 +242,32 @@ def read_checkpoint(path: str | Path) -> tuple[dict, NetworkState]:
         )
         check_state(params, state)
     return meta, state
+
+
+def read_encoder(path: str | Path) -> Encoder | None:
+    """Read what made the images that a checkpoint's network has learned from.
+
+    Returns
+    -------
+    Encoder, optional
+        None if the checkpoint is of an earlier popflip, or of a data set without one.
+
+    Raises
+    ------
+    CheckpointError
+        As of :func:`read_checkpoint`.
+    FileError
+        If it cannot be read.
+    """
+    with opened_checkpoint(path, FORMAT, "a checkpoint of popflip") as (arrays, meta):
+        tree = meta.get("encoder")
+        if tree is None:
+            return None
+        _Encoding.model_validate_json(json.dumps(tree))
+        groups, edges = tree["groups"], None
+        if groups is not None:
+            edges = arrays.read("edges", (groups, EDGES), np.float64)
+        return Encoder.described(tree, edges)
 
 
 def write_checkpoint(

@@ -231,11 +231,18 @@ class Trainer(TrainingLoop[EpochLog]):
             **self._meta(),
             "data": self.data.name,
             "data_digest": self.data.digest,
+            "data_source": self.data.source,
+            "classes": list(self.data.classes),
             "sign_state": state.sign_state,
         }
         if self.origin is not None:
             meta["origin"] = asdict(self.origin)
         arrays = {}
+        encoder = self.data.encoder
+        if encoder is not None:
+            meta["encoder"] = encoder.describe()
+            if encoder.edges is not None:
+                arrays["edges"] = encoder.edges
         for layer, (weights, latents) in enumerate(zip(state.weights, state.latents, strict=True)):
             arrays[f"weights{layer}"], arrays[f"latents{layer}"] = weights, latents
         write_checkpoint(path, meta, arrays)
@@ -258,8 +265,9 @@ class Trainer(TrainingLoop[EpochLog]):
         saved = Params.build(meta["params"]).model_dump(mode="json")
         mine = self.params.model_dump(mode="json")
         for tree in (saved, mine):
-            # Lanes change no bit, and names mean nothing.
+            # Lanes change no bit, names mean nothing, and data are compared by themselves.
             tree.pop("machine", None)
+            tree.pop("data", None)
             tree.pop("standalone", None)
             tree.pop("name", None)
         if saved != mine:

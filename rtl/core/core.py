@@ -16,7 +16,12 @@ from popflip.rtl.core.sample_feeder import SampleFeeder
 from popflip.rtl.core.sequencer import Sequencer
 from popflip.rtl.core.single_path import SinglePath
 from popflip.rtl.core.upper_partners import UpperPartners
-from popflip.rtl.interface import HostSignature, StoreSignature, host_word_bits
+from popflip.rtl.interface import (
+    HostSignature,
+    PredictionSignature,
+    StoreSignature,
+    host_word_bits,
+)
 from popflip.rtl.layers.output import OutputLayer, Readout
 from popflip.rtl.layers.ports import windows_turn
 from popflip.rtl.layers.shared_update import SharedUpdateEngine
@@ -35,6 +40,8 @@ class TrainerCore(wiring.Component):
     Parameters
     ----------
     params : Params
+    predictions : bool
+        Whether it tells each prediction.
 
     Members
     -------
@@ -42,6 +49,8 @@ class TrainerCore(wiring.Component):
         Access to registers and memories, and runs.
     store : ``Out(StoreSignature)``
         The sample store.
+    prediction : ``Out(PredictionSignature)``
+        If it tells them.
     note : ``In(32)``
         Only in a standalone machine: what register ``standalone`` reads as.
     finished : ``Out``
@@ -53,12 +62,19 @@ class TrainerCore(wiring.Component):
         From :func:`popflip.rtl.interface.check_hardware`.
     """
 
-    def __init__(self, params: Params):
-        self._params = params
+    def __init__(self, params: Params, predictions: bool = False):
+        self._params, self._predictions = params, predictions
+        super().__init__(self.members(params, predictions))
+
+    @staticmethod
+    def members(params: Params, predictions: bool = False) -> dict:
+        """Members of such a core."""
         members = {"host": In(HostSignature(params)), "store": Out(StoreSignature())}
         if params.standalone.lines:
             members |= {"note": In(32), "finished": Out(max(11, params.standalone.order_bits))}
-        super().__init__(members)
+        if predictions:
+            members["prediction"] = Out(PredictionSignature(params))
+        return members
 
     def elaborate(self, platform):
         m = Module()
@@ -71,7 +87,7 @@ class TrainerCore(wiring.Component):
         m.submodules.feeder = feeder = SampleFeeder(p)
         m.submodules.path = path = OverlapPath(p) if p.machine.overlap else SinglePath(p)
         m.submodules.output = output = OutputLayer(p)
-        m.submodules.readout = readout = Readout(p)
+        m.submodules.readout = readout = Readout(p, self._predictions)
         layers = [path]
         for layer in range(2, p.depth):
             m.submodules[f"hidden{layer}"] = hidden = HiddenLayer(p, layer)
@@ -112,6 +128,12 @@ class TrainerCore(wiring.Component):
             registers.finish.eq(sequencer.finish),
             registers.prediction.eq(readout.prediction),
         ]
+        if self._predictions:
+            m.d.comb += [
+                self.prediction.valid.eq(sequencer.finish),
+                self.prediction.label.eq(readout.prediction),
+                self.prediction.margin.eq(readout.margin),
+            ]
         return m
 
     def _learn(self, m, sequencer, registers, layers, uppers):

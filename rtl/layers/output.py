@@ -245,6 +245,8 @@ class Readout(wiring.Component):
     Parameters
     ----------
     params : Params
+    with_margin : bool
+        Whether it has a ``margin``.
 
     Members
     -------
@@ -252,19 +254,24 @@ class Readout(wiring.Component):
     potentials : ``Out(ReadoutSignature)``
     prediction : ``Out(8)``
         Valid while ``done``.
+    margin : ``Out``
+        Likewise: how far the prediction's sum is ahead of the next best one.
     done : ``Out(1)``
     """
 
     latency = 3
 
-    def __init__(self, params: Params):
-        self._params = params
-        super().__init__({
+    def __init__(self, params: Params, with_margin: bool = False):
+        self._params, self._with_margin = params, with_margin
+        members = {
             "start": In(1),
             "potentials": Out(ReadoutSignature(params)),
             "prediction": Out(8),
             "done": Out(1, init=1),
-        })
+        }
+        if with_margin:
+            members["margin"] = Out(range(params.network.copies * params.dynamics.v_max + 1))
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
@@ -296,7 +303,21 @@ class Readout(wiring.Component):
                 m.d.sync += [best.eq(votes), self.prediction.eq(index_2)]
             with m.If(index_2 == classes - 1):
                 m.d.sync += self.done.eq(1)
+        if self._with_margin:
+            self._keep_second(m, valid[1], index_2 == 0, votes, best)
         return m
+
+    def _keep_second(self, m, valid, first, votes, best):
+        """Keep the second greatest sum."""
+        second = Signal.like(votes)
+        m.d.comb += self.margin.eq(best - second)
+        with m.If(valid):
+            with m.If(first):
+                m.d.sync += second.eq(0)
+            with m.Elif(votes > best):
+                m.d.sync += second.eq(best)
+            with m.Elif(votes > second):
+                m.d.sync += second.eq(votes)
 
 
 def _select(values, chunk):

@@ -1,6 +1,7 @@
 """All proofs, by subject."""
 
 from popflip.rtl.proofs import (
+    buses,
     contrast_scan,
     drive,
     engines,
@@ -31,4 +32,5 @@ PROOFS: list[Proof] = [
     *link.PROOFS,
     *memory_ports.PROOFS,
     *sequencer.PROOFS,
+    *buses.PROOFS,
 ]

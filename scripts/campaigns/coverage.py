@@ -58,7 +58,7 @@ def count_coverage(
         on_bench(done, f"{what} of {name}")
         params = NETWORKS[name]
         counts: list[str] = []
-        design = build("verilator", what, cached_verilog(params, what), coverage=True)
+        design = build("verilator", what, _verilog(params, what), coverage=True)
         (_play_core if what == "core" else _play_top)(params, design, counts)
         points: dict[tuple[str, str, str], int] = {}
         for text in counts:
@@ -69,6 +69,10 @@ def count_coverage(
             row[0] += count > 0
             row[1] += 1
     return dict(sorted(parts.items()))
+
+
+def _verilog(params, what: str) -> str:
+    return cached_verilog(params, "none" if what == "core" else "uart", what)
 
 
 def _play_core(params, design: Design, counts: list[str]) -> None:

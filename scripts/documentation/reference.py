@@ -15,6 +15,7 @@ from pathlib import Path
 from popflip.boards.host.frames import encode_frame
 from popflip.boards.host.link import Link
 from popflip.golden.description import protocol
+from popflip.golden.description.bus import BusMap, Refusal
 from popflip.golden.description.params import Params
 from popflip.golden.description.reference import rows as key_rows
 from popflip.golden.description.registers import StandaloneState
@@ -23,6 +24,7 @@ from popflip.rtl.proofs.catalogue import PROOFS
 from popflip.scripts.cli import verb_modules
 from popflip.scripts.documentation.commands import verb_command
 from popflip.scripts.documentation.markdown import code, number, table
+from popflip.scripts.verbs.hardware.verilog.systemrdl import access_of
 
 __all__ = ["FRAGMENTS", "api", "worked_frames", "write"]
 
@@ -118,6 +120,35 @@ def regions() -> str:
     ]  # fmt: skip
     head = ("index", "region", "words", "bits per word", "bytes per word", "parts")
     return table(head, rows, right=(0, 2, 3, 4))
+
+
+def control() -> str:
+    """The control registers of an AXI machine, which has them all."""
+    access = {"r": "read", "w": "command", "rw": "read, write", "w1c": "read, write 1 to clear"}
+    rows = [
+        [f"0x{4 * one.index:02x}", code(one.name), access[access_of(one)], _plain(one.meaning)]
+        for one in BusMap(Params.load(EXAMPLE), "axi").registers
+    ]
+    return table(("address", "name", "access", "meaning"), rows)
+
+
+def windows() -> str:
+    """The windows of :data:`EXAMPLE` behind Wishbone."""
+    rows = [
+        [
+            f"0x{one.base:05x}", code(one.name), number(one.n_bytes),
+            "packed" if one.packed else one.lanes, _plain(one.meaning),
+        ]
+        for one in sorted(BusMap(Params.load(EXAMPLE), "wishbone").windows, key=lambda w: w.base)
+    ]  # fmt: skip
+    head = ("address", "window", "bytes", "bus words to a word", "meaning")
+    return table(head, rows, right=(2, 3))
+
+
+def refusals() -> str:
+    """Why an access is refused."""
+    rows = [[each.value, code(each.name), _comment(Refusal, each)] for each in Refusal]
+    return table(("value", "reason", "meaning"), rows, right=(0,))
 
 
 def proofs() -> str:
@@ -342,6 +373,9 @@ FRAGMENTS = {
     "registers": registers,
     "states": states,
     "regions": regions,
+    "control": control,
+    "windows": windows,
+    "refusals": refusals,
     "proofs": proofs,
     "frames": frames,
     "requests": requests,

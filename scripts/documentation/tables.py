@@ -7,8 +7,10 @@ them. :mod:`popflip.scripts.documentation.blocks` puts them into the pages.
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from popflip.golden.datasets.named.registry import DEFAULT
 from popflip.scripts.documentation.markdown import code, number, table
 from popflip.scripts.results import PUBLISHED, Accuracy, Entry, latest
+from popflip.scripts.verbs.explore.reproduce.table import recorded_results
 
 __all__ = ["BLOCKS"]
 
@@ -38,7 +40,7 @@ def _best_accuracy(network: str) -> Accuracy | None:
     found = [
         entry.values
         for entry in latest("accuracy").values()
-        if entry.values.network == network and entry.values.data == "mnist"
+        if entry.values.network == network and entry.values.data == DEFAULT
     ]
     return max(found, key=lambda values: values.epochs, default=None)
 
@@ -254,21 +256,35 @@ def _figure(value) -> str:
 
 
 def paper() -> str:
-    """The results of the paper's systems."""
-    entries = list(latest("paper").values())
-    rows = [
-        [
-            code(entry.name),
-            f"{entry.values.test_error:.2f} %",
-            "" if entry.values.difference is None else f"{entry.values.difference:+.2f}",
-            f"{entry.values.epochs} of {entry.values.paper_epochs}",
-            f"{entry.values.seconds / 60:.0f} min",
-            code(entry.command),
-        ]
-        for entry in entries
-    ]
-    head = ("row", "test error", "difference", "epochs", "time", "command")
-    return f"{table(head, rows, right=range(1, 5))}\n{_origin(entries)}"
+    """The results of the paper's systems, and which stand no longer."""
+    entries = [entry for entry in latest("paper").values() if not entry.void]
+    rows, void = [], []
+    for row in recorded_results():
+        if row["void"]:
+            void.append(f"- {code(row['row'])}: {row['void']}\n")
+            continue
+        rows.append([
+            code(row["row"]),
+            row["size"],
+            row["claim"],
+            f"{row['test_error']:.2f}{_plus_minus(row['spread'])} %",
+            "" if row["difference"] is None
+            else f"{row['difference']:+.2f}{_plus_minus(row['difference_spread'])}",
+            len(row["seeds"]),
+            f"{row['epochs']} of {row['paper_epochs']}",
+            f"{row['seconds'] / 60:.0f} min",
+            code(row["command"]),
+        ])  # fmt: skip
+    head = (
+        "row", "size", "the paper says", "test error", "difference", "seeds", "epochs",
+        "time for each", "command",
+    )  # fmt: skip
+    gone = f"\nNo longer valid, and to be run again:\n\n{''.join(void)}" if void else ""
+    return f"{table(head, rows, right=range(3, 8))}\n{_origin(entries)}{gone}"
+
+
+def _plus_minus(spread: float | None) -> str:
+    return "" if spread is None else f" ± {spread:.2f}"
 
 
 def _measured() -> dict[str, Callable[[], str]]:

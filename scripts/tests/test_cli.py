@@ -113,7 +113,10 @@ def test_the_version(popflip):
             r"name one of --board and --engine, not both",
         ),
         (["train", "--threads", "2"], r"threads are the fast engine's: .* --engine fast"),
-        (["train", "--data", ""], r"data must be mnist or a folder with IDX files, not ''"),
+        (
+            ["train", "--data", ""],
+            r"data must be the name of a data set, a file or a folder, not ''",
+        ),
         (
             ["train", "--data", "~nobody-here/x"],
             r"there is no data set or folder '~nobody-here/x'; .*",

@@ -99,14 +99,39 @@ def test_a_training_without_cycles_is_no_result():
         values(["train"], {**TRAIN, "cycles_per_sample": None})
 
 
+ROW = {
+    "row": "fc1-binary", "data": "mnist", "seed": 2, "test_error": 2.123, "epochs": 2,
+    "choice": {"validation": None, "samples": None, "test_samples": None},
+    "history": [
+        {"seconds": 10.4, "test_error": 3.456}, {"seconds": 9.9, "test_error": 2.123},
+    ],
+}  # fmt: skip
+
+
 def test_a_row_of_the_paper():
-    report = {
-        "row": "fc1-binary", "data": "mnist", "seed": 2, "test_error": 2.123, "epochs": 3,
-        "history": [{"seconds": 10.4}, {"seconds": 9.9}],
-    }  # fmt: skip
-    (entry,) = values(["reproduce", "fc1-binary", "--device", "cuda"], report)
+    (entry,) = values(["reproduce", "fc1-binary", "--device", "cuda"], ROW)
+    assert (entry.name, entry.seeds) == ("fc1-binary from seed 2", (2,))
     assert (entry.values.device, entry.values.seconds) == ("cuda", 20)
-    assert (entry.values.epochs, entry.values.paper_epochs, entry.seeds) == (3, 50, (2,))
+    assert (entry.values.epochs, entry.values.paper_epochs) == (2, 50)
+    assert entry.values.errors == (3.46, 2.12)
+
+
+def test_several_rows_of_the_paper():
+    first, second = values(["reproduce", "fc1-binary", "--seeds", "2"], [{**ROW, "seed": 1}, ROW])
+    assert (first.name, second.name) == ("fc1-binary", "fc1-binary from seed 2")
+    assert first.values == second.values
+
+
+@pytest.mark.parametrize("change", ["validation", "samples", "test_samples"])
+def test_rows_on_some_images_are_no_results(change):
+    report = {**ROW, "choice": {**ROW["choice"], change: 9}}
+    with pytest.raises(InputError, match="a row is recorded with all images"):
+        values(["reproduce", "fc1-binary"], report)
+
+
+def test_the_table_of_rows_is_no_result():
+    with pytest.raises(InputError, match="a row is recorded as popflip record reproduce ROW"):
+        values(["reproduce", "--table"], [])
 
 
 def test_a_bench_keeps_its_rows():

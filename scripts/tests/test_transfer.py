@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from popflip.boards.host import link
+from popflip.boards.host import frames
 from popflip.boards.host.machine import BoardMachine, virtual_machine
 from popflip.boards.host.transport import SerialTransport
 from popflip.boards.virtual.terminal import pseudo_terminal
@@ -182,7 +182,7 @@ def test_what_does_not_match_is_refused_in_one_line(
         assert refused(popflip(*words)).startswith("the board runs design ")
     # A board of another time.
     with monkeypatch.context() as patch:
-        patch.setattr(link, "VERSION", 2)
+        patch.setattr(frames, "VERSION", 2)
         line = refused(popflip(*argv, "--config", "batches.toml"))
     assert "protocol version is 1, not 2" in line
     assert not (tmp_path / "x.npz").exists()

@@ -98,8 +98,6 @@ class TrainingJob:
         """Command that goes on with this training once it was interrupted."""
         words = ["popflip", "train", "--resume", "--out", str(self.out)]
         words += ["--epochs", str(self.epochs)]
-        if self.source != "mnist":
-            words += ["--data", self.source]
         words += self.target.options
         if self.verify != (self.target.engine is None):
             words += ["--verify" if self.verify else "--no-verify"]

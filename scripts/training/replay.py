@@ -67,7 +67,7 @@ def work(task: Task, tell) -> None:
     """
     params = Params.build(task.tree)
     trainer = Trainer(
-        params, loading.load(task.source), GoldenMachine(params),
+        params, loading.load(task.source, params=params), GoldenMachine(params),
         seed=task.seed, samples=task.samples, test_samples=task.test_samples,
     )  # fmt: skip
     if task.checkpoint is not None:

@@ -2,15 +2,15 @@ import os
 
 import numpy as np
 import pytest
-from amaranth.back import verilog
 
 from popflip.boards.virtual.board import VirtualBoard
 from popflip.boards.virtual.tests.echo_top import DIVISOR, SAMPLE_BYTES, Top
+from popflip.rtl.verilog import convert
 
 
 @pytest.fixture(scope="session")
 def text():
-    return verilog.convert(Top(), name="top")
+    return convert(Top(), "top")
 
 
 @pytest.fixture(scope="session")

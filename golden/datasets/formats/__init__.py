@@ -2,11 +2,14 @@
 
 A module has
 
-- ``TITLE``, the words for such a data set in "name mnist or a folder with IDX files";
+- ``TITLE``, the words for such a data set in "name a folder with IDX files or a CSV table";
 - ``can_read(path)``, which says by a look whether a file or folder is of the format;
-- ``read(path, name)``, which returns a :class:`popflip.golden.datasets.dataset.Dataset` of that
-  name, or raises :class:`popflip.golden.datasets.dataset.DataError`. It reads no more bytes than
-  the file's header promises (:mod:`popflip.golden.support.bounded`).
+- ``read(path, wanted)``, which returns :class:`popflip.golden.datasets.reading.raw.RawData`, or
+  raises :class:`popflip.golden.datasets.reading.raw.DataError`. ``wanted`` says which column of a
+  table holds the labels, and the like. It reads no more bytes than the file's header promises
+  (:mod:`popflip.golden.support.bounded`).
 
-:func:`popflip.golden.datasets.loading.load` asks the modules in the order of their names.
+Labels may be of any kind, and values any numbers: what becomes of them is the same for all formats
+(:mod:`popflip.golden.datasets.preparation`). :func:`popflip.golden.datasets.loading.load` asks the
+modules in the order of their names.
 """

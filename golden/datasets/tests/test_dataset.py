@@ -1,17 +1,10 @@
 """Data sets that fit together, and their digests."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from popflip.golden.datasets.dataset import Dataset, checked
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.datasets.tests.small import raises
-
-SOURCES = {
-    "train_images": Path("in/a"), "train_labels": Path("in/b"),
-    "test_images": Path("in/c"), "test_labels": Path("in/d"),
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -26,26 +19,53 @@ def parts():
 
 
 def test_parts_that_fit(parts):
-    dataset = checked("mine", parts, SOURCES)
-    assert dataset.name == "mine"
+    dataset = Dataset("mine", **parts)
     for name, array in parts.items():
         assert getattr(dataset, name) is array
+    assert dataset.n_classes == max(parts[f"{part}_labels"].max() for part in ("train", "test")) + 1
 
 
-def test_each_image_has_a_label(parts):
-    with raises(
-        "in/b must have a label for each of the 6 images in a, not 5; take both from one source"
-    ):
-        checked("mine", parts | {"train_labels": parts["train_labels"][:5]}, SOURCES)
-    with raises(
-        "in/d must have a label for each of the 2 images in c, not 1; take both from one source"
-    ):
-        checked("mine", parts | {"test_labels": parts["test_labels"][:1]}, SOURCES)
+def test_classes_without_a_name_are_called_by_their_number(parts):
+    dataset = Dataset("mine", **parts, classes=("a", "b", "c", "d", "e", "f"))
+    assert dataset.n_classes == 6
+    assert dataset.class_names(8) == ["a", "b", "c", "d", "e", "f", "6", "7"]
+    assert Dataset("mine", **parts).class_names(3) == ["0", "1", "2"]
 
 
-def test_images_have_one_size(parts):
-    with raises("in/c must have images of 3x4 pixels like a, not 4x3; take both from one source"):
-        checked("mine", parts | {"test_images": np.zeros((2, 4, 3), np.uint8)}, SOURCES)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"train_images": np.zeros((6, 12))},
+            "train_images must be uint8 of shape (n, height, width), not float64 of shape (6, 12); "
+            "popflip.golden.datasets.loading.from_arrays takes other arrays",
+        ),
+        (
+            {"test_labels": np.zeros(2)},
+            "test_labels must be whole numbers of shape (n,), not float64 of shape (2,); "
+            "popflip.golden.datasets.loading.from_arrays takes other arrays",
+        ),
+        (
+            {"train_labels": np.zeros(5, np.uint8)},
+            "train_labels must have an entry for each of the 6 images, not 5",
+        ),
+        (
+            {"test_images": np.zeros((2, 4, 3), np.uint8)},
+            "test_images must have 3 x 4 pixels like train_images, not 4 x 3",
+        ),
+        (
+            {"test_images": np.zeros((0, 3, 4), np.uint8)},
+            "test_images must have at least 1 entry, not 0",
+        ),
+        (
+            {"test_labels": np.array([-1, 300])},
+            "test_labels must be from 0 to 255, not -1 to 300",
+        ),
+    ],
+)  # fmt: skip
+def test_arrays_that_do_not_fit(parts, change, message):
+    with raises(message):
+        Dataset("mine", **(parts | change))
 
 
 def test_the_digest_is_of_the_content_and_its_shape_and_not_of_the_name(parts):

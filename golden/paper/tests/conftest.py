@@ -11,7 +11,13 @@ from popflip.golden.paper.systems import ROWS, Conv
 
 # Modules that import PyTorch; the root's conftest says that they are left out.
 if importlib.util.find_spec("torch") is None:
-    collect_ignore = ["test_learning.py", "test_links.py", "test_network.py", "test_trainer.py"]
+    collect_ignore = [
+        "test_learning.py",
+        "test_links.py",
+        "test_network.py",
+        "test_plain.py",
+        "test_trainer.py",
+    ]
 
 #: Hidden layers keep this many neurons or channels.
 SMALL = {4096: 40, 8192: 60, 32: 6, 64: 8, 128: 8, 256: 8, 512: 10}

@@ -48,7 +48,7 @@ def test_folders_that_are_not_cifar10_are_refused(tmp_path):
 
     refuse(
         "cifar-binary needs --data FOLDER with CIFAR-10, binary version: data_batch_1.bin to "
-        "data_batch_5.bin and test_batch.bin", None,
+        "data_batch_5.bin and test_batch.bin; or --data synthetic", None,
     )  # fmt: skip
     none = tmp_path / "none"
     refuse(f"{none} is not a folder; name one with the binary version of CIFAR-10", none)
@@ -121,3 +121,25 @@ def test_cifar10_is_normalised_by_channel_and_moved():
     assert {place[0] for place in found} == {False, True}
     assert {place[1] for place in found} == {place[2] for place in found} == set(range(9))
     assert 100 < len(found) <= 162
+
+
+def test_made_images_stand_in_for_cifar10():
+    made = load_images(CIFAR, "synthetic")
+    assert made.name == "synthetic"
+    small = load_images(ROWS["cifar-small-binary"])
+    assert small.digest == made.digest
+    assert small.train.shape == (5000, 3, 32, 32)
+
+
+def test_training_images_are_held_back():
+    images = load_images(ROWS["cifar-small-float"])
+    split = images.split(1200)
+    assert split.name == "synthetic, the last 1,200 training images to test"
+    assert (len(split.train), len(split.test)) == (3800, 1200)
+    np.testing.assert_array_equal(split.test, images.train[3800:])
+    np.testing.assert_array_equal(split.test_labels, images.train_labels[3800:])
+    np.testing.assert_array_equal(split.train_labels, images.train_labels[:3800])
+    for held in (0, 5000):
+        message = rf"^validation must be 1 to 4999, not {held}$"
+        with pytest.raises(ValueError, match=message):
+            images.split(held)

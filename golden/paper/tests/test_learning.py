@@ -83,19 +83,18 @@ def test_biases_and_real_weights_climb():
         torch.testing.assert_close(link.bias, before[l][1] + row.bias_lr[l] * g[l].bias)
 
 
-@pytest.mark.parametrize(("epoch", "share"), [(9, 1), (10, 0.1)])
-def test_scaling_factors_learn(epoch, share):
+def test_scaling_factors_learn():
     one = learner("cifar-learned", dtype=torch.float32)
     before = [(link.alpha.clone(), link.weight.clone()) for link in one.network.links]
     g = gradients(one.network, 4)
-    one.learn(g, epoch)
+    for gradient, (alpha, _) in zip(g, before, strict=True):
+        gradient.alpha = torch.linspace(-1, 1, alpha.numel()).view_as(alpha)
+    # One channel's factor passes zero.
+    g[2].alpha[5] = -2 * before[2][0][5] / one.network.row.alpha_lr[2]
+    one.learn(g)
     for l, link in enumerate(one.network.links):
-        alpha, weight = before[l]
-        lr = share * one.network.row.alpha_lr[l]
-        product = weight * g[l].weight
-        if l < 4:
-            expected = alpha + lr * product.sum((1, 2, 3), keepdim=True)
-        else:
-            expected = alpha + lr * 0.5 * product.sum()
-        torch.testing.assert_close(link.alpha, expected)
+        expected = before[l][0] + one.network.row.alpha_lr[l] * g[l].alpha
+        torch.testing.assert_close(link.alpha, expected.abs() if l < 4 else expected)
         assert torch.equal(link.weight, link.alpha * link.spins)
+    torch.testing.assert_close(link.alpha, before[4][0] - one.network.row.alpha_lr[4])
+    torch.testing.assert_close(one.network.links[2].alpha[5], before[2][0][5])

@@ -144,6 +144,52 @@ def test_other_checkpoints_are_refused(small, blobs, tmp_path):
     refuse(Trainer(row, blobs), f"{path} does not exist")
 
 
+def rewritten(path, change):
+    """Change what a checkpoint says of itself."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    meta = json.loads(str(arrays.pop("meta")))
+    change(meta)
+    np.savez(path, meta=np.array(json.dumps(meta)), **arrays)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        (
+            "conv-binary",
+            "was made with the first rule of convolutions (bias after pooling, feedback to where "
+            "the step before had pooled), which was not the paper's: train it anew",
+        ),
+        (
+            "fc1-bptt",
+            "was made with gradients through K steps instead of the paper's K + 1: train it anew",
+        ),
+        ("fc1-learned", None),
+        ("full-fc1", None),
+    ],
+)
+def test_checkpoints_of_the_first_rule(small, blobs, tmp_path, name, reason):
+    path = tmp_path / "checkpoint.npz"
+    row = small(name, free_steps=12, nudged_steps=2)
+    one = Trainer(row, cut(blobs, 64), test_samples=4)
+    assert one.run(1)
+    one.save(path)
+
+    def older(meta):
+        del meta["rule"]
+        meta["parameters"]["alpha_decay"] = 0
+
+    rewritten(path, older)
+    other = Trainer(row, cut(blobs, 64), test_samples=4)
+    if reason:
+        with pytest.raises(CheckpointError, match=f"^{re.escape(f'{path} {reason}')}$"):
+            other.resume(path)
+    else:
+        other.resume(path)
+        same(other, one)
+
+
 def test_values_out_of_range(small, blobs):
     row = small("fc1-binary")
     for options, message in (
@@ -171,7 +217,7 @@ def test_logs(small, blobs, tmp_path):
         assert float(line["alpha1"]) == row["alpha"][1]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch knows")
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", ["fc1-binary", "fc2-learned", "full-fc1"])
 def test_what_a_gpu_replays_is_what_it_computes(small, blobs, name):
     recorded, plain = (Trainer(small(name), cut(blobs, 150), device="cuda") for _ in range(2))

@@ -10,12 +10,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from popflip.golden.datasets.loading import from_arrays
+from popflip.golden.datasets.reading.raw import RawSamples
 from popflip.golden.description.params import Params
 from popflip.golden.support.files import FileError
 from popflip.golden.training.checkpoint import (
     CheckpointError,
     opened_checkpoint,
     read_checkpoint,
+    read_encoder,
     write_checkpoint,
 )
 from popflip.golden.training.state import differences
@@ -233,6 +236,60 @@ def test_no_more_is_read_than_there_must_be(checkpoint, tmp_path, name, header):
         tracemalloc.stop()
     # A text of the stated limit is read whole.
     assert most < (8 << 20 if name != "meta" or header is None else 400 << 20)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A checkpoint of a network that learned from a table."""
+    rng = np.random.default_rng(2)
+    values = rng.normal(size=(40, 36))
+    columns = [f"c{i}" for i in range(36)]
+    data = from_arrays(values, np.where(values[:, 0] > 0, "up", "down"), columns=columns, name="t")
+    params = build().replace(network={"image": list(data.train_images.shape[1:])})
+    path = tmp_path / "table.npz"
+    trainer(params, data=data).save(path)
+    return path, data, RawSamples(values, None, "new")
+
+
+def test_the_encoder_and_the_classes_come_with_it(table):
+    path, data, new = table
+    meta, _ = read_checkpoint(path)
+    assert meta["classes"] == ["down", "up"]
+    assert meta["data_source"] is None
+    found = read_encoder(path)
+    assert found.describe() == data.encoder.describe()
+    np.testing.assert_array_equal(found.encode(new), data.encoder.encode(new))
+
+
+def test_a_checkpoint_without_an_encoder(checkpoint, tmp_path):
+    path = tmp_path / "old.npz"
+    change(checkpoint, path, {"data_source": None, "classes": None})
+    meta, _ = read_checkpoint(path)
+    assert "classes" not in meta
+    assert read_encoder(path) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image": [1, 35]},
+        {"image": [0, 36]},
+        {"shape": []},
+        {"columns": ["a"]},
+        {"groups": 35},
+        {"groups": -1},
+        {"per": "half"},
+        {"surprise": 1},
+    ],
+    ids=str,
+)
+def test_refuses_an_encoder_that_none_is(table, tmp_path, changes):
+    good, _, _ = table
+    meta, _ = read_checkpoint(good)
+    path = tmp_path / "odd.npz"
+    change(good, path, {"encoder": meta["encoder"] | changes})
+    with pytest.raises(CheckpointError, match=r"is not a checkpoint of popflip, or is damaged$"):
+        read_encoder(path)
 
 
 @pytest.mark.parametrize("compress", [False, True])

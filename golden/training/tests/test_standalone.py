@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from popflip.golden.datasets.dataset import Dataset
-from popflip.golden.datasets.encoding import encode
+from popflip.golden.datasets.encoding import encode, input_of
+from popflip.golden.datasets.loading import from_arrays
+from popflip.golden.description.flash_image import read_image, write_image
 from popflip.golden.description.lfsr import Lfsr
+from popflip.golden.description.packing import pack_samples
 from popflip.golden.description.params import Params
 from popflip.golden.engine.machine import FastMachine
 from popflip.golden.support.errors import InputError
@@ -75,6 +78,23 @@ def test_seeds_differ():
     other = PARAMS.replace(standalone={"seed": 2})
     (a, _), (b, _) = first_state(PARAMS), first_state(other)
     assert 0.45 < (a.weights[0] != b.weights[0]).mean() < 0.55
+
+
+def test_a_table_is_the_same_bits_in_the_flash_as_in_software():
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(40, 30)) ** 3
+    params = Params.build({
+        "network": {"image": [1, 30], "hidden": [8], "classes": 2, "thresholds": [63, 127, 191]},
+        "dynamics": {"gains": [1, 1]},
+        "learning": {"tau": [1, 1]},
+        "standalone": {"flash": "single"},
+    })
+    data = from_arrays(values, np.where(values[:, 0] > 0, "up", "down"), params=params)
+    image = image_of(params, data)
+    found = read_image(params, write_image(params, *image))
+    assert (len(found.train), len(found.test)) == (32, 8)
+    seen = input_of(params.network, data.train_images)
+    np.testing.assert_array_equal(found.train, pack_samples(params, seen, data.train_labels))
 
 
 def test_images_of_another_size_do_not_go_into_the_flash():

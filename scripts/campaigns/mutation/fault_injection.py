@@ -24,11 +24,12 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from popflip.boards.build.toolchain import Tool, find_tool
 from popflip.boards.tools import ToolError, first_error, run_to_end
+from popflip.golden.description.names import port_name
 from popflip.golden.description.params import Params
 from popflip.golden.support.cache import cache_folder, key_of, text_entry
 from popflip.rtl.identity import identity, source_digest
+from popflip.rtl.rtlil import member_name, to_rtlil
 from popflip.rtl.top import Top
-from popflip.rtl.verilog import to_rtlil
 
 __all__ = ["FAULT", "Fault", "Netlist", "faulty_netlist", "is_no_fault"]
 
@@ -78,9 +79,9 @@ endmodule
 _PAUSES = """\
   reg [15:0] lfsr = 16'hACE1;
   reg open = 1'b1;
-  wire request_valid, data_ready, data_valid = store__data__valid & open;
-  assign store__request__valid = request_valid & lfsr[3];
-  assign store__data__ready = data_ready & open;
+  wire request_valid, data_ready, data_valid = store_data_valid & open;
+  assign store_request_valid = request_valid & lfsr[3];
+  assign store_data_ready = data_ready & open;
   always @(posedge clk) begin
     lfsr <= {lfsr[14:0], lfsr[15] ^ lfsr[13] ^ lfsr[12] ^ lfsr[10]};
     if (!open | data_valid & data_ready) open <= lfsr[0] | lfsr[7] | lfsr[9];
@@ -89,10 +90,10 @@ _PAUSES = """\
 
 #: Pins of the netlist that the pauses stand before.
 _PAUSED = {
-    "store__request__valid": "request_valid",
-    "store__request__ready": "store__request__ready & lfsr[3]",
-    "store__data__valid": "data_valid",
-    "store__data__ready": "data_ready",
+    "store_request_valid": "request_valid",
+    "store_request_ready": "store_request_ready & lfsr[3]",
+    "store_data_valid": "data_valid",
+    "store_data_ready": "data_ready",
 }
 
 # The part with and without the fault, side by side. Registers and the parts within it are opened:
@@ -260,7 +261,7 @@ def _yosys() -> Tool:
 
 def _draw(params: Params, count: int, seed: int, yosys: Tool) -> Netlist:
     top = Top(params, identity(params))
-    design = _marked(to_rtlil(_Unreset(top), "faulty", sources=True))
+    design = _marked(to_rtlil(_Unreset(top), "faulty", sources=True, port_names=member_name))
     with tempfile.TemporaryDirectory(prefix="popflip-") as name:
         work = Path(name)
         (work / "design.il").write_text(design)
@@ -426,10 +427,10 @@ def _shell(top: Top, width: int) -> str:
     ports, pins = ["input clk", "input rst"], [".clk(clk)", ".chosen_fault(fault)"]
     body = ""
     for path, member, value in top.signature.flatten(top):
-        name = "__".join(map(str, path))
+        name = port_name(path)
         size = len(Value.cast(value))
         ports.append(f"{'input' if member.flow == In else 'output'} [{size - 1}:0] {name}")
-        pins.append(f".pins__{name}({_PAUSED.get(name, name)})")
+        pins.append(f".pins__{member_name(path)}({_PAUSED.get(name, name)})")
         if name in _PAUSED:
             body = _PAUSES
     return _TOP.format(

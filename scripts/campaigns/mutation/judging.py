@@ -148,7 +148,7 @@ def converse(
         What the bench would return.
     """
     received, results = bytearray(), []
-    last = Status.OK
+    last: int = Status.OK
 
     def look():
         assert not watch or board.error == (last not in (Status.OK, Status.REPORT)), "pin error"

@@ -1,5 +1,6 @@
 """Scenarios of requests that a machine must refuse: bad frames, and what lies out of bounds."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -349,7 +350,7 @@ def asks_at_once(params: Params) -> Scenario:
         judged.ask(Verb.STATUS)
     damaged = bytearray(cobs.decode(stimulus.frame(Verb.STOP)[:-1]))
     damaged[-1] ^= 1
-    frames = [
+    frames: list[Callable[[], bytes]] = [
         lambda: cobs.encode(damaged) + b"\0",
         *(partial(stimulus.frame, verb, b"\0") for verb in (0, *Verb)),
     ]

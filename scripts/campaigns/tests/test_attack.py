@@ -2,7 +2,7 @@
 
 import pytest
 
-from popflip.boards.host import link
+from popflip.boards.host import frames
 from popflip.golden.description.protocol import Status
 from popflip.scripts.campaigns.attack.board_end import attack_board
 from popflip.scripts.campaigns.attack.frame_damage import DAMAGES
@@ -42,7 +42,7 @@ def test_long_attacks(end, frames):
 
 
 def test_a_codec_without_a_checksum_is_found(monkeypatch):
-    monkeypatch.setattr(link.CRC, "compute", lambda data: 0, raising=False)
+    monkeypatch.setattr(frames.CRC, "compute", lambda data: 0, raising=False)
     found = attack_host(200, 1).found
     assert any("was decoded as" in line or "not its words" in line for line in found)
 

@@ -26,7 +26,7 @@ VERILATOR_FAST = pytest.mark.parametrize(
 
 def play(scenario, simulator):
     params = scenario.stimulus.params
-    scenario.judge(scenario.stimulus.play(build_design(params, simulator, "top")))
+    scenario.judge(scenario.stimulus.play(build_design(params, simulator, "uart")))
 
 
 @EACH

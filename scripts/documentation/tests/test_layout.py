@@ -40,15 +40,15 @@ def test_the_path_is_there(path):
 
 
 def test_the_example_of_a_data_format_is_read(tmp_path, monkeypatch):
-    (source,) = re.findall(r"```python\n(\"\"\"NumPy archives.*?)```", PAGE, re.DOTALL)
-    (tmp_path / "archive_of_a_test.py").write_text(source)
+    (source,) = re.findall(r"```python\n(\"\"\"Files of lines.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "lines_of_a_test.py").write_text(source)
     monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path)])
-    images, labels = np.zeros((4, 8, 8), np.uint8), np.arange(4, dtype=np.uint8)
-    path = tmp_path / "mine.npz"
-    np.savez(path, train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+    path = tmp_path / "mine.lines"
+    path.write_text("1 2 cat\n3 4 dog\n" * 5)
     try:
         dataset = load(path)
     finally:
-        sys.modules.pop(f"{formats.__name__}.archive_of_a_test", None)
-    assert dataset.name == "mine.npz"
-    np.testing.assert_array_equal(dataset.train_labels, labels)
+        sys.modules.pop(f"{formats.__name__}.lines_of_a_test", None)
+    assert dataset.name == "mine.lines"
+    assert dataset.classes == ("cat", "dog")
+    np.testing.assert_array_equal(dataset.train_images.max(axis=(1, 2)) > 0, dataset.train_labels)

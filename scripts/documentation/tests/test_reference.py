@@ -4,6 +4,7 @@ import doctest
 import re
 
 from popflip.boards.host.frames import decode_frame
+from popflip.golden.description.bus import BusMap, Refusal
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import RunFlags, Status, Verb
 from popflip.golden.description.reference import rows as key_rows
@@ -34,6 +35,14 @@ def test_every_register_and_region_is_there():
     params = Params.load("ice40up5k").replace(standalone={"flash": "quad"})
     assert [row[1] for row in cells("registers")[1:]] == [f"`{r.name}`" for r in params.registers]
     assert [row[1] for row in cells("regions")[1:]] == [f"`{r.name}`" for r in params.regions]
+
+
+def test_every_control_register_window_and_refusal_is_there():
+    params = Params.load("ice40up5k")
+    axi, wishbone = BusMap(params, "axi"), BusMap(params, "wishbone")
+    assert [row[1] for row in cells("control")[1:]] == [f"`{r.name}`" for r in axi.registers]
+    assert {row[1] for row in cells("windows")[1:]} == {f"`{w.name}`" for w in wishbone.windows}
+    assert [row[1] for row in cells("refusals")[1:]] == [f"`{r.name}`" for r in Refusal]
 
 
 def test_every_request_status_and_flag_is_there():

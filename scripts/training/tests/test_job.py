@@ -260,7 +260,7 @@ def test_the_command_to_go_on_with_says_what_was_not_the_default():
     target = Target("/dev/ttyUSB0", 6_250_000)
     job = replace(job, source="/d", target=target, verify=False)
     assert job.resume_command().endswith(
-        " --data /d --board /dev/ttyUSB0 --baud 6250000 --no-verify"
+        " --epochs 3 --board /dev/ttyUSB0 --baud 6250000 --no-verify"
     )
 
 

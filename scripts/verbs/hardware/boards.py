@@ -12,6 +12,7 @@ from popflip.boards.board import Board
 from popflip.boards.build.step import BuildError
 from popflip.boards.registry import BOARDS
 from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.named.registry import DEFAULT
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import read_json, write_atomically
@@ -189,7 +190,7 @@ def _recorded_row(
     errors = [
         entry
         for entry in accuracy
-        if entry.values.network == values.network and entry.values.data == "mnist"
+        if entry.values.network == values.network and entry.values.data == DEFAULT
     ]
     best = max(errors, key=lambda entry: entry.values.epochs, default=None)
     return {
@@ -233,7 +234,7 @@ def _errors(runs: Path) -> list[dict]:
             report = read_json(path, "a report")
             if report["verb"] != "sweep" or report["validation"] or report["varied"]:
                 continue
-            if report["data"] != "mnist" or report["samples"] or not report["rows"]:
+            if report["data"] != DEFAULT or report["samples"] or not report["rows"]:
                 continue
             params = Params.build(report["parameters"])
         except (OSError, ValueError, KeyError, TypeError):

@@ -58,7 +58,7 @@ def build(
     params = named_network(preset, config, chosen.preset)
     out = out or Path("build") / chosen.name
     prepare_folder(out)
-    dataset, _ = choose_data(data)
+    dataset, _ = choose_data(data, params=params)
     report = build_board(
         chosen, params, dataset, out, core_mhz=freq, seeds=seeds, tools=tools
     )  # fmt: skip

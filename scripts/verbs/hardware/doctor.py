@@ -14,6 +14,7 @@ from popflip.boards.build.toolchain import SOURCES, Tool, find_tool, toolchain
 from popflip.boards.families.family import Program
 from popflip.boards.registry import BOARDS, FAMILIES
 from popflip.boards.tools import ToolError, require, verilator
+from popflip.golden.datasets.named.registry import DEFAULT, NAMED, cached_at
 from popflip.golden.support import cache
 from popflip.scripts.options import Json
 from popflip.scripts.tables import new_table, put
@@ -239,7 +240,9 @@ def _usb_devices() -> list[str]:
 
 def _files() -> list[Finding]:
     folder = cache.cache_folder()
-    there = (folder / "datasets" / "mnist").is_dir()
+    default = NAMED[DEFAULT].published
+    assert default is not None
+    there = cached_at(default).is_dir()
     place = folder if folder.exists() else next(p for p in folder.parents if p.exists())
     writable = os.access(place, os.W_OK)
     free = shutil.disk_usage(place).free
@@ -249,7 +252,8 @@ def _files() -> list[Finding]:
             "" if writable else f"chown it, or set POPFLIP_CACHE to a folder of yours: {place}",
         ),
         Finding(
-            "MNIST", "train, build, fit", "in the cache" if there else "not fetched yet", there,
+            default.title, "train, build, fit",
+            "in the cache" if there else "not fetched yet", there,
             "" if there else "popflip data",
         ),
     ]  # fmt: skip

@@ -79,7 +79,7 @@ def fit(
     """
     chosen = find_board(board)
     params = named_network(preset, config, chosen.preset)
-    dataset = choose_data(data)[0] if cycles else None
+    dataset = choose_data(data, params=params)[0] if cycles else None
     report = fit_board(chosen, params, dataset, core_mhz=freq, search=search)
     print_json(report) if as_json else show(report)
     if not report["fits"]:

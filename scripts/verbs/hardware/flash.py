@@ -196,7 +196,7 @@ def _write_data(board, bitstream, persistent, data, cable) -> DataReport:
             "--preset or --config"
         )
     else:
-        dataset, _ = choose_data(data.source)
+        dataset, _ = choose_data(data.source, params=params)
         image = bitstream.parent / "data.img"
         made = write_flash_image(
             params, dataset, image, data.samples, data.test_samples, board.flash.bytes

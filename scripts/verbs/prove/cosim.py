@@ -10,6 +10,7 @@ import typer
 
 from popflip.golden.datasets.dataset import check_data
 from popflip.golden.datasets.encoding import encode
+from popflip.golden.datasets.named.registry import DEFAULT, NAMED
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 from popflip.scripts.console import say
@@ -59,8 +60,9 @@ def cosim(
     """
     params = named_network(preset, config)
     net = params.network
-    fits_mnist = tuple(net.image) == (28, 28) and net.classes >= 10
-    get_data = partial(choose_data, data) if data is not None or fits_mnist else None
+    default = NAMED[DEFAULT]
+    fits = tuple(net.image) == default.image and net.classes >= default.classes
+    get_data = partial(choose_data, data, params=params) if data is not None or fits else None
     report = run_cosim(params, simulator, get_data, samples, seed, batch)
     print_json(report) if as_json else show(report)
     fail_unless_verified(report)

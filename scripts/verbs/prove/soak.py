@@ -44,7 +44,7 @@ def soak(
     if config is None:
         # The fastest line: states take less time to come and go, and no bit depends on it.
         params = params.replace(machine={"uart_divisor": 4})
-    dataset, source = choose_data(data)
+    dataset, source = choose_data(data, params=params)
     report = run_soak(
         params, dataset, source, out, seed=seed, samples=samples, stops=stops,
         stop_samples=stop_samples,

@@ -44,7 +44,7 @@ def upsets(
     from popflip.scripts.campaigns.upsets import RATES, run_upsets
 
     params = named_network(None, config, preset)
-    dataset, source = choose_data(data)
+    dataset, source = choose_data(data, params=params)
     prepare_folder(picture.parent)
     report = run_upsets(
         params, dataset, source, picture, rates=tuple(rate or RATES), seeds=seeds,

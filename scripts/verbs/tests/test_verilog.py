@@ -1,12 +1,16 @@
 import json
 import re
 import subprocess
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from systemrdl import RDLCompiler
 
 from popflip.boards.tools import verilator
 from popflip.golden.cycles.model import CycleModel
+from popflip.golden.description.bus import MAPPED, BusMap
+from popflip.golden.description.names import is_legal
 from popflip.golden.description.packing import (
     bytes_to_bits,
     pack_samples,
@@ -16,11 +20,13 @@ from popflip.golden.description.params import Params
 from popflip.golden.description.presets import preset_names
 from popflip.golden.description.random_params import random_params
 from popflip.golden.model import Model
+from popflip.golden.support.errors import InputError
 from popflip.rtl.identity import identity
 from popflip.rtl.verilog import generate
 from popflip.scripts.verbs.hardware.verilog.cycle_rules import cycle_rules
-from popflip.scripts.verbs.hardware.verilog.manifest import manifest, verilog_name
+from popflip.scripts.verbs.hardware.verilog.manifest import manifest
 from popflip.scripts.verbs.hardware.verilog.package import write_package
+from popflip.scripts.verbs.hardware.verilog.ports import ports
 
 SMALL = random_params(np.random.default_rng(3)).replace(name="odd name 1")
 #: Of both kinds of first layer, and an inference-only machine.
@@ -31,25 +37,81 @@ DESIGNS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("package") / "new" / "folder"
-    return folder, write_package(SMALL, folder)
+#: A small one of them, for the front ends that are not the default.
+TINY = Params.build({
+    "name": "tiny",
+    "network": {"image": [4, 4], "first": "dense", "hidden": [5], "classes": 3, "copies": 2},
+    "dynamics": {"gains": [90, 40]},
+    "learning": {"tau": [2, 1], "beta": 3},
+    "machine": {"row_lanes": 16, "relax_lanes": 6, "latent_lanes": [4, 6]},
+})  # fmt: skip
+
+#: Every front end: the network, and what the package is called.
+BUILT = {
+    "uart": (SMALL, "popflip_odd_name_1"), "axi": (TINY, "mine"), "wishbone": (TINY, "yours"),
+    "none": (TINY, "bare"),
+}  # fmt: skip
+
+
+class Package:
+    """What was written for a front end."""
+
+    def __init__(self, folder, bus):
+        (self.params, self.name), self.folder, self.bus = BUILT[bus], folder, bus
+        self.files = self.write(folder)
+
+    def write(self, folder):
+        return write_package(
+            self.params, folder, self.bus, None if self.bus == "uart" else self.name
+        )
+
+    def read(self, suffix):
+        return next(path for path in self.files if path.name.endswith(suffix)).read_text()
+
+
+@pytest.fixture(scope="module", params=BUILT)
+def package(tmp_path_factory, request):
+    return Package(tmp_path_factory.mktemp("package") / "new" / "folder", request.param)
+
+
+@pytest.fixture(scope="module", params=MAPPED)
+def mapped(tmp_path_factory, request):
+    return Package(tmp_path_factory.mktemp("package"), request.param)
 
 
 def test_files(package):
-    folder, files = package
-    names = ["popflip_odd_name_1.v", "manifest.json", "instantiate.v", "waivers.vlt"]
-    assert [str(path.relative_to(folder)) for path in files] == names
-    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
-    assert json.loads(files[1].read_text()) == manifest(SMALL)
-    title, text = files[0].read_text().split("\n", 1)
-    assert title == f"// popflip {manifest(SMALL)['popflip']}, odd name 1, {identity(SMALL).hex()}"
-    assert text == generate(SMALL)
+    params, bus, name = package.params, package.bus, package.name
+    names = [f"{name}.v", "manifest.json", "instantiate.v", "waivers.vlt"]
+    if bus in MAPPED:
+        names += [f"{name}.rdl", f"{name}.svd", f"{name}_regs.h"]
+    assert [str(path.relative_to(package.folder)) for path in package.files] == names
+    assert sorted(path.name for path in package.folder.iterdir()) == sorted(names)
+    told = manifest(params, bus, name)
+    assert json.loads(package.read("manifest.json")) == told
+    assert (told["verilog"]["module"], told["verilog"]["bus"]) == (name, bus)
+    title, text = package.read(f"{name}.v").split("\n", 1)
+    assert title == f"// popflip {told['popflip']}, {params.name}, {identity(params, bus).hex()}"
+    assert text == generate(params, bus, name)
+
+
+def test_all_modules_have_the_name(package):
+    modules = re.findall(r"^module (\S+?)\s*\(", package.read(f"{package.name}.v"), re.M)
+    assert len(modules) > 10
+    assert {m.removeprefix("\\").partition(".")[0] for m in modules} == {package.name}
+
+
+def test_all_ports_are_legal_everywhere(package):
+    listed = json.loads(package.read("manifest.json"))["verilog"]["ports"]
+    assert [port["name"] for port in listed if not is_legal(port["name"])] == []
+
+
+def test_a_flash_has_legal_ports_too():
+    params = SMALL.replace(standalone={"flash": "quad", "order_bits": 4, "epochs": 2})
+    assert [port.name for port in ports(params) if not is_legal(port.name)] == []
 
 
 def test_same_bytes_again(package, tmp_path):
-    for old, new in zip(package[1], write_package(SMALL, tmp_path), strict=True):
+    for old, new in zip(package.files, package.write(tmp_path), strict=True):
         assert old.read_bytes() == new.read_bytes(), new.name
 
 
@@ -61,22 +123,41 @@ def test_nothing_is_written_where_a_file_is_in_the_way(tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_a_folder_holds_one_design(package, tmp_path):
+    """A second design's files would mix with those of the first."""
+    before = {path: path.read_bytes() for path in package.files}
+    message = (
+        f"{package.folder} holds the design {package.name!r}: give 'other' a folder of its own"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        write_package(SMALL, package.folder, package.bus, "other")
+    assert {path: path.read_bytes() for path in package.folder.iterdir()} == before
+
+
+def test_a_name_that_is_none(tmp_path):
+    with pytest.raises(InputError, match=r"^name must be a letter, then .*, not 'a__b'$"):
+        write_package(SMALL, tmp_path, "axi", "a__b")
+    with pytest.raises(InputError, match=r"^name must not be that of a port \(.*\), not 'irq'$"):
+        write_package(SMALL, tmp_path, "axi", "irq")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_ports_are_those_of_the_verilog(package):
-    text = package[1][0].read_text()
-    module = re.search(r"^module top\(.*?^endmodule", text, re.M | re.S)[0]
+    text = package.read(f"{package.name}.v")
+    told = json.loads(package.read("manifest.json"))["verilog"]
+    module = re.search(rf"^module {told['module']}\(.*?^endmodule", text, re.M | re.S)[0]
     found = {
         (name, direction, int(high or 0) + 1)
         for direction, high, name in re.findall(
             r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", module, re.M
         )
     }
-    ports = manifest(SMALL)["verilog"]["ports"]
-    assert {(p["name"], p["direction"], p["width"]) for p in ports} == found
+    assert {(p["name"], p["direction"], p["width"]) for p in told["ports"]} == found
 
 
 def test_package_lints_and_the_template_fits(package, tmp_path):
     """Lint complains of pins that are missing, or wider than what they are joined to."""
-    folder, files = package
+    folder, name = package.folder, package.name
     tool = verilator()
 
     def lint(top, *arguments):
@@ -90,15 +171,88 @@ def test_package_lints_and_the_template_fits(package, tmp_path):
         )
         return run.returncode, run.stderr
 
-    assert lint("top", "-Wall", files[0].name) == (0, "")
+    assert lint(name, "-Wall", f"{name}.v") == (0, "")
     template = (folder / "instantiate.v").read_text()
     user = tmp_path / "user.v"
     user.write_text(f"module user;\n{template}\nendmodule\n")
-    assert lint("user", str(user), files[0].name) == (0, "")
-    user.write_text(f"module user;\n{template.replace('    .busy (busy),', '')}\nendmodule\n")
-    status, errors = lint("user", str(user), files[0].name)
+    assert lint("user", str(user), f"{name}.v") == (0, "")
+    user.write_text(f"module user;\n{template.replace('    .rst (rst),', '')}\nendmodule\n")
+    status, errors = lint("user", str(user), f"{name}.v")
     assert status
     assert "PINMISSING" in errors
+
+
+def test_system_rdl_says_what_the_map_says(mapped):
+    """Read by a compiler that is not ours."""
+    params, bus_map = mapped.params, BusMap(mapped.params, mapped.bus)
+    compiler = RDLCompiler()
+    compiler.compile_file(str(mapped.folder / f"{mapped.name}.rdl"))
+    top = compiler.elaborate().top
+    assert top.inst_name == mapped.name
+    told = {child.inst_name: child for child in top.children()}
+    for register in bus_map.registers:
+        node = told.pop(register.name)
+        assert node.absolute_address == 4 * register.index
+        for field in register.fields:
+            inner = node.get_child_by_name(field.name)
+            assert (inner.low, inner.width) == (field.low, field.bits)
+            assert inner.is_sw_writable == register.writable
+    for window in list(bus_map.windows)[1:]:
+        node = told.pop(window.name)
+        assert node.absolute_address == window.base
+        if window.name == "registers":
+            words = {c.inst_name: c.absolute_address - window.base for c in node.children()}
+            assert words == {r.name: 4 * r.index for r in params.registers}
+        else:
+            assert node.get_property("mementries") == -(-window.n_bytes // 4)
+            assert node.is_sw_readable == window.readable
+            assert node.is_sw_writable == window.writable
+    assert told == {}
+    assert top.get_child_by_name("id0").get_child_by_name("value").get_property("reset") == (
+        int.from_bytes(identity(params, mapped.bus)[:4], "little")
+    )
+
+
+def test_svd_says_what_the_map_says(mapped):
+    params, bus_map = mapped.params, BusMap(mapped.params, mapped.bus)
+    device = ElementTree.fromstring(mapped.read(".svd"))
+    told = {
+        r.findtext("name"): int(r.findtext("addressOffset"), 16) for r in device.iter("register")
+    }
+    base = bus_map.windows["registers"].base
+    assert told == {
+        **{r.name: 4 * r.index for r in bus_map.registers},
+        **{f"core_{r.name}": base + 4 * r.index for r in params.registers},
+        **{
+            f"{w.name}[%s]": w.base
+            for w in bus_map.windows
+            if w.name not in ("control", "registers")
+        },
+    }
+
+
+def test_the_header_compiles_and_fits(mapped, tmp_path):
+    """Offsets of the C structure are the addresses of the map."""
+    bus_map, name = BusMap(mapped.params, mapped.bus), mapped.name
+    members = {r.name: 4 * r.index for r in bus_map.registers}
+    members |= {w.name: w.base for w in list(bus_map.windows)[1:]}
+    checks = "".join(
+        f"typedef char check_{m}[offsetof({name}_t, {m}) == {at} ? 1 : -1];\n"
+        for m, at in members.items()
+    )
+    source = tmp_path / "user.c"
+    source.write_text(f'#include <stddef.h>\n#include "{name}_regs.h"\n{checks}')
+    command = [
+        "gcc",
+        "-std=c99",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-fsyntax-only",
+        f"-I{mapped.folder}",
+    ]
+    run = subprocess.run([*command, str(source)], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.parametrize("params", DESIGNS, ids=lambda params: params.name)
@@ -115,7 +269,7 @@ def test_figures(params):
         (register.name, register.index) for register in params.registers
     ]
     assert ("update" in told["cycles"]) == params.machine.training
-    assert verilog_name(params) == told["verilog"]["file"]
+    assert told["verilog"]["file"] == f"{told['verilog']['module']}.v"
 
 
 @pytest.mark.parametrize("params", DESIGNS, ids=lambda params: params.name)

@@ -26,7 +26,7 @@ def demo(
     from popflip.scripts.training.job import TrainingJob, rehearse, run_training
 
     params = named_network(None, None)
-    dataset, source = choose_data(None)
+    dataset, source = choose_data(None, params=params)
     job = TrainingJob(
         params=params, dataset=dataset, source=source, out=out, seed=seed, samples=samples
     )

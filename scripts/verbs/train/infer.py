@@ -1,8 +1,9 @@
-"""``popflip infer``: the test images, predicted by a trained network."""
+"""``popflip infer``: images, predicted by a trained network."""
 
 import csv
 import io
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,15 @@ import numpy as np
 import typer
 from rich.text import Text
 
-from popflip.golden.datasets.dataset import Dataset, check_data
+from popflip.golden.datasets import loading
+from popflip.golden.datasets.dataset import DataError, check_data
 from popflip.golden.datasets.encoding import input_of
+from popflip.golden.datasets.preparation import prepare_to_predict
 from popflip.golden.description.params import Params
 from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import prepare_folder, write_atomically
+from popflip.golden.training.checkpoint import read_encoder
 from popflip.golden.training.machine import Machine
 from popflip.golden.training.state import NetworkState
 from popflip.golden.training.trainer import Trainer
@@ -42,10 +46,14 @@ from popflip.scripts.session import (
     per_second,
     same_network,
 )
-from popflip.scripts.tables import clocks, new_table, pairs, put, target_of
+from popflip.scripts.tables import clocks, grid, new_table, pairs, put, target_of
 from popflip.scripts.verb import Verb, print_json
 
 __all__ = ["VERB", "InferenceReport", "confusion", "predict"]
+
+
+#: Predictions that a report, and a person, are shown at most.
+FIRST, SHOWN = 100, 20
 
 
 class InferenceReport(TargetReport):
@@ -56,13 +64,16 @@ class InferenceReport(TargetReport):
     checkpoint: str
     data: str
     samples: int
-    correct: int
-    accuracy: float
-    test_error: float
+    correct: int | None
+    accuracy: float | None
+    test_error: float | None
     samples_per_s: float
     cycles_per_inference: float | None
     inferences_per_s_at_mhz: dict[str, float] | None
-    confusion: list[list[int]]
+    classes: list[str]
+    predicted: dict[str, int]
+    first: list[str]
+    confusion: list[list[int]] | None
     predictions: str | None
 
 
@@ -70,7 +81,7 @@ def infer(
     checkpoint: Checkpoint,
     preset: Preset = None,
     config: Config = None,
-    samples: Annotated[int | None, typer.Option(help="Test images; all if left out.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Images; all if left out.")] = None,
     data: Data = None,
     board: Board = None,
     port: Port = None,
@@ -82,13 +93,14 @@ def infer(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Predict the test images with a trained network, on a board.
+    """Predict images with a trained network, on a board.
 
-    The network is that of the checkpoint. --preset or --config names another machine for it, such
-    as one without the training logic.
+    The network is that of the checkpoint, which also holds how values become input bits and what
+    the classes are called. Without --data the test set of its training is predicted. --data names
+    other samples: the test part if they have one, else all of them. They need no labels.
+    --preset or --config names another machine for the network, such as one without the training
+    logic.
     """
-    from popflip.golden.description.params import Params
-
     target = Target(board, baud, engine, threads, port, config)
     params = choose_params(preset, config, board)
     meta, state = Trainer.read_checkpoint(checkpoint)
@@ -97,10 +109,10 @@ def infer(
         params = saved
     else:
         same_network(checkpoint, saved, params)
-    dataset, source = choose_data(data, checkpoint, meta)
-    report = infer_test_set(
-        params, state, dataset, checkpoint=checkpoint, source=source, samples=samples,
-        target=target, table=predictions,
+    found = samples_to_predict(data, checkpoint, meta, saved)
+    report = infer_samples(
+        params, state, found, checkpoint=checkpoint, samples=samples, target=target,
+        table=predictions,
     )  # fmt: skip
     print_json(report) if as_json else show(report)
 
@@ -111,8 +123,68 @@ VERB = Verb(
         "popflip infer --checkpoint runs/demo/checkpoint.npz",
         "popflip infer --checkpoint runs/demo/checkpoint.npz --samples 1000 --json",
         "popflip infer --checkpoint runs/demo/checkpoint.npz --predictions all.csv",
+        "popflip infer --checkpoint runs/mine/checkpoint.npz --data new.csv --engine fast",
     ),
 )
+
+
+@dataclass(frozen=True, eq=False)
+class ToPredict:
+    """Samples to predict.
+
+    Attributes
+    ----------
+    images : ndarray of uint8, shape (n, height, width)
+    labels : ndarray of uint8, shape (n,), optional
+        None if nobody knows them.
+    classes : list of str
+        What the network's classes are called.
+    source : str
+        Where the samples are from.
+    names : tuple of str
+        What the samples are called, if they are.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    classes: list[str]
+    source: str
+    names: tuple[str, ...] = ()
+
+
+def samples_to_predict(data: str | None, checkpoint: Path, meta: dict, saved: Params) -> ToPredict:
+    """Read what a checkpoint's network is to predict.
+
+    Parameters
+    ----------
+    data : str, optional
+        A data set's name, file or folder; the test set of the training if left out.
+    checkpoint : Path
+    meta : dict
+        What the checkpoint says of itself.
+    saved : Params
+        Its parameters.
+
+    Raises
+    ------
+    DataError
+        If the samples cannot be read, or are not like those of the training.
+    """
+    if data is None or loading.place_of(data) == meta.get("data_source"):
+        dataset, source = choose_data(data, checkpoint, meta, saved)
+        if dataset.digest == meta["data_digest"]:
+            check_data(saved, dataset)
+            classes = dataset.class_names(saved.network.classes)
+            return ToPredict(dataset.test_images, dataset.test_labels, classes, source)
+    assert data is not None
+    if not data:
+        raise DataError("data must be the name of a data set, a file or a folder, not ''")
+    raw, _ = loading.read_raw(data, params=saved, unlabelled=True)
+    part = raw.train if raw.test is None else raw.test
+    known = meta.get("classes", [])
+    classes = [*known, *(str(i) for i in range(len(known), saved.network.classes))]
+    images, labels = prepare_to_predict(part, read_encoder(checkpoint), classes, saved)
+    return ToPredict(images, labels, classes, data, part.names)
 
 
 def predict(machine: Machine, x, labels, title: str = "infer") -> tuple[Report, np.ndarray]:
@@ -122,7 +194,8 @@ def predict(machine: Machine, x, labels, title: str = "infer") -> tuple[Report, 
     ----------
     machine : Machine
     x : ndarray of bool, shape (n, n_in)
-    labels : ndarray of int, shape (n,)
+    labels : ndarray of int, shape (n,), optional
+        None if nobody knows them: what the report says of correct ones means nothing then.
     title : str
 
     Returns
@@ -130,17 +203,20 @@ def predict(machine: Machine, x, labels, title: str = "infer") -> tuple[Report, 
     Report
     ndarray of int, shape (n,)
     """
-    machine.load(x, labels)
+    n = len(x)
+    machine.load(x, np.zeros(n, np.uint8) if labels is None else labels)
     total, parts = Report(), []
     started = time.perf_counter()
     with Display() as display:
-        for first in range(0, len(labels), machine.chunk):
-            report, predictions = machine.infer(first, min(machine.chunk, len(labels) - first))
+        for first in range(0, n, machine.chunk):
+            report, predictions = machine.infer(first, min(machine.chunk, n - first))
             total += report
             parts.append(predictions)
             rate = total.samples / max(time.perf_counter() - started, 1e-9)
-            note = f"{rate:,.0f}/s  error {total.error:.2f} %"
-            display.show(title, total.samples, len(labels), note)
+            note = f"{rate:,.0f}/s"
+            if labels is not None:
+                note += f"  error {total.error:.2f} %"
+            display.show(title, total.samples, n, note)
     return total, np.concatenate(parts)
 
 
@@ -151,37 +227,33 @@ def confusion(labels, predictions, classes: int) -> np.ndarray:
     return table
 
 
-def infer_test_set(
+def infer_samples(
     params: Params,
     state: NetworkState,
-    dataset: Dataset,
+    found: ToPredict,
     *,
     checkpoint: Path,
-    source: str,
     samples: int | None = None,
     target: Target = VIRTUAL,
     table: Path | None = None,
 ) -> InferenceReport:
-    """Predict a test set, and return the report that ``--json`` prints.
+    """Predict samples, and return the report that ``--json`` prints.
 
     Parameters
     ----------
     params : Params
     state : NetworkState
         The network; its latents do not matter.
-    dataset : Dataset
+    found : ToPredict
     checkpoint : Path
         Where the network is from.
-    source : str
-        The data set's name or folder.
     samples : int, optional
-        The first so many test images; all if left out.
+        The first so many images; all if left out.
     target : Target
     table : Path, optional
         Write the predictions there, as CSV.
     """
-    check_data(params, dataset)
-    most = len(dataset.test_labels)
+    most = len(found.images)
     if samples is not None and not 1 <= samples <= most:
         raise InputError(f"samples must be 1 to {most}, not {samples}")
     if table is not None:
@@ -189,8 +261,8 @@ def infer_test_set(
         if table.is_dir():
             raise InputError(f"predictions must be a file, not the folder {table}")
         prepare_folder(table.parent)
-    labels = dataset.test_labels[:samples]
-    x = input_of(params.network, dataset.test_images[:samples])
+    labels = None if found.labels is None else found.labels[:samples]
+    x = input_of(params.network, found.images[:samples])
     # Zeros are sent faster than what was learned, and inference does not look at them.
     blank = NetworkState(state.weights, [np.zeros_like(m) for m in state.latents], state.sign_state)
     with open_machine(params, target) as machine:
@@ -199,51 +271,83 @@ def infer_test_set(
         total, predictions = predict(machine, x, labels)
         seconds = time.perf_counter() - started
     if table is not None:
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["image", "label", "prediction"])
-        writer.writerows(
-            zip(range(len(labels)), labels.tolist(), predictions.tolist(), strict=True)
-        )
-        write_atomically(table, text.getvalue().encode())
+        _write_table(table, found, labels, predictions)
     cycles = total.cycles["total"] / total.samples if total.cycles else None
-    correct = int((predictions == labels).sum())
+    counts = np.bincount(predictions, minlength=len(found.classes))
+    correct = None if labels is None else int((predictions == labels).sum())
+    share = None if correct is None else correct / len(x)
     return {
         "verb": "infer",
         "preset": params.name,
         "checkpoint": str(checkpoint),
-        "data": source,
+        "data": found.source,
         **target.report,
-        "samples": len(labels),
+        "samples": len(x),
         "correct": correct,
-        "accuracy": round(100 * correct / len(labels), 4),
-        "test_error": round(100 * (1 - correct / len(labels)), 4),
-        "samples_per_s": round(len(labels) / seconds, 1),
+        "accuracy": None if share is None else round(100 * share, 4),
+        "test_error": None if share is None else round(100 * (1 - share), 4),
+        "samples_per_s": round(len(x) / seconds, 1),
         "cycles_per_inference": cycles,
         "inferences_per_s_at_mhz": per_second(cycles),
-        "confusion": confusion(labels, predictions, params.network.classes).tolist(),
+        "classes": found.classes,
+        "predicted": {name: int(n) for name, n in zip(found.classes, counts, strict=True)},
+        "first": [found.classes[number] for number in predictions[:FIRST]],
+        "confusion": None
+        if labels is None
+        else confusion(labels, predictions, params.network.classes).tolist(),
         "predictions": None if table is None else str(table),
     }
+
+
+def _write_table(path: Path, found: ToPredict, labels, predictions) -> None:
+    """Write what was predicted, by the names of the classes."""
+    columns: dict[str, list] = {"image": list(range(len(predictions)))}
+    if found.names:
+        columns["file"] = list(found.names[: len(predictions)])
+    if labels is not None:
+        columns["label"] = [found.classes[number] for number in labels]
+    columns["prediction"] = [found.classes[number] for number in predictions]
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    write_atomically(path, text.getvalue().encode())
 
 
 def show(report: InferenceReport) -> None:
     """Print the report of an inference."""
     table = pairs(f"{report['preset']} from {report['checkpoint']}, on {target_of(report)}")
-    table.add_row(
-        "predicted rightly",
-        f"{report['correct']:,} of {report['samples']:,} images: {report['accuracy']:.2f} %",
-    )
+    if report["correct"] is not None:
+        table.add_row(
+            "predicted rightly",
+            f"{report['correct']:,} of {report['samples']:,} images: {report['accuracy']:.2f} %",
+        )
     table.add_row("speed", f"{report['samples_per_s']:,.0f} images/s on this computer")
     if report["predictions"]:
         table.add_row("predictions", report["predictions"])
     put(table)
-    counts = new_table("Images by class (rows) and prediction (columns)")
-    counts.add_column("", style="bold")
-    for name in range(len(report["confusion"])):
-        counts.add_column(str(name), justify="right")
-    for name, row in enumerate(report["confusion"]):
-        cells = [Text(str(n), "bold") if i == name else str(n or "") for i, n in enumerate(row)]
-        counts.add_row(str(name), *cells)
-    put(counts)
+    if report["confusion"] is None:
+        _show_predictions(report)
+    else:
+        _show_confusion(report["classes"], report["confusion"])
     if report["cycles_per_inference"]:
         put(clocks({"inference": report["cycles_per_inference"]}))
+
+
+def _show_predictions(report: InferenceReport) -> None:
+    """Print what was predicted of samples whose classes nobody knows."""
+    put(grid("Images predicted of each class", ("class", "images"), report["predicted"].items()))
+    shown = report["first"][:SHOWN]
+    more = ", ..." if report["samples"] > len(shown) else ""
+    put(pairs(f"Predictions in order: {', '.join(shown)}{more}"))
+
+
+def _show_confusion(classes: list[str], confused: list[list[int]]) -> None:
+    counts = new_table("Images by class (rows) and prediction (columns)")
+    counts.add_column("", style="bold")
+    for name in classes:
+        counts.add_column(Text(name), justify="right")
+    for number, (name, row) in enumerate(zip(classes, confused, strict=True)):
+        cells = [Text(str(n), "bold") if i == number else str(n or "") for i, n in enumerate(row)]
+        counts.add_row(Text(name), *cells)
+    put(counts)

@@ -75,7 +75,7 @@ def save(
     """
     params = named_network(preset, config, board=board)
     out = out or Path("runs") / f"saved-{params.name}" / "checkpoint.npz"
-    dataset, _ = choose_data(data)
+    dataset, _ = choose_data(data, params=params)
     report = save_board(
         params, dataset, Target(board, baud, port=port, config=config), out, seed=seed
     )

@@ -15,12 +15,20 @@ from popflip.scripts.options import (
     Data,
     Engine,
     Json,
+    Label,
     Port,
     Preset,
     Threads,
     TrainingSeed,
 )
-from popflip.scripts.session import DEFAULT_PRESET, VIRTUAL, Target, choose_data, choose_params
+from popflip.scripts.session import (
+    DEFAULT_PRESET,
+    VIRTUAL,
+    Target,
+    choose_data,
+    choose_params,
+    with_label,
+)
 from popflip.scripts.tables import add_errors, clocks, pairs, put, target_of
 from popflip.scripts.verb import Verb, fail_unless_verified, print_json
 
@@ -40,6 +48,7 @@ def train(
         int | None, typer.Option(help="Use only the first N test images; all if left out.")
     ] = None,
     data: Data = None,
+    label: Label = None,
     board: Board = None,
     port: Port = None,
     baud: Baud = None,
@@ -80,6 +89,7 @@ def train(
         params = params or Params.build(meta["params"])
     params = params or choose_params(DEFAULT_PRESET, None)
     assert params is not None
+    params = with_label(params, label)
     if seed is None:
         seed = meta["seed"] if meta else 1
     if out is None:
@@ -91,7 +101,11 @@ def train(
         samples = meta["samples"] if samples is None else samples
         test_samples = meta["test_samples"] if test_samples is None else test_samples
         target = _target_to_go_on_with(out, target if named else None)
-    dataset, source = choose_data(data, path, meta)
+        if params.data == type(params.data)():
+            params = params.replace(data=meta["params"].get("data", {}))
+    dataset, source = choose_data(data, path, meta, params)
+    for warning in dataset.warnings:
+        say(f"warning: {warning}")
     job = TrainingJob(
         params=params, dataset=dataset, source=source, out=out, epochs=epochs, seed=seed,
         samples=samples, test_samples=test_samples, target=target, resume=resume,
@@ -107,7 +121,8 @@ VERB = Verb(
         "popflip train --epochs 10 --out runs/long",
         "popflip train --resume --out runs/long --epochs 20",
         "popflip train --preset dense-wide --samples 5000 --json",
-        "popflip train --data ~/fashion-mnist --engine fast --epochs 10",
+        "popflip train --data fashion-mnist --engine fast --epochs 10",
+        "popflip train --config mine.toml --data flowers.csv --label species",
     ),
 )
 

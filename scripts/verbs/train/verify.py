@@ -132,7 +132,7 @@ def verify(
     else:
         params = choose_params(preset, config, board) or choose_params(DEFAULT_PRESET, None)
         assert params is not None
-        dataset, source = choose_data(data)
+        dataset, source = choose_data(data, params=params)
         report = verify_board(
             params, dataset, source, target=target,
             samples=min(1000, len(dataset.train_labels)) if samples is None else samples,

@@ -247,7 +247,7 @@ def _software_log(log: EpochLog) -> dict:
 
 
 def _in_software(job: WatchJob) -> list[dict]:
-    dataset, _ = choose_data(job.data)
+    dataset, _ = choose_data(job.data, params=job.params)
     with open_machine(job.params, job.target) as machine, Display() as display:
         trainer = StandaloneTrainer(
             job.params, dataset, machine,
@@ -308,7 +308,7 @@ def _on_virtual_board(job: WatchJob) -> tuple[list[dict], list[str] | None]:
         image = read_image(params, read_file(job.image, FLASH_BYTES, "a flash image"))
         dataset = None
     else:
-        dataset, _ = choose_data(job.data)
+        dataset, _ = choose_data(job.data, params=job.params)
         image = image_of(params, dataset, job.samples, job.test_samples)
     counts = {"train": len(image.train), "test": len(image.test)}
     if dataset is not None:

@@ -16,7 +16,11 @@ __all__ = ["VERB"]
 
 def reproduce(
     row: Annotated[
-        str | None, typer.Argument(help="System of the paper; --list shows them.", metavar="ROW")
+        str | None,
+        typer.Argument(
+            help="System of the paper, or a pattern such as 'fc2-small-*'; --list shows them.",
+            metavar="ROW",
+        ),
     ] = None,
     epochs: Annotated[
         int | None,
@@ -35,11 +39,27 @@ def reproduce(
         str | None,
         typer.Option(
             help="Folder with four IDX files, or with the binary version of CIFAR-10, which its "
-            "rows need. MNIST if left out.",
+            "rows need, or synthetic for made images of its shape. MNIST if left out.",
             metavar="FOLDER",
         ),
     ] = None,
+    validation: Annotated[
+        int | None,
+        typer.Option(
+            help="Hold back the last N training images, and test them instead: to choose settings.",
+            metavar="N",
+        ),
+    ] = None,
     seed: Seed = 1,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            help="Train from seeds 1 to N, one after another; what is done already is not done "
+            "again, and what was begun goes on.",
+            min=1,
+            metavar="N",
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(help="Threads; all of the computer's if left out.", metavar="N")
     ] = None,
@@ -49,8 +69,8 @@ def reproduce(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the results, runs/reproduce/ROW-seedN if left out; for --table, the "
-            "folder above those.",
+            help="Folder of the results, runs/reproduce/ROW-seedN if left out; for --table, "
+            "--seeds and patterns, the folder above those.",
             metavar="DIR",
         ),
     ] = None,
@@ -66,10 +86,11 @@ def reproduce(
     """Train a system of the paper, by the paper's equations and with its parameters.
 
     Ctrl-C saves a checkpoint and ends; --resume goes on, to the same bits on the same computer with
-    as many threads. Rows need PyTorch, but for full-fc1-integer. --json prints a list for --table
-    and --list.
+    as many threads. Rows need PyTorch, but for full-fc1-integer. --json prints a list for --table,
+    --list, --seeds and patterns.
     """
     from popflip.golden.paper.systems import find_row
+    from popflip.scripts.verbs.explore.reproduce.campaign import is_pattern, rows_like, train_all
     from popflip.scripts.verbs.explore.reproduce.runs import RESULTS, ReproductionJob, reproduce_row
     from popflip.scripts.verbs.explore.reproduce.table import list_rows, results
 
@@ -82,18 +103,30 @@ def reproduce(
         else:
             (show_results if table else show_rows)(rows)
         return
-    found = find_row(row)
-    job = ReproductionJob(
-        found, data, out or RESULTS / f"{row}-seed{seed}",
-        epochs=found.epochs if epochs is None else epochs, seed=seed, samples=samples,
-        test_samples=test_samples, threads=threads, device=device, resume=resume,
-    )  # fmt: skip
-    report = reproduce_row(job)
-    print_json(report) if as_json else show_reproduction(report)
-    if not report["finished"]:
+    several = seeds is not None or is_pattern(row)
+    jobs = [
+        ReproductionJob(
+            found, data,
+            (out or RESULTS) / f"{found.name}-seed{one}" if several or not out else out,
+            epochs=epochs or found.epochs, seed=one, samples=samples, test_samples=test_samples,
+            validation=validation, threads=threads, device=device, resume=resume,
+        )
+        for one in (range(1, seeds + 1) if seeds else [seed])
+        for found in (rows_like(row) if is_pattern(row) else [find_row(row)])
+    ]  # fmt: skip
+    reports = list(train_all(jobs)) if several else [reproduce_row(jobs[0])]
+    if as_json:
+        print_json(reports if several else reports[0])
+    elif several:
+        show_campaign(reports)
+    else:
+        show_reproduction(reports[0])
+    last = reports[-1]
+    if not last["finished"]:
         say(
-            f"popflip: interrupted in epoch {report['epochs'] + 1} after {report['position']:,} of "
-            f"{report['samples']:,} samples; go on with: {report['go_on']}"
+            f"popflip: interrupted in epoch {last['epochs'] + 1} after {last['position']:,} of "
+            f"{last['samples']:,} samples; go on with: "
+            f"{'the same command' if several else last['go_on']}"
         )
         raise typer.Exit(2)
 
@@ -106,6 +139,7 @@ VERB = Verb(
         "popflip reproduce fc1-binary --epochs 10 --threads 1",
         "popflip reproduce fc1-binary --epochs 50 --resume",
         "popflip reproduce cifar-binary --data ~/cifar-10-batches-bin",
+        "popflip reproduce 'fc2-small-*' --seeds 3",
         "popflip reproduce --table",
     ),
 )
@@ -121,6 +155,11 @@ def show_rows(rows: list[dict]) -> None:
     for r in rows:
         table.add_row(r["row"], r["network"], r["method"], str(r["epochs"]))
     put(table)
+    table = pairs("What small rows change of the paper's recipe")
+    for r in rows:
+        if r["changed"]:
+            table.add_row(r["row"], r["changed"])
+    put(table)
 
 
 def show_reproduction(report: dict) -> None:
@@ -129,33 +168,69 @@ def show_reproduction(report: dict) -> None:
     add_errors(table, report)
     if report["claim"]:
         table.add_row("the paper says", report["claim"])
+    if report["changed"]:
+        table.add_row("changed", report["changed"])
     table.add_row("all files", report["out"])
+    put(table)
+
+
+def show_campaign(reports: list[dict]) -> None:
+    """Print what came of several trainings."""
+    table = new_table("What was trained")
+    table.add_column("row", no_wrap=True)
+    for name in ("seed", "epochs", "test error"):
+        table.add_column(name, justify="right")
+    table.add_column("results in", overflow="fold")
+    for r in reports:
+        error = "" if r["test_error"] is None else f"{r['test_error']:.2f} %"
+        table.add_row(r["row"], str(r["seed"]), str(r["epochs"]), error, r["out"])
     put(table)
 
 
 def show_results(rows: list[dict]) -> None:
     """Print every row of the paper with its results."""
-    table = new_table("The paper's systems, and ours")
-    for name in ("row", "the paper says"):
-        table.add_column(name, no_wrap=True)
-    for name in ("test error", "difference to its reference", "epochs", "time"):
-        table.add_column(name, justify="right")
-    table.add_column("from")
+    for size, title in (
+        ("full", "At the paper's sizes"),
+        ("small", "At sizes that two cores finish in hours"),
+    ):
+        table = new_table(title)
+        table.add_column("row", no_wrap=True)
+        table.add_column("the paper says")
+        for name in ("test error", "difference", "after epochs", "seeds", "epochs"):
+            table.add_column(name, justify="right", no_wrap=name == "test error")
+        for r in rows:
+            if r["size"] == size:
+                table.add_row(r["row"], r["claim"], *_figures(r))
+        put(table)
+    table = pairs("What was run: means over the seeds, and their standard deviation")
     for r in rows:
-        cells = ["", "", f"{r['epochs']} of {r['paper_epochs']}", "", "not run"]
         if r["epochs"]:
-            cells[0] = f"{r['test_error']:.2f} %"
-            cells[3] = duration(r["seconds"])
-            cells[4] = f"recorded {r['commit']}, {r['date']}" if r["commit"] else r["out"]
-            if r["difference"] is not None:
-                cells[1] = f"{r['difference']:+.2f} after {r['difference_epoch']} epochs"
-        table.add_row(r["row"], r["claim"], *cells)
+            images = r["data"] if r["commit"] else f"{r['samples']:,} images of {r['data']}"
+            images += "" if r["commit"] else f", {r['test_samples']:,} to test"
+            origin = f"recorded {r['commit']}, {r['date']}" if r["commit"] else r["out"]
+            note = f"{duration(r['seconds'])} for each seed, {images}; {origin}"
+            table.add_row(r["command"], note)
     put(table)
-    table = pairs("Commands of what was run")
-    for r in rows:
-        if r["epochs"] and not r["commit"]:
-            images = f"{r['samples']:,} images of {r['data']}, {r['test_samples']:,} to test"
-            table.add_row(r["command"], images)
-        elif r["epochs"]:
-            table.add_row(r["command"], f"recorded, {r['data']}")
-    put(table)
+    gone = [r for r in rows if not r["epochs"] and r["void"]]
+    if gone:
+        table = pairs("Recorded, but no longer valid")
+        for r in gone:
+            table.add_row(r["row"], r["void"])
+        put(table)
+
+
+def _figures(r: dict) -> list[str]:
+    """Cells of a row's results."""
+    done = f"{r['epochs']} of {r['paper_epochs']}"
+    if not r["epochs"]:
+        return ["void" if r["void"] else "not run", "", "", "", done]
+    difference = epoch = ""
+    if r["difference"] is not None:
+        difference = f"{r['difference']:+.2f}{_spread(r['difference_spread'])}"
+        epoch = str(r["difference_epoch"])
+    error = f"{r['test_error']:.2f}{_spread(r['spread'])} %"
+    return [error, difference, epoch, ", ".join(map(str, r["seeds"])), done]
+
+
+def _spread(value: float | None) -> str:
+    return "" if value is None else f" ± {value:.2f}"

@@ -3,11 +3,12 @@
 import json
 import shlex
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from popflip.golden.datasets import loading
 from popflip.golden.datasets.dataset import check_data
+from popflip.golden.datasets.named.registry import DEFAULT
 from popflip.golden.paper.images import Images, load_images
 from popflip.golden.paper.integer import integer_params
 from popflip.golden.paper.systems import Row
@@ -50,6 +51,8 @@ class ReproductionJob:
     seed : int
     samples, test_samples : int or None
         Images per epoch and of each test; all if None.
+    validation : int or None
+        Training images that are held back, and tested in place of the test images.
     threads : int or None
         All there are if None.
     device : str
@@ -65,16 +68,26 @@ class ReproductionJob:
     seed: int = 1
     samples: int | None = None
     test_samples: int | None = None
+    validation: int | None = None
     threads: int | None = None
     device: str = "cpu"
     resume: bool = False
+
+    def choice(self) -> dict:
+        """What decides the results, besides the row and how far it is trained."""
+        names = ("source", "seed", "samples", "test_samples", "validation")
+        return {name: getattr(self, name) for name in names}
+
+    def resumed(self) -> "ReproductionJob":
+        """Return this job, going on from the checkpoint in its folder if there is one."""
+        return replace(self, resume=(self.out / "checkpoint.npz").exists())
 
     def command(self, resume: bool = False) -> str:
         """Command that this job comes of, or that goes on with it."""
         words = ["popflip", "reproduce", self.row.name, "--epochs", str(self.epochs)]
         if self.seed != 1:
             words += ["--seed", str(self.seed)]
-        for option in ("samples", "test_samples", "threads"):
+        for option in ("samples", "test_samples", "validation", "threads"):
             value = getattr(self, option)
             if value is not None:
                 words += ["--" + option.replace("_", "-"), str(value)]
@@ -137,11 +150,13 @@ def _report(job: ReproductionJob, history: list[dict], finished: bool, **more) -
         "network": job.row.network,
         "method": job.row.method_name,
         "claim": job.row.claim,
+        "changed": job.row.changed,
         "finished": finished,
         "test_error": last.get("test_error"),
         "train_error": last.get("train_error"),
         "seed": job.seed,
         "out": str(job.out),
+        "choice": job.choice(),
         "command": job.command(),
         "go_on": job.command(resume=True),
         **more,
@@ -167,6 +182,8 @@ def _by_torch(job: ReproductionJob) -> dict:
     # A GPU's convolutions would round to 10 bits otherwise.
     torch.backends.cudnn.allow_tf32 = False
     images: Images = load_images(job.row, job.source)
+    if job.validation is not None:
+        images = images.split(job.validation)
     trainer = Trainer(
         job.row, images, seed=job.seed, samples=job.samples,
         test_samples=job.test_samples, device=job.device,
@@ -230,10 +247,12 @@ def _by_engine(job: ReproductionJob) -> dict:
     params = integer_params(job.row)
     if job.device != "cpu":
         raise InputError(f"device must be cpu for {job.row.name}, not {job.device!r}")
-    dataset = loading.load(job.source or "mnist")
+    if job.validation is not None:
+        raise InputError(f"validation must be left out for {job.row.name}, not {job.validation}")
+    dataset = loading.load(job.source or DEFAULT)
     check_data(params, dataset)
     task = TrainingJob(
-        params=params, dataset=dataset, source=job.source or "mnist", out=job.out,
+        params=params, dataset=dataset, source=job.source or DEFAULT, out=job.out,
         epochs=job.epochs, seed=job.seed, samples=job.samples, test_samples=job.test_samples,
         target=Target(engine="fast", threads=job.threads), resume=job.resume, verify=False,
     )  # fmt: skip

@@ -1,14 +1,59 @@
-"""The results of the paper's systems, as a table."""
+"""The results of the paper's systems, as a table: each row over its seeds, beside its reference."""
 
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from popflip.golden.paper.systems import ROWS
+from popflip.golden.paper.systems import ROWS, Row
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import read_json
 from popflip.golden.training.checkpoint import CheckpointError
 from popflip.scripts.results import Entry, PaperRow, latest
 
-__all__ = ["list_rows", "read_result", "results"]
+__all__ = ["list_rows", "read_result", "recorded_results", "results"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """One training of a row from one seed.
+
+    Attributes
+    ----------
+    errors : tuple of (float or None)
+        Test error after each epoch; None where only the last one was recorded.
+    told : float or None
+        Difference to the reference, as it was recorded of a run without such errors.
+    samples, test_samples : int or None
+        None of a recorded run, which had all images.
+    commit, date : str or None
+        Of a recorded run.
+    """
+
+    row: str
+    seed: int
+    data: str
+    errors: tuple[float | None, ...]
+    seconds: float
+    command: str
+    train_error: float | None = None
+    flips: list[int] | None = None
+    told: float | None = None
+    samples: int | None = None
+    test_samples: int | None = None
+    out: str | None = None
+    commit: str | None = None
+    date: str | None = None
+
+    @property
+    def images(self) -> tuple:
+        """What runs must have in common to be compared, besides the seed."""
+        return self.data, self.samples, self.test_samples, self.commit is None
+
+    @property
+    def group(self) -> tuple:
+        """What runs must have in common to be one line of the table."""
+        return (*self.images, len(self.errors) if None in self.errors else None)
 
 
 def list_rows() -> list[dict]:
@@ -16,8 +61,8 @@ def list_rows() -> list[dict]:
     return [
         {
             "row": row.name, "network": row.network, "method": row.method_name,
-            "data": row.data, "epochs": row.epochs, "claim": row.claim,
-            "parameters": row.describe(),
+            "data": row.data, "epochs": row.epochs, "claim": row.claim, "size": row.size,
+            "changed": row.changed, "parameters": row.describe(),
         }
         for row in ROWS.values()
     ]  # fmt: skip
@@ -26,79 +71,143 @@ def list_rows() -> list[dict]:
 def results(folder: Path) -> list[dict]:
     """Every row with its results, as ``--table --json`` prints it.
 
-    What was recorded stands below what is in the folder, with its ``commit`` and ``date``. A row
-    that was trained with several seeds, or not on all images, has an entry for each. The difference
-    to its reference is taken after the last epoch that both have completed, with the same seed and
-    images.
+    What was recorded stands below what is in the folder, with its ``commit`` and ``date``. Errors
+    are means over the seeds, after the last epoch that all of them have completed, with the
+    standard deviation as spread. The difference to the reference is taken seed by seed,
+    after the last epoch that all of these and their references have completed. A row that was
+    trained on several choices of images has an entry for each. One without any results has an entry
+    with 0 epochs; ``void`` says if results on record stand no longer, and why.
 
     Parameters
     ----------
     folder : Path
         With a folder of results for each training.
     """
-    found: dict[str, list[dict]] = {name: [] for name in ROWS}
+    recorded, void = _recorded()
+    found = [*_trained(folder), *recorded]
+    table = []
+    for row in ROWS.values():
+        entries = list(_entries(row, found))
+        if not entries:
+            entries = [{"epochs": 0, "commit": None, "date": None, "void": void.get(row.name)}]
+        table += [_base(row) | entry for entry in entries]
+    return table
+
+
+def recorded_results() -> list[dict]:
+    """Entries of :func:`results` of what was recorded alone, void rows included."""
+    recorded, void = _recorded()
+    table = []
+    for row in ROWS.values():
+        entries = list(_entries(row, recorded))
+        if not entries and row.name in void:
+            entries = [{"epochs": 0, "void": void[row.name]}]
+        table += [_base(row) | entry for entry in entries]
+    return table
+
+
+def _base(row: Row) -> dict:
+    return {
+        "row": row.name, "network": row.network, "method": row.method_name, "size": row.size,
+        "changed": row.changed, "paper_epochs": row.epochs, "claim": row.claim,
+        "reference": row.reference,
+    }  # fmt: skip
+
+
+def _trained(folder: Path) -> Iterable[_Run]:
+    """Runs whose results are in a folder."""
     for path in sorted(folder.glob("*/row.json")):
         what = read_result(path)
         log = path.parent / "log.json"
         history = read_result(log) if log.exists() else []
-        if what.get("row") in found and history:
-            found[what["row"]].append({**what, "history": history, "out": str(path.parent)})
-    recorded = latest("paper")
-    table = []
-    for name, row in ROWS.items():
-        base = {
-            "row": name, "network": row.network, "method": row.method_name,
-            "paper_epochs": row.epochs, "claim": row.claim, "reference": row.reference,
+        if what.get("row") in ROWS and history:
+            yield _Run(
+                errors=tuple(log["test_error"] for log in history),
+                train_error=history[-1]["train_error"], flips=history[-1]["flips"],
+                seconds=sum(log["seconds"] for log in history), out=str(path.parent),
+                **{
+                    key: what[key]
+                    for key in ("row", "seed", "data", "samples", "test_samples", "command")
+                },
+            )  # fmt: skip
+
+
+def _recorded() -> tuple[list[_Run], dict[str, str]]:
+    """Recorded runs that stand, and of rows with others why they do not."""
+    runs, void = [], {}
+    entry: Entry[PaperRow]
+    for entry in latest("paper").values():
+        values = entry.values
+        if entry.void:
+            void[values.row] = entry.void
+            continue
+        runs.append(
+            _Run(
+                row=values.row, seed=entry.seeds[0], data=values.data,
+                errors=values.errors or (*[None] * (values.epochs - 1), values.test_error),
+                told=values.difference, seconds=values.seconds, command=entry.command,
+                commit=entry.commit, date=entry.date.isoformat(),
+            )
+        )  # fmt: skip
+    return runs, void
+
+
+def _entries(row: Row, found: list[_Run]) -> Iterable[dict]:
+    """Lines of a row: one for each group of its runs."""
+    mine = [run for run in found if run.row == row.name]
+    for group in dict.fromkeys(run.group for run in mine):
+        runs = sorted((run for run in mine if run.group == group), key=lambda run: run.seed)
+        epochs = min(len(run.errors) for run in runs)
+        error, spread = _mean([run.errors[epochs - 1] for run in runs])
+        first = runs[0]
+        yield {
+            "epochs": epochs,
+            "seeds": [run.seed for run in runs],
+            "test_error": error,
+            "spread": spread,
+            "train_error": first.train_error,
+            "flips": first.flips,
+            **_difference(runs, [run for run in found if run.row == row.reference]),
+            "seconds": round(statistics.mean(run.seconds for run in runs), 1),
+            **{
+                key: getattr(first, key)
+                for key in (
+                    "data", "samples", "test_samples", "command", "out", "commit", "date",
+                )
+            },
+            "void": None,
         }  # fmt: skip
-        if not found[name] and name not in recorded:
-            table.append({**base, "epochs": 0, "commit": None, "date": None})
-        for run in found[name]:
-            history = run["history"]
-            partner = _partner(run, found.get(row.reference, []))
-            table.append({
-                **base,
-                "epochs": len(history),
-                "test_error": history[-1]["test_error"],
-                "train_error": history[-1]["train_error"],
-                "flips": history[-1]["flips"],
-                **_difference(history, partner),
-                "seconds": round(sum(log["seconds"] for log in history), 1),
-                **{key: run[key] for key in ("data", "samples", "test_samples", "seed")},
-                "command": run["command"],
-                "out": run["out"],
-                "commit": None,
-                "date": None,
-            })
-        if name in recorded:
-            table.append(base | _recorded(recorded[name]))
-    return table
 
 
-def _recorded(entry: Entry[PaperRow]) -> dict:
-    values = entry.values
+def _difference(runs: list[_Run], references: list[_Run]) -> dict:
+    """How much greater the error is than that of the reference with the same seed and images."""
+    partners = {(run.seed, run.images): run for run in references}
+    pairs = [
+        (run, partners[run.seed, run.images]) for run in runs if (run.seed, run.images) in partners
+    ]
+    nothing = {"difference": None, "difference_spread": None, "difference_epoch": None}
+    if not pairs:
+        return nothing
+    epoch = min(len(run.errors) for pair in pairs for run in pair)
+    differences = []
+    for mine, theirs in pairs:
+        a, b = mine.errors[epoch - 1], theirs.errors[epoch - 1]
+        if a is not None and b is not None:
+            differences.append(a - b)
+        elif mine.told is not None:
+            differences.append(mine.told)
+    if not differences:
+        return nothing
+    difference, spread = _mean(differences)
     return {
-        **values.model_dump(include={"epochs", "test_error", "difference", "seconds", "data"}),
-        "difference_epoch": None if values.difference is None else values.epochs,
-        "seed": entry.seeds[0],
-        "command": entry.command,
-        "commit": entry.commit,
-        "date": entry.date.isoformat(),
-    }
+        "difference": difference, "difference_spread": spread, "difference_epoch": epoch,
+    }  # fmt: skip
 
 
-def _partner(run: dict, candidates: list[dict]) -> list[dict]:
-    """History of the reference that was trained like ``run``; empty if there is none."""
-    keys = ("seed", "data", "samples", "test_samples")
-    like = [c["history"] for c in candidates if all(c[key] == run[key] for key in keys)]
-    return like[0] if like else []
-
-
-def _difference(history: list[dict], reference: list[dict]) -> dict:
-    epochs = min(len(history), len(reference))
-    if not epochs:
-        return {"difference": None, "difference_epoch": None}
-    mine, theirs = history[epochs - 1]["test_error"], reference[epochs - 1]["test_error"]
-    return {"difference": round(mine - theirs, 4), "difference_epoch": epochs}
+def _mean(values: list) -> tuple[float, float | None]:
+    """Mean and standard deviation; None of a single value."""
+    spread = round(statistics.stdev(values), 4) if len(values) > 1 else None
+    return round(statistics.mean(values), 4), spread
 
 
 def read_result(path: Path):

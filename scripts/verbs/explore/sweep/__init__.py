@@ -6,8 +6,8 @@ from typing import Annotated, TypedDict
 import typer
 
 from popflip.golden.support.files import prepare_folder
-from popflip.scripts.options import Config, Data, Json, Preset, Workers
-from popflip.scripts.session import choose_data, named_network
+from popflip.scripts.options import Config, Data, Json, Label, Preset, Workers
+from popflip.scripts.session import choose_data, named_network, with_label
 from popflip.scripts.tables import new_table, put
 from popflip.scripts.verb import Verb, print_json
 
@@ -67,6 +67,7 @@ def sweep(
         bool, typer.Option("--grid", help="Try every combination of choices, once.")
     ] = False,
     data: Data = None,
+    label: Label = None,
     seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = 1,
     workers: Workers = None,
     scheduler: Annotated[
@@ -89,10 +90,10 @@ def sweep(
     from popflip.scripts.verbs.explore.sweep.axis import Axis
     from popflip.scripts.verbs.explore.sweep.study import Sweep, default_validation, run_sweep
 
-    params = named_network(preset, config)
+    params = with_label(named_network(preset, config), label)
     axes = tuple(Axis.parse(text) for text in vary or ())
     out = out or Path("runs") / f"sweep-{params.name}"
-    dataset, source = choose_data(data)
+    dataset, source = choose_data(data, params=params)
     prepare_folder(out)
     if validation is None:
         validation = default_validation(dataset)

@@ -135,7 +135,8 @@ def train_once(tree: dict, source: str, sweep: dict, seed: int) -> dict:
         ``error`` and ``first_error``, in percent of the images that judge, after the last and
         after the first epoch, and ``train_error`` of the last.
     """
-    params, dataset = Params.build(tree), loading.load(source)
+    params = Params.build(tree)
+    dataset = loading.load(source, params=params)
     kept = sweep["validation"]
     if kept:
         images, labels = dataset.train_images, dataset.train_labels
@@ -181,7 +182,7 @@ def run_sweep(sweep: Sweep) -> SweepReport:
 
 
 def default_validation(dataset: Dataset) -> int:
-    """Return how many training images judge if nobody says it: a sixth, as of MNIST's 60,000."""
+    """Return how many training images judge if nobody says it: a sixth, but at most 10,000."""
     return min(10_000, len(dataset.train_labels) // 6)
 
 
@@ -202,7 +203,7 @@ def check_sweep(sweep: Sweep) -> None:
         raise InputError("grid needs choices A,B,C of every parameter, not ranges")
     for axis in sweep.axes:
         axis.put(sweep.params.model_dump(mode="json"), 1)
-    dataset = loading.load(sweep.source)
+    dataset = loading.load(sweep.source, params=sweep.params)
     check_data(sweep.params, dataset)
     most = len(dataset.train_labels) - 1
     if not 0 <= sweep.validation <= most:

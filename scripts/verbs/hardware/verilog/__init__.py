@@ -5,6 +5,8 @@ from typing import Annotated, TypedDict
 
 import typer
 
+from popflip.golden.description.bus import BUSES
+from popflip.golden.description.names import checked_name, default_name
 from popflip.golden.support.files import prepare_folder
 from popflip.scripts.options import Config, Json, Preset
 from popflip.scripts.session import named_network
@@ -20,6 +22,8 @@ class VerilogReport(TypedDict):
     verb: str
     preset: str
     digest: str
+    bus: str
+    name: str
     files: list[str]
 
 
@@ -27,20 +31,34 @@ def verilog(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder.", metavar="DIR")],
     preset: Preset = None,
     config: Config = None,
+    bus: Annotated[
+        str, typer.Option(help=f"Front end: {', '.join(BUSES)}.", metavar="BUS")
+    ] = "uart",
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="What its modules are called, for two designs in one. Default: popflip_ and the "
+            "network's name.",
+            metavar="NAME",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the Verilog of a network's machine: one file, a manifest, an instantiation template."""
-    from popflip.rtl.interface import check_hardware
+    from popflip.rtl.designs import check_design
     from popflip.scripts.verbs.hardware.verilog.package import write_package
 
     params = named_network(preset, config)
-    check_hardware(params)
+    check_design(params, bus)
+    name = default_name(params) if name is None else checked_name(name)
     prepare_folder(out)
-    files = [str(path) for path in write_package(params, out)]
+    files = [str(path) for path in write_package(params, out, bus, name)]
     report: VerilogReport = {
         "verb": "verilog",
         "preset": params.name,
         "digest": params.digest,
+        "bus": bus,
+        "name": name,
         "files": files,
     }
     print_json(report) if as_json else show(report)
@@ -51,6 +69,7 @@ VERB = Verb(
     examples=(
         "popflip verilog -o build/verilog",
         "popflip verilog --config mine.toml -o out --json",
+        "popflip verilog --bus axi --name digits -o digits",
     ),
 )
 

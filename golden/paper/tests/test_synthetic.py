@@ -1,0 +1,27 @@
+"""Made images: the same everywhere, and such that their classes can be told."""
+
+import numpy as np
+
+from popflip.golden.paper.images import Images
+from popflip.golden.paper.synthetic import TEST, TRAIN, synthetic_images
+
+
+def test_they_are_the_same_on_every_computer():
+    arrays = synthetic_images()
+    assert [array.dtype for array in arrays] == [np.uint8] * 4
+    train, labels, test, test_labels = arrays
+    assert train.shape == (TRAIN, 3, 32, 32)
+    assert test.shape == (TEST, 3, 32, 32)
+    assert np.bincount(labels, minlength=10).min() > 400
+    assert np.bincount(test_labels, minlength=10).min() > 70
+    digest = Images("synthetic", *arrays).digest
+    assert digest == "a1830b5ab60dfb73b1045c4cd0a9c3fdc86a4a96e9cbd4c5a0d0a031c9cd8ad9"
+
+
+def test_classes_can_be_told_but_not_at_a_glance():
+    train, labels, test, test_labels = synthetic_images()
+    seen = train.reshape(TRAIN, -1).astype(float) - train.mean()
+    means = np.stack([seen[labels == label].mean(0) for label in range(10)])
+    found = ((test.reshape(TEST, -1) - train.mean()) @ means.T).argmax(1)
+    error = (found != test_labels).mean()
+    assert 0.02 < error < 0.7

@@ -1,0 +1,1 @@
+"""What all front ends with registers at addresses share, whatever their bus."""
