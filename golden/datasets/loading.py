@@ -18,7 +18,7 @@ from popflip.golden.datasets.reading.raw import DataError, RawData, RawSamples, 
 from popflip.golden.description.params import Params
 from popflip.golden.support.files import file_errors
 
-__all__ = ["from_arrays", "is_there", "known_formats", "load", "place_of", "read_raw"]
+__all__ = ["from_arrays", "is_data", "is_there", "known_formats", "load", "place_of", "read_raw"]
 
 
 def known_formats() -> list[ModuleType]:
@@ -112,9 +112,14 @@ def read_raw(
 
 
 def is_there(name_or_path: str | os.PathLike) -> bool:
-    """Whether there is a data set to read at a path; of what kind and quality is another matter."""
+    """Whether there is anything at a path, or files that begin with its last part."""
     path = _path(name_or_path)
-    return path.exists() or any(module.can_read(path) for module in known_formats())
+    return path.exists() or is_data(path)
+
+
+def is_data(path: Path) -> bool:
+    """Whether a file or folder is of a known format, by a look at it."""
+    return any(module.can_read(path) for module in known_formats())
 
 
 def place_of(name_or_path: str | os.PathLike) -> str:

@@ -8,8 +8,10 @@ import pytest
 
 from popflip.golden.datasets import formats
 from popflip.golden.datasets.dataset import DataError
+from popflip.golden.datasets.formats import idx
 from popflip.golden.datasets.loading import (
     from_arrays,
+    is_data,
     is_there,
     known_formats,
     load,
@@ -18,6 +20,7 @@ from popflip.golden.datasets.loading import (
 from popflip.golden.datasets.named import registry
 from popflip.golden.datasets.named.published import Published
 from popflip.golden.datasets.tests.small import TRAIN_IMAGES, check, raises
+from popflip.golden.support.files import FileError
 
 TITLES = (
     "a CSV table or a folder with IDX files or a file of NumPy arrays (.npz, or .npy) or a Parquet "
@@ -141,4 +144,16 @@ def test_where_a_data_set_is_found_again(tmp_path, monkeypatch):
     assert place_of("~nobody-here/x") == str(tmp_path / "~nobody-here" / "x")
     assert not is_there("a.csv")
     (tmp_path / "a.csv").touch()
+    (tmp_path / "a.img").touch()
     assert is_there("a.csv")
+    assert is_data(tmp_path / "a.csv")
+    assert not is_data(tmp_path / "a.img")
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(idx, "can_read", refuse)
+    with pytest.raises(FileError, match=rf"^{tmp_path}: Permission denied$"):
+        load(tmp_path)

@@ -217,11 +217,19 @@ def test_a_resumption_with_nothing_to_do_is_refused(popflip, trained, folder, ep
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
-def test_a_checkpoint_does_not_say_where_its_data_is(popflip, trained):
+def test_a_checkpoint_of_an_earlier_popflip_does_not_say_where_its_data_is(
+    popflip, trained, tmp_path
+):
     out, _, _ = trained
-    status, _, err = popflip("train", "--resume", "--out", out)
+    with np.load(out / "checkpoint.npz") as file:
+        content = dict(file)
+    meta = json.loads(str(content["meta"]))
+    for name in ("data_source", "classes", "encoder"):
+        del meta[name]
+    np.savez(tmp_path / "checkpoint.npz", **content | {"meta": np.array(json.dumps(meta))})
+    status, _, err = popflip("train", "--resume", "--out", tmp_path)
     assert status == 2
-    assert err.endswith(": name the folder of that data set with --data\n")
+    assert err.endswith(": name that data set with --data\n")
 
 
 def test_counters_that_differ_are_named():

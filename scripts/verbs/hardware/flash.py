@@ -9,6 +9,7 @@ import typer
 from popflip.boards.board import Board
 from popflip.boards.build.programmer import FlashError, enable_quad, load
 from popflip.boards.registry import find_board
+from popflip.golden.datasets import loading
 from popflip.golden.description.flash_image import FLASH_BYTES, read_image
 from popflip.golden.description.params import Params
 from popflip.golden.support.files import read_file
@@ -57,8 +58,8 @@ def flash(
     with_data: Annotated[
         str | None,
         typer.Option(
-            help="Data for the flash, behind the bitstream: mnist or a folder of IDX files, which "
-            "are packed for the network; or a file that popflip data --image wrote.",
+            help="Data for the flash, behind the bitstream: what --data takes elsewhere, which is "
+            "packed for the network; or a file that popflip data --image wrote.",
             metavar="DATA",
         ),
     ] = None,
@@ -109,7 +110,7 @@ class FlashData:
     Parameters
     ----------
     source : str
-        A file: an image that is ready. Else the data set: ``mnist`` or a folder of IDX files.
+        A file of no known format of data sets: an image that is ready. Else the data set.
     params : Params, optional
         The network that the bitstream was built of; what ``popflip build`` left beside it if left
         out.
@@ -187,7 +188,7 @@ def _write_data(board, bitstream, persistent, data, cable) -> DataReport:
         )
     image = Path(data.source)
     counts: DataReport = {}
-    if image.is_file():
+    if image.is_file() and not loading.is_data(image):
         if params is not None:
             read_image(params, read_file(image, FLASH_BYTES, "a flash image"))
     elif params is None:
