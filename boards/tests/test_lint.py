@@ -30,7 +30,7 @@ CONFIGS = {
 def folder(request, tmp_path_factory):
     """Hold the Verilog of one design and the waivers."""
     path = tmp_path_factory.mktemp(request.param)
-    (path / "design.v").write_text(generate(CONFIGS[request.param]()))
+    (path / "design.v").write_text(generate(CONFIGS[request.param](), name="top"))
     (path / "waivers.vlt").write_text(waivers())
     return path
 

@@ -71,7 +71,7 @@ def test_follows_from_the_netlist_alone(tmp_path):
     before, sources = checkout.identity(seed="1")
     assert before == identity(PARAMS).hex(), "it depends on the path of the checkout"
 
-    for path in ("golden/training/loop.py", "golden/datasets/download.py", "golden/model.py"):
+    for path in ("golden/training/loop.py", "golden/datasets/named/download.py", "golden/model.py"):
         checkout.edit(path, '"""', '"""Edited. ')
     assert checkout.identity(seed="2") == [before, sources]
 

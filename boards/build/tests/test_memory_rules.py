@@ -106,7 +106,7 @@ def test_a_collision_is_garbled(monkeypatch):
 )
 def test_the_machine_learns_with_memories_that_garble(params, monkeypatch):
     monkeypatch.setattr(Memory, "elaborate", garbled)
-    verilog = generate(params)
+    verilog = generate(params, name="top")
     monkeypatch.undo()
     assert verilog.count("\nmodule ") > generate(params).count("\nmodule ")
     rng = np.random.default_rng(7)

@@ -1,6 +1,7 @@
 import json
 import re
 import subprocess
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,6 +20,7 @@ from popflip.golden.description.packing import (
 from popflip.golden.description.params import Params
 from popflip.golden.description.presets import preset_names
 from popflip.golden.description.random_params import random_params
+from popflip.golden.description.reference import to_toml
 from popflip.golden.model import Model
 from popflip.golden.support.errors import InputError
 from popflip.rtl.identity import identity
@@ -140,6 +142,24 @@ def test_a_name_that_is_none(tmp_path):
     with pytest.raises(InputError, match=r"^name must not be that of a port \(.*\), not 'irq'$"):
         write_package(SMALL, tmp_path, "axi", "irq")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_verb(popflip, folder):
+    (folder / "tiny.toml").write_text(to_toml(TINY))
+    argv = ["--config", "tiny.toml", "--bus", "wishbone", "--name", "mine", "--out", "out"]
+    status, out, err = popflip("verilog", *argv, "--json")
+    assert status == 0, err
+    told = json.loads(out)
+    assert (told["bus"], told["name"]) == ("wishbone", "mine")
+    assert [Path(file).name for file in told["files"]] == [
+        "mine.v", "manifest.json", "instantiate.v", "waivers.vlt",
+        "mine.rdl", "mine.svd", "mine_regs.h",
+    ]  # fmt: skip
+    for wrong in (["--bus", "i2c"], ["--name", "module"], ["--name", "other"]):
+        status, out, err = popflip("verilog", *argv, *wrong)
+        assert (status, out) == (2, "")
+        assert len(err.strip().splitlines()) == 1
+    assert (folder / "out" / "mine.v").is_file()
 
 
 def test_ports_are_those_of_the_verilog(package):
