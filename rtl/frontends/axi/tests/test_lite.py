@@ -101,6 +101,8 @@ def test_each_is_answered_once_and_in_order(share):
             answers["r"].append(
                 await take(ctx, rng, share, bus.rvalid, bus.rready, bus.rresp, bus.rdata)
             )
+        while len(answers["b"]) < len(writes):
+            await ctx.tick()
         for _ in range(20):
             _, _, more, another = await ctx.tick().sample(bus.rvalid, bus.bvalid)
             assert (more, another) == (0, 0)
