@@ -154,7 +154,7 @@ def _compile(simulator: str, top: str, verilog: str, work: Path, more: list[str]
         # model; here it is the ports of the top module.
         [ports] = re.findall(rf"^module {top}\((.*?)\);", verilog, re.MULTILINE | re.DOTALL)
         public = [
-            f'public_flat_rw -module "{top}" -var "{port}"' for port in re.split(r"\s*,\s*", ports)
+            f'public_flat_rw -module "{top}" -var "{port.strip()}"' for port in ports.split(",")
         ]
         (work / "ports.vlt").write_text("\n".join(["`verilator_config", *public, ""]))
         shutil.copy(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp", work)

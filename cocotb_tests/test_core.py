@@ -83,7 +83,7 @@ def test_mnist(simulator, samples, batch, mnist):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("preset", ["local-large-wide", "dense-wide"])
+@pytest.mark.parametrize("preset", ["local-large-wide", "dense-wide", "ecp5-85f-leaky"])
 def test_wide_presets(preset, mnist):
     params = Params.load(preset)
     result = agree(cosim(params, "verilator", *mnist(params, 20), seconds=600))

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from amaranth.back import rtlil
 from amaranth.hdl import Value
 
-from popflip.boards.build.memory_rules import SINGLE_PORT, UNSHARED
+from popflip.boards.build.memory_rules import SINGLE_PORT, UNSHARED, UNSHARED_LEAKY
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import IDENTITY_BYTES
 from popflip.rtl.interface import check_hardware
@@ -25,6 +25,9 @@ _ARITHMETIC = ("add", "sub", "neg")
 _COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
 _LOGIC = ("and", "or", "xor", "not", "reduce_or", "reduce_and", "reduce_xor", "reduce_bool")
 _SHIFTS = ("shr", "sshr", "shl", "shift", "shiftx")
+
+#: Of any machine: names that are not there match nothing.
+_UNSHARED = (*UNSHARED, *UNSHARED_LEAKY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +136,7 @@ def read_inventory(text: str) -> Inventory:
                     name=f"{place}.{words[-1][1:]}".removeprefix("."),
                     depth=int(entry["size"]),
                     width=int(entry["width"]),
-                    shared=not any(fnmatchcase(place, pattern) for pattern in UNSHARED),
+                    shared=not any(fnmatchcase(place, pattern) for pattern in _UNSHARED),
                     single_port=fnmatchcase(place, SINGLE_PORT),
                     shallow=before == ["attribute", "\\shallow", "1"],
                 )

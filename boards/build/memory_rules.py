@@ -1,6 +1,8 @@
 """What synthesis may take for granted of the machine's memories, by the names of their modules."""
 
-__all__ = ["SINGLE_PORT", "UNSHARED"]
+from popflip.golden.description.params import Params
+
+__all__ = ["SINGLE_PORT", "UNSHARED", "UNSHARED_LEAKY", "unshared"]
 
 #: Modules, by the end of their names, whose memories never read and write one address in the same
 #: cycle: tests watch their ports. Yosys then adds no logic that makes such a read return the old
@@ -19,5 +21,13 @@ UNSHARED = (
     "link.server.encoder",
 )
 
+#: Those that a machine with leaky dynamics has besides.
+UNSHARED_LEAKY = ("core.*.relax",)  # potentials
+
 #: Modules whose memories have one port, and no content at the start, as single-port RAM has none.
 SINGLE_PORT = "core.latents*"
+
+
+def unshared(params: Params) -> tuple[str, ...]:
+    """Return :data:`UNSHARED`, and what a machine for these parameters has besides."""
+    return UNSHARED + (UNSHARED_LEAKY if params.dynamics.leaky else ())

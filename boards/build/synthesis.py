@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from popflip.boards.board import Board
-from popflip.boards.build.memory_rules import SINGLE_PORT, UNSHARED
+from popflip.boards.build.memory_rules import SINGLE_PORT, unshared
 from popflip.boards.build.step import BuildError, Progress, family_of, run_tool, silent
 from popflip.boards.build.toolchain import Tool, toolchain
 from popflip.boards.build.top import plan
@@ -25,12 +25,15 @@ __all__ = [
 ]  # fmt: skip
 
 
-def synthesis_script(board: Board, top: str = "top", machine: str = "top.machine.") -> str:
+def synthesis_script(
+    board: Board, params: Params, top: str = "top", machine: str = "top.machine."
+) -> str:
     """Return yosys's script: ``top.il`` to ``top.json``, with its statistics in ``stat.json``.
 
     Parameters
     ----------
     board : Board
+    params : Params
     top : str
         Name of the top module.
     machine : str
@@ -51,7 +54,8 @@ def synthesis_script(board: Board, top: str = "top", machine: str = "top.machine
         r"rename -hide w:*\[*\]",
     ]
     lines += [
-        f"setparam -set COLLISION_X_MASK 1'b1 {machine}{name}/t:$memrd_v2" for name in UNSHARED
+        f"setparam -set COLLISION_X_MASK 1'b1 {machine}{name}/t:$memrd_v2"
+        for name in unshared(params)
     ]
     if spram:
         lines.append(f"delete {machine}{SINGLE_PORT}/t:$meminit_v2")
@@ -79,7 +83,7 @@ def design_files(board: Board, params: Params, core_mhz: float) -> dict[str, str
     wanted = ("top.il", f"top{board.device.family.constraints}")
     texts = {name: files[name] for name in wanted}
     texts = {k: v if isinstance(v, str) else v.decode() for k, v in texts.items()}
-    return texts | {"top.ys": synthesis_script(board)}
+    return texts | {"top.ys": synthesis_script(board, params)}
 
 
 def netlist_of(files: dict[str, str], yosys: Tool, jobs: Jobs, progress: Progress = silent) -> Path:
@@ -173,7 +177,7 @@ def synthesize_core(board: Board, params: Params, *, tools: str | None = None) -
     yosys = toolchain(family, tools)[0]
     files = {
         "top.il": to_rtlil(TrainerCore(params), "core", board.platform()),
-        "top.ys": synthesis_script(board, top="core", machine=""),
+        "top.ys": synthesis_script(board, params, top="core", machine=""),
     }
     with Jobs() as jobs:
         folder = netlist_of(files, yosys, jobs)

@@ -11,7 +11,7 @@ import pytest
 from popflip.boards import families, recipes, registry
 from popflip.boards.build.estimate import estimate, in_tables
 from popflip.boards.build.inventory import inventory
-from popflip.boards.build.memory_rules import UNSHARED
+from popflip.boards.build.memory_rules import UNSHARED, unshared
 from popflip.boards.build.synthesis import design_files, synthesis_script
 from popflip.boards.build.toolchain import toolchain
 from popflip.boards.build.top import plan
@@ -162,7 +162,7 @@ def test_a_new_board_is_one_file(add, monkeypatch):
     assert 'LOCATE COMP "uart_0__rx__io" SITE "B9";' in files["top.lpf"]
     assert "EHXPLLL" in files["top.il"]
     assert "USRMCLK" in files["top.il"]
-    assert files["top.ys"] == synthesis_script(board)
+    assert files["top.ys"] == synthesis_script(board, MICRO)
     arguments = ECP5.place(board, 3, 48)
     assert arguments[:5] == ["--25k", "--package", "CABGA256", "--speed", "6"]
     assert ECP5.pack(board)[0] == "--compress"
@@ -248,7 +248,13 @@ def test_a_board_that_is_not_there_is_named():
 def test_the_memories_that_never_collide_are_in_the_design():
     """Yosys's selection of a name that is not there would silently be empty."""
     with_memory = set()
-    for params in (MICRO, MICRO_SHARED, SMALL_LOCAL.replace(machine={"overlap": True})):
+    leaky = MICRO.replace(
+        network={"hidden": [12, 5]},
+        dynamics={"kind": "leaky", "gains": [40] * 3},
+        learning={"tau": [3, 2, 2]},
+        machine={"latent_lanes": [4, 3, 3]},
+    )
+    for params in (MICRO, MICRO_SHARED, SMALL_LOCAL.replace(machine={"overlap": True}), leaky):
         text = files_of(BOARDS["icebreaker"], params)["top.il"]
         module = ""
         for line in text.splitlines():
@@ -256,9 +262,12 @@ def test_the_memories_that_never_collide_are_in_the_design():
                 module = line.split()[1].removeprefix("\\")
             elif re.match(r"\s+memory ", line):
                 with_memory.add(module.removeprefix("top.machine."))
-    for pattern in UNSHARED:
+    assert unshared(MICRO) == UNSHARED
+    for pattern in unshared(leaky):
         assert any(fnmatchcase(name, pattern) for name in with_memory), pattern
     shared = {
-        name for name in with_memory if not any(fnmatchcase(name, pattern) for pattern in UNSHARED)
+        name
+        for name in with_memory
+        if not any(fnmatchcase(name, pattern) for pattern in unshared(leaky))
     }
     assert shared == {"core.results", "core.feeder"}

@@ -85,6 +85,9 @@ class _Pass(Harness):
         at = latency + (group + 1) * shape.chunks - 1
         self.lemma((since == 0) | (here == (since == at)))
         self.lemma((since == 0) | (count == (since > at)))
+        # No memory reads and writes one word in a cycle.
+        for en, index in ((port.look_en, port.look_index), (port.below_en, port.below_index)):
+            self.claim("apart", ~en | ~port.write_en | (index != port.write_index))
         # It is written where it was looked up.
         looked = past(m, Cat(port.below_index, port.below_en), Leak.latency + 1, "looked")
         self.claim("place", ~port.write_en | (looked == Cat(port.write_index, 1)))
@@ -226,6 +229,12 @@ PROOFS = [
                     "for at in (-2 - Leak.latency, -1)",
                     "for at in (-1 - Leak.latency, -1)",
                     30,
+                ),
+            ),
+            "apart": Claim(
+                "no potential or activation is read in the cycle in which it is written",
+                Fault(
+                    LeakyEngine._move, "for at in (-2 - Leak.latency, -1)", "for at in (-1, -1)", 30
                 ),
             ),
             "whole": Claim(

@@ -42,6 +42,11 @@ SHARED = LOCAL.replace(
     },
 )  # fmt: skip
 
+LEAKY = DEEP.replace(
+    dynamics={"kind": "leaky", "code": "heaviside", "gains": [60, 80, 80], "free_sweeps": 6},
+    machine={"neuron_lanes": 2},
+)
+
 elaborate = Memory.elaborate
 
 
@@ -96,7 +101,9 @@ def test_a_collision_is_garbled(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("params", [LOCAL, DEEP, SHARED], ids=["local", "deep", "shared"])
+@pytest.mark.parametrize(
+    "params", [LOCAL, DEEP, SHARED, LEAKY], ids=["local", "deep", "shared", "leaky"]
+)
 def test_the_machine_learns_with_memories_that_garble(params, monkeypatch):
     monkeypatch.setattr(Memory, "elaborate", garbled)
     verilog = generate(params, name="top")

@@ -9,9 +9,11 @@ from popflip.boards.build.synthesis import synthesis_script, synthesize
 from popflip.boards.registry import BOARDS
 from popflip.boards.tests.networks import MICRO
 
+LEAKY = MICRO.replace(dynamics={"kind": "leaky"})
 
-def script(name, **options):
-    return synthesis_script(BOARDS[name], **options).splitlines()
+
+def script(name, params=MICRO, **options):
+    return synthesis_script(BOARDS[name], params, **options).splitlines()
 
 
 def test_what_every_script_does():
@@ -19,6 +21,9 @@ def test_what_every_script_does():
     assert lines[0] == "read_rtlil top.il"
     masked = [line.split()[-1] for line in lines if "COLLISION_X_MASK 1'b1" in line]
     assert masked == [f"top.machine.{name}/t:$memrd_v2" for name in UNSHARED]
+    mask = "setparam -set COLLISION_X_MASK 1'b1 top.machine.core.*.relax/t:$memrd_v2"
+    assert mask in script("ulx3s-12f", LEAKY)
+    assert mask not in lines
     assert lines[-3:] == [
         "check -assert",
         "tee -q -o stat.json stat -json -top top",
