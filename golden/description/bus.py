@@ -227,6 +227,77 @@ def _placed(rows: list[dict]) -> list[Window]:
     return placed
 
 
+#: Control registers that describe a run, begin it and end it.
+_RUNS: tuple[dict, ...] = (
+    {
+        "name": "first",
+        "writable": True,
+        "about": "number of a run's first sample; with flag INTERNAL its slot",
+        "bits": SAMPLE_BITS,
+    },
+    {
+        "name": "count",
+        "writable": True,
+        "about": "samples of a run, 1 at least",
+        "bits": SAMPLE_BITS,
+    },
+    {
+        "name": "run",
+        "writable": True,
+        "about": "a write begins a run of `count` samples, and clears event `done`; reads as 0",
+        "bits": len(RunFlags),
+        "command": True,
+        "fields": tuple(
+            Field(str(flag.name).lower(), flag.bit_length() - 1, 1, meaning)
+            for flag, meaning in (
+                (RunFlags.TRAIN, "learn from the samples, instead of only predicting"),
+                (RunFlags.INTERNAL, "take them from the slots"),
+                (RunFlags.FLUSH, "end with the flips of a batch that is not full"),
+            )
+        ),
+    },
+    {
+        "name": "command",
+        "writable": True,
+        "about": "a write does what its bits say; reads as 0",
+        "bits": 2,
+        "command": True,
+        "fields": (
+            Field("stop", 0, 1, "end the run after the sample in hand"),
+            Field("discard", 1, 1, "drop samples that wait; not while a run is on"),
+        ),
+    },
+)
+
+#: What was refused, and the samples that came in.
+_SAMPLES: tuple[dict, ...] = (
+    {
+        "name": "refusal",
+        "writable": False,
+        "about": "why the last refused access was refused",
+        "bits": 4,
+        "fields": (
+            Field("reason", 0, 3, "what was wrong", Refusal),
+            Field("write", 3, 1, "it was a write"),
+        ),
+    },
+    {
+        "name": "refused",
+        "writable": False,
+        "about": "byte address of that access",
+    },
+    {
+        "name": "frames",
+        "writable": False,
+        "about": "samples that came in",
+        "fields": (
+            Field("good", 0, _COUNT_BITS, "whole ones; the count wraps"),
+            Field("bad", _COUNT_BITS, _COUNT_BITS, "dropped ones; the count wraps"),
+        ),
+    },
+)
+
+
 def _control(params: "Params", bus: str) -> list[dict]:
     """Control registers, in order."""
     rows: list[dict] = [
@@ -277,68 +348,8 @@ def _control(params: "Params", bus: str) -> list[dict]:
             "bits": 3,
             "fields": _events("interrupt: "),
         },
-        {
-            "name": "first",
-            "writable": True,
-            "about": "number of a run's first sample; with flag INTERNAL its slot",
-            "bits": SAMPLE_BITS,
-        },
-        {
-            "name": "count",
-            "writable": True,
-            "about": "samples of a run, 1 at least",
-            "bits": SAMPLE_BITS,
-        },
-        {
-            "name": "run",
-            "writable": True,
-            "about": "a write begins a run of `count` samples, and clears event `done`; reads as 0",
-            "bits": len(RunFlags),
-            "command": True,
-            "fields": tuple(
-                Field(str(flag.name).lower(), flag.bit_length() - 1, 1, meaning)
-                for flag, meaning in (
-                    (RunFlags.TRAIN, "learn from the samples, instead of only predicting"),
-                    (RunFlags.INTERNAL, "take them from the slots"),
-                    (RunFlags.FLUSH, "end with the flips of a batch that is not full"),
-                )
-            ),
-        },
-        {
-            "name": "command",
-            "writable": True,
-            "about": "a write does what its bits say; reads as 0",
-            "bits": 2,
-            "command": True,
-            "fields": (
-                Field("stop", 0, 1, "end the run after the sample in hand"),
-                Field("discard", 1, 1, "drop samples that wait; not while a run is on"),
-            ),
-        },
-        {
-            "name": "refusal",
-            "writable": False,
-            "about": "why the last refused access was refused",
-            "bits": 4,
-            "fields": (
-                Field("reason", 0, 3, "what was wrong", Refusal),
-                Field("write", 3, 1, "it was a write"),
-            ),
-        },
-        {
-            "name": "refused",
-            "writable": False,
-            "about": "byte address of that access",
-        },
-        {
-            "name": "frames",
-            "writable": False,
-            "about": "samples that came in",
-            "fields": (
-                Field("good", 0, _COUNT_BITS, "whole ones; the count wraps"),
-                Field("bad", _COUNT_BITS, _COUNT_BITS, "dropped ones; the count wraps"),
-            ),
-        },
+        *_RUNS,
+        *_SAMPLES,
     ]
     if bus == "axi":
         rows.append({
