@@ -283,7 +283,12 @@ def test_the_header_compiles_and_fits(mapped, tmp_path):
     assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.parametrize("params", DESIGNS, ids=lambda params: params.name)
+@pytest.mark.parametrize(
+    "params",
+    # The identity of the largest takes seconds.
+    [pytest.param(p, marks=[pytest.mark.slow] * (p.n_synapses > 150_000)) for p in DESIGNS],
+    ids=lambda params: params.name,
+)
 def test_figures(params):
     told = json.loads(json.dumps(manifest(params)))
     assert told["digest"] == params.digest
