@@ -121,14 +121,19 @@ def reproduce(
         show_campaign(reports)
     else:
         show_reproduction(reports[0])
-    last = reports[-1]
-    if not last["finished"]:
-        say(
-            f"popflip: interrupted in epoch {last['epochs'] + 1} after {last['position']:,} of "
-            f"{last['samples']:,} samples; go on with: "
-            f"{'the same command' if several else last['go_on']}"
-        )
-        raise typer.Exit(2)
+    _end(reports[-1], several)
+
+
+def _end(last: dict, several: bool) -> None:
+    """End with status 2 if the last training was interrupted, and say how it goes on."""
+    if last["finished"]:
+        return
+    say(
+        f"popflip: interrupted in epoch {last['epochs'] + 1} after {last['position']:,} of "
+        f"{last['samples']:,} samples; go on with: "
+        f"{'the same command' if several else last['go_on']}"
+    )
+    raise typer.Exit(2)
 
 
 VERB = Verb(
