@@ -121,7 +121,7 @@ class Driver:
         return self._open("line")
 
     def open_bus(self, read, write, send=None, patience=2000):
-        """``read`` returns a word, or None for the bus's error; ``write`` whether there was none."""
+        """``read`` returns a word, None for the bus's error; ``write`` whether there was none."""
 
         def do_read(_, address, value):
             word = read(address)

@@ -3,14 +3,21 @@
 import random
 from collections import deque
 
+import numpy as np
 import pytest
 from cobs import cobs
 
-from popflip.boards.driver.image import image_bytes
+from popflip.boards.driver.image import NetworkImage, image_bytes
 from popflip.boards.driver.tests.native import Driver, Result, compile_driver
 from popflip.boards.driver.tests.test_image import network
 from popflip.boards.host.frames import Frame, FrameError, decode_frame, encode_frame
+from popflip.boards.host.machine import virtual_board
+from popflip.golden.description.packing import pack_samples
+from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import CRC, MAX_PAYLOAD, READ, STATUS_ANSWER, Status, Verb
+from popflip.golden.model import Model
+from popflip.golden.training.state import NetworkState, differences
+from popflip.rtl.identity import identity
 from popflip.scripts.campaigns.attack.frame_damage import damage
 from popflip.scripts.campaigns.attack.link_model import LinkModel, open_frame, pieces
 from popflip.scripts.campaigns.networks import NETWORKS
@@ -282,6 +289,56 @@ def test_it_falls_silent_in_the_midst_of_a_run(driver):
     assert driver.wait() == Result.TIMEOUT  # a run that does not go on
     line.drop = lambda verb: True
     assert driver.wait() == Result.TIMEOUT
+
+
+# A board that is one ----------------------------------------------------------------------------
+
+
+def test_the_virtual_board_learns_by_it(tmp_path, folder):
+    """More samples than there are slots, in batches across runs; every bit as in golden."""
+    params = Params.load(folder / "tiny.toml")
+    own, model = identity(params), Model.initial(params, 3)
+    model.batch, model.tau = 6, (2, 1)
+    rng = np.random.default_rng(1)
+    x, labels = rng.random((40, params.n_in)) < 0.4, rng.integers(0, 3, 40)
+
+    def image():
+        state = NetworkState(model.weights, model.latents, model.signs.state)
+        return NetworkImage(state, model.batch, False, tuple(model.tau))
+
+    with virtual_board(params) as board:
+        sent, coming = bytearray(), deque()
+
+        def put(byte):
+            sent.append(byte)
+            if not byte:
+                board.write(bytes(sent))
+                sent.clear()
+
+        def get():
+            if not coming:
+                coming.extend(board.read(0.001))
+            return coming.popleft() if coming else None
+
+        driver = Driver(compile_driver(tmp_path, params, "uart"), params)
+        assert driver.open_line(put, get) == Result.OK
+        assert driver.load(image().pack(params, own)) == Result.OK
+        assert driver.clear() == Result.OK
+        trained = driver.train(pack_samples(params, x, labels))
+        result, data = driver.save()
+        correct = driver.count("correct")
+        inferred = driver.infer(pack_samples(params, x, labels))
+    classes = []
+    for start in range(0, len(x), model.batch):
+        part = slice(start, start + model.batch)
+        _, relaxation = model.train(x[part], labels[part], keep_history=True)
+        classes += relaxation.prediction.tolist()
+    model.flush()
+    assert trained == (Result.OK, classes)
+    assert correct == (Result.OK, (np.array(classes) == labels).sum())
+    assert result == Result.OK
+    assert differences(NetworkImage.unpack(params, own, data).state, image().state) == []
+    assert inferred == (Result.OK, model.relax(x).prediction.tolist())
 
 
 # Images -----------------------------------------------------------------------------------------
