@@ -11,7 +11,7 @@ from popflip.golden.datasets.encoding import encode
 from popflip.golden.datasets.loading import load
 from popflip.golden.description.packing import pack_samples
 from popflip.golden.description.params import Params
-from popflip.golden.training.state import differences
+from popflip.golden.training.state import differences, initial_state
 from popflip.golden.training.trainer import Trainer
 from popflip.rtl.identity import identity
 
@@ -80,8 +80,8 @@ def test_samples(popflip, folder, tmp_path, part):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "name one of --checkpoint and --samples"),
-        (["--samples", 1, "--checkpoint", "x"], "name one of --checkpoint and --samples"),
+        ([], "name one of --checkpoint, --seed and --samples"),
+        (["--samples", 1, "--seed", 1], "name one of --checkpoint, --seed and --samples"),
         (["--samples", 1, "--bus", "none"], "bus must be one of uart, axi, wishbone, not 'none'"),
         (["--samples", 1, "--part", "all"], "part must be train or test, not 'all'"),
         (["--samples", 3001], "samples must be at most 3000, not 3001"),
@@ -93,6 +93,16 @@ def test_what_there_is_not(popflip, folder, argv, message):
     status, _, err = popflip("export", *argv, *more, "-o", "never")
     assert (status, err.strip()) == (2, f"popflip: {message}")
     assert not (folder / "never").exists()
+
+
+def test_a_network_that_has_learned_nothing(popflip, folder, tmp_path):
+    file = tmp_path / "network.bin"
+    status, _, err = popflip("export", "--config", "tiny.toml", "--seed", 5, "-o", file)
+    assert status == 0, err
+    params = Params.load(folder / "tiny.toml")
+    image = NetworkImage.unpack(params, identity(params), file.read_bytes())
+    assert differences(image.state, initial_state(params, 5)) == []
+    assert (image.batch, image.tau) == (1, (3, 2))
 
 
 def test_save_needs_one_place(popflip):

@@ -1,11 +1,15 @@
 import json
 import re
+import shutil
 import subprocess
+import sys
+from importlib import resources
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from lxml import etree
 from systemrdl import RDLCompiler
 
 from popflip.boards.tools import verilator
@@ -29,6 +33,7 @@ from popflip.scripts.verbs.hardware.verilog.cycle_rules import cycle_rules
 from popflip.scripts.verbs.hardware.verilog.manifest import manifest
 from popflip.scripts.verbs.hardware.verilog.package import write_package
 from popflip.scripts.verbs.hardware.verilog.ports import ports
+from popflip.scripts.verbs.hardware.verilog.systemrdl import html_page
 
 SMALL = random_params(np.random.default_rng(3)).replace(name="odd name 1")
 #: Of both kinds of first layer, and an inference-only machine.
@@ -89,7 +94,10 @@ def mapped(packages, request):
 
 def test_files(package):
     params, bus, name = package.params, package.bus, package.name
-    names = [f"{name}.v", "manifest.json", "instantiate.v", "waivers.vlt"]
+    names = [
+        f"{name}.v", "manifest.json", "instantiate.v", f"{name}_component.vhd", "waivers.vlt",
+        "popflip.h", "popflip.c", f"{name}_design.h",
+    ]  # fmt: skip
     if bus in MAPPED:
         names += [f"{name}.rdl", f"{name}.svd", f"{name}_regs.h"]
     assert [str(path.relative_to(package.folder)) for path in package.files] == names
@@ -155,13 +163,14 @@ def test_a_name_that_is_none(tmp_path):
 def test_the_verb(popflip, folder):
     (folder / "tiny.toml").write_text(to_toml(TINY))
     argv = ["--config", "tiny.toml", "--bus", "wishbone", "--name", "mine", "--out", "out"]
-    status, out, err = popflip("verilog", *argv, "--json")
+    status, out, err = popflip("verilog", *argv, "--html", "--json")
     assert status == 0, err
     told = json.loads(out)
     assert (told["bus"], told["name"]) == ("wishbone", "mine")
     assert [Path(file).name for file in told["files"]] == [
-        "mine.v", "manifest.json", "instantiate.v", "waivers.vlt",
-        "mine.rdl", "mine.svd", "mine_regs.h",
+        "mine.v", "manifest.json", "instantiate.v", "mine_component.vhd", "waivers.vlt",
+        "popflip.h", "popflip.c", "mine_design.h", "mine.rdl", "mine.svd", "mine_regs.h",
+        "index.html",
     ]  # fmt: skip
     for wrong in (["--bus", "i2c"], ["--name", "module"], ["--name", "other"]):
         status, out, err = popflip("verilog", *argv, *wrong)
@@ -257,6 +266,65 @@ def test_svd_says_what_the_map_says(mapped):
             if w.name not in ("control", "registers")
         },
     }
+
+
+def test_the_svd_keeps_to_its_schema(mapped):
+    schemas = resources.files("cmsis_svd") / "schemas"
+    with resources.as_file(schemas / "CMSIS-SVD_1_3_10.xsd") as path:
+        schema = etree.XMLSchema(etree.parse(path))
+    text = mapped.read(".svd")
+    schema.assertValid(etree.fromstring(text.encode()))
+    wrong = text.replace("<access>read-only</access>", "<access>never</access>", 1)
+    assert not schema.validate(etree.fromstring(wrong.encode()))
+
+
+def test_a_page_of_the_registers(packages, tmp_path):
+    package = packages["wishbone"]
+    for _ in range(2):  # the second one takes the place of the first
+        page = html_page(package.read(".rdl"), package.name, tmp_path / "html")
+        assert page == tmp_path / "html" / "index.html"
+        assert package.name in page.read_text()
+        assert list(tmp_path.iterdir()) == [page.parent]
+    told = "".join(path.read_text() for path in (page.parent / "data").glob("*.json*"))
+    for word in ("weights0", "refusal", "tau0"):
+        assert word in told
+    message = "--html is for registers of a bus (axi, wishbone), not uart"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        write_package(package.params, tmp_path, html=True)
+
+
+def test_a_page_needs_its_package(packages, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peakrdl_html.exporter", None)
+    message = "--html needs a package: pip install 'popflip[html]'"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        write_package(packages["axi"].params, tmp_path, "axi", "mine", html=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow  # setup.sh brings the compiler to Debian
+def test_vhdl_takes_the_component(package, tmp_path):
+    assert shutil.which("ghdl"), "apt-get install ghdl"
+    name = package.name
+    told = json.loads(package.read("manifest.json"))["verilog"]["ports"]
+    user = tmp_path / "user.vhd"
+    signals, joined = [], []
+    for port in told:
+        high = port["width"] - 1
+        kind = f"std_logic_vector({high} downto 0)" if high else "std_logic"
+        signals.append(f"  signal {port['name']} : {kind};\n")
+        joined.append(f"{port['name']} => {port['name']}")
+    user.write_text(
+        "library ieee; use ieee.std_logic_1164.all;\n"
+        f"use work.{name}_component.all;\nentity user is end;\narchitecture a of user is\n"
+        f"{''.join(signals)}begin\n  it : {name} port map ({', '.join(joined)});\nend;\n"
+    )
+    for standard in ("93", "08"):
+        work = tmp_path / standard
+        work.mkdir()
+        for file in (package.folder / f"{name}_component.vhd", user):
+            command = ["ghdl", "-a", f"--std={standard}", str(file)]
+            run = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=60)
+            assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_the_header_compiles_and_fits(mapped, tmp_path):

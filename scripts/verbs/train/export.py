@@ -15,6 +15,7 @@ from popflip.golden.description.packing import pack_samples
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import prepare_folder, write_atomically
+from popflip.golden.training.state import initial_state
 from popflip.golden.training.trainer import Trainer
 from popflip.rtl.designs import check_design
 from popflip.rtl.identity import identity
@@ -56,6 +57,14 @@ def export(
     checkpoint: Annotated[
         Path | None, typer.Option(help="A network to export: its checkpoint.npz.", metavar="FILE")
     ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="A network to export instead: what a training with this seed begins with.",
+            min=0,
+            metavar="N",
+        ),
+    ] = None,
     samples: Annotated[
         int | None,
         typer.Option(
@@ -73,23 +82,29 @@ def export(
 ) -> None:
     """Export a network, or samples, for the C driver.
 
-    A network becomes an image that popflip_load takes, for one design: that of the checkpoint's
-    parameters, or of --preset or --config, behind --bus. Samples are what popflip_train and
+    A network becomes an image that popflip_load takes, for one design: that of --preset or
+    --config, else of the checkpoint's parameters, behind --bus. Samples are what popflip_train and
     popflip_infer take, one behind the other.
     """
-    if (checkpoint is None) == (samples is None):
-        raise InputError("name one of --checkpoint and --samples")
+    if [checkpoint, seed, samples].count(None) != 2:
+        raise InputError("name one of --checkpoint, --seed and --samples")
     if bus not in FRONT_ENDS:
         raise InputError(f"bus must be one of {', '.join(FRONT_ENDS)}, not {bus!r}")
     if checkpoint is not None:
         params, content = _network(checkpoint, choose_params(preset, config), bus)
-        about = f"{params.name}, image of a network for design {identity(params, bus).hex()}"
     else:
-        assert samples is not None
         params = named_network(preset, config)
         check_design(params, bus)
+    if seed is not None:
+        learning = params.learning
+        held = held_by(params, initial_state(params, seed))
+        image = NetworkImage(held, learning.batch, learning.reset_on_flip, learning.tau)
+        content = image.pack(params, identity(params, bus))
+    if samples is not None:
         content = _samples(params, data, part, samples)
         about = f"{params.name}, {samples} samples of {params.sample_bytes} bytes"
+    else:
+        about = f"{params.name}, image of a network for design {identity(params, bus).hex()}"
     array = _identifier(out.stem) if out.suffix in _C_SUFFIXES else None
     prepare_folder(out.parent)
     write_atomically(out, c_array(array, content, about).encode() if array else content)
@@ -110,6 +125,7 @@ VERB = Verb(
     export,
     examples=(
         "popflip export --checkpoint runs/demo/checkpoint.npz --bus wishbone -o network.h",
+        "popflip export --seed 1 --preset ice40hx8k --bus axi -o network.bin",
         "popflip export --samples 100 --preset ice40hx8k -o samples.h",
     ),
 )
