@@ -10,8 +10,8 @@ Benches of this kind take the steps of ``tb_core``, so that the same golden run 
 - ``"design"``, Params, byte address: from here on the machine at that address, which has these;
 - ``"control"``, name: what that control register holds is a result;
 - ``"predictions"``: those of the stream since the last time are a result;
-- ``"driver"``, library, calls, whether it may use the stream: the C driver opens the machine and is
-  called; the results of all that are one result.
+- ``"driver"``, class, library, calls, whether it may use the stream: a driver of that class, made
+  of the compiled library, opens the machine and is called; the results of that are one result.
 """
 
 import numpy as np
@@ -19,7 +19,6 @@ from cocotb.clock import Clock
 from cocotb.task import bridge, resume
 from cocotb.triggers import First, RisingEdge, Timer
 
-from popflip.boards.driver.tests.native import Driver
 from popflip.cocotb_tests.bus import PERIOD
 from popflip.cocotb_tests.simulators import exchange
 from popflip.golden.description.bus import BusMap, Refusal
@@ -149,8 +148,8 @@ class MappedHost:
     async def frame(self, data):
         await self.send(data)
 
-    async def driver(self, library, calls, stream=True):
-        """Have the C driver do the accesses, in a thread that waits for each."""
+    async def driver(self, kind, library, calls, stream=True):
+        """Have a driver do the accesses, in a thread that waits for each."""
 
         async def read(address):
             value, good = await self.exchange(self.base + address)
@@ -164,7 +163,7 @@ class MappedHost:
             return True
 
         def work():
-            driver = Driver(library, self.params)
+            driver = kind(library, self.params)
             accesses = resume(read), resume(write), resume(send) if stream else None
             results = [driver.open_bus(*accesses)]
             return results + [getattr(driver, name)(*arguments) for name, *arguments in calls]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from popflip.boards.driver.image import NetworkImage
-from popflip.boards.driver.tests.native import Result, compile_driver
+from popflip.boards.driver.tests.native import Driver, Result, compile_driver
 from popflip.cocotb_tests.cosim import (
     build_design,
     differences,
@@ -154,8 +154,8 @@ def check_driver(folder, params, simulator, bus, samples, *, stream=True, second
         compile_driver(path, params, bus, of)
     steps = [
         ("params", params), ("manner", MANNERS[bus][0]),
-        ("driver", foreign / "driver.so", []),
-        ("driver", library / "driver.so", [
+        ("driver", Driver, foreign / "driver.so", []),
+        ("driver", Driver, library / "driver.so", [
             ("load", begin), ("clear",), ("train", packed), ("save",), ("count", "correct"),
             ("count", "cycles_update"), ("infer", packed), ("read", "results", 0, 3),
             # What the machine would refuse is not asked for.

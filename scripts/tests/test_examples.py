@@ -98,7 +98,7 @@ def test_two_machines_on_a_bus(popflip, tmp_path):
     tool = verilator()
     command = [
         str(tool.program), "--cc", "--exe", "--build", "-j", "2", "-Wno-fatal", "--top-module",
-        "two_machines", "-CFLAGS", f"-I{tmp_path} -Ileft -I{tmp_path}/left -I{tmp_path}/right",
+        "two_machines", "-CFLAGS", "-I.. -I../left -I../right",
         "two_machines.v", "left/left.v", "right/right.v", "two_machines.cpp", "left/popflip.c",
     ]  # fmt: skip
     run(command, tmp_path, 1500, env=tool.environment())
