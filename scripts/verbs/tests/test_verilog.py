@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from lxml import etree
 from systemrdl import RDLCompiler
 
+from popflip.boards.build.toolchain import find_tool
 from popflip.boards.tools import verilator
 from popflip.golden.cycles.model import CycleModel
 from popflip.golden.description.bus import MAPPED, BusMap
@@ -96,7 +98,7 @@ def test_files(package):
     params, bus, name = package.params, package.bus, package.name
     names = [
         f"{name}.v", "manifest.json", "instantiate.v", f"{name}_component.vhd", "waivers.vlt",
-        "popflip.h", "popflip.c", f"{name}_design.h",
+        f"{name}_tb.v", f"{name}.core", "popflip.h", "popflip.c", f"{name}_design.h",
     ]  # fmt: skip
     if bus in MAPPED:
         names += [f"{name}.rdl", f"{name}.svd", f"{name}_regs.h"]
@@ -169,8 +171,8 @@ def test_the_verb(popflip, folder):
     assert (told["bus"], told["name"]) == ("wishbone", "mine")
     assert [Path(file).name for file in told["files"]] == [
         "mine.v", "manifest.json", "instantiate.v", "mine_component.vhd", "waivers.vlt",
-        "popflip.h", "popflip.c", "mine_design.h", "mine.rdl", "mine.svd", "mine_regs.h",
-        "index.html",
+        "mine_tb.v", "mine.core", "popflip.h", "popflip.c", "mine_design.h", "mine.rdl",
+        "mine.svd", "mine_regs.h", "index.html",
     ]  # fmt: skip
     for wrong in (["--bus", "i2c"], ["--name", "module"], ["--name", "other"]):
         status, out, err = popflip("verilog", *argv, *wrong)
@@ -299,6 +301,64 @@ def test_a_page_needs_its_package(packages, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         write_package(packages["axi"].params, tmp_path, "axi", "mine", html=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def fusesoc(package, work, *argv):
+    """Run FuseSoC in a folder, with Verilator and Icarus where it looks for them."""
+    variables = verilator().environment()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{variables['PATH']}"
+    for name in ("CONFIG", "CACHE", "DATA"):
+        variables[f"XDG_{name}_HOME"] = str(work)
+    return subprocess.run(
+        [sys.executable, "-m", "fusesoc.main", "--cores-root", str(package.folder), "run",
+         *argv, f"popflip::{package.name}"],
+        cwd=work, env=variables | {"PATH": path}, capture_output=True, text=True, timeout=250,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("target", ["lint", "sim"])
+@pytest.mark.parametrize("bus", ["wishbone", *(pytest.param(b, marks=pytest.mark.slow)
+                                               for b in ("uart", "axi"))])  # fmt: skip
+def test_fusesoc_runs_the_core(packages, tmp_path, bus, target):
+    package = packages[bus]
+    run = fusesoc(package, tmp_path, "--target", target)
+    assert run.returncode == 0, run.stdout + run.stderr
+    if target == "sim":
+        assert f"{package.name}: the machine answers with its identity\n" in run.stdout
+        # The same machine, asked for another identity.
+        bench = package.read("_tb.v")
+        wrong = re.sub(r"(check\(.*'h)\w+\);\n(?!    check)", r"\g<1>0);\n", bench)
+        assert wrong != bench
+        for name, text in (("wrong.v", wrong), ("design.v", package.read(f"{package.name}.v"))):
+            (tmp_path / name).write_text(text)
+        command = ["iverilog", "-g2012", "-s", f"{package.name}_tb", "-o", "x", "wrong.v"]
+        subprocess.run([*command, "design.v"], cwd=tmp_path, check=True, timeout=100)
+        run = subprocess.run(
+            ["vvp", "-n", "x"], cwd=tmp_path, capture_output=True, text=True, timeout=100
+        )
+        assert run.returncode == 1
+        assert f"{package.name}: another identity\n" in run.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_core_is_synthesized(packages, tmp_path):
+    """What edalize asks yosys for in Tcl, asked of YoWASP's, which knows none."""
+    package = packages["wishbone"]
+    run = fusesoc(package, tmp_path, "--setup", "--target", "synth")
+    assert run.returncode == 0, run.stdout + run.stderr
+    [script] = tmp_path.rglob("edalize_yosys_procs.tcl")
+    text = script.read_text()
+    [source] = re.findall(r"^read_verilog \{(.*)\}$", text, re.M)
+    [command] = re.findall(r"^(synth_ecp5 .*)\$top$", text, re.M)
+    program = f"read_verilog {source}; {command}{package.name}; tee -q -o stat.json stat -json"
+    run = subprocess.run(
+        [find_tool("yosys", "yowasp").path, "-q", "-p", program],
+        cwd=script.parent, capture_output=True, text=True, timeout=800,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    cells = json.loads((script.parent / "stat.json").read_text())["design"]["num_cells_by_type"]
+    assert cells["TRELLIS_FF"] > 500
 
 
 @pytest.mark.slow  # setup.sh brings the compiler to Debian

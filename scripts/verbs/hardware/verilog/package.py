@@ -13,6 +13,8 @@ from popflip.golden.support.files import write_atomically
 from popflip.rtl.designs import check_design
 from popflip.rtl.identity import identity
 from popflip.rtl.verilog import generate, waivers
+from popflip.scripts.verbs.hardware.verilog.bench import bench
+from popflip.scripts.verbs.hardware.verilog.fusesoc import core_file
 from popflip.scripts.verbs.hardware.verilog.manifest import manifest, title, verilog_name
 from popflip.scripts.verbs.hardware.verilog.ports import ports
 from popflip.scripts.verbs.hardware.verilog.svd import svd
@@ -54,9 +56,9 @@ def write_package(
     Returns
     -------
     list of Path
-        The Verilog, ``manifest.json``, ``instantiate.v``, ``NAME_component.vhd``, ``waivers.vlt``;
-        ``popflip.h``, ``popflip.c``, ``NAME_design.h``; ``NAME.rdl``, ``NAME.svd`` and
-        ``NAME_regs.h``; ``html/index.html``.
+        The Verilog, ``manifest.json``, ``instantiate.v``, ``NAME_component.vhd``, ``waivers.vlt``,
+        ``NAME_tb.v``, ``NAME.core``; ``popflip.h``, ``popflip.c``, ``NAME_design.h``;
+        ``NAME.rdl``, ``NAME.svd`` and ``NAME_regs.h``; ``html/index.html``.
 
     Raises
     ------
@@ -81,6 +83,8 @@ def write_package(
         "instantiate.v": _template(params, bus, name),
         f"{name}_component.vhd": component(name, heading, ports(params, bus)),
         "waivers.vlt": waivers(),
+        f"{name}_tb.v": bench(params, bus, name, heading, ports(params, bus), own),
+        f"{name}.core": core_file(name, bus, heading),
     }
     if bus in FRONT_ENDS:
         contents |= driver_files()
