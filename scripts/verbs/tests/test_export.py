@@ -17,8 +17,13 @@ from popflip.rtl.identity import identity
 
 
 @pytest.fixture
-def checkpoint(trained):
-    return trained[0] / "checkpoint.npz"
+def checkpoint(popflip, folder, tmp_path):
+    status, _, err = popflip(
+        "train", "--config", "tiny.toml", "--data", folder, "--engine", "golden",
+        "--samples", 200, "--epochs", 1, "--out", tmp_path / "trained",
+    )  # fmt: skip
+    assert status == 0, err
+    return tmp_path / "trained" / "checkpoint.npz"
 
 
 def answered(result):

@@ -15,6 +15,7 @@ from popflip.rtl.identity import identity
 from popflip.rtl.verilog import generate, waivers
 from popflip.scripts.verbs.hardware.verilog.bench import bench
 from popflip.scripts.verbs.hardware.verilog.fusesoc import core_file
+from popflip.scripts.verbs.hardware.verilog.ipxact import component_xml, vivado_tcl
 from popflip.scripts.verbs.hardware.verilog.manifest import manifest, title, verilog_name
 from popflip.scripts.verbs.hardware.verilog.ports import ports
 from popflip.scripts.verbs.hardware.verilog.svd import svd
@@ -58,7 +59,8 @@ def write_package(
     list of Path
         The Verilog, ``manifest.json``, ``instantiate.v``, ``NAME_component.vhd``, ``waivers.vlt``,
         ``NAME_tb.v``, ``NAME.core``; ``popflip.h``, ``popflip.c``, ``NAME_design.h``;
-        ``NAME.rdl``, ``NAME.svd`` and ``NAME_regs.h``; ``html/index.html``.
+        ``NAME.rdl``, ``NAME.svd`` and ``NAME_regs.h``; of AXI ``component.xml`` and
+        ``NAME_vivado.tcl``; ``html/index.html``.
 
     Raises
     ------
@@ -97,6 +99,9 @@ def write_package(
             f"{name}.svd": svd(*described),
             f"{name}_regs.h": c_header(rdl, name),
         }
+    if bus == "axi":
+        contents["component.xml"] = component_xml(params, name, heading, ports(params, bus))
+        contents[f"{name}_vivado.tcl"] = vivado_tcl(name, heading)
     paths = [Path(folder, file) for file in contents]
     for path, text in zip(paths, contents.values(), strict=True):
         write_atomically(path, text.encode())
