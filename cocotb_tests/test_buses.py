@@ -210,6 +210,17 @@ def test_mnist(simulator, bus):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("bus", MANNERS)
+def test_the_c_driver_trains_on_mnist(tmp_path, bus):
+    params, n = Params.load("ice40hx8k"), 100
+    images = loading.load("mnist")
+    x = encoding.encode(images.train_images[:n], params.network.thresholds)
+    samples = x, images.train_labels[:n].astype(int)
+    check_driver(tmp_path, params, "verilator", bus, samples, seconds=3500)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_stream_keeps_up_with_the_core():
     """Waiting for samples takes less than 2% of the cycles that the core takes by itself."""

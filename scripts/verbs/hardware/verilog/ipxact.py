@@ -25,7 +25,7 @@ _BUSES = {
 }
 
 #: Single wires: port, type, role, logical name, parameters.
-_SIGNALS = {
+_SIGNALS: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "clk": (
         "clock", "slave", "CLK", {"ASSOCIATED_BUSIF": ":".join(_BUSES), "ASSOCIATED_RESET": "rst"},
     ),
@@ -86,17 +86,14 @@ def component_xml(params: Params, name: str, heading: str, ports: list[Port]) ->
             if port.name.startswith(f"{prefix}_")
         }
         _interface(interfaces, prefix, library, kind, role, logical, {})
-    for port, (kind, role, logical, told) in _SIGNALS.items():
-        _interface(interfaces, port, "signal", kind, role, {logical: port}, told)
+    for wire, (kind, role, word, told) in _SIGNALS.items():
+        _interface(interfaces, wire, "signal", kind, role, {word: wire}, told)
     block = _put(_memory_map(root), "addressBlock")
-    for key, value in {
-        "name": "machine",
-        "baseAddress": 0,
-        "range": 1 << BusMap(params, "axi").address_bits,
-        "width": REGISTER_BITS,
-        "usage": "register",
-    }.items():
-        _put(block, key, value)
+    _put(block, "name", "machine")
+    _put(block, "baseAddress", 0)
+    _put(block, "range", 1 << BusMap(params, "axi").address_bits)
+    _put(block, "width", REGISTER_BITS)
+    _put(block, "usage", "register")
     _model(root, name, ports)
     files = _put(_put(root, "fileSets"), "fileSet")
     _put(files, "name", "sources")
