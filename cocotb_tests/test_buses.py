@@ -160,10 +160,12 @@ def check_driver(folder, params, simulator, bus, samples, *, stream=True, second
             ("count", "cycles_update"), ("infer", packed), ("read", "results", 0, 3),
             # What the machine would refuse is not asked for.
             ("write", "results", 0, b"x"), ("begin", 1, 0, 0),
+            ("interrupt", 1), ("events",), ("events",),
         ], stream),
+        ("control", "enable"),
         ("control", "refusal"),
     ]  # fmt: skip
-    other, got, refusal = play(build_design(params, simulator, bus), f"tb_{bus}", steps,
+    other, got, enable, refusal = play(build_design(params, simulator, bus), f"tb_{bus}", steps,
                                seconds=seconds)  # fmt: skip
     expected = train_golden(model, x, labels)
     assert other == [Result.OTHER_DESIGN]
@@ -180,7 +182,10 @@ def check_driver(folder, params, simulator, bus, samples, *, stream=True, second
     predicted = model.relax(x).prediction.tolist()
     assert inferred == (Result.OK, predicted)
     assert read == (Result.OK, bytes(predicted[:3]))
+    *wrong, enabled, events, again = wrong
     assert wrong == [Result.RANGE, Result.RANGE]
+    assert (enabled, enable) == (Result.OK, 1)
+    assert (events, again) == ((Result.OK, 1), (Result.OK, 0))
 
 
 @pytest.mark.parametrize(("bus", "stream"), [("axi", True), ("axi", False), ("wishbone", True)])

@@ -12,8 +12,8 @@ enum { OK = 0, BAD_FRAME = 1, BAD_CRC = 3, ANSWER_BUSY = 8 };
 
 /* Control registers of a bus: docs/reference/buses.md. */
 enum {
-    REG_ID = 0x00, REG_STATUS = 0x14, REG_FIRST = 0x20, REG_COUNT = 0x24, REG_RUN = 0x28,
-    REG_COMMAND = 0x2c
+    REG_ID = 0x00, REG_STATUS = 0x14, REG_EVENTS = 0x18, REG_ENABLE = 0x1c, REG_FIRST = 0x20,
+    REG_COUNT = 0x24, REG_RUN = 0x28, REG_COMMAND = 0x2c
 };
 enum { LAYOUT_VERSION = 1, STATUS_BUSY = 1, COMMAND_STOP = 1, COMMAND_DISCARD = 2 };
 enum { HELD_SAMPLES = 2 }; /* by the front end, ahead of a run */
@@ -722,6 +722,20 @@ int popflip_stop(struct popflip *device)
 {
     return device->bus ? bus_write(device, REG_COMMAND, COMMAND_STOP)
                        : exchange(device, STOP, 0, 0, 0, 0, 0, 0);
+}
+
+int popflip_interrupt(struct popflip *device, uint32_t events)
+{
+    if (!device->bus || events > (POPFLIP_DONE | POPFLIP_BAD_FRAME | POPFLIP_ACCESS_REFUSED))
+        return POPFLIP_RANGE;
+    return bus_write(device, REG_ENABLE, events);
+}
+
+int popflip_events(struct popflip *device, uint32_t *events)
+{
+    int result = device->bus ? bus_read(device, REG_EVENTS, events) : POPFLIP_RANGE;
+    /* Only those that were read: another one may happen meanwhile. */
+    return result ? result : bus_write(device, REG_EVENTS, *events);
 }
 
 /* Given up when no sample is finished in so many looks. */

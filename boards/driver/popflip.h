@@ -56,6 +56,9 @@ enum popflip_region_number { POPFLIP_REGISTERS, POPFLIP_SLOTS, POPFLIP_RESULTS, 
 /* What a run does. */
 enum popflip_flags { POPFLIP_TRAIN = 1, POPFLIP_INTERNAL = 2, POPFLIP_FLUSH = 4 };
 
+/* Events of a bus: a run has ended, a frame was dropped, an access was refused. */
+enum popflip_event { POPFLIP_DONE = 1, POPFLIP_BAD_FRAME = 2, POPFLIP_ACCESS_REFUSED = 4 };
+
 /* Front ends. */
 enum popflip_front_end { POPFLIP_UART = 0, POPFLIP_AXI = 1, POPFLIP_WISHBONE = 2 };
 
@@ -187,6 +190,13 @@ int popflip_begin(struct popflip *device, uint32_t flags, uint32_t first, uint32
 int popflip_busy(struct popflip *device, bool *busy);
 int popflip_wait(struct popflip *device);
 int popflip_stop(struct popflip *device);
+
+/*
+ * Of a bus: which events raise `irq`, and those that have happened since they were asked for last.
+ * An interrupt's handler asks, so that `irq` falls.
+ */
+int popflip_interrupt(struct popflip *device, uint32_t events);
+int popflip_events(struct popflip *device, uint32_t *events);
 
 /* For POPFLIP_BUS_AT. */
 int popflip_memory_read(void *context, uint32_t address, uint32_t *value);

@@ -356,6 +356,17 @@ def test_an_image_comes_and_goes(driver):
     assert (result, saved) == (Result.OK, data)
 
 
+def test_little_memory_will_do(tmp_path):
+    """Frames are shorter, and there are more of them."""
+    path = compile_driver(tmp_path, PARAMS, "uart", IDENTITY, "-DPOPFLIP_PAYLOAD=32")
+    line, driver = Line(), Driver(path, PARAMS)
+    opened(driver, line)
+    data = network(PARAMS).pack(PARAMS, IDENTITY)
+    assert driver.load(data) == Result.OK
+    assert driver.save() == (Result.OK, data)
+    assert len(line.requests) > 2 * len(data) / 32
+
+
 def test_what_is_no_image_changes_nothing(driver):
     line = Line()
     opened(driver, line)

@@ -74,7 +74,7 @@ class _Line(ctypes.Structure):
     _fields_ = (("put", _PUT), ("get", _GET), ("context", _VOID), ("patience", _U32))
 
 
-def compile_driver(folder, params, bus, design=None):
+def compile_driver(folder, params, bus, design=None, *flags):
     """Compile the driver with the header of a design; return the library."""
     texts = driver_files() | {
         "mine_design.h": design_header(params, bus, "mine", design or identity(params, bus)),
@@ -82,7 +82,7 @@ def compile_driver(folder, params, bus, design=None):
     }
     for name, text in texts.items():
         (folder / name).write_text(text)
-    command = ["gcc", *FLAGS, "-O1", "-fPIC", "-shared", "-o", "driver.so", "shim.c"]
+    command = ["gcc", *FLAGS, *flags, "-O1", "-fPIC", "-shared", "-o", "driver.so", "shim.c"]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
     assert run.returncode == 0, run.stderr
     return folder / "driver.so"
@@ -203,6 +203,13 @@ class Driver:
 
     def stop(self):
         return self._call("stop")
+
+    def interrupt(self, events):
+        return self._call("interrupt", _U32(events))
+
+    def events(self):
+        value = _U32()
+        return self._call("events", ctypes.byref(value)), value.value
 
     def pack(self, pixels, label):
         sample = ctypes.create_string_buffer(self.params.sample_bytes)

@@ -103,5 +103,17 @@ def test_bytes_of_a_packed_region_stay_as_they_were(driver):
     assert driver.read("samples", 5, 2) == (Result.OK, b"zu")
 
 
+def test_events(driver):
+    bus = Bus()
+    assert driver.open_bus(bus.read, bus.write) == Result.OK
+    assert driver.interrupt(8) == Result.RANGE
+    assert bus.writes == []
+    assert driver.interrupt(5) == Result.OK
+    assert bus.words[4 * MAP.registers["enable"].index] == 5
+    bus.set("events", 3)
+    assert driver.events() == (Result.OK, 3)
+    assert bus.writes[-1] == 4 * MAP.registers["events"].index
+
+
 def test_a_line_is_no_bus(driver):
     assert driver.open_line(lambda byte: True, lambda: None) == Result.OTHER_DESIGN

@@ -79,8 +79,8 @@ def test_the_source_has_the_numbers_of_the_description():
     assert told["ANSWER_BUSY"] == protocol.Status.BUSY
     registers = BusMap(Params.load("ice40hx8k"), "axi").registers
     for name, register in (
-        ("ID", "id0"), ("STATUS", "status"), ("FIRST", "first"), ("COUNT", "count"),
-        ("RUN", "run"), ("COMMAND", "command"),
+        ("ID", "id0"), ("STATUS", "status"), ("EVENTS", "events"), ("ENABLE", "enable"),
+        ("FIRST", "first"), ("COUNT", "count"), ("RUN", "run"), ("COMMAND", "command"),
     ):  # fmt: skip
         assert told[f"REG_{name}"] == 4 * registers[register].index
     assert told["COMMAND_STOP"] == registers["command"]["stop"].mask
@@ -95,6 +95,11 @@ def test_the_header_has_the_numbers_of_the_description():
     assert f"#define POPFLIP_PAYLOAD {protocol.MAX_PAYLOAD}\n" in text
     for flag in protocol.RunFlags:
         assert told[f"POPFLIP_{flag.name}"] == flag
+    events = BusMap(Params.load("ice40hx8k"), "axi").registers["events"]
+    for name, field in (
+        ("DONE", "done"), ("BAD_FRAME", "bad_frame"), ("ACCESS_REFUSED", "refused"),
+    ):  # fmt: skip
+        assert told[f"POPFLIP_{name}"] == events[field].mask
     for bus, number in FRONT_ENDS.items():
         assert told[f"POPFLIP_{bus.upper()}"] == number
     results = re.search(r"enum popflip_result \{(.*?)\}", text, re.S)[1]
