@@ -122,13 +122,16 @@ def _read_back(params):
     ]  # fmt: skip
 
 
-def train_golden(model: Model, x, labels, flush: bool = True) -> dict:
+def train_golden(
+    model: Model, x, labels, flush: bool = True, clock: CycleModel | None = None
+) -> dict:
     """Train the golden model as :func:`train_steps` trains the core; return what to expect.
 
-    Without ``flush`` the last batch may be left half done, as after a stop.
+    Without ``flush`` the last batch may be left half done, as after a stop. ``clock`` is that of
+    earlier runs, if the machine was not loaded since.
     """
     params, batch = model.params, model.batch
-    clock, cycles = CycleModel(params, batch), StageCycles()
+    clock, cycles = clock or CycleModel(params, batch), StageCycles()
     predictions, changed, flips = [], 0, np.zeros(params.depth, int)
     for start in range(0, len(x), batch):
         chunk = slice(start, start + batch)
