@@ -166,7 +166,8 @@ class BoardMachine:
 
     def _predicted(self, first, count, *, train, flush) -> tuple[Report, np.ndarray]:
         """Run samples, no more at a time than the board keeps predictions of."""
-        total, predictions = self._nothing(), []
+        total = self._nothing()
+        predictions: list[int] = []
         for start in range(first, first + count, RESULTS):
             n = min(RESULTS, first + count - start)
             last = start + n == first + count

@@ -157,7 +157,8 @@ class _Learning:
         self.classes = ClassNames(network.classes, network.params.network.classes, job.new_classes)
         self.encoder = SampleEncoder(network.params, network.encoder, self.classes)
         self.lines, self.last_line, self.predicted, self.learned, self.correct = 0, 0, 0, 0, 0
-        self.bad, self.bad_lines = 0, []
+        self.bad = 0
+        self.bad_lines: list[dict] = []
         self.recent: deque[bool] = deque(maxlen=RECENT)
         self.saved, self.state = 0, network.state
         self.found: list[str] = []
@@ -326,12 +327,10 @@ def run_learning(
     network, started = job.network, time.perf_counter()
     with ExitStack() as stack:
         stack.callback(source.close)
-        options = {"state": network.state, "tau": network.tau}
         beside = None
         if job.verify:
-            target = Target(engine="golden")
-            beside = stack.enter_context(Run(network.params, target=target, **options))
-        run = stack.enter_context(Run(network.params, target=job.target, **options))
+            beside = stack.enter_context(_run_of(network, Target(engine="golden")))
+        run = stack.enter_context(_run_of(network, job.target))
         learning = _Learning(job, source, run, beside, emit)
         stack.enter_context(_noted(learning))
         for each in (run, beside):
@@ -372,6 +371,10 @@ def run_learning(
         "compared_bits": 0 if beside is None else compared_bits(network.params),
         "digest": network.params.digest,
     }
+
+
+def _run_of(network: Network, target: Target) -> Run:
+    return Run(network.params, target=target, state=network.state, tau=network.tau)
 
 
 @contextmanager
