@@ -56,7 +56,8 @@ def adaptation_curves(name: str, rows: list[dict]) -> Figure:
         axis.set_visible(False)
     for axis in axes[::across]:
         axis.set_ylabel("error, %", color=QUIET, fontsize=9)
-    figure.supxlabel("samples learned after the change", color=QUIET, fontsize=9)
+    for axis in axes[max(0, len(kinds) - across) : len(kinds)]:
+        axis.set_xlabel("samples after the change", color=QUIET, fontsize=9)
     figure.legend(
         list(drawn.values()), list(drawn), loc="outside lower center", ncols=2, frameon=False,
         fontsize=8.5, labelcolor=INK,
