@@ -1,6 +1,7 @@
 """Picture of networks that go on learning after a change."""
 
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from popflip.golden.support.integers import ceil_div
@@ -11,7 +12,7 @@ __all__ = ["adaptation_curves"]
 #: From a way to its colour and what the legend calls it.
 _WAYS = {
     "on": (BLUE, "learns on"),
-    "replay": (GREEN, "learns on, with old samples in between"),
+    "replay": (GREEN, "learns on, old samples in between"),
     "scratch": (ORANGE, "a new network"),
 }
 
@@ -45,9 +46,8 @@ def adaptation_curves(name: str, rows: list[dict]) -> Figure:
                 fmt="o-", color=color, lw=1.4, ms=3.5,
             )  # fmt: skip
             if way != "scratch":
-                (drawn[f"{label}: error of what it had learned"],) = axis.plot(
-                    places, [p["old_error"] for p in points], "--", color=color, lw=1.2
-                )
+                old = [p["old_error"] for p in points]
+                axis.plot(places, old, "--", color=color, lw=1.2)
         axis.xaxis.set_major_locator(FixedLocator(list(places)))
         axis.xaxis.set_minor_locator(NullLocator())
         axis.set_xticks(list(places), [_short(p["samples"]) for p in points])
@@ -58,8 +58,10 @@ def adaptation_curves(name: str, rows: list[dict]) -> Figure:
         axis.set_ylabel("error, %", color=QUIET, fontsize=9)
     for axis in axes[max(0, len(kinds) - across) : len(kinds)]:
         axis.set_xlabel("samples after the change", color=QUIET, fontsize=9)
+    drawn["dashed: what it had learned before"] = Line2D([], [], color=QUIET, ls="--", lw=1.2)
     figure.legend(
-        list(drawn.values()), list(drawn), loc="outside lower center", ncols=2, frameon=False,
+        list(drawn.values()), list(drawn), loc="outside lower center",
+        ncols=4 if across > 3 else 2 if across > 1 else 1, frameon=False,
         fontsize=8.5, labelcolor=INK,
     )  # fmt: skip
     return figure
