@@ -205,12 +205,12 @@ def _first(data: Dataset, samples: int | None, tests: int | None, of_each: bool 
         (data.test_images, data.test_labels, tests),
     ):
         if of_each:
-            _, which = np.unique(labels, return_index=True)
-        else:
-            if most is not None and not 1 <= most <= len(labels):
-                raise InputError(f"samples must be 1 to {len(labels)}, not {most}")
-            which = slice(most)
-        parts += [images[which], labels[which]]
+            _, firsts = np.unique(labels, return_index=True)
+            parts += [images[firsts], labels[firsts]]
+            continue
+        if most is not None and not 1 <= most <= len(labels):
+            raise InputError(f"samples must be 1 to {len(labels)}, not {most}")
+        parts += [images[:most], labels[:most]]
     return Dataset(data.name, *parts, classes=data.classes, encoder=data.encoder)
 
 

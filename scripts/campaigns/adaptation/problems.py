@@ -96,14 +96,14 @@ def problem_of(data: Dataset, kind: str, seed: int) -> Problem:
     )  # fmt: skip
     if kind in KINDS:
         change = Change(kind, seed)
-        changed = [
+        new_train, new_test = (
             Part(
                 np.ascontiguousarray(change.images(part.images, first)), change.labels(part.labels)
             )
             for part, first in ((train, 0), (test, TEST_FIRST))
-        ]
+        )
         renamed = change.classes if kind == "swap-labels" else ()
-        return Problem(data, *changed, test.without(renamed), train.without(renamed))
+        return Problem(data, new_train, new_test, test.without(renamed), train.without(renamed))
     n, fewest = data.n_classes, 4 if kind == "rename" else 3
     if n < fewest:
         raise InputError(f"change {kind!r} needs at least {fewest} classes, not {n}")
