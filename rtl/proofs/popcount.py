@@ -152,9 +152,9 @@ PROOFS = [
         },
         slow=True,
     ),
-    _proof(10, "outputs of the ECP5 presets"),
+    _proof(10, "outputs of the ECP5 presets", slow=True),
     _proof(40, "outputs of local-small", slow=True),
-    _proof(100, "windows of local-small, outputs of local-large-wide", slow=True),
+    _proof(100, "windows of local-small, outputs of local-large-wide"),
     _proof(200, "windows of the ECP5 presets", slow=True),
     _proof(784, "rows of dense-wide", slow=True),
 ]
