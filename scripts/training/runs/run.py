@@ -62,7 +62,8 @@ class Run:
     at : (int, int)
         Complete epochs, and samples of the next one, that the network has learned before.
     pace : float
-        Seconds that it learns between two looks at what it was asked.
+        Seconds that it learns between two looks at what it was asked. A look costs the virtual
+        board as much as some 20 samples.
 
     Attributes
     ----------
@@ -82,7 +83,7 @@ class Run:
         samples: int | None = None,
         test_samples: int | None = None,
         at: tuple[int, int] = (0, 0),
-        pace: float = 0.1,
+        pace: float = 0.25,
     ):
         if not 0 < pace <= 60:
             raise InputError(f"pace must be more than 0 s and at most 60 s, not {pace}")
