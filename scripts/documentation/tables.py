@@ -284,7 +284,12 @@ def adaptation() -> str:
 
 
 #: How the table calls the ways of :mod:`popflip.scripts.campaigns.adaptation.curves`.
-_WAYS = {"on": "learns on", "replay": "with old samples", "scratch": "new, from scratch"}
+_WAYS = {
+    "on": "learns on",
+    "replay": "with old samples",
+    "cleared": "latents cleared",
+    "scratch": "new, from scratch",
+}
 
 
 def paper() -> str:

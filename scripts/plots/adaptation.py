@@ -5,7 +5,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from popflip.golden.support.integers import ceil_div
-from popflip.scripts.plots.style import BLUE, GREEN, INK, ORANGE, QUIET, dress
+from popflip.scripts.plots.style import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, dress
 
 __all__ = ["adaptation_curves"]
 
@@ -13,6 +13,7 @@ __all__ = ["adaptation_curves"]
 _WAYS = {
     "on": (BLUE, "learns on"),
     "replay": (GREEN, "learns on, old samples in between"),
+    "cleared": (PURPLE, "learns on, latents cleared"),
     "scratch": (ORANGE, "a new network"),
 }
 
@@ -61,7 +62,7 @@ def adaptation_curves(name: str, rows: list[dict]) -> Figure:
     drawn["dashed: what it had learned before"] = Line2D([], [], color=QUIET, ls="--", lw=1.2)
     figure.legend(
         list(drawn.values()), list(drawn), loc="outside lower center",
-        ncols=4 if across > 3 else 2 if across > 1 else 1, frameon=False,
+        ncols=5 if across > 3 else 2 if across > 1 else 1, frameon=False,
         fontsize=8.5, labelcolor=INK,
     )  # fmt: skip
     return figure

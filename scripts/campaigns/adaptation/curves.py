@@ -5,7 +5,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ __all__ = ["WAYS", "AdaptJob", "AdaptReport", "run_adaptation"]
 WAYS = {
     "on": "learns on",
     "replay": "learns on, with old samples in between",
+    "cleared": "learns on, with its latents cleared at the change",
     "scratch": "a new network learns only what comes",
 }
 
@@ -229,6 +230,8 @@ def _curve(
     else:
         before, state = _trained(job, machine, problem, seed, show)
         tau = params.learning.tau_in_epoch(job.epochs)
+        if way == "cleared":
+            state = replace(state, latents=[np.zeros_like(each) for each in state.latents])
     learner = Learner(params, machine, state, tau)
     points, done = [], 0
     order = np.random.default_rng([seed, 1]).permutation(len(problem.train))

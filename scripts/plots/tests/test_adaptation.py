@@ -13,7 +13,7 @@ def rows(kinds, steps):
             "error_spread": 1.5, "old_error": 5.0 + i, "old_error_spread": 0.1,
         }
         for kind in range(kinds)
-        for way in ("on", "replay", "scratch")
+        for way in ("on", "replay", "cleared", "scratch")
         for i, samples in enumerate(steps)
     ]  # fmt: skip
 

@@ -74,10 +74,10 @@ def adapt(
 ) -> None:
     """Let a trained network meet a change, have it learn on, and measure what that is worth.
 
-    Each change is met three ways: the network learns on from what comes; the same with old samples
-    in between; and a new network learns only what comes. Tested are what comes, and what was
-    learned before the change as far as it still holds. The fast engine computes it, unless a board
-    is named: the bits are the same.
+    Each change is met four ways: the network learns on from what comes; the same with old samples
+    in between; the same with its latents cleared at the change; and a new network learns only what
+    comes. Tested are what comes, and what was learned before the change as far as it still holds.
+    The fast engine computes it, unless a board is named: the bits are the same.
     """
     from popflip.scripts.campaigns.adaptation.curves import AdaptJob, run_adaptation
     from popflip.scripts.campaigns.adaptation.problems import DEFAULT_CHANGES

@@ -32,7 +32,7 @@ def test_the_virtual_board_and_both_engines_come_to_the_same_bits(popflip, folde
     # Digests of all weights and latents are among them.
     assert board["curves"] == fast["curves"] == golden["curves"]
     assert board["rows"] == golden["rows"]
-    assert len({curve["digest"] for curve in board["curves"].values()}) == 6
+    assert len({curve["digest"] for curve in board["curves"].values()}) == 8
     assert imread(board["picture"]).shape[2] == 4
 
 
@@ -43,7 +43,7 @@ def test_the_table_names_each_change_and_way(popflip, folder, tmp_path):
     )  # fmt: skip
     assert status == 0, err
     assert "error in % after so many new samples" in out
-    assert [way in out for way in ("on", "replay", "scratch")] == [True] * 3
+    assert [way in out for way in ("on", "replay", "cleared", "scratch")] == [True] * 4
     assert (tmp_path / "p.png").exists()
 
 

@@ -205,6 +205,24 @@ def test_a_training_goes_on_with_its_encoder_and_its_names(popflip, folder, tmp_
     assert json.loads(said)["classes"] == ["iris", "rose", "tulip"]
 
 
+def test_latents_can_be_cleared(popflip, folder, trained, tmp_path):
+    source = tmp_path / "none.jsonl"
+    source.write_text("\n")
+    states = []
+    for argv in ([], ["--clear-latents"]):
+        status, _, errors = popflip(
+            "learn", "--checkpoint", trained[0] / "checkpoint.npz", "--engine", "golden", "--from",
+            source, "--out", tmp_path / "out", *argv,
+        )  # fmt: skip
+        assert status == 0, errors
+        states.append(read_checkpoint(tmp_path / "out" / "checkpoint.npz")[1])
+    kept, cleared = states
+    assert all(latents.any() for latents in kept.latents)
+    assert not any(latents.any() for latents in cleared.latents)
+    for a, b in zip(kept.weights, cleared.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_strict_ends_at_the_first_bad_line(popflip, folder, tmp_path):
     source = tmp_path / "samples.jsonl"
     source.write_text(json_lines(folder, 3) + "oops\n" + json_lines(folder, 3))

@@ -5,9 +5,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TextIO
 
+import numpy as np
 import typer
 
 from popflip.golden.datasets.reading.raw import Wanted
@@ -110,6 +112,13 @@ def learn(
         bool,
         typer.Option(help="Let labels that are not known become classes, while outputs are free."),
     ] = True,
+    clear_latents: Annotated[
+        bool,
+        typer.Option(
+            "--clear-latents",
+            help="Begin with latents of zero: what was learned yields sooner to what comes.",
+        ),
+    ] = False,
     verify: Annotated[
         bool | None,
         typer.Option(
@@ -135,6 +144,9 @@ def learn(
     """
     target = Target(board, baud, engine, threads, port, config)
     network = network_of(checkpoint, preset, config, board, seed)
+    if clear_latents:
+        blank = [np.zeros_like(latents) for latents in network.state.latents]
+        network = replace(network, state=replace(network.state, latents=blank))
     params = network.params
     check_trains(params, target)
     if target.virtual:
