@@ -84,6 +84,7 @@ class _Worker:
         self._tested: Tested | None = None
         self._upsets = 0
         self._per_second: float | None = None
+        self._due = 0.0  # when the next samples may be learned
         self._next = FIRST
         self._seconds, self._told = 0.0, 0.0
         if task.source is not None:
@@ -103,7 +104,7 @@ class _Worker:
         self._goal = 0.0
 
     def speed(self, samples_per_s: float | None) -> None:
-        self._per_second = samples_per_s
+        self._per_second, self._due = samples_per_s, 0.0
 
     def learn(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         started = time.perf_counter()
@@ -145,14 +146,19 @@ class _Worker:
         """Answer and learn until nobody asks any more."""
         self._report()
         while True:
-            busy = self._goal > 0 or self._tests is not None
-            while connection.poll(0 if busy else None):
+            while connection.poll(self._patience):
                 request = connection.recv()
                 if request is None:
                     return
                 self._answer(*request)
-                busy = self._goal > 0 or self._tests is not None
-            self._advance(connection)
+            self._advance()
+
+    @property
+    def _patience(self) -> float | None:
+        """Seconds to wait for a request; None if there is nothing else to do."""
+        if self._tests is not None:
+            return 0.0
+        return max(0.0, self._due - time.monotonic()) if self._goal > 0 else None
 
     def _answer(self, number: int, name: str, arguments: tuple) -> None:
         try:
@@ -166,23 +172,21 @@ class _Worker:
             self._report()
             self._tell("answer", number, answer)
 
-    def _advance(self, connection: Connection) -> None:
+    def _advance(self) -> None:
         """Test or learn for a moment."""
         if self._tests is not None:
             tested = next(self._tests, None)
             if tested is not None:
                 self._tests, self._tested = None, tested
         elif self._goal > 0:
-            started = time.perf_counter()
+            started = time.monotonic()
             count = self._train()
-            took = time.perf_counter() - started
+            took = time.monotonic() - started
             self._seconds += took
             rate = min(max(self._task.pace / max(took, 1e-9), 0.5), 2.0)
             self._next = max(1, round(count * rate))
             if self._per_second is not None:
-                self._next = max(1, min(self._next, round(self._per_second * self._task.pace)))
-                # A request ends this wait.
-                connection.poll(max(0.0, count / self._per_second - took))
+                self._due = started + count / self._per_second
         still = self._goal <= 0 and self._tests is None
         if still or time.monotonic() - self._told >= REPORT_S:
             self._report()
@@ -190,7 +194,10 @@ class _Worker:
     def _train(self) -> int:
         """Learn the next samples of the data set."""
         feed, epoch = self._feed, self._feed.epoch
-        images, labels = feed.take(int(min(self._next, self._goal)))
+        most = self._next
+        if self._per_second is not None:
+            most = min(most, max(1, round(self._per_second * self._task.pace)))
+        images, labels = feed.take(int(min(most, self._goal)))
         if self._change is not None:
             images, labels = self._change.images(images, self._fed), self._change.labels(labels)
         self._learner.train(images, labels, flush=feed.epoch != epoch)
