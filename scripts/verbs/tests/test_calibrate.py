@@ -49,7 +49,7 @@ def test_a_person_sees_both_side_by_side(popflip, folder, tmp_path):
     rows = {line.strip().split("  ")[0]: line.split() for line in out.splitlines()}
     assert rows["dynamics.gains"][1:3] == ["[1,", "1]"]
     assert rows["before"] == ["before", "after"]
-    assert " hidden layer 1: active " in out
+    assert "hidden layer 1: moved by a nudge" in out
 
 
 def test_data_of_another_shape_are_refused_in_a_line(popflip, folder, tmp_path):
