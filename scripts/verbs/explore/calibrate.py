@@ -136,13 +136,10 @@ def show(report: CalibrationReport) -> None:
         row("dynamics.threshold", lambda s: str(s["threshold"])),
     ]
     for layer in range(len(after["active_percent"])):
-        active, moved = (
-            f"active of hidden layer {layer + 1}",
-            f"moved by a nudge in layer {layer + 1}",
-        )
+        name = f"hidden layer {layer + 1}"
         rows += [
-            row(active, lambda s, l=layer: f"{s['active_percent'][l]:.1f} %"),
-            row(moved, lambda s, l=layer: f"{s['moved_percent'][l]:.1f} %"),
+            row(f"{name}: active", lambda s, l=layer: f"{s['active_percent'][l]:.1f} %"),
+            row(f"{name}: moved by a nudge", lambda s, l=layer: f"{s['moved_percent'][l]:.1f} %"),
         ]
     rows += [
         row("outputs: active", lambda s: f"{s['outputs_active_percent']:.1f} %"),

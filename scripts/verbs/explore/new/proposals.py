@@ -19,7 +19,7 @@ from popflip.golden.training import calibration
 
 __all__ = ["COPIES", "Shape", "calibrated", "epochs_for", "proposals", "shapes_for"]
 
-#: Outputs of a class, and the flip thresholds that are tried with them.
+#: Outputs of a class, and the flip thresholds that are tried with them; the first are the usual.
 COPIES: dict[int, tuple[tuple[int, int], ...]] = {
     4: ((8, 4), (16, 8)),
     10: ((16, 8),),
@@ -104,7 +104,7 @@ def shapes_for(kind: str, image: tuple[int, int]) -> list[Shape]:
         return Shape(title, network, most, shift)
 
     if kind == "table":
-        return [dense(_EIGHTHS, 256), dense(_EIGHTHS, 64), dense(_QUARTERS, 256)]
+        return [dense(_EIGHTHS, 256), dense(_QUARTERS, 256)]
     if kind == "series":
         long = max(2, image[1] // 4)
         return [

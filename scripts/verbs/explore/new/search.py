@@ -136,7 +136,10 @@ def _candidates(
 ) -> list[Candidate]:
     """Return networks that fit; of each shape the largest there is room for."""
     image: tuple[int, int] = dataset.train_images.shape[1:]
-    ways = [(shape, copies) for shape in shapes_for(kind, image) for copies in COPIES]
+    # What fits a board takes seconds to find out: there with the usual number of outputs and the
+    # least.
+    copies_of = [*COPIES] if budget.board is None else [next(iter(COPIES)), min(COPIES)]
+    ways = [(shape, copies) for shape in shapes_for(kind, image) for copies in copies_of]
     data, classes = wish.reading.data, dataset.n_classes
     found = []
     for number, (shape, copies) in enumerate(ways):
