@@ -78,6 +78,18 @@ def test_windows_of_series_are_one_row_high_where_there_are_such():
     assert [shape.network["window"] for shape in windows] == [[1, 25]]
 
 
+def test_few_samples_take_greater_flip_thresholds():
+    (shape, *_) = shapes_for("series", (6, 100))
+
+    def taus(copies, epochs):
+        tried = proposals(shape, 50, 4, copies, Data(), {}, epochs)
+        return [(params.learning.tau, params.learning.batch) for params in tried]
+
+    assert taus(4, 20) == [((8, 4), 8), ((16, 8), 8)]
+    assert taus(4, 150) == [((16, 8), 1)]
+    assert taus(1, 150) == []
+
+
 def test_epochs_make_up_for_few_samples():
     assert (epochs_for(60_000), epochs_for(2_000), epochs_for(40)) == (5, 20, 150)
 

@@ -39,6 +39,9 @@ _SMALL_SIDE = 16
 SAMPLES = 40_000
 EPOCHS = (5, 150)
 
+#: Least flip threshold of the first layer for so few samples that they take all the epochs.
+_FEW_TAU = 16
+
 #: By what flip thresholds grow in the course of a training.
 _GROWTH = 3.0
 
@@ -151,7 +154,11 @@ def proposals(
         What flip thresholds grow over.
     """
     shared = bool(machine.get("shared_update"))
+    # Of few samples each counts many times: what flips a weight has to be said more often.
+    few = epochs >= EPOCHS[1]
     for tau in COPIES[copies]:
+        if few and tau[0] < _FEW_TAU:
+            continue
         tree = {
             "network": shape.sized(size) | {"classes": classes, "copies": copies},
             "dynamics": {"gains": [16, 8], "active_bound": copies},
@@ -160,7 +167,7 @@ def proposals(
                 "latent_bits": 7,
                 "tau": list(tau),
                 "tau_growth": round(100 * (_GROWTH ** (1 / epochs) - 1), 2),
-                "batch": 1 if shared else 8,
+                "batch": 1 if shared or few else 8,
                 "shift": shape.shift,
             },
             "machine": machine,
