@@ -26,6 +26,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 every_board = pytest.mark.parametrize("board", BOARDS.values(), ids=lambda board: board.name)
 
+#: One of the boards for each network and family; the others differ in their pins.
+_BUILDS = {(board.preset, board.device.family.name): name for name, board in BOARDS.items()}
+
 
 def files_of(board, params=MICRO):
     files = plan(board, board.params(params), board.core_mhz).files
@@ -103,7 +106,13 @@ def test_a_small_network_has_an_estimate(board, micro):
     assert found.available["lut"] == board.device.luts
 
 
-@every_board
+@pytest.mark.parametrize(
+    "board",
+    [
+        pytest.param(board, id=name, marks=[pytest.mark.slow] * (name not in _BUILDS.values()))
+        for name, board in BOARDS.items()
+    ],
+)
 def test_the_network_of_the_board_fits_it(board):
     found = estimate(board.device, inventory(board.params(Params.load(board.preset))))
     assert found.fits, found

@@ -2,6 +2,9 @@
 
 Chunk ``i`` of ``n`` is every n-th sample of a block, or every n-th group of 64 rows, from number
 ``i`` on.
+
+Numba would compile a kernel, and all that it calls, once more for a literal among its arguments.
+So constants that are handed on say that they are ``np.int64``.
 """
 
 import numpy as np
@@ -85,10 +88,13 @@ def _learn_all(
 @driver
 def infer(layout, synapses, workspace, x, labels, first, count, predictions, threads):
     """Predict samples."""
+    chunk, none = np.int64(0), np.int64(0)
     if threads == 1:
-        _relax_chunk(layout, synapses, workspace, x, labels, first, count, 0, predictions, 0, 1)
+        _relax_chunk(
+            layout, synapses, workspace, x, labels, first, count, none, predictions, chunk, threads
+        )
     else:
-        _relax_all(layout, synapses, workspace, x, labels, first, count, 0, predictions, threads)
+        _relax_all(layout, synapses, workspace, x, labels, first, count, none, predictions, threads)
 
 
 @driver
@@ -97,19 +103,22 @@ def train(
     phases, predictions, totals, flush, threads,
 ):  # fmt: skip
     """Learn from samples, batch after batch; return the samples left pending."""
-    done, batches = 0, 0
+    done, batches, chunk = 0, 0, np.int64(0)
     while done < count:
         n = min(count - done, batch - pending, BLOCK)
         at, said, drawn = first + done, predictions[done:], phases[batches]
         if threads == 1:
-            _relax_chunk(layout, synapses, workspace, x, labels, at, n, drawn, said, 0, 1)
+            _relax_chunk(layout, synapses, workspace, x, labels, at, n, drawn, said, chunk, threads)
         else:
             _relax_all(layout, synapses, workspace, x, labels, at, n, drawn, said, threads)
         pending += n
         done += n
         flipping = pending == batch or (flush and done == count)
         if threads == 1:
-            learn(layout, synapses, latents, dirty, workspace, n, tau, 0, 1, flipping, totals)
+            learn(
+                layout, synapses, latents, dirty, workspace, n, tau, chunk, threads, flipping,
+                totals,
+            )  # fmt: skip
         else:
             _learn_all(
                 layout, synapses, latents, dirty, workspace, n, tau, flipping, totals, threads

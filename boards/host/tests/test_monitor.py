@@ -99,12 +99,13 @@ def compare(params, board, data=DATA, link=None):
     return seen
 
 
+#: Each has a model of its own to be compiled.
+SLOW = ("dense", "padded", "single, no divider")
+
+
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in ("dense", "padded") else [])
-        for name in CONFIGS
-    ],
+    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else []) for name in CONFIGS],
 )
 def test_a_board_trains_as_golden_does(name):
     params, data = CONFIGS[name], DATA

@@ -18,9 +18,12 @@ PARAMS = Params.build({
     },
 })  # fmt: skip
 
-EACH = pytest.mark.parametrize("simulator", SIMULATORS)
-VERILATOR_FAST = pytest.mark.parametrize(
-    "simulator", ["verilator", pytest.param("icarus", marks=pytest.mark.slow)]
+ICARUS_FAST, VERILATOR_FAST = (
+    pytest.mark.parametrize(
+        "simulator",
+        [pytest.param(name, marks=[pytest.mark.slow] * (name != fast)) for name in SIMULATORS],
+    )
+    for fast in ("icarus", "verilator")
 )
 
 
@@ -29,7 +32,7 @@ def play(scenario, simulator):
     scenario.judge(scenario.stimulus.play(build_design(params, simulator, "uart")))
 
 
-@EACH
+@ICARUS_FAST
 def test_trains_over_its_pins(simulator):
     play(trains(PARAMS), simulator)
 

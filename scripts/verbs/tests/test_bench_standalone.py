@@ -34,9 +34,8 @@ def test_no_board_waits_for_its_flash():
     assert [row["board"] for row in rows if row["bound"]] == []
 
 
-@pytest.mark.parametrize(
-    ("flash", "divider"), [("single", 8), pytest.param("quad", 1, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("flash", "divider"), [("single", 8), ("quad", 1)])
 def test_the_core_waits_if_the_flash_is_slower(folder, flash, divider):
     """By as much as the arithmetic says."""
     params = Params.load(folder / "tiny.toml").replace(

@@ -37,6 +37,12 @@ DESIGNS = [
     *(random_params(np.random.default_rng(seed)) for seed in range(6)),
     random_params(np.random.default_rng(6)).replace(machine={"training": False}),
 ]
+each_design = pytest.mark.parametrize(
+    "params",
+    # The identity of the largest takes seconds.
+    [pytest.param(p, marks=[pytest.mark.slow] * (p.n_synapses > 150_000)) for p in DESIGNS],
+    ids=lambda params: params.name,
+)
 
 
 #: A small one of them, for the front ends that are not the default.
@@ -283,12 +289,7 @@ def test_the_header_compiles_and_fits(mapped, tmp_path):
     assert run.returncode == 0, run.stderr
 
 
-@pytest.mark.parametrize(
-    "params",
-    # The identity of the largest takes seconds.
-    [pytest.param(p, marks=[pytest.mark.slow] * (p.n_synapses > 150_000)) for p in DESIGNS],
-    ids=lambda params: params.name,
-)
+@each_design
 def test_figures(params):
     told = json.loads(json.dumps(manifest(params)))
     assert told["digest"] == params.digest
@@ -305,7 +306,7 @@ def test_figures(params):
     assert told["verilog"]["file"] == f"{told['verilog']['module']}.v"
 
 
-@pytest.mark.parametrize("params", DESIGNS, ids=lambda params: params.name)
+@each_design
 def test_weights_lie_where_the_manifest_says(params):
     told = manifest(params)
     rng = np.random.default_rng(1)
@@ -326,7 +327,7 @@ def test_weights_lie_where_the_manifest_says(params):
             assert word[place] == weights[row, bit], (entry, row, bit)
 
 
-@pytest.mark.parametrize("params", DESIGNS, ids=lambda params: params.name)
+@each_design
 def test_sample_lies_where_the_manifest_says(params):
     told = manifest(params)["sample"]
     rng = np.random.default_rng(2)
