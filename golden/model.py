@@ -5,6 +5,11 @@ Plain NumPy on integers and booleans. Layer ``l`` holds activation bits ``a[l]``
 (:class:`popflip.golden.description.layout.Synapses`): layer 0 by its upper neurons, of shape
 ``(n_1, fan_in)``, every later layer by its lower neurons, of shape ``(n_l, n_(l+1))``.
 
+A neuron of layer 1 looks at one window or, if they are pooled, at several; it takes the greatest
+dot product, and learns from the window that had it. Both are fixed while a sample is relaxed, for
+its input is clamped. With shared weights several neurons use the same row of weight layer 0; their
+contrasts are added to it one after the other (:meth:`Model.train`).
+
 Samples of a batch see the same weights, so the model relaxes them side by side; the leading axis
 of every activation is the sample.
 """
@@ -48,6 +53,8 @@ class Relaxation:
     ----------
     drive : ndarray of int32, shape (batch, n_1)
         Potential of layer 1 from the input alone, minus the threshold.
+    offset : ndarray of int, shape (batch, n_1)
+        Which of its windows each neuron of layer 1 sees: all 0 if they are not pooled.
     free : State
         End of the free phase.
     plus, minus : list of ndarray of bool, shape (batch, n_l)
@@ -61,6 +68,7 @@ class Relaxation:
     """
 
     drive: np.ndarray
+    offset: np.ndarray
     free: State
     plus: list
     minus: list
@@ -177,19 +185,40 @@ class Model:
         -------
         ndarray of int32, shape (batch, n_1)
         """
-        p = self.params
+        return self.look(x)[0]
+
+    def look(self, x):
+        """Drive, and which of its windows each neuron of layer 1 sees.
+
+        A neuron takes the greatest of its windows' dot products: on a tie that of the lowest
+        offset.
+
+        Parameters
+        ----------
+        x : ndarray of bool, shape (batch, n_in)
+
+        Returns
+        -------
+        drive : ndarray of int32, shape (batch, n_1)
+        offset : ndarray of int64, shape (batch, n_1)
+        """
+        p, first = self.params, self.params.first_layer
         pixels = p.network.pixel_bits == 8
         # Sums of pixels times a gain may need more than 32 bits.
         x = x.astype(np.int64) if pixels else self.value(x)
-        windows = x[:, p.first_layer.windows].swapaxes(0, 1)
-        first = p.first_layer
         weights = self._signed[0][first.row_of(np.arange(first.neurons))]
-        rows = weights.reshape(first.positions, first.block, first.fan_in)
-        dot = np.matmul(windows, rows.swapaxes(1, 2)).swapaxes(0, 1)
-        total = p.dynamics.gains[0] * dot.reshape(len(x), -1)
+        rows = weights.reshape(first.positions, first.block, first.fan_in).swapaxes(1, 2)
+        greatest = offset = np.zeros((len(x), first.neurons), np.int64)
+        for number, windows in enumerate(first.pooled_windows):
+            dot = np.matmul(x[:, windows].swapaxes(0, 1), rows).swapaxes(0, 1)
+            dot = dot.reshape(len(x), -1)
+            greater = (dot > greatest) | (number == 0)
+            greatest = np.where(greater, dot, greatest)
+            offset = np.where(greater, number, offset)
+        total = p.dynamics.gains[0] * greatest
         if pixels:
-            total = (total >> 8).astype(np.int32)
-        return total - p.dynamics.hidden_threshold
+            total = total >> 8
+        return total.astype(np.int32) - p.dynamics.hidden_threshold, offset
 
     def start(self, batch: int) -> State:
         """State before the first step.
@@ -307,13 +336,13 @@ class Model:
         """
         p = self.params
         history: list | None = [] if keep_history else None
-        drive = self.drive(x)
+        drive, offset = self.look(x)
         free = self._phase(self.start(len(x)), drive, p.dynamics.free_sweeps, None, history)
         votes = free.v.reshape(len(x), p.network.classes, p.network.copies).sum(-1)
         plus, minus = [], []
         if labels is not None:
             plus, minus = self._nudged_states(free, drive, labels, history)
-        return Relaxation(drive, free, plus, minus, votes.argmax(-1), history or [])
+        return Relaxation(drive, offset, free, plus, minus, votes.argmax(-1), history or [])
 
     def _nudged_states(self, free, drive, labels, history):
         """Activations in the nudged states, plus and minus."""
@@ -339,6 +368,11 @@ class Model:
     def train(self, x, labels, keep_history=False):
         """Learn from samples that fit in the current batch.
 
+        Contrasts are added to latents one at a time, and each addition saturates: sample after
+        sample, and in a sample neuron after neuron, ascending. So if several neurons of a sample
+        use the same row, since weights are shared, that of the first position comes first. Weights
+        flip behind the last sample of the batch, and not before.
+
         Parameters
         ----------
         x : ndarray of bool, shape (n, n_in)
@@ -359,33 +393,36 @@ class Model:
         r = self.relax(x, labels, keep_history)
         changed = 0
         for i in range(len(x)):
-            changed += self._learn(x[i], [a[i] for a in r.plus], [a[i] for a in r.minus])
+            plus, minus = [a[i] for a in r.plus], [a[i] for a in r.minus]
+            changed += self._learn(x[i], r.offset[i], plus, minus)
         self.pending += len(x)
         report = Report(len(x), int((r.prediction == labels).sum()), changed, [0] * len(self.tau))
         if self.pending == self.batch:
             report.flips = self.flush()
         return report, r
 
-    def _learn(self, x, plus, minus):
+    def _learn(self, x, offset, plus, minus):
         """Add one sample's contrast to the latents; return the neurons of layer 1 that differ."""
-        p = self.params
-        code, limit = p.dynamics.code, p.learning.latent_max
-        # A row whose own neuron is the same in both states has no contrast: its input is clamped.
-        rows = np.flatnonzero(plus[0] != minus[0])
-        seen = x[p.first_layer.input_bits(rows)]
-        if p.network.pixel_bits == 8:
-            step = plus[0][rows].astype(np.int16) - minus[0][rows]
-            c = step[:, None] * seen
-        else:
-            c = contrast(code, plus[0][rows, None], seen, minus[0][rows, None], seen)
-        self.latents[0][rows] = accumulate(self.latents[0][rows], c, limit)
+        p, first = self.params, self.params.first_layer
+        code, limits = p.dynamics.code, [p.learning.latent_max_of(l) for l in range(p.depth)]
+        # A neuron that is the same in both states has no contrast: its input is clamped.
+        differ = np.flatnonzero(plus[0] != minus[0])
+        for neurons in first.turns(differ):
+            rows = first.row_of(neurons)
+            seen = x[first.input_bits(neurons, offset[neurons])]
+            if p.network.pixel_bits == 8:
+                step = plus[0][neurons].astype(np.int16) - minus[0][neurons]
+                c = step[:, None] * seen
+            else:
+                c = contrast(code, plus[0][neurons, None], seen, minus[0][neurons, None], seen)
+            self.latents[0][rows] = accumulate(self.latents[0][rows], c, limits[0])
         for layer in range(1, p.depth):
             i, j = layer - 1, layer
             # Nor has that of a neuron that is silent in both.
             lower = np.flatnonzero(plus[i] | minus[i] | (code == "sign"))
             c = contrast(code, plus[i][lower, None], plus[j], minus[i][lower, None], minus[j])
-            self.latents[layer][lower] = accumulate(self.latents[layer][lower], c, limit)
-        return len(rows)
+            self.latents[layer][lower] = accumulate(self.latents[layer][lower], c, limits[layer])
+        return len(differ)
 
     def flush(self) -> list[int]:
         """End the batch: flip what is due; return the flips of each weight layer."""

@@ -15,6 +15,7 @@ from popflip.golden.support.errors import InputError, PopflipError
 from popflip.golden.support.files import prepare_folder
 from popflip.golden.training.checkpoint import CheckpointError
 from popflip.golden.training.machine import GoldenMachine, Machine
+from popflip.golden.training.upsets import memory_bits
 
 if TYPE_CHECKING:
     from popflip.boards.host.line import SerialLine
@@ -347,7 +348,7 @@ def open_machine(params: Params, target: Target) -> Iterator[Machine]:
 
 def compared_bits(params: Params) -> int:
     """Bits that a comparison of two networks compares: weights and latents."""
-    return params.n_synapses * (1 + params.learning.latent_bits)
+    return memory_bits(params)
 
 
 def check_trains(params: Params, target: Target) -> None:

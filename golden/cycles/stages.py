@@ -14,6 +14,7 @@ from popflip.golden.cycles.latencies import (
     tree_latency,
 )
 from popflip.golden.description.params import Params
+from popflip.golden.description.software_only import check_first_layer
 
 __all__ = ["StageCycles", "most_cycles"]
 
@@ -42,6 +43,7 @@ def most_cycles(params: Params) -> int:
     Every attempt but the last is taken to end with its last sweep, every neuron to be visited and
     to change in every sweep, every row to differ and to be tested for flips. Samples take far less.
     """
+    check_first_layer(params)
     p = params
     load_rows, step_rows = p.first_layer.load_rows, p.first_layer.step_rows
     shapes = [p.synapses(layer) for layer in range(p.depth)]

@@ -2,8 +2,12 @@
 
 The neurons of layer 1 stand at *positions* of a grid, ``block`` of them at each, and all of a
 position see the same *window* of the input: neuron ``position * block + feature``. A dense layer is
-the simplest case, one position whose window is the whole image. Each neuron has a *row* of weights,
-one for each bit of its window.
+the simplest case, one position whose window is the whole image. A neuron uses a *row* of weights,
+one for each bit of a window. With *shared* weights the neurons of a feature use the same row.
+
+With *pooling* a neuron looks at several windows: its own and those around it, each moved by whole
+pixels, and moved back inside if it would leave the image. They are numbered by their *offset*, row
+by row from the top left one.
 
 Every kind of first layer is one class here with the interface of :class:`FirstLayer`; golden, the
 hardware and the host ask it, and compare no names of kinds. Input bit ``pixel * planes + plane``
@@ -33,10 +37,14 @@ class FirstLayer(ABC):
     planes : int
         Input bits per pixel.
     block : int
-        Neurons at each position, which share its window.
+        Neurons at each position, which share its windows.
 
     Attributes
     ----------
+    pool : (int, int)
+        Windows that a neuron looks at, down and across.
+    shared : bool
+        Whether all positions use the same rows, one for each of ``block``.
     kind : str
         What parameters and reports call it.
     windowed : bool
@@ -51,6 +59,8 @@ class FirstLayer(ABC):
     image: tuple[int, int]
     planes: int
     block: int
+    pool: tuple[int, int] = (1, 1)
+    shared: bool = False
 
     kind: ClassVar[str]
     windowed: ClassVar[bool]
@@ -115,8 +125,19 @@ class FirstLayer(ABC):
 
     @property
     def rows(self) -> int:
-        """Rows of weights: here one per neuron."""
-        return self.neurons
+        """Rows of weights: one per neuron, or one per feature if they are shared."""
+        return self.block if self.shared else self.neurons
+
+    @property
+    def offsets(self) -> int:
+        """Windows that a neuron looks at."""
+        return self.pool[0] * self.pool[1]
+
+    @property
+    def own_offset(self) -> int:
+        """Offset of a position's own window, which is not moved."""
+        down, across = self.pool
+        return (down - 1) // 2 * across + (across - 1) // 2
 
     def position_of(self, neuron):
         """Position of ``neuron``, an int or an array of them."""
@@ -124,28 +145,72 @@ class FirstLayer(ABC):
 
     def row_of(self, neuron):
         """Row of weights that ``neuron`` uses, an int or an array of them."""
-        return neuron
+        return neuron % self.block if self.shared else neuron
+
+    def turns(self, neurons: np.ndarray) -> list[np.ndarray]:
+        """Split ascending neurons into turns, in order, so that none uses a row twice."""
+        if not self.shared:
+            return [neurons]
+        _, begins = np.unique(self.position_of(neurons), return_index=True)
+        return np.split(neurons, begins[1:])
 
     @cached_property
-    def windows(self) -> np.ndarray:
-        """Input bits that each position sees, ascending.
+    def corners(self) -> np.ndarray:
+        """Rows and columns of the top left pixels of all windows.
 
         Returns
         -------
-        ndarray of int64, shape (positions, fan_in), read-only
+        ndarray of int64, shape (offsets, positions, 2), read-only
+        """
+        places = np.stack(np.divmod(np.arange(self.positions), self.grid[1]), -1) * self.stride
+        moves = np.stack(np.divmod(np.arange(self.offsets), self.pool[1]), -1)
+        moves -= (np.array(self.pool) - 1) // 2
+        last = np.array(self.image) - self.kernel
+        return _fixed(np.clip(places + moves[:, None], 0, last))
+
+    @cached_property
+    def pooled_windows(self) -> np.ndarray:
+        """Input bits that each position sees at each offset, ascending.
+
+        Returns
+        -------
+        ndarray of int64, shape (offsets, positions, fan_in), read-only
             In the order of a row's weights.
         """
-        windows = self._windows()
-        windows.flags.writeable = False
-        return windows
+        # Pixels of a window are pixels of the image, its planes their neighbours.
+        height, width = self.kernel
+        columns, planes = np.arange(width)[:, None], np.arange(self.planes)
+        pixels = np.arange(height)[:, None, None] * self.image[1] + columns
+        inside = (pixels * self.planes + planes).reshape(-1)
+        firsts = (self.corners @ [self.image[1], 1]) * self.planes
+        return _fixed(firsts[..., None] + inside)
 
-    @abstractmethod
-    def _windows(self) -> np.ndarray:
-        """What :attr:`windows` keeps."""
+    @cached_property
+    def windows(self) -> np.ndarray:
+        """Input bits of each position's own window: (positions, fan_in)."""
+        return self.pooled_windows[self.own_offset]
 
-    def input_bits(self, neuron) -> np.ndarray:
-        """Input bits that ``neuron`` sees, an int or an array of them: (..., fan_in)."""
-        return self.windows[self.position_of(neuron)]
+    def input_bits(self, neuron, offset=None) -> np.ndarray:
+        """Input bits that a neuron sees in one of its windows: its own if no offset is given.
+
+        Parameters
+        ----------
+        neuron : int or ndarray of int
+        offset : int or ndarray of int, optional
+            They broadcast.
+
+        Returns
+        -------
+        ndarray of int64, shape (..., fan_in)
+        """
+        offset = self.own_offset if offset is None else offset
+        return self.pooled_windows[offset, self.position_of(neuron)]
+
+
+def _fixed(array: np.ndarray) -> np.ndarray:
+    """Return an array that nobody writes to."""
+    array.flags.writeable = False
+    return array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,13 +250,10 @@ class DenseInput(FirstLayer):
         """Return the words of a row, one per cycle, and their bits."""
         return ceil_div(self.n_in, row_lanes), row_lanes
 
-    def _windows(self) -> np.ndarray:
-        return np.arange(self.n_in).reshape(1, -1)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Windows(FirstLayer):
-    """Neurons see windows that stand on a grid; each has weights of its own.
+    """Neurons see windows that stand on a grid.
 
     Parameters
     ----------
@@ -237,11 +299,3 @@ class Windows(FirstLayer):
         """Return the rows of the image, and the bits of one."""
         height, width = self.image
         return height, width * self.planes
-
-    def _windows(self) -> np.ndarray:
-        down, right = self.step
-        pixels = np.arange(self.n_in).reshape(*self.image, self.planes)
-        views = np.lib.stride_tricks.sliding_window_view(pixels, self.size, axis=(0, 1))
-        corners = views[::down, ::right]
-        # The planes of a pixel are neighbours in the input, so in a row.
-        return corners.transpose(0, 1, 3, 4, 2).reshape(self.positions, self.fan_in)

@@ -381,7 +381,7 @@ class Params(Section):
             banks=banks,
             block=block,
             latent_lanes=self.machine.latent_lanes[layer],
-            latent_bits=self.learning.latent_bits,
+            latent_bits=self.learning.latent_bits_of(layer),
             latent_slice=self.machine.latent_slice if first else None,
             weight_slice=self.machine.weight_slice,
             shared=self.machine.shared_update,

@@ -58,12 +58,12 @@ class _Drawn:
         return sorted(chosen.tolist())
 
 
-def random_params(rng: np.random.Generator) -> Params:
+def random_params(rng: np.random.Generator, software: bool = False) -> Params:
     """Draw a network and its machine, as :func:`draw_params` does, from a generator."""
-    return draw_params(_Drawn(rng))
+    return draw_params(_Drawn(rng), software)
 
 
-def draw_params(choices: Choices) -> Params:
+def draw_params(choices: Choices, software: bool = False) -> Params:
     """Draw a network and its machine from the whole space of parameters, small enough to simulate.
 
     Gains are large enough for these sizes that neurons change and weights flip. Two kinds of
@@ -73,6 +73,9 @@ def draw_params(choices: Choices) -> Params:
     Parameters
     ----------
     choices : Choices
+    software : bool
+        Draw all kinds of first layers, also those that only software has
+        (:mod:`popflip.golden.description.software_only`).
 
     Returns
     -------
@@ -81,10 +84,14 @@ def draw_params(choices: Choices) -> Params:
     """
     code = choices.one_of(["heaviside", "sign"])
     network = _network(choices)
+    if software and network["first"] == "local":
+        _any_windows(choices, network)
     # What follows from it is asked of itself.
     net = Network.model_validate_json(json.dumps(network))
     dynamics = _dynamics(choices, net, code)
     learning = _learning(choices, net)
+    if software and choices.chance(0.3):
+        learning["first_latent_bits"] = choices.integer(3, 16)
     machine = _machine(choices, net)
     if choices.chance(0.4):
         gains = dynamics["gains"][1:]
@@ -125,6 +132,21 @@ def _network(choices: Choices) -> dict:
         network |= {"window": window, "stride": pick(1, window + 1), "features": pick(1, 6)}
         network["hidden"] = network["hidden"][1:]
     return network
+
+
+def _any_windows(choices: Choices, network: dict) -> None:
+    """Draw windows of any shape, pooled and shared or not, on images of any height."""
+    pick = choices.integer
+    if choices.chance(0.2):
+        network["image"] = [1, pick(6, 24)]
+    height, width = network["image"]
+    window = [pick(1, height), pick(1, min(width, 8))]
+    network |= {
+        "window": window,
+        "stride": [pick(1, window[0] + 1), pick(1, window[1] + 1)],
+        "pool": choices.one_of([1, 3, 2, [pick(1, 4), pick(1, 4)]]),
+        "sharing": choices.one_of(["none", "full"]),
+    }
 
 
 def _dynamics(choices: Choices, net: Network, code: str) -> dict:

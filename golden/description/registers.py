@@ -303,7 +303,7 @@ def _settings(params: "Params") -> list[dict]:
             "name": _tau(layer),
             "writable": True,
             "about": f"flip threshold of weight layer {layer}, in counts",
-            "bits": learning.latent_bits - 1,
+            "bits": learning.latent_bits_of(layer) - 1,
             "reset": tau,
         })
     if params.standalone.lines:

@@ -3,7 +3,8 @@
 :mod:`~popflip.golden.engine.machine` is its front: :class:`FastMachine`. Below it, in the order in
 which a sample passes through them:
 
-- ``batches`` shares blocks of samples out among ``threads``;
+- ``batches`` shares blocks of samples out among ``threads``, which wait for each other in
+  ``meeting``;
 - ``drive`` computes what layer 1 receives from the input;
 - ``relaxation`` takes a sample through its phases, with ``sweeps`` or ``leaky`` steps, which use
   ``neurons`` and ``words``;

@@ -18,7 +18,7 @@ from numba import njit
 
 from popflip.golden.support.cache import locked
 
-__all__ = ["compiled", "compiling", "driver", "inlined", "parallel"]
+__all__ = ["compiled", "compiling", "driver", "inlined"]
 
 # No reference counts: nothing here allocates, and arrays outlive the call.
 _OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
@@ -28,9 +28,6 @@ compiled = njit(**_OPTIONS, _nrt=False)
 
 #: A kernel that is always made part of its caller.
 inlined = njit(**_OPTIONS, _nrt=False, forceinline=True)
-
-#: A loop whose turns are shared out among threads.
-parallel = njit(**_OPTIONS, parallel=True)
 
 #: What Python calls: it may hand arrays out and take them back.
 driver = njit(**_OPTIONS)

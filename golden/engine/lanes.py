@@ -16,6 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 __all__ = [
+    "ABREAST",
     "ENTRIES",
     "LANES",
     "TOGETHER",
@@ -28,6 +29,8 @@ __all__ = [
     "count_where",
     "due",
     "leak",
+    "look_both",
+    "look_unlike",
     "lowest",
     "popcount",
     "reset_where",
@@ -40,6 +43,9 @@ LANES = 64
 
 #: Sums to which the same word adds at once.
 TOGETHER = 32
+
+#: Rows of the first weight layer whose words lie side by side.
+ABREAST = 8
 
 #: Entries of the tables of a word.
 ENTRIES = LANES // 4 * 16
@@ -275,6 +281,61 @@ def sum_where(typing_context, pixels, first, words, at, n):
 
     signature = types.int64(pixels, types.intp, words, types.intp, types.intp)
     return signature, generate
+
+
+def _look(keys, rows, seen, differing):
+    """Make what :func:`look_both` and :func:`look_unlike` are; see there."""
+
+    def generate(context, builder, signature, args):
+        keys, at, rows, first, seen, begin, words, factor, base = args
+        pointer, vector = _pointer(context, builder, signature.args[0], keys, at, ABREAST)
+        data = cgutils.create_struct_proxy(signature.args[4])(context, builder, value=seen).data
+        count = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(vector, [vector]), f"llvm.ctpop.v{ABREAST}i64"
+        )
+        total = cgutils.alloca_once_value(builder, ir.Constant(vector, None))
+        width = ir.Constant(words.type, ABREAST)
+        with cgutils.for_range(builder, words) as loop:
+            word = builder.load(builder.gep(data, [builder.add(begin, loop.index)]))
+            place = builder.add(first, builder.mul(loop.index, width))
+            row, _ = _pointer(context, builder, signature.args[2], rows, place, ABREAST)
+            row, word = _load(builder, row, vector), _splat_few(builder, word, vector)
+            found = builder.xor(row, word) if differing else builder.and_(row, word)
+            found = builder.call(count, [found])
+            builder.store(builder.add(builder.load(total), found), total)
+        key = builder.mul(builder.load(total), _splat_few(builder, factor, vector))
+        key = builder.add(key, _splat_few(builder, base, vector))
+        best = _load(builder, pointer, vector)
+        best = builder.select(builder.icmp_signed(">", key, best), key, best)
+        builder.store(best, pointer, align=1)
+        return context.get_dummy_value()
+
+    at, number = types.intp, types.int64
+    return types.void(keys, at, rows, at, seen, at, at, number, number), generate
+
+
+def _splat_few(builder, scalar, vector):
+    """Put a scalar in every lane of a vector of its own type."""
+    undefined = ir.Constant(vector, ir.Undefined)
+    one = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+    return builder.shuffle_vector(one, undefined, zeros)
+
+
+@intrinsic
+def look_both(typing_context, keys, at, rows, first, seen, begin, words, factor, base):
+    """Raise keys of :data:`ABREAST` rows to ``factor`` times the ones they see, plus ``base``.
+
+    The rows' words lie side by side, from ``rows[first]`` on; what they see is the ``words`` words
+    from ``seen[begin]`` on. What they see is a one in both.
+    """
+    return _look(keys, rows, seen, False)
+
+
+@intrinsic
+def look_unlike(typing_context, keys, at, rows, first, seen, begin, words, factor, base):
+    """As :func:`look_both`, with the bits in which both differ."""
+    return _look(keys, rows, seen, True)
 
 
 @intrinsic

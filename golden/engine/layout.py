@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from popflip.golden.description.params import Params
-from popflip.golden.engine.lanes import LANES
+from popflip.golden.engine.lanes import ABREAST, LANES
 from popflip.golden.support.integers import ceil_div
 
 __all__ = [
@@ -59,19 +59,29 @@ class Layout(NamedTuple):
     beta: int
     free_sweeps: int
     nudged_sweeps: int
-    limit: int
+    limits: np.ndarray  # of latents, by weight layer
     reset_on_flip: bool
     block: int
+    abreast: int  # neurons of a position, filled up to whole vectors
+    shared: bool  # whether all positions use the same rows
     positions: int
-    windowed: bool  # whether a position sees a window, or the whole image
-    tops: np.ndarray  # first pixel row of a position's window
-    lefts: np.ndarray  # first pixel column
-    height: int  # of a window
-    width: int
+    tops: np.ndarray  # by offset and position: first stored line of a window
+    lefts: np.ndarray  # first bit in its lines
+    height: int  # lines of a window
+    span: int  # bits of a line of a window
+    lines: int  # of a stored image: rows of pixels, or one for all of them
+    line_words: int
+    strips: np.ndarray  # first bits of all windows, without repetition
+    strip_words: int
+    window_strips: np.ndarray  # by window, without repetition: its strip
+    window_tops: np.ndarray  # and its first line
+    looks: np.ndarray  # by position: where its looks begin in the next two
+    look_windows: np.ndarray  # a window that the position's neurons look at
+    look_offsets: np.ndarray  # the lowest offset that it has there
     pixels: bool  # of 8 bits, where else each has bits by thresholds
-    pixel_bits: int  # of either
-    image_words: int  # of an image row
-    seen_words: int  # of what a position sees
+    window_words: int  # of what a neuron sees
+    window_tail: np.uint64
+    seen_words: int  # the same with the pixels that fill up a row's last word
     everything: np.ndarray  # a row of ones, for 8-bit pixels
 
 
@@ -81,9 +91,6 @@ def layout_of(p: Params) -> Layout:
     words = [ceil_div(n, LANES) for n in p.sizes]
     shapes = [p.synapses(layer) for layer in range(p.depth)]
     row_words = [ceil_div(s.row_bits, LANES) for s in shapes]
-    pixel_bits = p.planes * net.pixel_bits
-    first = p.first_layer
-    corners = first.windows[:, 0] // p.planes  # a window's first bit is of its first pixel
 
     def after(counts):
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -92,7 +99,7 @@ def layout_of(p: Params) -> Layout:
         depth=p.depth,
         sign=d.code == "sign",
         leaky=d.kind == "leaky",
-        sizes=np.array([first.fan_in, *p.sizes[1:]], np.int64),
+        sizes=np.array([p.fan_in, *p.sizes[1:]], np.int64),
         words=np.array(words, np.int64),
         place=np.concatenate([[0], after(words[1:])]),
         tails=np.array([tail_of(n) for n in p.sizes], np.uint64),
@@ -112,21 +119,59 @@ def layout_of(p: Params) -> Layout:
         beta=learning.beta,
         free_sweeps=d.free_sweeps,
         nudged_sweeps=learning.nudged_sweeps,
-        limit=learning.latent_max,
+        limits=np.array([learning.latent_max_of(layer) for layer in range(p.depth)], np.int64),
         reset_on_flip=learning.reset_on_flip,
-        block=first.block,
-        positions=first.positions,
-        windowed=first.windowed,
-        tops=corners // net.image[1],
-        lefts=corners % net.image[1],
-        height=first.kernel[0],
-        width=first.kernel[1],
         pixels=net.pixel_bits == 8,
-        pixel_bits=pixel_bits,
-        image_words=ceil_div(net.image[1] * pixel_bits, LANES),
         seen_words=row_words[0] * net.pixel_bits,
         everything=np.full(row_words[0] if net.pixel_bits == 8 else 0, ~np.uint64(0)),
+        **_windows_of(p),
     )
+
+
+def _windows_of(p: Params) -> dict:
+    """Lay out what layer 1 sees.
+
+    A stored image is lines of bits: rows of pixels where windows stand, else all pixels in one. A
+    *strip* is what all windows with the same first column see, in all lines. A position *looks* at
+    the windows of its offsets, but only once at a window that several offsets have: the lowest of
+    them wins.
+    """
+    first, bits = p.first_layer, p.planes * p.network.pixel_bits
+    height, width = first.kernel if first.windowed else (1, first.n_in // p.planes)
+    lines, line = (first.image[0], first.image[1]) if first.windowed else (1, width)
+    span = width * bits
+    tops, lefts = first.corners[..., 0], first.corners[..., 1] * bits
+    windows, which = np.unique(lefts * (lines + 1) + tops, return_inverse=True)
+    which = which.reshape(tops.shape)
+    strips, of_window = np.unique(windows // (lines + 1), return_inverse=True)
+    looks, counts = [], []
+    for seen in which.T:
+        _, offsets = np.unique(seen, return_index=True)
+        offsets.sort()
+        looks += [(seen[offset], offset) for offset in offsets]
+        counts.append(len(offsets))
+    look_windows, look_offsets = np.array(looks, np.int64).T.copy()
+    return {
+        "block": first.block,
+        "abreast": ceil_div(first.block, ABREAST) * ABREAST,
+        "shared": first.shared,
+        "positions": first.positions,
+        "tops": np.ascontiguousarray(tops),
+        "lefts": np.ascontiguousarray(lefts),
+        "height": height,
+        "span": span,
+        "lines": lines,
+        "line_words": ceil_div(line * bits, LANES),
+        "strips": strips,
+        "strip_words": ceil_div(lines * span, LANES) + 1,  # windows are read a word further
+        "window_strips": of_window.reshape(-1).astype(np.int64),
+        "window_tops": windows % (lines + 1),
+        "looks": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        "look_windows": look_windows,
+        "look_offsets": look_offsets,
+        "window_words": ceil_div(height * span, LANES),
+        "window_tail": np.uint64(tail_of(height * span)),
+    }
 
 
 def tail_of(n):

@@ -10,11 +10,14 @@ LLVM, which it brings, knows every processor's population count and vectors
 (:mod:`popflip.golden.engine.lanes`), and releases the interpreter's lock meanwhile.
 
 In memory a synapse takes 1 bit of weight and 1 byte of latent, or 2 with latents of more than 8
-bits; the leaky dynamics keeps the bits of all layers but the first a second time, by column. A row
-is padded to 64 synapses.
+bits. Bits of the first layer are kept a second time, with the words of several neurons side by
+side; the leaky dynamics keeps those of all other layers a second time, by column. A row is padded
+to 64 synapses.
 
 Where work is saved, exactly:
 
+- A window is cut out of the image once, however many positions look at it; shared rows meet it once
+  too. What several offsets of a position have in common is looked at once.
 - A neuron of layer 1 whose drive is further from its threshold than the feedback can reach, with as
   many neurons of layer 2 active as there are, is not visited in a sweep.
 - A sweep or a step that changed nothing ends its phase: so would all that follow.
@@ -34,9 +37,9 @@ from popflip.golden.description.lfsr import Lfsr
 from popflip.golden.description.params import Params
 from popflip.golden.engine import batches
 from popflip.golden.engine.compilation import compiling
-from popflip.golden.engine.lanes import LANES
+from popflip.golden.engine.lanes import ABREAST, LANES
 from popflip.golden.engine.layout import MINUS, PLUS, layout_of, packed_bits, packed_bytes
-from popflip.golden.engine.threads import call_with_threads, check_threads, most_threads
+from popflip.golden.engine.threads import call_in_chunks, check_threads, most_threads
 from popflip.golden.engine.update import count_ones, learn
 from popflip.golden.engine.workspace import Synapses, aligned_zeros, workspace_of
 from popflip.golden.model import Report
@@ -98,8 +101,8 @@ class FastMachine:
         notice = threading.Timer(2, log.info, ["compiling the fast engine: a minute or two, once"])
         notice.start()
         try:
-            self._train(0, 0, False, np.zeros(1, np.int64))
-            self.infer(0, 0)
+            self._train(0, 0, False, np.zeros(1, np.int64), 1)
+            self._infer(0, 0, np.empty(0, np.int64), 1)
         finally:
             notice.cancel()
 
@@ -121,7 +124,7 @@ class FastMachine:
         n_words, neurons = int(layout.base[-1]), int(layout.place[-1]) * LANES
         weights = np.zeros(n_words, np.uint64)
         columns = np.zeros(int(layout.columns[-1]), np.uint64)
-        narrow = p.learning.latent_bits <= 8
+        narrow = max(p.learning.latent_bits_of(layer) for layer in range(p.depth)) <= 8
         self._latents = aligned_zeros(n_words * LANES, np.int8 if narrow else np.int16)
         for layer in range(p.depth):
             part = slice(layout.base[layer], layout.base[layer + 1])
@@ -134,6 +137,7 @@ class FastMachine:
         counts = self._workspace.counts.dtype
         self._synapses = Synapses(
             weights,
+            self._abreast(weights),
             columns,
             aligned_zeros(neurons, counts),
             aligned_zeros(neurons if layout.leaky else 0, counts),
@@ -143,6 +147,19 @@ class FastMachine:
         self._signs = Lfsr(state.sign_state)
         self._pending, self._minus_only = 0, False
         self._tau = p.learning.tau
+
+    def _abreast(self, weights):
+        """Lay the words of layer 0 side by side, those of :data:`ABREAST` neurons of a position."""
+        layout = self._layout
+        words, block, n = int(layout.row_words[0]), layout.block, layout.abreast
+        if layout.pixels:
+            return np.zeros(0, np.uint64)
+        rows = weights[: layout.base[1]].reshape(-1, block, words)
+        abreast = aligned_zeros((len(rows), n // ABREAST, words, ABREAST), np.uint64)
+        filled = np.zeros((len(rows), n, words), np.uint64)
+        filled[:, :block] = rows
+        abreast[:] = filled.reshape(len(rows), -1, ABREAST, words).swapaxes(2, 3)
+        return abreast.reshape(-1)
 
     def read_state(self) -> NetworkState:
         """Return the network."""
@@ -173,7 +190,7 @@ class FastMachine:
 
     def load(self, x: np.ndarray, labels: np.ndarray) -> None:
         """Take the samples that later calls speak of."""
-        rows = self.params.network.image[0] if self._layout.windowed else 1
+        rows = self._layout.lines
         pack = packed_bytes if self._layout.pixels else packed_bits
         self._x = pack(x.reshape(len(x) * rows, -1)).reshape(len(x), -1)
         self._labels = np.asarray(labels, np.int64)
@@ -182,17 +199,18 @@ class FastMachine:
         """Learn from ``count`` samples."""
         self._check_range(first, count)
         n_batches = ceil_div(self._pending + count, self.params.learning.batch) if count else 0
-        report = self._train(first, count, flush, self._draw_phases(n_batches))
+        phases = self._draw_phases(n_batches)
+        report = self._train(first, count, flush, phases, self.training_threads)
         if flush and not count and self._pending:
             report.flips = self._flush()
         return report
 
-    def _train(self, first, count, flush, phases):
+    def _train(self, first, count, flush, phases, threads):
         p, batch = self.params, self.params.learning.batch
         predictions = np.empty(count, np.int64)
         totals = np.zeros((self.threads, p.depth + 1), np.int64)
-        self._pending = call_with_threads(
-            batches.train, self.training_threads,
+        self._pending = call_in_chunks(
+            batches.train, threads,
             self._layout, self._synapses, self._latents, self._dirty, self._workspace, self._x,
             self._labels, first, count, self._pending, batch, np.array(self._tau, np.int64),
             phases, predictions, totals, flush,
@@ -213,8 +231,8 @@ class FastMachine:
         """End a batch; return the flips of each weight layer."""
         totals, tau = np.zeros((1, self.params.depth + 1), np.int64), np.array(self._tau, np.int64)
         learn(
-            self._layout, self._synapses, self._latents, self._dirty, self._workspace,
-            0, tau, 0, 1, True, totals,
+            self._layout, self._synapses, self._latents, self._dirty, self._workspace, self._x,
+            0, 0, tau, 0, 1, True, totals,
         )  # fmt: skip
         count_ones(self._layout, self._synapses)
         self._pending = 0
@@ -235,10 +253,13 @@ class FastMachine:
         """Predict ``count`` samples."""
         self._check_range(first, count)
         predictions = np.empty(count, np.int64)
-        call_with_threads(
-            batches.infer, self.threads,
+        self._infer(first, count, predictions, self.threads)
+        correct = int((predictions == self._labels[first : first + count]).sum())
+        return Report(count, correct, 0, [0] * self.params.depth), predictions
+
+    def _infer(self, first, count, predictions, threads):
+        call_in_chunks(
+            batches.infer, threads,
             self._layout, self._synapses, self._workspace, self._x, self._labels, first,
             count, predictions,
         )  # fmt: skip
-        correct = int((predictions == self._labels[first : first + count]).sum())
-        return Report(count, correct, 0, [0] * self.params.depth), predictions

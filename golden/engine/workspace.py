@@ -18,6 +18,7 @@ class Synapses(NamedTuple):
     """Weights, and what follows from them alone."""
 
     weights: np.ndarray  # words of all rows, layer after layer
+    abreast: np.ndarray  # those of layer 0 again, of a position's neurons side by side; bits only
     columns: np.ndarray  # the same weights by upper neuron; leaky dynamics only, not of layer 0
     ones_below: np.ndarray  # by neuron, from layer 2 on: weights of +1 in its column
     ones_above: np.ndarray  # by hidden neuron: weights of +1 in its row; leaky dynamics only
@@ -42,7 +43,13 @@ class Workspace(NamedTuple):
     stale: np.ndarray  # by layer: whether a neighbour has changed since the last visit
     states: np.ndarray  # leaky dynamics: potentials of all neurons
     totals: np.ndarray
-    windows: np.ndarray  # by sample of the block: what each position sees
+    strips: np.ndarray  # what windows with the same first column see
+    seen: np.ndarray  # what all windows see; 8-bit pixels: of each sample that is driven at once
+    ones: np.ndarray  # of each window
+    dots: np.ndarray  # shared weights: of each window and row, times 256
+    keys: np.ndarray  # by neuron of a position: greatest dot product and its offset
+    offsets: np.ndarray  # by sample of the block and neuron: the window that it sees
+    cut: np.ndarray  # the window of a row that learns
     ahead: np.ndarray  # 8-bit pixels: drives of the samples that come next
     tables: np.ndarray  # of those samples, by word of a row
     sums: np.ndarray  # by neuron of a tile and sample
@@ -66,6 +73,7 @@ def workspace_of(p: Params, layout: Layout, threads: int) -> Workspace:
     stateful = neurons if layout.leaky else 0
     # Rows of a power of two would all fall into the same few places of a cache.
     drives = int(layout.words[1]) * LANES + 16
+    windows, n_seen = len(layout.window_strips), int(layout.seen_words)
     return Workspace(
         bits=each(n_words, np.uint64),
         fresh=each(n_words if layout.leaky else 0, np.uint64),
@@ -79,7 +87,15 @@ def workspace_of(p: Params, layout: Layout, threads: int) -> Workspace:
         stale=each(p.depth + 1, bool),
         states=each(stateful, np.int32),
         totals=each(neurons, np.int32),
-        windows=np.zeros((block, p.positions * int(layout.seen_words)), np.uint64),
+        strips=each(len(layout.strips) * layout.strip_words, np.uint64),
+        seen=aligned_zeros(
+            (threads, TOGETHER if layout.pixels else 1, windows * n_seen), np.uint64
+        ),
+        ones=each(windows, np.int64),
+        dots=each(windows * layout.abreast if layout.shared else 0, np.int64),
+        keys=each(layout.abreast, np.int64),
+        offsets=np.zeros((block, p.sizes[1]), np.uint8),
+        cut=each(n_seen, np.uint64),
         ahead=for_pixels(TOGETHER * drives, np.int32).reshape(threads, -1, drives),
         tables=for_pixels(int(layout.row_words[0]) * ENTRIES * TOGETHER, np.uint16),
         sums=for_pixels((TILE + 1) * TOGETHER, np.int32),

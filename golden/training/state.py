@@ -41,7 +41,7 @@ def check_state(params: Params, state: NetworkState) -> None:
         for array, kind in ((weights, np.bool_), (latents, np.int16)):
             if array.shape != (shape.rows, shape.row_bits) or array.dtype != kind:
                 raise InputError(f"layer {layer} has {array.dtype} of shape {array.shape}")
-        if np.abs(latents.astype(np.int32)).max() > params.learning.latent_max:
+        if np.abs(latents.astype(np.int32)).max() > params.learning.latent_max_of(layer):
             raise InputError(f"latents of layer {layer} are too large")
 
 

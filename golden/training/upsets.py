@@ -3,6 +3,7 @@
 import numpy as np
 
 from popflip.golden.description.params import Params
+from popflip.golden.support.errors import InputError
 from popflip.golden.training.state import NetworkState
 
 __all__ = ["memory_bits", "upset"]
@@ -10,7 +11,8 @@ __all__ = ["memory_bits", "upset"]
 
 def memory_bits(params: Params) -> int:
     """Bits of all weights and latents."""
-    return params.n_synapses * (1 + params.learning.latent_bits)
+    shapes = map(params.synapses, range(params.depth))
+    return sum(s.rows * s.row_bits * (1 + s.latent_bits) for s in shapes)
 
 
 def upset(
@@ -32,7 +34,14 @@ def upset(
     Returns
     -------
     NetworkState
+
+    Raises
+    ------
+    InputError
+        If latents of the first weight layer have a width of their own.
     """
+    if params.learning.first_latent_bits is not None:
+        raise InputError("learning.first_latent_bits must be left out where memories have upsets")
     weights = [array.copy() for array in state.weights]
     latents = [array.copy() for array in state.latents]
     bits = params.learning.latent_bits

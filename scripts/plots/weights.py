@@ -29,7 +29,8 @@ def tiles(params: Params, weights) -> tuple[np.ndarray, np.ndarray]:
     """Lay the rows of the first weight layer out as one image.
 
     A local layer's neurons stand where their window does: a block per position, with the neurons
-    of that position in it. A dense layer's stand in order, line by line.
+    of that position in it. Rows that all positions share, and a dense layer's, stand in order, line
+    by line.
 
     Parameters
     ----------
@@ -47,8 +48,9 @@ def tiles(params: Params, weights) -> tuple[np.ndarray, np.ndarray]:
     height, width = first.kernel
     values = np.where(weights, 1.0, -1.0).reshape(len(weights), height, width, params.planes)
     values = values.mean(-1)
-    rows, columns = first.grid
-    if first.windowed:
+    placed = first.windowed and not first.shared
+    rows, columns = first.grid if placed else (1, 1)
+    if placed:
         inner, gap = first.block, 3
         across = _across(inner, rows * height, columns * width)
     else:
@@ -90,7 +92,7 @@ def hidden_weights(params: Params, weights) -> Figure:
     """
     image, centres = tiles(params, weights)
     first = params.first_layer
-    local = first.windowed
+    local = first.windowed and not first.shared
     # Whole device pixels per weight: nothing is blurred.
     scale = max(1, min(24, 1500 // image.shape[1], 1150 // image.shape[0]))
     blend = (np.nan_to_num(image)[..., None] + 1) / 2
@@ -111,10 +113,10 @@ def hidden_weights(params: Params, weights) -> Figure:
     axis.tick_params(length=0, colors=QUIET, labelsize=9)
     shown = min(len(weights), MOST) if not local else len(weights)
     if local:
-        (rows, columns), stride = first.grid, params.network.stride
+        (rows, columns), (down, right) = first.grid, first.stride
         middles = (centres + 0.5) * scale - 0.5
-        axis.set_yticks(middles[:rows], [str(stride * r) for r in range(rows)])
-        axis.set_xticks(middles[rows:], [str(stride * c) for c in range(columns)])
+        axis.set_yticks(middles[:rows], [str(down * r) for r in range(rows)])
+        axis.set_xticks(middles[rows:], [str(right * c) for c in range(columns)])
         axis.set_xlabel("window's left edge (pixel of the image)", color=QUIET, fontsize=9.5)
         axis.set_ylabel("window's top edge (pixel)", color=QUIET, fontsize=9.5)
         what = (
@@ -123,6 +125,8 @@ def hidden_weights(params: Params, weights) -> Figure:
     else:
         axis.set_xticks([])
         axis.set_yticks([])
+        what = f"windows of {first.kernel[0]}x{first.kernel[1]} pixels, shared by all positions"
+    if not first.windowed:
         what = f"all {params.network.image[0]}x{params.network.image[1]} pixels"
     count = f"{len(weights):,}" if shown == len(weights) else f"first {shown:,} of {len(weights):,}"
     start = 30 / width

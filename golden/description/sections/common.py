@@ -1,17 +1,53 @@
 """What the sections share: their base class, their kinds of numbers, their error."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from popflip.golden.support.errors import InputError
 
-__all__ = ["Natural", "ParamsError", "Positive", "Section", "Side"]
+__all__ = ["Natural", "ParamsError", "Positive", "Section", "Side", "both_ways", "number_or_pair"]
 
 Positive = Annotated[int, Field(ge=1, le=1 << 20)]
 Natural = Annotated[int, Field(ge=0, le=1 << 20)]
 #: Pixels along one side of an image.
 Side = Annotated[int, Field(ge=1, le=1024)]
+
+
+def number_or_pair(least: int, most: int) -> Any:
+    """Return the type of a key that is one number for both directions, or two: down and across.
+
+    Two equal numbers become one, so that what is the same has one form, and one digest.
+
+    Parameters
+    ----------
+    least, most : int
+        What each number may be.
+    """
+
+    def checked(value):
+        numbers = list(value) if isinstance(value, list | tuple) else [value]
+        if isinstance(value, list | tuple) and len(value) != 2:
+            raise PydanticCustomError("pair", "must be one number, or two: down and across")
+        for number in numbers:
+            if type(number) is not int:
+                raise PydanticCustomError("pair", "must be a whole number, or two of them")
+            if number < least:
+                raise PydanticCustomError("pair", f"must be at least {least}")
+            if number > most:
+                raise PydanticCustomError("pair", f"must be at most {most}")
+        return numbers[0] if len(set(numbers)) == 1 else tuple(numbers)
+
+    schema = WithJsonSchema({"type": "integer", "minimum": least, "maximum": most})
+    return Annotated[Any, PlainValidator(checked), schema]
+
+
+def both_ways(value: int | Sequence[int]) -> tuple[int, int]:
+    """Return the two numbers, down and across, of a key of :func:`number_or_pair`."""
+    down, across = (value, value) if isinstance(value, int) else value
+    return down, across
 
 
 class ParamsError(InputError):

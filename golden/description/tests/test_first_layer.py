@@ -24,6 +24,13 @@ WINDOWS = [
     Windows(image=(1, 20), planes=1, block=4, size=(1, 7), step=(1, 5)),
 ]
 
+POOLED = [
+    Windows(image=(28, 28), planes=2, block=3, size=(10, 10), step=(2, 2), pool=(3, 3)),
+    Windows(image=(6, 8), planes=1, block=2, size=(3, 2), step=(2, 3), pool=(2, 4)),
+    Windows(image=(1, 20), planes=3, block=4, size=(1, 7), step=(1, 5), pool=(1, 5)),
+    Windows(image=(5, 5), planes=1, block=1, size=(5, 4), step=(1, 1), pool=(3, 5)),
+]
+
 
 @pytest.mark.parametrize("layer", WINDOWS, ids=lambda l: f"{l.image}-{l.size}-{l.stride}")
 def test_windows_see_what_lies_in_them(layer):
@@ -78,3 +85,48 @@ def test_what_each_kind_can_do():
     for layer in (*WINDOWS, DenseInput(image=(3, 5), planes=2, block=7)):
         able = layer.can_fetch_serially, layer.can_overlap, layer.can_shift
         assert able == (layer.windowed,) * 3
+
+
+@pytest.mark.parametrize("layer", POOLED, ids=lambda l: f"{l.image}-{l.size}-{l.pool}")
+def test_pooled_windows_are_moved_and_stay_in_the_image(layer):
+    (rows, columns), (height, width), (down, right) = layer.image, layer.size, layer.step
+    (high, wide), offset = layer.pool, 0
+    assert layer.offsets == high * wide
+    for dy in range(-((high - 1) // 2), high // 2 + 1):
+        for dx in range(-((wide - 1) // 2), wide // 2 + 1):
+            for position in range(layer.positions):
+                top, left = position // layer.grid[1] * down, position % layer.grid[1] * right
+                top = min(max(top + dy, 0), rows - height)
+                left = min(max(left + dx, 0), columns - width)
+                seen = pixel_bits(layer.image, layer.planes, top, left, height, width)
+                assert layer.corners[offset, position].tolist() == [top, left]
+                assert layer.pooled_windows[offset, position].tolist() == seen
+                neuron = position * layer.block
+                assert layer.input_bits(neuron, offset).tolist() == seen
+            if dy == dx == 0:
+                assert offset == layer.own_offset
+            offset += 1
+    # The window of no offset is where it would be without pooling.
+    plain = Windows(
+        image=layer.image, planes=layer.planes, block=layer.block, size=layer.size, step=layer.step
+    )
+    np.testing.assert_array_equal(layer.windows, plain.windows)
+    np.testing.assert_array_equal(layer.input_bits(layer.block), plain.input_bits(layer.block))
+
+
+def test_shared_rows_are_features():
+    layer = Windows(
+        image=(6, 6), planes=1, block=3, size=(2, 2), step=(2, 2), pool=(3, 3), shared=True
+    )
+    assert (layer.neurons, layer.rows) == (27, 3)
+    assert layer.row_of(np.arange(7)).tolist() == [0, 1, 2, 0, 1, 2, 0]
+    turns = layer.turns(np.array([0, 2, 3, 5, 12, 26]))
+    assert [turn.tolist() for turn in turns] == [[0, 2], [3, 5], [12], [26]]
+    assert [turn.tolist() for turn in layer.turns(np.array([4]))] == [[4]]
+    (nobody,) = layer.turns(np.array([], int))
+    assert not len(nobody)
+
+
+def test_rows_that_nobody_shares_take_one_turn():
+    (turn,) = WINDOWS[1].turns(np.array([0, 2, 3, 17]))
+    assert turn.tolist() == [0, 2, 3, 17]

@@ -139,6 +139,49 @@ def test_networks_that_no_computer_holds():
         small.replace(network={"stride": 10**20})
 
 
+def test_numbers_for_both_directions():
+    network = {"image": [1, 40], "window": [1, 9], "stride": [1, 3], "features": 2, "pool": [1, 5]}
+    params = local().replace(network=network, machine={"row_lanes": 1, "latent_lanes": [1, 1]})
+    assert (params.grid, params.fan_in, params.first_layer.offsets) == ((1, 11), 9, 5)
+    assert params.network.window == (1, 9)
+    assert Params.build(params.model_dump(mode="json")) == params
+    # Two equal numbers are the one that they have always been.
+    square = local().replace(network={"window": [10, 10], "stride": [3, 3], "pool": [1, 1]})
+    assert (square.network.window, square.digest) == (10, local().digest)
+
+
+def test_digests_of_older_networks_stay():
+    tree = local().model_dump(mode="json")
+    assert not {"pool", "sharing"} & tree["network"].keys()
+    assert "first_latent_bits" not in tree["learning"]
+    digests = {local().digest}
+    for changes in (
+        {"network": {"pool": 3}},
+        {"network": {"sharing": "full"}},
+        {"learning": {"first_latent_bits": 16}},
+    ):
+        digests.add(local().replace(**changes).digest)
+    assert len(digests) == 4
+
+
+def test_shared_weights_have_a_row_for_each_feature():
+    plain, params = local(), local().replace(network={"sharing": "full", "pool": 3})
+    assert params.sizes == plain.sizes
+    shape, features = params.synapses(0), params.network.features
+    assert (shape.rows, shape.row_bits) == (features, params.fan_in)
+    assert shape.weight_depth * shape.banks >= features
+    assert params.n_synapses == features * params.fan_in + params.sizes[1] * params.n_out
+
+
+def test_latents_of_the_first_layer_may_be_wider():
+    params = local().replace(learning={"latent_bits": 6, "first_latent_bits": 16, "tau": [600, 6]})
+    assert [params.synapses(layer).latent_bits for layer in (0, 1)] == [16, 6]
+    assert params.learning.tau_in_epoch(0) == (600, 6)
+    learning = params.replace(learning={"tau_growth": 100.0}).learning
+    assert learning.tau_in_epoch(5) == (600 * 32, 31)
+    assert learning.tau_in_epoch(10**5) == (32767, 31)
+
+
 def test_planes_multiply_the_input_bits():
     params = local().replace(network={"thresholds": [85, 170]})
     assert (params.planes, params.n_in, params.fan_in) == (2, 1568, 200)
@@ -295,6 +338,30 @@ REJECTED = [
         *("network", "image", [28, 9]),
         "network: window must be at most the image's shorter side, 9, not 10",
     ),
+    (
+        *("network", "window", [28, 29]),
+        "network: window must be at most the image's width, 28, not [28, 29]",
+    ),
+    (
+        *("network", "window", [29, 1]),
+        "network: window must be at most the image's height, 28, not [29, 1]",
+    ),
+    (
+        *("network", "stride", [0, 2]),
+        "network: stride must be at least 1 for a local first layer, not [0, 2]",
+    ),
+    (
+        *("network", "window", [1, 2, 3]),
+        "network.window must be one number, or two: down and across, not [1, 2, 3]",
+    ),
+    ("network", "stride", "2", "network.stride must be a whole number, or two of them, not '2'"),
+    (
+        *("network", "stride", [True, 2]),
+        "network.stride must be a whole number, or two of them, not [True, 2]",
+    ),
+    ("network", "pool", 0, "network.pool must be at least 1, not 0"),
+    ("network", "pool", [3, 17], "network.pool must be at most 16, not [3, 17]"),
+    ("network", "sharing", "some", "network.sharing must be 'none' or 'full', not 'some'"),
     ("network", "hidden", [0], "network.hidden.0 must be at least 1, not 0"),
     ("network", "hidden", [1] * 7, "network.hidden must have at most 6 entries, not 7"),
     ("network", "classes", 1, "network.classes must be at least 2, not 1"),

@@ -15,8 +15,13 @@ ROWS = {(row.section, row.key): row for row in rows()}
 
 
 def test_every_key_is_there_in_order_and_explained():
-    # With a section data that says something: one that does not is left out.
-    tree = Params.load("local-small").replace(data={"label": "kind"}).model_dump()
+    # What says nothing may be left out, so all of it says something.
+    params = Params.load("local-small").replace(
+        network={"pool": 2, "sharing": "full"},
+        learning={"first_latent_bits": 9},
+        data={"label": "kind"},
+    )
+    tree = params.model_dump()
     expected = [("", "name")]
     for section, keys in tree.items():
         if section != "name":
@@ -37,6 +42,8 @@ def test_every_key_is_there_in_order_and_explained():
         ("network", "thresholds", "tuple of int", "1 to 8 entries, each 0 to 254", "`[127]`"),
         ("network", "first", '{"dense", "local"}', '`"dense"`, `"local"`', '`"dense"`'),
         ("network", "pixel_bits", "{1, 8}", "`1`, `8`", "`1`"),
+        ("network", "stride", "int or (int, int)", "0 to 1,024", "`0`"),
+        ("network", "pool", "int or (int, int)", "1 to 16", "`1`"),
         (
             *("dynamics", "gains", "tuple of int", "2 or more entries, each 1 to 4,096"),
             "must be given",

@@ -135,3 +135,28 @@ def test_a_word_finds_what_its_lanes_amount_to(rng):
         expected[5:-1] += bits(word) @ values
         add(sums, tables.reshape(-1), word)
         assert sums.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "both"), [("look_both", np.bitwise_and), ("look_unlike", np.bitwise_xor)]
+)
+def test_rows_side_by_side_keep_the_greatest_key(rng, name, both):
+    look = getattr(lanes, name)
+
+    @njit
+    def step(keys, at, rows, first, seen, begin, n, factor, base):
+        look(keys, at, rows, first, seen, begin, n, factor, base)
+
+    n, width = 3, lanes.ABREAST
+    rows = rng.integers(0, 1 << 64, (5, width), dtype=np.uint64)
+    seen = rng.integers(0, 1 << 64, 7, dtype=np.uint64)
+    keys = np.full(width + 2, -(1 << 62), np.int64)
+    wanted, raised = keys.copy(), 0
+    for first, begin, factor, base in ((0, 0, 512, 9), (2, 4, 512, 8), (1, 2, -512, 40_000)):
+        ones = np.bitwise_count(both(rows[first : first + n], seen[begin : begin + n, None])).sum(0)
+        new = factor * ones.astype(np.int64) + base
+        raised += (new > wanted[1 : 1 + width]).sum()
+        wanted[1 : 1 + width] = np.maximum(wanted[1 : 1 + width], new)
+        step(keys, 1, rows.reshape(-1), first * width, seen, begin, n, factor, base)
+        assert keys.tolist() == wanted.tolist()
+    assert width < raised < 3 * width

@@ -63,6 +63,58 @@ def test_random_networks(seed, leaky, batch, threads):
     agree(params, x, labels, [(7, False), (20, True), (23, True)], threads, seed, taus)
 
 
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    batch=st.sampled_from([1, 2, 3, 16]),
+    pixels=st.booleans(),
+    threads=st.integers(1, most_threads()),
+)
+@settings(max_examples=60, deadline=None)
+def test_random_windows(seed, batch, pixels, threads):
+    rng = np.random.default_rng(seed)
+    drawn = random_params(rng, software=True)
+    params = drawn.replace(learning={"batch": batch}, machine=PLAIN)
+    if pixels:
+        params = drawn.replace(
+            network={"pixel_bits": 8, "thresholds": [127]},
+            dynamics={"code": "heaviside"},
+            learning={
+                "batch": batch, "latent_bits": 9, "first_latent_bits": 15,
+                "tau": [40, *drawn.learning.tau[1:]],
+            },
+            machine=PLAIN | {"row_lanes": 1, "latent_lanes": [1] * drawn.depth},
+        )  # fmt: skip
+        x = rng.integers(0, 256, (50, params.n_in), dtype=np.uint8)
+        x[rng.random(x.shape) < rng.choice([0, 0.5, 0.98])] = 0
+    else:
+        # Down to samples whose windows are mostly blank.
+        x = rng.random((50, params.n_in)) < rng.uniform(0.02, 0.7)
+    labels = rng.integers(0, params.network.classes, 50)
+    most = [params.learning.latent_max_of(layer) for layer in range(params.depth)]
+    taus = [tuple(int(rng.integers(1, min(s, 4) + 1)) for s in most) for _ in range(3)]
+    agree(params, x, labels, [(7, False), (20, True), (23, True)], threads, seed, taus)
+
+
+@pytest.mark.parametrize(
+    ("network", "dynamics", "learning"),
+    [
+        ({"pool": 3}, {"threshold": 192}, {}),
+        (
+            {"pool": 3, "sharing": "full", "features": 20},
+            {"threshold": 320, "gains": [16, 2]},
+            {"first_latent_bits": 16, "tau": [30, 4]},
+        ),
+    ],
+)
+def test_real_samples_through_pooled_windows(network, dynamics, learning):
+    params = Params.load("ecp5-85f").replace(
+        network=network, dynamics=dynamics, learning=learning, machine={"overlap": False}
+    )
+    mnist = loading.load("mnist")
+    x = encoding.encode(mnist.train_images[:160], params.network.thresholds)
+    agree(params, x, mnist.train_labels[:160].astype(int), [(160, True)], most_threads())
+
+
 @pytest.mark.parametrize("kind", ["sweeps", "leaky"])
 @pytest.mark.parametrize("batch", [1, pytest.param(16, marks=pytest.mark.slow), 64])
 @pytest.mark.parametrize("preset", preset_names())

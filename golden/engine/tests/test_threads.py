@@ -1,11 +1,10 @@
 """The number of threads that the engine may use."""
 
 import pytest
-from numba import get_num_threads
 
 from popflip.golden.description.params import Params
 from popflip.golden.engine.machine import FastMachine
-from popflip.golden.engine.threads import call_with_threads, check_threads, most_threads
+from popflip.golden.engine.threads import call_in_chunks, check_threads, most_threads
 
 
 @pytest.mark.parametrize("threads", [0, -1, most_threads() + 1])
@@ -20,18 +19,28 @@ def test_threads_that_there_are():
     check_threads(most_threads())
 
 
-def test_a_call_leaves_the_number_of_threads_as_it_was():
-    before = get_num_threads()
-    seen = call_with_threads(lambda number, threads: (number, threads, get_num_threads()), 1, 7)
-    assert seen == (7, 1, before)
-    most = most_threads()
-    seen = call_with_threads(lambda number, threads: (number, threads, get_num_threads()), most, 7)
-    assert seen == (7, most, before if most == 1 else most)
-    assert get_num_threads() == before
+def test_each_chunk_is_called_once_and_chunk_0_answers():
+    calls = []
+
+    def work(number, meeting, chunk, chunks):
+        calls.append((number, int(meeting[0]), chunk, chunks))
+        return number + chunk
+
+    assert call_in_chunks(work, 1, 7) == 7
+    assert calls == [(7, 0, 0, 1)]
+    calls.clear()
+    assert call_in_chunks(work, 3, 7) == 7
+    assert sorted(calls) == [(7, 0, chunk, 3) for chunk in range(3)]
 
 
-def test_a_call_that_fails_leaves_the_number_of_threads_as_it_was():
-    before = get_num_threads()
+def test_a_call_that_fails_waits_for_the_others():
+    done = []
+
+    def work(meeting, chunk, chunks):
+        if chunk == 0:
+            raise ZeroDivisionError
+        done.append(chunk)
+
     with pytest.raises(ZeroDivisionError):
-        call_with_threads(lambda threads: 1 // 0, most_threads())
-    assert get_num_threads() == before
+        call_in_chunks(work, 3)
+    assert sorted(done) == [1, 2]

@@ -29,6 +29,10 @@ def build(network, dynamics=None, learning=None, machine=None):
 
 
 LOCAL = {"first": "local", "window": 3, "stride": 1, "features": 3}
+#: Windows that are higher than wide, on a grid whose rows are closer than its columns.
+OBLONG = {
+    "first": "local", "image": [7, 6], "window": [4, 2], "stride": [1, 2], "features": 3,
+}  # fmt: skip
 CONFIGS = {
     "local": build(LOCAL),
     "local-narrow": build(
@@ -52,6 +56,20 @@ CONFIGS = {
         {"code": "sign", "gains": [30, 40]},
         {"tau": [2, 2], "batch": 2},
         {"serial_windows": True, "row_lanes": 25, "latent_lanes": [9, 6]},
+    ),
+    "oblong": build(OBLONG, {"active_bound": 2}, {"batch": 2}, {"row_lanes": 4}),
+    "oblong-line": build(
+        OBLONG | {"image": [1, 14], "window": [1, 6], "stride": [1, 2]}, {"active_bound": 2}, None,
+        {"row_lanes": 5},
+    ),
+    "oblong-serial": build(OBLONG, machine={"serial_windows": True, "row_lanes": 8}),
+    "oblong-overlap": build(
+        OBLONG, {"active_bound": 1}, {"batch": 3},
+        {"row_lanes": 8, "neuron_lanes": 2, "latent_lanes": [8, 6], "overlap": True},
+    ),
+    "oblong-shared": build(
+        OBLONG, {"active_bound": 2}, None,
+        {"row_lanes": 8, "latent_lanes": [4, 4], "weight_slice": 4, "shared_update": True},
     ),
     # Margins lie on the bounds of what feedback reaches.
     "local-edge": build(LOCAL, {"active_bound": 1, "gains": [64, 64]}),

@@ -75,10 +75,10 @@ def windows_of(params, x):
     if not params.first_layer.windowed:
         windows = x[None]
     else:
-        k, stride = params.network.window, params.network.stride
+        (high, wide), (down, right) = params.first_layer.kernel, params.first_layer.stride
         image = x.reshape(*params.network.image, params.planes)
-        views = sliding_window_view(image, (k, k), axis=(0, 1))[::stride, ::stride]
-        windows = np.moveaxis(views, 2, -1).reshape(-1, k * k * params.planes)
+        views = sliding_window_view(image, (high, wide), axis=(0, 1))[::down, ::right]
+        windows = np.moveaxis(views, 2, -1).reshape(-1, high * wide * params.planes)
     lanes = params.machine.row_lanes
     chunks = ceil_div(windows.shape[1], lanes)
     padded = np.pad(windows, ((0, 0), (0, chunks * lanes - windows.shape[1])))

@@ -49,7 +49,7 @@ def _tell_story(job) -> None:
     p = job.params
     images = job.samples or len(job.dataset.train_labels)
     tests = len(job.dataset.test_labels)
-    window = f"{p.network.window}x{p.network.window}"
+    window = "x".join(map(str, p.first_layer.kernel))
     lines = [
         f"popflip learns MNIST: {images:,} images, once each, then {tests:,} others as a test.",
         f"network: {p.sizes[1]:,} hidden neurons that each see a {window} window of the image,",

@@ -8,6 +8,7 @@ import typer
 from popflip.golden.description.params import Params
 from popflip.golden.description.presets import preset_names
 from popflip.golden.description.reference import to_toml
+from popflip.golden.description.sections.common import both_ways
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.rtl.identity import identity, known_identity
@@ -33,6 +34,7 @@ class NetworkReport(TypedDict):
     first: str
     windowed: bool
     window_grid: list[int]
+    window: list[int]
     input_bits: int
     sample_bytes: int
     latent_bits: int
@@ -133,6 +135,7 @@ def describe(params: Params, identity: bytes | None) -> NetworkReport:
         "first": params.network.first,
         "windowed": params.first_layer.windowed,
         "window_grid": list(params.grid),
+        "window": list(params.first_layer.kernel),
         "input_bits": params.n_in,
         "sample_bytes": params.sample_bytes,
         "latent_bits": params.learning.latent_bits,
@@ -162,11 +165,21 @@ def describe(params: Params, identity: bytes | None) -> NetworkReport:
 def show(report: NetworkReport) -> None:
     """Print what follows from parameters."""
     table = pairs(f"{report['preset']}: {'-'.join(map(str, report['sizes']))} neurons")
-    table.add_row("synapses", f"{report['synapses']:,}, latents of {report['latent_bits']} bits")
+    latents = f"latents of {report['latent_bits']} bits"
+    wider = report["parameters"]["learning"].get("first_latent_bits")
+    if wider is not None:
+        latents += f", those of the first weight layer of {wider}"
+    table.add_row("synapses", f"{report['synapses']:,}, {latents}")
     if report["windowed"]:
         down, across = report["window_grid"]
-        window = report["parameters"]["network"]["window"]
-        windows = f"{down} x {across} windows of {window} x {window}"
+        height, width = report["window"]
+        windows = f"{down} x {across} windows of {height} x {width}"
+        network = report["parameters"]["network"]
+        if "pool" in network:
+            high, wide = both_ways(network["pool"])
+            windows += f", the best of {high} x {wide} each"
+        if "sharing" in network:
+            windows += ", weights shared by all"
         table.add_row("first layer", f"{report['first']}, {windows}")
     else:
         table.add_row("first layer", report["first"])

@@ -35,7 +35,7 @@ def _drive(params: Params) -> dict:
     groups = first.weight_depth // first.chunks
     rows, _ = params.grid
     tree = latencies.tree_latency(first.word_bits)
-    fetch = params.network.window
+    fetch = params.first_layer.load_rows
     if params.machine.serial_windows:
         # What a window's rows take longer than the groups that look at the one before.
         waits, begins = max(0, fetch - first.groups), "a window"
@@ -136,7 +136,7 @@ def _change_for_leaky(params: Params, rules: dict) -> None:
     """Put in what is different where all neurons keep a potential, and move in steps."""
     first = params.synapses(0)
     if params.machine.serial_windows:
-        later = (params.positions - 1) * max(0, params.network.window - first.groups)
+        later = (params.positions - 1) * max(0, params.first_layer.load_rows - first.groups)
     else:
         later = (params.grid[0] - 1) * latencies.line_waits(params)
     waits, words = params.first_layer.load_rows + later, first.weight_depth
@@ -175,9 +175,9 @@ def _change_for_leaky(params: Params, rules: dict) -> None:
 
 def _change_for_overlap(params: Params, rules: dict) -> None:
     """Put in what is different where one sample is driven while another one relaxes."""
-    first, net = params.synapses(0), params.network
+    first = params.synapses(0)
     words = first.weight_depth
-    waits = net.window + (params.grid[0] - 1) * latencies.line_waits(params)
+    waits = params.first_layer.load_rows + (params.grid[0] - 1) * latencies.line_waits(params)
     latency = latencies.tree_latency(first.word_bits) + latencies.GROUP_LATENCY
     rules["drive"] = {
         "rule": "`words` of weights and `rows_fetched` of the image, a cycle each, and `latency`, "

@@ -1,0 +1,38 @@
+"""What the hardware refuses so far."""
+
+import re
+
+import pytest
+
+from popflip.golden.cycles.model import CycleModel
+from popflip.golden.cycles.stages import most_cycles
+from popflip.golden.description.params import Params
+from popflip.golden.description.software_only import check_first_layer
+from popflip.golden.support.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network": {"pool": 3}}, "network.pool must be 1 in hardware, not 3"),
+        ({"network": {"pool": [1, 3]}}, "network.pool must be 1 in hardware, not [1, 3]"),
+        (
+            {"network": {"sharing": "full"}},
+            "network.sharing must be 'none' in hardware, not 'full'",
+        ),
+        (
+            {"learning": {"first_latent_bits": 8}},
+            "learning.first_latent_bits must be left out in hardware, not 8",
+        ),
+    ],
+)
+def test_what_there_is_no_hardware_for(changes, message):
+    params = Params.load("local-small").replace(**changes)
+    for refuse in (check_first_layer, CycleModel, most_cycles):
+        with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+            refuse(params)
+
+
+def test_what_there_is_hardware_for():
+    check_first_layer(Params.load("local-small"))
+    check_first_layer(Params.load("dense-wide"))

@@ -1,0 +1,82 @@
+"""Where threads wait for each other, in compiled code: what Numba does not say by itself."""
+
+import os
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from popflip.golden.engine.compilation import compiled
+
+__all__ = ["meet"]
+
+#: Looks at a counter before a thread lets others have its processor: a few microseconds.
+_LOOKS = 1_000
+
+#: Whether the C library lets a thread give its processor away.
+_CAN_YIELD = hasattr(os, "sched_yield")
+
+
+def _counter(context, builder, signature, args):
+    return cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0]).data
+
+
+@intrinsic
+def _arrive(typing_context, meeting):
+    """Add 1 to a counter that all threads see, behind everything that was written before."""
+
+    def generate(context, builder, signature, args):
+        counter = _counter(context, builder, signature, args)
+        return builder.atomic_rmw("add", counter, ir.Constant(ir.IntType(64), 1), "seq_cst")
+
+    return types.int64(meeting), generate
+
+
+@intrinsic
+def _arrived(typing_context, meeting):
+    """Read the counter, ahead of everything that is read from now on."""
+
+    def generate(context, builder, signature, args):
+        counter = _counter(context, builder, signature, args)
+        return builder.load_atomic(counter, "seq_cst", 8)
+
+    return types.int64(meeting), generate
+
+
+@intrinsic
+def _give_way(typing_context):
+    """Let other threads have the processor."""
+
+    def generate(context, builder, signature, args):
+        if _CAN_YIELD:
+            kind = ir.FunctionType(ir.IntType(32), [])
+            function = cgutils.get_or_insert_function(builder.module, kind, "sched_yield")
+            builder.call(function, [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@compiled
+def meet(meeting, met, threads):
+    """Wait until all threads are here; return how often they have met.
+
+    Parameters
+    ----------
+    meeting : ndarray of int64
+        A counter that was 0 when the threads began.
+    met : int
+        How often they have met before.
+    threads : int
+    """
+    met += 1
+    if threads == 1:
+        return met
+    _arrive(meeting)
+    looks = 0
+    while _arrived(meeting) < met * threads:
+        looks += 1
+        if looks > _LOOKS:
+            _give_way()
+    return met
