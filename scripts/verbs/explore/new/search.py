@@ -88,7 +88,7 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
     ranked = race.ranked
     if not ranked:
         raise InputError(
-            "no network was trained to its end in time: give more --minutes, or more --memory"
+            "no network was trained to its end in time: give more --minutes"
             if not race.stopped
             else "ended before a network was trained: there is nothing to write"
         )

@@ -107,7 +107,7 @@ class Race:
         self.candidates, self.dataset = candidates, dataset
         self.epochs, self.seed = epochs, seed
         self.stopped = False
-        self._deadline = time.monotonic() + seconds
+        self._seconds, self._deadline = seconds, 0.0
         self._on_training = on_training
         self._done = 0
         self._trainer: Trainer | None = None
@@ -127,6 +127,8 @@ class Race:
     def run(self) -> None:
         """Train until one is left, or the time is up, or :meth:`stop` was called."""
         running, fold = list(self.candidates), 0
+        FastMachine(running[0].params)  # compiled, if it has to be, before the time begins
+        self._deadline = time.monotonic() + self._seconds
         while fold < FOLDS:
             part = self._fold(fold)
             for candidate in running:
