@@ -23,6 +23,9 @@ from popflip.rtl.identity import identity
 
 __all__ = ["Measured", "Shell", "measure_front_end"]
 
+#: Placements that are tried until one can be routed.
+_SEEDS = 4
+
 
 class Measured(NamedTuple):
     """What a machine takes of a device, without the shell.
@@ -142,7 +145,12 @@ def measure_front_end(
     with Jobs() as jobs:
         netlist = netlist_of(files, yosys, jobs, progress)
         progress("placement", 0, 1)
-        placed = place(board, core_mhz, netlist, board.seed, placer, jobs)
+        # Some seeds the router finds no end for.
+        tries = (
+            place(board, core_mhz, netlist, seed, placer, jobs)
+            for seed in range(board.seed, board.seed + _SEEDS)
+        )
+        placed = next(filter(None, tries), None)
     if placed is None:
         raise BuildError(f"the router found no end for bus {bus} on {board.title}")
     progress("placement", 1, 1)
