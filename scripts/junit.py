@@ -48,7 +48,7 @@ def junit_xml(suite: str, cases: Sequence[Outcome], properties: Mapping[str, obj
     properties : mapping of str to object
         What else there is to say.
     """
-    counts = {
+    counts: dict[str, object] = {
         "tests": len(cases),
         "failures": sum(bool(case.failure) for case in cases),
         "errors": sum(bool(case.error) for case in cases),
