@@ -11,6 +11,7 @@ from popflip.golden.cycles.latencies import (
     LIST_LATENCY,
     UPDATE_LATENCY,
     line_waits,
+    pool_latency,
     tree_latency,
 )
 from popflip.golden.cycles.sample import SampleRun
@@ -39,8 +40,8 @@ class OverlapRun(SampleRun):
 
     def _drive_cycles(self) -> int:
         p, shape = self.params, self.shape_of(0)
-        waits = p.first_layer.load_rows + (p.grid[0] - 1) * line_waits(p)
-        return waits + shape.weight_depth + tree_latency(shape.word_bits) + GROUP_LATENCY
+        words = p.load_rows + (p.grid[0] - 1) * line_waits(p) + p.looks * shape.weight_depth
+        return words + tree_latency(shape.word_bits) + pool_latency(p) + GROUP_LATENCY
 
     def _await_drive(self):
         drive = self._drive_cycles()

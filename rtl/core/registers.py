@@ -52,7 +52,8 @@ class HostRegisters(wiring.Component):
     def __init__(self, params: Params):
         self._params = params
         learning = params.learning
-        taus = data.ArrayLayout(unsigned(learning.latent_bits - 1), params.depth)
+        widest = max(learning.latent_bits_of(layer) for layer in range(params.depth))
+        taus = data.ArrayLayout(unsigned(widest - 1), params.depth)
         members = {
             "host": In(RegionSignature(host_word_bits(params))),
             "defer": Out(1),
@@ -98,7 +99,8 @@ class HostRegisters(wiring.Component):
             table["pending"]: self.pending,
         }
         for layer in range(p.depth):
-            kept[table.tau(layer)] = self.taus[layer]
+            tau, bits = self.taus[layer], p.learning.latent_bits_of(layer) - 1
+            kept[table.tau(layer)] = tau if bits == len(tau) else tau[:bits]
         if p.standalone.lines:
             kept[table["standalone"]] = self.note
         register = Signal(REGISTER_BITS)

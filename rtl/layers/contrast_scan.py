@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from popflip.golden.description.params import Params
+from popflip.rtl.layers.pool import picked_window
 from popflip.rtl.layers.ports import JobLayout, PartnerSignature, WindowSignature
 from popflip.rtl.layers.work_lists import EntryLayout, ListSignature
 from popflip.rtl.primitives.arithmetic import times
@@ -52,7 +53,9 @@ class ContrastScan(wiring.Component):
         shapes = [params.synapses(layer) for layer in range(2)]
         self._shape = shapes[0]
         layout = EntryLayout(params)
-        self._place = {name: layout[name].shape for name in ("line", "column", "number")}
+        names = ["line", "column", "number"]
+        names += ["offset"] if params.first_layer.pooled else []
+        self._place = {name: layout[name].shape for name in names}
         super().__init__({
             "start": In(1),
             "upper_differs": In(1),
@@ -176,6 +179,13 @@ class ContrastScan(wiring.Component):
         differs = leaving.first != leaving.last
         position = times(leaving.line, p.grid[1]) + leaving.column
         taken0, taken1 = job0.valid & job0.ready, job1.valid & job1.ready
+        seen = windows.x
+        if p.first_layer.pooled:
+            # The engine reads the window behind the job, as long as it works on it.
+            with m.If(taken0):
+                m.d.sync += windows.pick.eq(leaving.offset)
+            m.d.comb += windows.picks.eq(1)
+            seen = picked_window(m, p, windows)
         m.d.comb += [
             job0.valid.eq(leaving_valid & differs & ~left0 & windows.ready),
             job1.valid.eq(leaving_valid & ~left1),
@@ -183,8 +193,8 @@ class ContrastScan(wiring.Component):
             windows.jump.eq(taken0),
             windows.column.eq(leaving.column),
             windows.chunk.eq(self.partners.chunk),
-            self.partners.plus.eq(windows.x),
-            self.partners.minus.eq(windows.x),
+            self.partners.plus.eq(seen),
+            self.partners.minus.eq(seen),
             self.changed.eq(taken0),
         ]
         m.d.sync += [
