@@ -577,8 +577,8 @@ class SampleBuffer(wiring.Component):
         """Push parts of rows into the window, and take it to ``x``."""
         params, height = self._params, self._params.load_rows
         # The tree's output counts the row that was pushed last, ``earlier`` those before it.
-        window = Signal(params.fan_in)
-        m.submodules.count = count = PopcountTree(len(part), levels_per_register=16)
+        window, count = Signal(params.fan_in), PopcountTree(len(part), levels_per_register=16)
+        m.submodules.count = count
         m.d.comb += [count.en.eq(push), count.i.eq(part)]
         earlier, ones = Signal.like(self.windows.ones), Signal.like(self.windows.ones)
         m.d.comb += ones.eq(earlier + count.o)
