@@ -74,6 +74,7 @@ class GreatestWindow(wiring.Component):
     def __init__(self, params: Params):
         self._params = params
         self._dot, self._offset = dot_shape(params), OffsetLayout(params)
+        self._entry = data.StructLayout({"dot": self._dot, "offset": self._offset})
         lanes = params.machine.pool_lanes
         super().__init__({
             "en": In(1),
@@ -87,6 +88,11 @@ class GreatestWindow(wiring.Component):
         })
 
     @property
+    def entry(self) -> data.StructLayout:
+        """A product, and the offset of its window."""
+        return self._entry
+
+    @property
     def latency(self) -> int:
         """A cycle for each level of a tree of comparisons, and one to compare with before."""
         p = self._params
@@ -98,8 +104,7 @@ class GreatestWindow(wiring.Component):
         least = Const(self._dot.width and -(1 << (self._dot.width - 1)), self._dot)
 
         # Each candidate is a product, and how far its window is from the first one.
-        entry = data.StructLayout({"dot": self._dot, "offset": self._offset})
-        candidates = []
+        entry, candidates = self._entry, []
         for lane in range(lanes):
             candidate = Signal(entry, name=f"candidate{lane}")
             down, across = divmod(lane, p.first_layer.pool[1])
