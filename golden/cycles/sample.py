@@ -116,8 +116,8 @@ class SampleRun:
         everything = p.dynamics.code == "sign"
         active = self.drive >= 0
         items = np.ones_like(active) if everything else self.undecided | active
-        groups = np.array([shape.slot(row) for row in range(shape.rows)])
-        count = np.bincount(groups, items, shape.slots).astype(int)
+        groups = shape.slot(np.arange(p.sizes[1]))
+        count = np.bincount(groups, items, p.neuron_groups).astype(int)
 
         # Words of a group; those of all groups in the earlier looks of a position; and the cycles
         # in which they wait for rows of the image.

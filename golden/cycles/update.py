@@ -102,13 +102,13 @@ def serve_each(params: Params, scans: dict[int, ContrastScan], dirty) -> int:
             differs = scan.differs
             changed = list(zip(accepted[differs], scan.rows[differs], strict=True))
     if dirty is not None:
-        dirty[0][[row for _, row in changed]] = True
+        dirty[0][[params.first_layer.row_of(row) for _, row in changed]] = True
     fetch, free = WindowFetch(params), 0
     for pushed, row in changed:
         accepted = max(free, fetch.offer(pushed, row, free))
         fetch.accept(accepted)
         free = accepted + params.synapses(0).row_cycles
-        done = max(done, free + UPDATE_LATENCY + 1)
+        done = max(done, accepted + params.synapses(0).row_words + UPDATE_LATENCY + 1)
     return int(done)
 
 

@@ -366,6 +366,19 @@ class Params(Section):
         return self.machine.overlap or self.dynamics.leaky
 
     @property
+    def neuron_groups(self) -> int:
+        """Groups of ``neuron_lanes`` neurons of layer 1 that are driven side by side."""
+        return self.positions * self.synapses(0).groups
+
+    @property
+    def immediate(self) -> bool:
+        """Whether a row whose batch is one sample may be tested for flips as it learns.
+
+        Not if its sample may name it again: flips come behind the last contrast.
+        """
+        return not self.first_layer.shared
+
+    @property
     def looks(self) -> int:
         """How often a neuron of layer 1 looks at windows, ``pool_lanes`` of them at a time.
 
@@ -411,6 +424,7 @@ class Params(Section):
             latent_slice=self.machine.latent_slice if first else None,
             weight_slice=self.machine.weight_slice,
             shared=self.machine.shared_update,
+            repeats=first and self.first_layer.shared,
         )
 
     @cached_property

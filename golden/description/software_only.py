@@ -12,13 +12,20 @@ def check_first_layer(params: Params) -> None:
     Raises
     ------
     InputError
-        If its weights are shared, if its windows are pooled with ``leaky`` dynamics, or if its
-        latents have a width of their own in a machine whose update engine is shared.
+        If its windows are pooled or its weights shared with ``leaky`` dynamics, if its weights are
+        shared or its latents have a width of their own in a machine whose update engine is shared.
     """
     first, net, machine = params.first_layer, params.network, params.machine
     bits = params.learning.first_latent_bits
     for name, value, wanted, plain in (
-        ("network.sharing", net.sharing, "'none' in hardware", not first.shared),
+        (
+            "network.sharing", net.sharing, "'none' with leaky dynamics in hardware",
+            not (first.shared and params.dynamics.leaky),
+        ),
+        (
+            "network.sharing", net.sharing, "'none' with machine.shared_update in hardware",
+            not (first.shared and machine.shared_update),
+        ),
         (
             "network.pool", net.pool, "1 with leaky dynamics in hardware",
             not (first.pooled and params.dynamics.leaky),

@@ -32,7 +32,7 @@ class HostRegisters(wiring.Component):
     defer, deferred : ``Out(1)``
         The reply to this command comes later; it comes now.
     batch : ``Out(16)``, immediate : ``Out(1)``
-        Samples between flips; it is one sample.
+        Samples between flips; it is one sample, whose rows are tested as they pass.
     reset_on_flip : ``Out(1)``, taus : ``Out``, an array by layer
     sign : ``Out(1)``, draw : ``In(1)``
         A random bit; a pulse draws the next one.
@@ -83,7 +83,9 @@ class HostRegisters(wiring.Component):
         if p.machine.shared_update:
             batch = Const(1, BATCH_BITS)
             m.d.comb += self.batch.eq(batch)
-        m.d.comb += [self.immediate.eq(batch <= 1), self.sign.eq(lfsr[0])]
+        m.d.comb += self.sign.eq(lfsr[0])
+        if p.immediate:
+            m.d.comb += self.immediate.eq(batch <= 1)
         if p.machine.training and p.learning.nudging == "random-sign":
             with m.If(self.draw):
                 m.d.sync += lfsr.eq(Cat(lfsr[1:], Cat(lfsr[t] for t in TAPS).xor()))

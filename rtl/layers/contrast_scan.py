@@ -135,7 +135,7 @@ class ContrastScan(wiring.Component):
 
         Return it, whether it waits to leave, and the state of the list.
         """
-        lists, capacity = self.lists, self._shape.slots
+        lists, capacity = self.lists, self._params.neuron_groups
         at = Signal(range(capacity), name=f"at{bank}")
         missing = Signal.like(lists.count[bank], name=f"missing{bank}")
         held, there, needed = (Signal(name=f"{n}{bank}") for n in ("held", "there", "needed"))
@@ -202,10 +202,15 @@ class ContrastScan(wiring.Component):
             left1.eq((left1 | taken1) & ~gone),
         ]
         row = times(position, shape.block) + times(leaving.number, shape.banks) + leaving.bank
-        for job in (job0, job1):
+        row_group = times(position, shape.groups) + leaving.number
+        rows, groups = [row, row], [row_group, row_group]
+        if p.first_layer.shared:
+            rows[0] = times(leaving.number, shape.banks) + leaving.bank
+            groups[0] = leaving.number
+        for job, its_row, its_group in zip((job0, job1), rows, groups, strict=True):
             m.d.comb += [
-                job.payload.row.eq(row),
-                job.payload.row_group.eq(times(position, shape.groups) + leaving.number),
+                job.payload.row.eq(its_row),
+                job.payload.row_group.eq(its_group),
                 job.payload.bank.eq(leaving.bank),
                 job.payload.plus.eq(Mux(self.swap, leaving.last, leaving.first)),
                 job.payload.minus.eq(Mux(self.swap, leaving.first, leaving.last)),

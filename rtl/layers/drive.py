@@ -18,15 +18,16 @@ __all__ = ["DriveEngine", "GroupLayout", "ItemLayout", "MarginSignature"]
 class ItemLayout(data.StructLayout):
     """A neuron of layer 1 that may matter to this sample.
 
-    ``row``, ``row_group`` and ``bank`` say where its synapses are, ``margin`` is its potential from
-    the input alone minus its threshold. ``undecided`` neurons may yet be moved by feedback;
-    ``active`` ones are active without it. Of a pooled neuron ``offset`` says which window it sees.
+    ``row``, its number, and ``row_group`` and ``bank`` say where its synapses are (with shared
+    weights the latter two say where those of layer 0 are), ``margin`` is its potential from the
+    input alone minus its threshold. ``undecided`` neurons may yet be moved by feedback; ``active``
+    ones are active without it. Of a pooled neuron ``offset`` says which window it sees.
     """
 
     def __init__(self, params: Params):
         shape = params.synapses(0)
         super().__init__({
-            "row": range(max(2, shape.rows)),  # yosys cannot write a memory without bits
+            "row": range(max(2, params.sizes[1])),  # yosys cannot write a memory without bits
             "row_group": range(max(1, shape.slots)),
             "bank": range(shape.banks),
             "margin": signed(ceil_log2(params.margin_bound + 1) + 1),
@@ -76,7 +77,7 @@ class MarginSignature(wiring.Signature):
         shape = params.synapses(0)
         super().__init__({
             "en": Out(1),
-            "index": Out(range(max(2, shape.slots))),
+            "index": Out(range(max(2, params.neuron_groups))),
             "margins": Out(data.ArrayLayout(ItemLayout(params)["margin"].shape, shape.banks)),
         })
 
@@ -145,7 +146,7 @@ class DriveEngine(wiring.Component):
         if params.machine.overlap:
             members |= {
                 "coming": Out(1),
-                "row_group": Out(range(shape.slots)),
+                "row_group": Out(range(params.neuron_groups)),
                 "group": Out(GroupLayout(params)),
                 "group_valid": Out(1),
             }
@@ -233,6 +234,15 @@ class DriveEngine(wiring.Component):
         over = address == shape.weight_depth - 1
         if pooled:
             over = over & windows.last
+        shared, position = self._params.first_layer.shared, None
+        if shared:
+            # All positions use the same rows.
+            position = Signal(range(self._params.positions))
+            with m.If(windows.next & (windows.last if pooled else 1)):
+                m.d.sync += position.eq(position + 1)
+            with m.If(self.start):
+                m.d.sync += position.eq(0)
+            over = over & (position == self._params.positions - 1)
         m.d.comb += [
             issue.eq(issuing & windows.ready & en),
             windows.restart.eq(self.start),
@@ -247,7 +257,9 @@ class DriveEngine(wiring.Component):
                 m.d.sync += [chunk.eq(0), group.eq(group + 1)]
                 with m.If(last_group):
                     m.d.sync += group.eq(0)
-                    if pooled:
+                    if shared:
+                        m.d.sync += address.eq(0)
+                    elif pooled:
                         # Back to the first row of the position, for the next look.
                         begin = Signal.like(address, name="begin")
                         with m.If(windows.last):
@@ -258,7 +270,7 @@ class DriveEngine(wiring.Component):
                 m.d.sync += issuing.eq(0)
         with m.If(self.start):
             m.d.sync += [issuing.eq(1), chunk.eq(0), group.eq(0), address.eq(0)]
-            if pooled:
+            if pooled and not shared:
                 m.d.sync += begin.eq(0)
         return issuing, issue, chunk
 
@@ -435,8 +447,11 @@ class DriveEngine(wiring.Component):
         # ``row`` and ``row_group`` are those of the group in hand, ``coming`` the place of the next
         # one among those of its window.
         in_hand = Signal()
-        row = Signal(range(shape.rows))
-        row_group = row if shape.banks == 1 else Signal(ItemLayout(p)["row_group"].shape)
+        row = Signal(range(p.sizes[1]))
+        shared = p.first_layer.shared
+        row_group = (
+            row if shape.banks == 1 and not shared else Signal(ItemLayout(p)["row_group"].shape)
+        )
         coming = Signal(range(shape.groups))
         tail_rows = shape.last_group
         last_of_block = coming == shape.groups - 1
@@ -444,10 +459,12 @@ class DriveEngine(wiring.Component):
             m.d.sync += in_hand.eq(group_valid)
             with m.If(in_hand):
                 m.d.sync += row.eq(row + Mux(coming == 0, tail_rows, shape.banks))
-                if shape.banks > 1:
+                if shape.banks > 1 and not shared:
                     m.d.sync += row_group.eq(row_group + 1)
             with m.If(group_valid):
                 m.d.sync += coming.eq(Mux(last_of_block, 0, coming + 1))
+                if shared:
+                    m.d.sync += row_group.eq(coming)
                 for i, margin in enumerate(margins):
                     near, on = self._judge(m, margin, i)
                     there = 1 if i < tail_rows else ~last_of_block

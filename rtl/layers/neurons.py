@@ -28,7 +28,8 @@ class PlaceLayout(data.StructLayout):
     def __init__(self, params: Params, layer: int):
         if layer == 1:
             item = ItemLayout(params)
-            names = ["row"] if params.synapses(0).banks == 1 else ["row", "row_group", "bank"]
+            one = params.synapses(0).banks == 1 and not params.first_layer.shared
+            names = ["row"] if one else ["row", "row_group", "bank"]
             names += ["offset"] if params.first_layer.pooled else []
             super().__init__({name: item[name].shape for name in names})
         else:

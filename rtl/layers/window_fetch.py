@@ -65,7 +65,8 @@ class WindowFetch(wiring.Component):
         m = Module()
         p, windows = self._params, self.windows
         changed, job = self.changed.payload, self.job.payload
-        banked = p.synapses(0).banks > 1
+        shared = p.first_layer.shared
+        banked = p.synapses(0).banks > 1 or shared
         # Rows below this limit see the window, or one that has passed.
         limit = Signal(range(p.sizes[1] + 1), init=p.block)
         ahead = Signal()
@@ -83,7 +84,7 @@ class WindowFetch(wiring.Component):
             windows.next.eq(self.changed.valid & ahead & still & ~held),
             self.job.valid.eq(self.changed.valid & ~ahead & there),
             self.changed.ready.eq(self.job.ready & ~ahead & there),
-            job.row.eq(changed.place.row),
+            job.row.eq(changed.place.row - (limit - p.block) if shared else changed.place.row),
             job.row_group.eq(changed.place["row_group" if banked else "row"]),
             job.bank.eq(changed.place.bank if banked else 0),
             job.plus.eq(changed.up),

@@ -85,7 +85,7 @@ class ListSignature(wiring.Signature):
 
     def __init__(self, params: Params):
         shape = params.synapses(0)
-        banks, capacity = shape.banks, shape.slots
+        banks, capacity = shape.banks, params.neuron_groups
         super().__init__({
             "count": In(data.ArrayLayout(range(capacity + 1), banks)),
             "decided": In(data.ArrayLayout(range(capacity + 1), banks)),
@@ -112,7 +112,7 @@ class ListWriteSignature(wiring.Signature):
         shape = params.synapses(0)
         super().__init__({
             "en": Out(1),
-            "index": Out(range(shape.slots)),
+            "index": Out(range(params.neuron_groups)),
             "first": Out(shape.banks),
             "last": Out(shape.banks),
         })
@@ -143,7 +143,7 @@ class WorkLists(wiring.Component):
     def __init__(self, params: Params):
         self._layout, self._pooled = EntryLayout(params), params.first_layer.pooled
         shape = params.synapses(0)
-        self._banks, self._capacity = shape.banks, shape.slots
+        self._banks, self._capacity = shape.banks, params.neuron_groups
         super().__init__({
             "driven": In(DrivenSignature(params)),
             "half": In(1),

@@ -190,6 +190,24 @@ CONFIGS = {
             "overlap": True,
         },
     ),
+    "convolution": build(
+        OBLONG | {"sharing": "full"}, {"active_bound": 2}, {"first_latent_bits": 6},
+        {"row_lanes": 4},
+    ),
+    "convolution-pool": build(
+        POOL | {"sharing": "full", "features": 5}, {"active_bound": 2},
+        {"batch": 3, "first_latent_bits": 5},
+        {"row_lanes": 4, "neuron_lanes": 2, "pool_lanes": 3, "latent_lanes": [4, 6]},
+    ),
+    "convolution-serial": build(
+        POOL | {"sharing": "full"}, {"code": "sign", "gains": [30, 40]}, {"batch": 2},
+        {"serial_windows": True, "latent_lanes": [9, 6]},
+    ),
+    "convolution-overlap": build(
+        POOL | {"sharing": "full", "features": 5, "stride": 1}, {"active_bound": 1},
+        {"batch": 4, "first_latent_bits": 3},
+        {"neuron_lanes": 2, "pool_lanes": 9, "latent_lanes": [9, 6], "overlap": True},
+    ),
     "two-hidden": build(
         LOCAL | {"hidden": [7]},
         {"gains": [90, 50, 60], "active_bound": 3},
