@@ -493,7 +493,10 @@ class SampleBuffer(wiring.Component):
             **{name: field.shape for name, field in windows.offset.shape()},
         })  # fmt: skip
         begin = {"down": first.moves_inside[0][0][0], "across": first.moves_inside[1][0][0]}
-        place, following = Signal(layout, name="place"), Signal(layout, name="following")
+        place = Signal(layout, name="place")
+        # (A signal each: simulators of Verilog would see a loop in one whose fields follow from
+        # each other.)
+        following = {name: Signal(field.shape, name=f"following_{name}") for name, field in layout}
         down, across = (
             [[moves[at] for moves in way] for at in (0, -1)] for way in first.moves_inside
         )
@@ -501,23 +504,23 @@ class SampleBuffer(wiring.Component):
         ends_across = place.across == _of(across[1], place.column)
         ends_down = place.down == _of(down[1], place.line)
         m.d.comb += [
-            following.line.eq(place.line),
-            following.column.eq(place.column),
-            following.down.eq(place.down),
-            following.across.eq(_of(across[0], following.column)),
+            following["line"].eq(place.line),
+            following["column"].eq(place.column),
+            following["down"].eq(place.down),
+            following["across"].eq(_of(across[0], following["column"])),
         ]
         with m.If(windows.picks):
-            m.d.comb += [following.down.eq(windows.pick.down)]
-            m.d.comb += [following.across.eq(windows.pick.across)]
+            m.d.comb += [following["down"].eq(windows.pick.down)]
+            m.d.comb += [following["across"].eq(windows.pick.across)]
         with m.Elif(~ends_across):
-            m.d.comb += following.across.eq(place.across + 1)
+            m.d.comb += following["across"].eq(place.across + 1)
         with m.Elif(~ends_down):
-            m.d.comb += following.down.eq(place.down + 1)
+            m.d.comb += following["down"].eq(place.down + 1)
         with m.Else():
             m.d.comb += [
-                following.column.eq(Mux(ends_column, 0, place.column + 1)),
-                following.line.eq(Mux(ends_column, place.line + 1, place.line)),
-                following.down.eq(_of(down[0], following.line)),
+                following["column"].eq(Mux(ends_column, 0, place.column + 1)),
+                following["line"].eq(Mux(ends_column, place.line + 1, place.line)),
+                following["down"].eq(_of(down[0], following["line"])),
             ]
 
         # The memory's output register always holds the next row to push, of the window whose
@@ -529,8 +532,8 @@ class SampleBuffer(wiring.Component):
             [i * step for i in range(places)]
             for places, step in zip(first.grid, first.stride, strict=True)
         )
-        top = _of(tops, following.line) + following.down - first.most_back[0]
-        left_edge = _of(lefts, following.column) + following.across - first.most_back[1]
+        top = _of(tops, following["line"]) + following["down"] - first.most_back[0]
+        left_edge = _of(lefts, following["column"]) + following["across"] - first.most_back[1]
         fetch = Mux(restarted, 0, Mux(turn, top, row + 1))[: len(row)]
         m.d.comb += [
             read_port.addr.eq(Cat(fetch, bank)),
@@ -541,7 +544,7 @@ class SampleBuffer(wiring.Component):
             with m.If(turn):
                 m.d.sync += column.eq(left_edge)
         with m.If(push & turn & ~windows.picks):
-            m.d.sync += place.eq(following)
+            m.d.sync += [place[name].eq(value) for name, value in following.items()]
         with m.Elif(en & windows.next & windows.picks):
             m.d.sync += place.column.eq(Mux(ends_column, 0, place.column + 1))
             with m.If(ends_column):
