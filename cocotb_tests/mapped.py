@@ -9,19 +9,24 @@ Benches of this kind take the steps of ``tb_core``, so that the same golden run 
 - ``"begin"``, fields of RunLayout: a run without its samples; ``"finish"``: those, and its end;
 - ``"design"``, Params, byte address: from here on the machine at that address, which has these;
 - ``"control"``, name: what that control register holds is a result;
-- ``"predictions"``: those of the stream since the last time are a result.
+- ``"predictions"``: those of the stream since the last time are a result;
+- ``"driver"``, class, library, calls, whether it may use the stream: a driver of that class, made
+  of the compiled library, opens the machine and is called; the results of that are one result.
 """
 
 import numpy as np
+from cocotb.clock import Clock
+from cocotb.task import bridge, resume
 from cocotb.triggers import First, RisingEdge, Timer
 
 from popflip.cocotb_tests.bus import PERIOD
+from popflip.cocotb_tests.simulators import exchange
 from popflip.golden.description.bus import BusMap, Refusal
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import RunFlags
 from popflip.golden.description.registers import REGISTER_BYTES
 
-__all__ = ["MappedHost"]
+__all__ = ["MappedHost", "play_steps"]
 
 
 class MappedHost:
@@ -143,6 +148,28 @@ class MappedHost:
     async def frame(self, data):
         await self.send(data)
 
+    async def driver(self, kind, library, calls, stream=True):
+        """Have a driver do the accesses, in a thread that waits for each."""
+
+        async def read(address):
+            value, good = await self.exchange(self.base + address)
+            return value if good else None
+
+        async def write(address, value):
+            return (await self.exchange(self.base + address, value))[1]
+
+        async def send(sample):
+            await self.send(sample)
+            return True
+
+        def work():
+            driver = kind(library, self.params)
+            accesses = resume(read), resume(write), resume(send) if stream else None
+            results = [driver.open_bus(*accesses)]
+            return results + [getattr(driver, name)(*arguments) for name, *arguments in calls]
+
+        return await bridge(work)()
+
     async def play(self, steps):
         """Play steps; return the results of those that have some."""
         results = []
@@ -155,3 +182,26 @@ class MappedHost:
             if result is not None:
                 results.append(result)
         return results
+
+
+async def play_steps(dut, host_of):
+    """Reset a machine, and play the steps that came from outside.
+
+    Parameters
+    ----------
+    dut : cocotb handle
+    host_of : callable
+        From the design under test, its Params, and how its host behaves, to a MappedHost.
+    """
+    with exchange() as (steps, results):
+        [(_, params), (_, manner), *steps] = steps
+        dut.rst.value = 1
+        # Wires are driven before a model of a bus looks at them, and inputs before the first edge.
+        await Timer(PERIOD, "ns")
+        host = host_of(dut, params, manner)
+        await Timer(PERIOD, "ns")
+        Clock(dut.clk, PERIOD, unit="ns", impl="gpi").start()
+        await Timer(5 * PERIOD, "ns")
+        dut.rst.value = 0
+        await Timer(5 * PERIOD, "ns")
+        results += await host.play(steps)

@@ -8,8 +8,6 @@ import random
 
 import cocotb
 import numpy as np
-from cocotb.clock import Clock
-from cocotb.triggers import Timer
 from cocotbext.axi import (
     AxiLiteBus,
     AxiLiteMaster,
@@ -20,9 +18,7 @@ from cocotbext.axi import (
     AxiStreamSource,
 )
 
-from popflip.cocotb_tests.bus import PERIOD
-from popflip.cocotb_tests.mapped import MappedHost
-from popflip.cocotb_tests.simulators import exchange
+from popflip.cocotb_tests.mapped import MappedHost, play_steps
 
 
 def pauses(seed, share):
@@ -76,15 +72,4 @@ class AxiHost(MappedHost):
 
 @cocotb.test(timeout_time=200, timeout_unit="ms")  # 20 million cycles
 async def bench(dut):
-    with exchange() as (steps, results):
-        [(_, params), (_, share), *steps] = steps
-        dut.rst.value = 1
-        # Wires are driven before a model of a bus looks at them, and inputs before the first edge.
-        await Timer(PERIOD, "ns")
-        host = AxiHost(dut, params, share)
-        await Timer(PERIOD, "ns")
-        Clock(dut.clk, PERIOD, unit="ns", impl="gpi").start()
-        await Timer(5 * PERIOD, "ns")
-        dut.rst.value = 0
-        await Timer(5 * PERIOD, "ns")
-        results += await host.play(steps)
+    await play_steps(dut, AxiHost)

@@ -7,13 +7,9 @@ Steps are those of :mod:`popflip.cocotb_tests.mapped`; first come ``"params"``, 
 import random
 
 import cocotb
-from cocotb.clock import Clock
-from cocotb.triggers import Timer
 from cocotbext.wishbone.driver import WBOp, WishboneMaster
 
-from popflip.cocotb_tests.bus import PERIOD
-from popflip.cocotb_tests.mapped import MappedHost
-from popflip.cocotb_tests.simulators import exchange
+from popflip.cocotb_tests.mapped import MappedHost, play_steps
 from popflip.golden.support.integers import ceil_div
 
 _SIGNALS = {
@@ -57,15 +53,4 @@ class WishboneHost(MappedHost):
 
 @cocotb.test(timeout_time=200, timeout_unit="ms")  # 20 million cycles
 async def bench(dut):
-    with exchange() as (steps, results):
-        [(_, params), (_, pipelined), *steps] = steps
-        dut.rst.value = 1
-        # Wires are driven before a model of a bus looks at them, and inputs before the first edge.
-        await Timer(PERIOD, "ns")
-        host = WishboneHost(dut, params, pipelined)
-        await Timer(PERIOD, "ns")
-        Clock(dut.clk, PERIOD, unit="ns", impl="gpi").start()
-        await Timer(5 * PERIOD, "ns")
-        dut.rst.value = 0
-        await Timer(5 * PERIOD, "ns")
-        results += await host.play(steps)
+    await play_steps(dut, WishboneHost)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from popflip.boards.driver.image import NetworkImage
+from popflip.boards.driver.tests.native import Driver, Result, compile_driver
 from popflip.cocotb_tests.cosim import (
     build_design,
     differences,
@@ -16,6 +18,8 @@ from popflip.golden.datasets import encoding, loading
 from popflip.golden.description.bus import BusMap, Refusal
 from popflip.golden.description.packing import pack_samples
 from popflip.golden.description.params import Params
+from popflip.golden.training.state import NetworkState
+from popflip.golden.training.state import differences as state_differences
 from popflip.rtl.identity import identity
 
 # Long enough for two busy cores.
@@ -133,6 +137,63 @@ def test_small_networks_in_verilator(bus, manner):
     check(SMALL, "verilator", bus, MANNERS[bus][manner], 40)
 
 
+def check_driver(folder, params, simulator, bus, samples, *, stream=True, seconds=800):
+    """Have the C driver load a network, learn, save and predict."""
+    x, labels = samples
+    packed = pack_samples(params, x, labels)
+    model, own = initial(params, 3), identity(params, bus)
+
+    def image():
+        state = NetworkState(model.weights, model.latents, model.signs.state)
+        return NetworkImage(state, model.batch, False, tuple(model.tau))
+
+    begin = image().pack(params, own)
+    library, foreign = (folder / name for name in ("own", "foreign"))
+    for path, of in ((library, own), (foreign, bytes(16))):
+        path.mkdir()
+        compile_driver(path, params, bus, of)
+    steps = [
+        ("params", params), ("manner", MANNERS[bus][0]),
+        ("driver", Driver, foreign / "driver.so", []),
+        ("driver", Driver, library / "driver.so", [
+            ("load", begin), ("clear",), ("train", packed), ("save",), ("count", "correct"),
+            ("count", "cycles_update"), ("infer", packed), ("read", "results", 0, 3),
+            # What the machine would refuse is not asked for.
+            ("write", "results", 0, b"x"), ("begin", 1, 0, 0),
+            ("interrupt", 1), ("events",), ("events",),
+        ], stream),
+        ("control", "enable"),
+        ("control", "refusal"),
+    ]  # fmt: skip
+    other, got, enable, refusal = play(build_design(params, simulator, bus), f"tb_{bus}", steps,
+                               seconds=seconds)  # fmt: skip
+    expected = train_golden(model, x, labels)
+    assert other == [Result.OTHER_DESIGN]
+    assert refusal == Refusal.NONE
+    opened, loaded, cleared, trained, (saved, data), correct, update, inferred, read, *wrong = got
+    assert {opened, loaded, cleared, saved} == {Result.OK}
+    assert trained == (Result.OK, expected["results"])
+    assert correct == (Result.OK, expected["correct"])
+    assert update == (Result.OK, expected["cycles_update"])
+    found = NetworkImage.unpack(params, own, data)
+    assert state_differences(found.state, image().state) == []
+    assert (found.batch, found.tau) == (model.batch, tuple(model.tau))
+    assert expected["changed"] > 0
+    predicted = model.relax(x).prediction.tolist()
+    assert inferred == (Result.OK, predicted)
+    assert read == (Result.OK, bytes(predicted[:3]))
+    *wrong, enabled, events, again = wrong
+    assert wrong == [Result.RANGE, Result.RANGE]
+    assert (enabled, enable) == (Result.OK, 1)
+    assert (events, again) == ((Result.OK, 1), (Result.OK, 0))
+
+
+@pytest.mark.parametrize(("bus", "stream"), [("axi", True), ("axi", False), ("wishbone", True)])
+def test_the_c_driver_trains(tmp_path, bus, stream):
+    """Against the buses' models that are not ours."""
+    check_driver(tmp_path, TINY, "icarus", bus, random_samples(TINY, 1, 5), stream=stream)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("bus", MANNERS)
@@ -151,6 +212,17 @@ def test_mnist(simulator, bus):
     expected = train_golden(model, x, labels)
     assert differences(params, results, expected) == []
     assert expected["changed"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("bus", MANNERS)
+def test_the_c_driver_trains_on_mnist(tmp_path, bus):
+    params, n = Params.load("ice40hx8k"), 100
+    images = loading.load("mnist")
+    x = encoding.encode(images.train_images[:n], params.network.thresholds)
+    samples = x, images.train_labels[:n].astype(int)
+    check_driver(tmp_path, params, "verilator", bus, samples, seconds=3500)
 
 
 @pytest.mark.slow

@@ -11,6 +11,9 @@ sys.path.insert(0, str(HERE.parent))  # the rooms, where the package is not inst
 
 from popflip import __version__  # noqa: E402
 from popflip.scripts.documentation import reference, waveform  # noqa: E402
+from popflip.scripts.plots.adaptation import adaptation_curves  # noqa: E402
+from popflip.scripts.plots.style import save_figure  # noqa: E402
+from popflip.scripts.results import latest  # noqa: E402
 
 project = "popflip"
 author = copyright = "popflip developers"
@@ -45,6 +48,9 @@ trace = waveform.simulate_sample()
 drawing = wavedrom.render(json.dumps(waveform.wavejson(trace)))
 drawing.saveas(str(GENERATED / "sample.svg"))
 (GENERATED / "sample.md").write_text(waveform.stage_table(trace), "utf-8")
+for entry in latest("adaptation").values():
+    figure = adaptation_curves(entry.values.figures["preset"], entry.values.rows)
+    save_figure(figure, GENERATED / f"adaptation-{entry.values.figures['preset']}.png")
 # Included by pages, which are not among them.
 exclude_patterns = ["generated/sample.md", *(f"generated/{n}.md" for n in reference.FRAGMENTS)]
 

@@ -305,6 +305,17 @@ def _campaign(words: list[str], report: dict) -> _Values:
     )
 
 
+def _adapt(words: list[str], report: dict) -> _Values:
+    yield (
+        f"{report['preset']} {Path(report['data']).name}",
+        tuple(range(1, report["seeds"] + 1)),
+        Measured(
+            figures={name: report[name] for name in ("preset", "data", "epochs", "replay")},
+            rows=tuple(report["rows"]),
+        ),
+    )
+
+
 def _flat(tree: dict, prefix: str = "") -> dict:
     """Leave the numbers and texts of a nested dict, and join their keys; a list leaves its mean."""
     found: dict = {}
@@ -336,6 +347,7 @@ _PLACERS = (
 RECORDED: dict[str, tuple[str, Callable[[list[str], Any], _Values], tuple[str, ...]]] = {
     "build": ("boards", _build, (_YOSYS, *_PLACERS)),
     "sweep": ("accuracy", _sweep, ("numba", "optuna")),
+    "adapt": ("adaptation", _adapt, ("numba",)),
     "reproduce": ("paper", _reproduce, ("torch", "numba")),
     "train": ("training", _train, _SIMULATED),
     "demo": ("training", _train, _SIMULATED),

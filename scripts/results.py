@@ -164,7 +164,7 @@ class Training(_Record):
 
 
 class Measured(_Record):
-    """Named figures, and a table: what ``popflip bench`` and the campaigns report.
+    """Named figures, and a table: what ``popflip bench``, ``adapt`` and the campaigns report.
 
     Parameters
     ----------
@@ -179,6 +179,7 @@ class Measured(_Record):
 #: What the values of each kind's entries are; the kinds are also the names of the files.
 KINDS: dict[str, type[_Record]] = {
     "accuracy": Accuracy,
+    "adaptation": Measured,
     "bench": Measured,
     "boards": BoardBuild,
     "campaigns": Measured,

@@ -110,6 +110,9 @@ if may_install; then
     fi
     # Turns bitstreams back into Verilog for slow tests; not needed, and not in every release.
     have icebox_vlog || apt_install fpga-icestorm
+    # Compile the C driver and the VHDL component in slow tests; 40 MB to download.
+    have riscv64-unknown-elf-gcc || apt_install gcc-riscv64-unknown-elf
+    have ghdl || apt_install ghdl
     # openFPGALoader's libraries, for popflip flash and its tests.
     have_library libusb-1.0 && have_library libftdi1 || apt_install libusb-1.0-0 libftdi1-2
 fi

@@ -20,6 +20,7 @@ from popflip.scripts.tables import add_verdict, pairs, put, target_of
 __all__ = [
     "ComparisonReport",
     "Settings",
+    "check_machine",
     "check_words",
     "compare_board",
     "compared",
@@ -73,6 +74,18 @@ def check_words(path: Path, saved: Params, wanted: Params) -> None:
     mine, theirs = saved.learning.latent_bits, wanted.learning.latent_bits
     if wanted.machine.training and mine != theirs:
         raise CheckpointError(f"{path} has latents of {mine} bits, and the board's have {theirs}")
+
+
+def check_machine(path: Path, settings: Settings, params: Params) -> None:
+    """Raise CheckpointError if a machine cannot learn as a file says."""
+    learning = params.learning
+    fixed = (learning.batch, learning.reset_on_flip)
+    if params.machine.shared_update and (settings.batch, settings.reset_on_flip) != fixed:
+        raise CheckpointError(
+            f"{path} learns in batches of {settings.batch}"
+            f"{' and resets on flip' * settings.reset_on_flip}; the board's shared update engine "
+            "cannot"
+        )
 
 
 def held_by(params: Params, state: NetworkState) -> NetworkState:

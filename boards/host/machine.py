@@ -17,6 +17,7 @@ from popflip.golden.description.packing import (
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState
 from popflip.golden.model import Report
+from popflip.golden.plasticity import flip
 from popflip.golden.support.cache import cache_folder, key_of, text_entry
 from popflip.golden.support.errors import InputError
 from popflip.golden.training.machine import CHUNK
@@ -135,23 +136,60 @@ class BoardMachine:
 
     def train(self, first: int, count: int, flush: bool) -> Report:
         """Learn from ``count`` samples."""
-        if not self.params.machine.training:
-            raise InputError("machine.training must be true to train on a board, not false")
+        self._check_trains()
+        if not count:
+            return self._end_batch() if flush else self._nothing()
         return self._run(first, count, train=True, flush=flush)
+
+    def learn(self, first: int, count: int, flush: bool) -> tuple[Report, np.ndarray]:
+        """Learn from ``count`` samples; also return what each was taken for."""
+        self._check_trains()
+        if not count:
+            return self.train(first, 0, flush), np.zeros(0, np.int64)
+        return self._predicted(first, count, train=True, flush=flush)
 
     def infer(self, first: int, count: int) -> tuple[Report, np.ndarray]:
         """Predict ``count`` samples."""
-        total = Report(flips=[0] * self.params.depth)
-        predictions: list[int] = []
-        for start in range(first, first + count, RESULTS):
-            n = min(RESULTS, first + count - start)
-            total += self._run(start, n, train=False, flush=False, keep=predictions)
-        return total, np.array(predictions, np.int64)
+        return self._predicted(first, count, train=False, flush=False)
 
     def registers(self) -> dict[str, int]:
         """Read all registers; the two words of a long counter make one value."""
         words = self.link.read("registers").view("<u4")[:, 0].tolist()
         return self.params.registers.decode(words)
+
+    def _check_trains(self):
+        if not self.params.machine.training:
+            raise InputError("machine.training must be true to train on a board, not false")
+
+    def _nothing(self) -> Report:
+        return Report(flips=[0] * self.params.depth)
+
+    def _predicted(self, first, count, *, train, flush) -> tuple[Report, np.ndarray]:
+        """Run samples, no more at a time than the board keeps predictions of."""
+        total = self._nothing()
+        predictions: list[int] = []
+        for start in range(first, first + count, RESULTS):
+            n = min(RESULTS, first + count - start)
+            last = start + n == first + count
+            total += self._run(start, n, train=train, flush=flush and last, keep=predictions)
+        return total, np.array(predictions, np.int64)
+
+    def _end_batch(self) -> Report:
+        """Flip what is due of a batch that is not full, as the board does where a run ends so.
+
+        A run needs a sample; so the host flips, and the board begins a new batch.
+        """
+        values, registers, total = self.registers(), self.params.registers, self._nothing()
+        if not values["pending"]:
+            return total
+        state, reset = self.read_state(), bool(values["options"] & 1)
+        for layer in range(self.params.depth):
+            state.weights[layer], state.latents[layer], total.flips[layer] = flip(
+                state.weights[layer], state.latents[layer],
+                values[registers.tau(layer).name], reset,
+            )  # fmt: skip
+        self.write_state(state)
+        return total
 
     def _run(self, first, count, *, train, flush, keep=None) -> Report:
         """Run samples and return what the counters say of them."""

@@ -197,13 +197,17 @@ class FastMachine:
 
     def train(self, first: int, count: int, flush: bool) -> Report:
         """Learn from ``count`` samples."""
+        return self.learn(first, count, flush)[0]
+
+    def learn(self, first: int, count: int, flush: bool) -> tuple[Report, np.ndarray]:
+        """Learn from ``count`` samples; also return what each was taken for."""
         self._check_range(first, count)
         n_batches = ceil_div(self._pending + count, self.params.learning.batch) if count else 0
         phases = self._draw_phases(n_batches)
-        report = self._train(first, count, flush, phases, self.training_threads)
+        report, predictions = self._train(first, count, flush, phases, self.training_threads)
         if flush and not count and self._pending:
             report.flips = self._flush()
-        return report
+        return report, predictions
 
     def _train(self, first, count, flush, phases, threads):
         p, batch = self.params, self.params.learning.batch
@@ -217,7 +221,7 @@ class FastMachine:
         )  # fmt: skip
         correct = int((predictions == self._labels[first : first + count]).sum())
         *flips, changed = totals.sum(0).tolist()
-        return Report(count, correct, changed, flips)
+        return Report(count, correct, changed, flips), predictions
 
     def _check_range(self, first, count):
         # Compiled code would read what lies behind them.

@@ -31,9 +31,11 @@ __all__ = [
     "Arrays",
     "CheckpointError",
     "Origin",
+    "Streamed",
     "opened_checkpoint",
     "read_checkpoint",
     "read_encoder",
+    "save_network",
     "write_checkpoint",
 ]
 
@@ -174,6 +176,24 @@ class _Encoding(BaseModel):
         return self
 
 
+class Streamed(BaseModel):
+    """Samples that a network has learned as they came, after its training.
+
+    Attributes
+    ----------
+    samples, correct : int
+        Learned, and of these predicted rightly before.
+    flips : list of int
+        Weights flipped, by weight layer.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    samples: Annotated[int, Field(ge=0)]
+    correct: Annotated[int, Field(ge=0)]
+    flips: list[Annotated[int, Field(ge=0)]]
+
+
 class _Description(BaseModel):
     """What a checkpoint says of itself: see :meth:`Trainer.save`."""
 
@@ -196,6 +216,7 @@ class _Description(BaseModel):
     history: list[EpochLog]
     sign_state: Annotated[int, Field(ge=1, lt=1 << 32)]
     origin: Origin | None = None
+    streamed: Streamed | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "_Description":
@@ -268,6 +289,37 @@ def read_encoder(path: str | Path) -> Encoder | None:
         if groups is not None:
             edges = arrays.read("edges", (groups, EDGES), np.float64)
         return Encoder.described(tree, edges)
+
+
+def save_network(
+    path: str | Path, params: Params, state: NetworkState, encoder: Encoder | None, meta: dict
+) -> None:
+    """Write the checkpoint of a network; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+    params : Params
+    state : NetworkState
+    encoder : Encoder, optional
+        What made the images that it has learned from.
+    meta : dict
+        What else the checkpoint says: of the data, and of how far the training is.
+    """
+    meta = meta | {
+        "format": FORMAT,
+        "params": params.model_dump(mode="json"),
+        "sign_state": state.sign_state,
+    }
+    meta.pop("encoder", None)
+    arrays = {}
+    if encoder is not None:
+        meta["encoder"] = encoder.describe()
+        if encoder.edges is not None:
+            arrays["edges"] = encoder.edges
+    for layer, (weights, latents) in enumerate(zip(state.weights, state.latents, strict=True)):
+        arrays[f"weights{layer}"], arrays[f"latents{layer}"] = weights, latents
+    write_checkpoint(path, meta, arrays)
 
 
 def write_checkpoint(

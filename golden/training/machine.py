@@ -42,7 +42,16 @@ class Machine(Protocol):
         """Take the samples that later calls speak of: bool (n, n_in) and classes (n,)."""
 
     def train(self, first: int, count: int, flush: bool) -> Report:
-        """Learn from ``count`` samples; ``flush`` ends the last batch even if it is not full."""
+        """Learn from ``count`` samples; ``flush`` ends the last batch even if it is not full.
+
+        With ``count`` 0 that is all it does.
+        """
+
+    def learn(self, first: int, count: int, flush: bool) -> tuple[Report, np.ndarray]:
+        """Do what :meth:`train` does; also return what each sample was taken for.
+
+        That is what the network, as its last batch has left it, predicts of the sample.
+        """
 
     def infer(self, first: int, count: int) -> tuple[Report, np.ndarray]:
         """Predict ``count`` samples; also return the predictions."""
@@ -103,15 +112,23 @@ class GoldenMachine:
 
     def train(self, first: int, count: int, flush: bool) -> Report:
         """Learn from ``count`` samples."""
+        return self.learn(first, count, flush)[0]
+
+    def learn(self, first: int, count: int, flush: bool) -> tuple[Report, np.ndarray]:
+        """Learn from ``count`` samples; also return what each was taken for."""
         model, total, end = self._model, Report(flips=[0] * self.params.depth), first + count
+        predictions = [np.zeros(0, np.int64)]
         while first < end:
             n = min(end - first, model.batch - model.pending)
-            report, _ = model.train(self._x[first : first + n], self._labels[first : first + n])
+            report, relaxed = model.train(
+                self._x[first : first + n], self._labels[first : first + n]
+            )
             total += report
+            predictions.append(relaxed.prediction)
             first += n
         if flush and model.pending:
             total += Report(flips=model.flush())
-        return total
+        return total, np.concatenate(predictions)
 
     def infer(self, first: int, count: int) -> tuple[Report, np.ndarray]:
         """Predict ``count`` samples."""

@@ -13,18 +13,16 @@ import numpy as np
 
 from popflip.golden.datasets.dataset import Dataset, check_data
 from popflip.golden.datasets.encoding import input_of
-from popflip.golden.datasets.shifts import draw_shifts, shift_images
-from popflip.golden.description.lfsr import Lfsr
+from popflip.golden.datasets.feed import epoch_images
 from popflip.golden.description.params import Params
 from popflip.golden.model import Report
 from popflip.golden.support.integers import ceil_div
 from popflip.golden.training import health
 from popflip.golden.training.checkpoint import (
-    FORMAT,
     CheckpointError,
     Origin,
     read_checkpoint,
-    write_checkpoint,
+    save_network,
 )
 from popflip.golden.training.log import EpochLog, Progress
 from popflip.golden.training.loop import TrainingLoop
@@ -59,6 +57,8 @@ class Trainer(TrainingLoop[EpochLog]):
     history : list of EpochLog
     warnings : list of str
         What is amiss with the training: a network that does not learn, said once.
+    ailing : bool
+        Whether the last epoch showed a network that does not learn.
     origin : Origin, optional
         Where the first network came from, if not from the seed.
     stop_requested : bool
@@ -104,7 +104,8 @@ class Trainer(TrainingLoop[EpochLog]):
         )  # fmt: skip
         self.params, self.data, self.machine = params, data, machine
         self.origin: Origin | None = None
-        self._ailing = False
+        self._classes = data.classes
+        self.ailing = False
         machine.write_state(self.first_state())
 
     # Data -----------------------------------------------------------------------------------
@@ -115,14 +116,10 @@ class Trainer(TrainingLoop[EpochLog]):
 
     def epoch_samples(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Input bits and labels of the training samples of an epoch, in their order."""
-        rng = np.random.default_rng([self.seed, epoch])
-        order = rng.permutation(self.samples)
-        images = self.data.train_images[order]
-        if self.params.learning.shift:
-            state = int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0])
-            dx, dy = draw_shifts(Lfsr(state or 1), self.samples, self.params.learning.shift)
-            images = shift_images(images, dx, dy)
-        return input_of(self.params.network, images), self.data.train_labels[order]
+        images, labels = epoch_images(
+            self.params, self.data, seed=self.seed, samples=self.samples, epoch=epoch
+        )
+        return input_of(self.params.network, images), labels
 
     def test_set(self) -> tuple[np.ndarray, np.ndarray]:
         """Input bits and labels of the test samples."""
@@ -207,45 +204,36 @@ class Trainer(TrainingLoop[EpochLog]):
         return log
 
     def _examine(self, tested: Report) -> list[str]:
+        was_ailing, self.ailing = self.ailing, False
+        few = sum(log.samples for log in self.history) < health.SAMPLES
         found = health.symptoms(
-            self.params, self.history, tested, self.data.test_labels[: self.test_samples]
-        )
+            self.params, self.history, tested, self.data.test_labels[: self.test_samples],
+            least=0 if few else health.SAMPLES,
+        )  # fmt: skip
         # What has been said before need not be said after each epoch.
-        if not found or self._ailing:
-            self._ailing = bool(found)
+        self.ailing = bool(found) and (was_ailing or not few)
+        if not found or was_ailing:
             return []
-        self._ailing = True
         x = input_of(self.params.network, self.data.train_images[:EXAMINED])
         labels = self.data.train_labels[:EXAMINED]
         why = health.cause(self.params, self.machine.read_state(), x, labels)
-        return [f"the network does not learn as it should: {'; '.join(found)}. Likely cause: {why}"]
+        self.ailing = self.ailing or why.certain
+        return [health.complaint(found, why.text)] if self.ailing else []
 
     # Checkpoints ----------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
         """Save everything that a resumption needs; the file appears whole or not at all."""
-        state = self.machine.read_state()
         meta = {
-            "format": FORMAT,
-            "params": self.params.model_dump(mode="json"),
             **self._meta(),
             "data": self.data.name,
             "data_digest": self.data.digest,
             "data_source": self.data.source,
-            "classes": list(self.data.classes),
-            "sign_state": state.sign_state,
+            "classes": list(self._classes),
         }
         if self.origin is not None:
             meta["origin"] = asdict(self.origin)
-        arrays = {}
-        encoder = self.data.encoder
-        if encoder is not None:
-            meta["encoder"] = encoder.describe()
-            if encoder.edges is not None:
-                arrays["edges"] = encoder.edges
-        for layer, (weights, latents) in enumerate(zip(state.weights, state.latents, strict=True)):
-            arrays[f"weights{layer}"], arrays[f"latents{layer}"] = weights, latents
-        write_checkpoint(path, meta, arrays)
+        save_network(path, self.params, self.machine.read_state(), self.data.encoder, meta)
 
     @staticmethod
     def read_checkpoint(path: str | Path) -> tuple[dict, NetworkState]:
@@ -282,3 +270,7 @@ class Trainer(TrainingLoop[EpochLog]):
         self._seconds, self._so_far = meta["seconds"], Report(**meta["so_far"])
         self.history = [EpochLog(**log) for log in meta["history"]]
         self.origin = Origin(**meta["origin"]) if meta.get("origin") else None
+        known = tuple(meta.get("classes", ()))
+        if known[: len(self.data.classes)] == self.data.classes:
+            # Classes that came later, in samples of another source, keep their names.
+            self._classes = known

@@ -255,6 +255,43 @@ def _figure(value) -> str:
     )
 
 
+def adaptation() -> str:
+    """What networks that met a change came to."""
+    parts = []
+    for entry in latest("adaptation").values():
+        curves: dict[tuple, list[dict]] = {}
+        for row in entry.values.rows:
+            curves.setdefault((row["change"], row["way"]), []).append(row)
+        steps = [row["samples"] for row in next(iter(curves.values()))]
+        rows = []
+        for (kind, way), points in curves.items():
+            before = points[0].get("before")
+            last = points[-1]
+            rows.append([
+                code(kind) if way == "on" else "",
+                _WAYS[way],
+                "" if before is None else f"{before:.2f}",
+                *(f"{p['error']:.2f}{_plus_minus(p['error_spread'])}" for p in points),
+                f"{last['old_error']:.2f}{_plus_minus(last['old_error_spread'])}",
+            ])  # fmt: skip
+        head = (
+            "change", "the network", "before", "at the change",
+            *(f"after {n:,}" for n in steps[1:]), "old task at the end",
+        )  # fmt: skip
+        parts.append(f"{code(entry.command)}\n\n{table(head, rows, right=range(2, len(head)))}\n"
+                     f"{_origin([entry])}{_notes([entry])}")  # fmt: skip
+    return "\n".join(parts)
+
+
+#: How the table calls the ways of :mod:`popflip.scripts.campaigns.adaptation.curves`.
+_WAYS = {
+    "on": "learns on",
+    "replay": "with old samples",
+    "cleared": "latents cleared",
+    "scratch": "new, from scratch",
+}
+
+
 def paper() -> str:
     """The results of the paper's systems, and which stand no longer."""
     entries = [entry for entry in latest("paper").values() if not entry.void]
@@ -304,6 +341,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "training": training,
     "accuracy": accuracy,
     "boards": boards,
+    "adaptation": adaptation,
     "paper": paper,
     **_measured(),
 }

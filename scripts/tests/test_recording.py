@@ -99,6 +99,18 @@ def test_a_training_without_cycles_is_no_result():
         values(["train"], {**TRAIN, "cycles_per_sample": None})
 
 
+def test_an_adaptation_keeps_its_rows():
+    rows = [{"change": "invert", "way": "on", "samples": 0, "error": 90.5, "before": 3.25}]
+    report = {
+        "verb": "adapt", "preset": "local-small", "data": "/x/mnist", "epochs": 3, "replay": 1,
+        "seeds": 2, "at": [5], "rows": rows, "curves": {}, "seconds": 1.0,
+    }  # fmt: skip
+    (entry,) = values(["adapt"], report)
+    assert (entry.name, entry.seeds) == ("local-small mnist", (1, 2))
+    assert entry.values.rows == tuple(rows)
+    assert entry.values.figures["epochs"] == 3
+
+
 ROW = {
     "row": "fc1-binary", "data": "mnist", "seed": 2, "test_error": 2.123, "epochs": 2,
     "choice": {"validation": None, "samples": None, "test_samples": None},

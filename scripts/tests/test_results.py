@@ -73,7 +73,9 @@ def test_a_store_without_a_file_is_empty(tmp_path):
 
 
 def test_there_are_only_these_kinds(tmp_path):
-    with pytest.raises(InputError, match=re.escape("kind must be one of accuracy, bench")):
+    with pytest.raises(
+        InputError, match=re.escape("kind must be one of accuracy, adaptation, bench")
+    ):
         read("boars", tmp_path)
 
 

@@ -51,6 +51,54 @@ def test_a_batch_left_half_done_does_not_reach_the_next_session(board):
         assert differences(learns(next_session, 1), fresh) == []
 
 
+def both(board, seed, tau=(1, 1)):
+    """The board and golden with the same new network."""
+    golden = GoldenMachine(PARAMS)
+    for each in (board, golden):
+        each.write_state(initial_state(PARAMS, seed))
+        each.set_tau(tau)
+        each.load(X, LABELS)
+    return board, golden
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_what_is_learned_is_predicted_first(board, monkeypatch, stored):
+    if not stored:
+        monkeypatch.setattr(board, "_store", None)
+    machine, golden = both(board, 6)
+    monkeypatch.setattr("popflip.boards.host.machine.RESULTS", 16)  # three runs
+    report, predictions = machine.learn(0, len(X), flush=True)
+    wanted, golden_predictions = golden.learn(0, len(X), flush=True)
+    np.testing.assert_array_equal(predictions, golden_predictions)
+    assert (report.samples, report.correct) == (wanted.samples, wanted.correct)
+    assert (report.flips, report.changed) == (wanted.flips, wanted.changed)
+    assert report.correct == (predictions == LABELS).sum()
+    assert differences(machine.read_state(), golden.read_state()) == []
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("done", [0, 3, PARAMS.learning.batch])
+def test_a_batch_can_be_ended_without_another_sample(board, done, reset):
+    machine, golden = both(board, 7)
+    machine.configure(batch=PARAMS.learning.batch, tau=(1, 1), reset_on_flip=reset)
+    golden._model.params = PARAMS.replace(learning={"reset_on_flip": reset})
+    ends = []
+    for each in (machine, golden):
+        if done:
+            each.train(0, done, flush=False)
+        ends.append(each.train(0, 0, flush=True).flips)
+        assert each.train(0, 0, flush=False).flips == [0] * PARAMS.depth
+        assert each.learn(0, 0, flush=True)[0].flips == [0] * PARAMS.depth, "nothing is left"
+    assert ends[0] == ends[1]
+    assert (sum(ends[0]) > 0) is (done == 3)
+    assert machine.registers()["pending"] == 0
+    # A new batch begins for both.
+    reports = [each.train(3, 20, flush=True) for each in (machine, golden)]
+    assert reports[0].flips == reports[1].flips
+    assert differences(machine.read_state(), golden.read_state()) == []
+    machine.configure(batch=PARAMS.learning.batch, tau=(1, 1), reset_on_flip=False)
+
+
 def test_an_interrupted_wait_ends_the_run(board, monkeypatch):
     board.load(X, LABELS)
 
@@ -90,6 +138,8 @@ def test_a_machine_that_only_infers():
         assert differences(machine.read_state(), state) == []
         with pytest.raises(ValueError, match=r"^machine\.training must be true"):
             machine.train(0, 1, flush=True)
+        with pytest.raises(ValueError, match=r"^machine\.training must be true"):
+            machine.learn(0, 1, flush=True)
     finally:
         machine.transport.close()
 

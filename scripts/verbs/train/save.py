@@ -1,4 +1,4 @@
-"""``popflip save``: from a board into a checkpoint."""
+"""``popflip save``: from a board, or an image of the C driver's, into a checkpoint."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from popflip.boards.driver.header import FRONT_ENDS
+from popflip.boards.driver.image import NetworkImage
 from popflip.boards.host.machine import BoardMachine
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import VERSION
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import prepare_folder
+from popflip.golden.support.files import file_errors, prepare_folder
 from popflip.golden.training.checkpoint import Origin
 from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.trainer import Trainer
@@ -46,12 +48,22 @@ class SavedReport(TargetReport):
 
 def save(
     board: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Serial port, such as /dev/ttyUSB0; or the name of a board, which is at --port.",
             metavar="BOARD",
         ),
-    ],
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(help="What popflip_save of the C driver wrote, instead.", metavar="FILE"),
+    ] = None,
+    bus: Annotated[
+        str,
+        typer.Option(
+            help=f"Front end of the image's design: {', '.join(FRONT_ENDS)}.", metavar="BUS"
+        ),
+    ] = "uart",
     preset: Preset = None,
     config: Config = None,
     port: Port = None,
@@ -68,17 +80,24 @@ def save(
 ) -> None:
     """Save what a board has learned, in a checkpoint.
 
-    Weights, latents, flip thresholds, batch and the generator of nudge signs are read from the
-    board. infer takes the file, load writes it to another board, and train --resume --out FOLDER
-    goes on from a checkpoint.npz in that folder: with the data and the seed that are named here,
-    from its first epoch on.
+    With --image, what a program has saved by the C driver. Weights, latents, flip thresholds, batch
+    and the generator of nudge signs are read from the board, or from the image. infer takes the
+    file, load writes it to another board, and train --resume --out FOLDER goes on from a
+    checkpoint.npz in that folder: with the data and the seed that are named here, from its first
+    epoch on.
     """
+    if (board is None) == (image is None):
+        raise InputError("name one of --board and --image")
+    if bus not in FRONT_ENDS:
+        raise InputError(f"bus must be one of {', '.join(FRONT_ENDS)}, not {bus!r}")
     params = named_network(preset, config, board=board)
     out = out or Path("runs") / f"saved-{params.name}" / "checkpoint.npz"
     dataset, _ = choose_data(data, params=params)
-    report = save_board(
-        params, dataset, Target(board, baud, port=port, config=config), out, seed=seed
-    )
+    if image is not None:
+        report = save_image(params, dataset, image, bus, out, seed=seed)
+    else:
+        target = Target(board, baud, port=port, config=config)
+        report = save_board(params, dataset, target, out, seed=seed)
     print_json(report) if as_json else show(report)
 
 
@@ -87,6 +106,7 @@ VERB = Verb(
     examples=(
         "popflip save --board /dev/ttyUSB0 --out moved/checkpoint.npz",
         "popflip save --preset dense-wide --board /dev/ttyUSB0 --baud 1000000",
+        "popflip save --image learned.bin --bus wishbone --preset ice40hx8k",
     ),
 )
 
@@ -124,17 +144,49 @@ def save_board(
             f"saved in the middle of a batch, {settings.pending} of {settings.batch} samples: the "
             "next batch begins anew"
         )
+    return _saved(plan, settings, str(target.report["board"]), identity(params), out, target.report)
+
+
+def save_image(
+    params: Params, dataset: Dataset, path: Path, bus: str, out: Path, *, seed: int = 1
+) -> SavedReport:
+    """Save what a program has read from a machine by the C driver, and return the report.
+
+    Parameters
+    ----------
+    params, dataset, out, seed
+        As for :func:`save_board`.
+    path : Path
+        Of the image.
+    bus : str
+        Front end of its design.
+    """
+    plan = Trainer(params, dataset, GoldenMachine(params), seed=seed)
+    own = identity(params, bus)
+    with file_errors(path):
+        content = path.read_bytes()
+    image = NetworkImage.unpack(params, own, content)
+    prepare_folder(out.parent)
+    plan.machine.write_state(image.state)
+    settings = Settings(image.batch, image.tau, image.reset_on_flip)
+    return _saved(plan, settings, str(path), own, out, {"board": str(path), "engine": None})
+
+
+def _saved(
+    plan: Trainer, settings: Settings, place: str, own: bytes, out: Path, report: TargetReport
+) -> SavedReport:
+    """Write the checkpoint, and return the report."""
+    params = plan.params
     plan.origin = Origin(
-        board=str(target.report["board"]), design=identity(params).hex(), protocol=VERSION,
-        batch=settings.batch, tau=list(settings.tau), reset_on_flip=settings.reset_on_flip,
-        pending=settings.pending,
+        board=place, design=own.hex(), protocol=VERSION, batch=settings.batch,
+        tau=list(settings.tau), reset_on_flip=settings.reset_on_flip, pending=settings.pending,
     )  # fmt: skip
     plan.save(out)
     return {
         "verb": "save",
         "preset": params.name,
         "checkpoint": str(out),
-        **target.report,
+        **report,
         "bits": compared_bits(params),
         "origin": asdict(plan.origin),
         "digest": params.digest,

@@ -19,7 +19,10 @@ __all__ = ["VERB"]
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="engine, core, standalone or growth", metavar="WHAT")],
+    what: Annotated[
+        str,
+        typer.Argument(help="engine, core, standalone, growth or own-data", metavar="WHAT"),
+    ],
     samples: Annotated[
         int | None,
         typer.Option(
@@ -54,18 +57,28 @@ def bench(
     sample by what they are spent on, after the first epoch, and whether the counters of the virtual
     board say the same. standalone: cycles of reading a sample from the flash and of learning it,
     and what the core of the virtual board waits. growth: bitstreams of 15 sizes, which takes about
-    an hour. What is on record is printed below. --json prints a list.
+    an hour. own-data: networks that popflip new finds for three small data sets (or for the one of
+    --data), from five seeds, beside scikit-learn's. What is on record is printed below. --json
+    prints a list.
     """
-    if what not in ("engine", "core", "standalone", "growth"):
-        raise InputError(f"what to bench must be engine, core, standalone or growth, not {what!r}")
+    if what not in ("engine", "core", "standalone", "growth", "own-data"):
+        raise InputError(
+            f"what to bench must be engine, core, standalone, growth or own-data, not {what!r}"
+        )
     if recorded:
         rows = [dict(row) for row in latest("bench")[what].values.rows]
         print_json(rows) if as_json else show_recorded("bench", what)
         return
     if samples is None:
-        samples = {"engine": 20000, "core": 256, "standalone": 512, "growth": 0}[what]
+        samples = {"engine": 20000, "core": 256, "standalone": 512}.get(what, 0)
     out = out or Path("runs") / f"bench-{what}.png"
     prepare_folder(out.parent)
+    if what == "own-data":
+        from popflip.scripts.verbs.explore.bench.own_data import bench_own_data, show_own_data
+
+        found = bench_own_data(data, out.parent)
+        print_json(found) if as_json else show_own_data(found)
+        return
     dataset, _ = choose_data(data)
     most = len(dataset.train_labels)
     if not 0 <= samples <= most:
@@ -112,5 +125,6 @@ VERB = Verb(
         "popflip bench core --preset ecp5-85f --samples 0 --json",
         "popflip bench standalone --samples 0",
         "popflip bench growth --board ulx3s-45f",
+        "popflip bench own-data --data digits",
     ),
 )

@@ -42,9 +42,17 @@ def verilog(
             metavar="NAME",
         ),
     ] = None,
+    html: Annotated[
+        bool,
+        typer.Option("--html", help="Describe a bus's registers in a page, too: folder html."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the Verilog of a network's machine: one file, a manifest, an instantiation template."""
+    """Write the Verilog of a network's machine, and all that a design around it needs.
+
+    One Verilog file, a manifest, instantiation templates in Verilog and VHDL, lint waivers, and the
+    driver in C. Of a bus's registers descriptions in SystemRDL, CMSIS-SVD and C.
+    """
     from popflip.rtl.designs import check_design
     from popflip.scripts.verbs.hardware.verilog.package import write_package
 
@@ -52,7 +60,7 @@ def verilog(
     check_design(params, bus)
     name = default_name(params) if name is None else checked_name(name)
     prepare_folder(out)
-    files = [str(path) for path in write_package(params, out, bus, name)]
+    files = [str(path) for path in write_package(params, out, bus, name, html=html)]
     report: VerilogReport = {
         "verb": "verilog",
         "preset": params.name,

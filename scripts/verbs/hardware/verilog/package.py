@@ -4,6 +4,7 @@ import json
 import textwrap
 from pathlib import Path
 
+from popflip.boards.driver.header import FRONT_ENDS, design_header, driver_files
 from popflip.golden.description.bus import MAPPED
 from popflip.golden.description.names import checked_name, default_name
 from popflip.golden.description.params import Params
@@ -12,19 +13,34 @@ from popflip.golden.support.files import write_atomically
 from popflip.rtl.designs import check_design
 from popflip.rtl.identity import identity
 from popflip.rtl.verilog import generate, waivers
+from popflip.scripts.verbs.hardware.verilog.bench import bench
+from popflip.scripts.verbs.hardware.verilog.fusesoc import core_file
+from popflip.scripts.verbs.hardware.verilog.ipxact import component_xml, vivado_tcl
 from popflip.scripts.verbs.hardware.verilog.manifest import manifest, title, verilog_name
 from popflip.scripts.verbs.hardware.verilog.ports import ports
 from popflip.scripts.verbs.hardware.verilog.svd import svd
-from popflip.scripts.verbs.hardware.verilog.systemrdl import c_header, system_rdl
+from popflip.scripts.verbs.hardware.verilog.systemrdl import (
+    c_header,
+    check_html,
+    html_page,
+    system_rdl,
+)
+from popflip.scripts.verbs.hardware.verilog.vhdl import component
 
 __all__ = ["write_package"]
 
 
 def write_package(
-    params: Params, folder: str | Path, bus: str = "uart", name: str | None = None
+    params: Params,
+    folder: str | Path,
+    bus: str = "uart",
+    name: str | None = None,
+    *,
+    html: bool = False,
 ) -> list[Path]:
-    """Write the Verilog of a design, its manifest, a template of an instance and lint waivers.
+    """Write the Verilog of a design, its manifest, templates of an instance and lint waivers.
 
+    With a host behind a line or a bus also the driver in C and what it has to know of the design.
     With registers at addresses also their description: SystemRDL, SVD and a C header. The same
     arguments give the same bytes. Each file appears whole or not at all.
 
@@ -35,42 +51,62 @@ def write_package(
         Made if need be; files of the same names are replaced.
     bus, name : str
         As for :func:`popflip.rtl.verilog.generate`.
+    html : bool
+        Whether to describe the registers in a page, too, in the folder ``html``.
 
     Returns
     -------
     list of Path
-        The Verilog, ``manifest.json``, ``instantiate.v``, ``waivers.vlt``; ``NAME.rdl``,
-        ``NAME.svd`` and ``NAME_regs.h``.
+        The Verilog, ``manifest.json``, ``instantiate.v``, ``NAME_component.vhd``, ``waivers.vlt``,
+        ``NAME_tb.v``, ``NAME.core``; ``popflip.h``, ``popflip.c``, ``NAME_design.h``;
+        ``NAME.rdl``, ``NAME.svd`` and ``NAME_regs.h``; of AXI ``component.xml`` and
+        ``NAME_vivado.tcl``; ``html/index.html``.
 
     Raises
     ------
     InputError
-        If there is no such design, the name is none, or the folder holds another design.
+        If there is no such design, the name is none, the folder holds another design, or there is
+        nothing to make a page of, or with.
     """
+    if html:
+        if bus not in MAPPED:
+            raise InputError(f"--html is for registers of a bus ({', '.join(MAPPED)}), not {bus}")
+        check_html()
     check_design(params, bus)
     name = default_name(params) if name is None else checked_name(name)
     if name in (taken := [port.name for port in ports(params, bus)]):
         raise InputError(f"name must not be that of a port ({', '.join(taken)}), not {name!r}")
     _check_folder(Path(folder), name)
-    heading = title(params, bus)
+    heading, own = title(params, bus), identity(params, bus)
     contents = {
         verilog_name(name): f"// {heading}\n{generate(params, bus, name)}",
         "manifest.json": json.dumps(manifest(params, bus, name), indent=2, ensure_ascii=False)
         + "\n",
         "instantiate.v": _template(params, bus, name),
+        f"{name}_component.vhd": component(name, heading, ports(params, bus)),
         "waivers.vlt": waivers(),
+        f"{name}_tb.v": bench(params, bus, name, heading, ports(params, bus), own),
+        f"{name}.core": core_file(name, bus, heading),
     }
+    if bus in FRONT_ENDS:
+        contents |= driver_files()
+        contents[f"{name}_design.h"] = design_header(params, bus, name, own)
     if bus in MAPPED:
-        described = params, bus, name, heading, identity(params, bus)
+        described = params, bus, name, heading, own
         rdl = system_rdl(*described)
         contents |= {
             f"{name}.rdl": rdl,
             f"{name}.svd": svd(*described),
             f"{name}_regs.h": c_header(rdl, name),
         }
+    if bus == "axi":
+        contents["component.xml"] = component_xml(params, name, heading, ports(params, bus))
+        contents[f"{name}_vivado.tcl"] = vivado_tcl(name, heading)
     paths = [Path(folder, file) for file in contents]
     for path, text in zip(paths, contents.values(), strict=True):
         write_atomically(path, text.encode())
+    if html:
+        paths.append(html_page(contents[f"{name}.rdl"], name, Path(folder, "html")))
     return paths
 
 

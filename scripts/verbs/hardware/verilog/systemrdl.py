@@ -1,16 +1,21 @@
-"""What a bus sees of a machine, in SystemRDL, and the C header that PeakRDL makes of it."""
+"""What a bus sees of a machine, in SystemRDL, and what PeakRDL makes of it: a header, a page."""
 
+import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 from popflip.golden.description.bus import BusMap, Window
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import REGISTER_BITS, REGISTER_BYTES, Field, Register
+from popflip.golden.support.errors import InputError
 
-__all__ = ["access_of", "c_header", "fields_of", "system_rdl"]
+__all__ = ["access_of", "c_header", "check_html", "fields_of", "html_page", "system_rdl"]
 
 #: Words of SystemRDL that a field may be called.
 _KEYWORDS = {"internal", "external", "write", "read", "signal", "default", "enum", "field", "type"}
@@ -70,15 +75,68 @@ def c_header(rdl: str, name: str) -> str:
     # Here, because nothing else needs them, and they take a moment.
     from peakrdl_cheader.c_standards import CStandard
     from peakrdl_cheader.exporter import CHeaderExporter
+
+    with _elaborated(rdl, name) as (top, folder):
+        header = folder / f"{name}_regs.h"
+        CHeaderExporter().export(top, str(header), std=CStandard.gnu99)
+        return header.read_text("utf-8")
+
+
+def check_html() -> None:
+    """See that :func:`html_page` can do its work.
+
+    Raises
+    ------
+    InputError
+        If its package is not installed.
+    """
+    # What asks git where a file is from says in an import if there is no git, which is no matter.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    try:
+        import peakrdl_html.exporter  # noqa: F401
+    except ImportError:
+        raise InputError("--html needs a package: pip install 'popflip[html]'") from None
+
+
+def html_page(rdl: str, name: str, folder: Path) -> Path:
+    """Have PeakRDL make a page of a description, with all that it needs to be seen.
+
+    Parameters
+    ----------
+    rdl, name : str
+    folder : Path
+        Made anew; it appears whole or not at all.
+
+    Returns
+    -------
+    Path
+        The page to begin with.
+    """
+    check_html()
+    from peakrdl_html.exporter import HTMLExporter
+
+    with (
+        _elaborated(rdl, name) as (top, _),
+        tempfile.TemporaryDirectory(prefix=".html-", dir=folder.parent) as work,
+    ):
+        made = Path(work, "html")
+        HTMLExporter().export(top, str(made), title=name)
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
+    return folder / "index.html"
+
+
+@contextmanager
+def _elaborated(rdl: str, name: str) -> Iterator[tuple[Any, Path]]:
+    """Read a description as its compiler does; the folder of its source is there meanwhile."""
     from systemrdl import RDLCompiler
 
     with tempfile.TemporaryDirectory(prefix="popflip-") as folder:
-        source, header = Path(folder, f"{name}.rdl"), Path(folder, f"{name}_regs.h")
+        source = Path(folder, f"{name}.rdl")
         source.write_text(rdl, "utf-8")
         compiler = RDLCompiler()
         compiler.compile_file(str(source))
-        CHeaderExporter().export(compiler.elaborate().top, str(header), std=CStandard.gnu99)
-        return header.read_text("utf-8")
+        yield compiler.elaborate().top, Path(folder)
 
 
 def _text(text: str) -> str:

@@ -1,0 +1,4 @@
+"""Adaptation: a trained network meets a change, and goes on learning.
+
+``problems`` says what changes, ``curves`` has networks learn and measures them.
+"""

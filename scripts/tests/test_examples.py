@@ -1,0 +1,113 @@
+"""Programs of the documentation's examples, compiled and run."""
+
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from popflip.boards.driver.header import design_header, driver_files
+from popflip.boards.driver.image import NetworkImage
+from popflip.boards.driver.tests.native import FLAGS
+from popflip.boards.host.machine import virtual_board
+from popflip.boards.tools import verilator
+from popflip.boards.virtual.terminal import pseudo_terminal
+from popflip.golden.datasets.encoding import encode
+from popflip.golden.datasets.loading import load
+from popflip.golden.description.bus import BusMap
+from popflip.golden.description.params import Params
+from popflip.golden.model import Model
+from popflip.golden.training.state import NetworkState, differences
+from popflip.rtl.identity import identity
+from popflip.scripts.documentation.blocks import ROOT
+
+EXAMPLES = ROOT / "docs" / "examples"
+
+
+def learned(params, seed, x, labels, epochs=1):
+    """What golden has learned, and how many it took for what they are in the last epoch."""
+    model = Model.initial(params, seed)
+    for _ in range(epochs):
+        correct = 0
+        for start in range(0, len(x), model.batch):
+            part = slice(start, start + model.batch)
+            report, _ = model.train(x[part], labels[part])
+            correct += report.correct
+        model.flush()
+    return NetworkState(model.weights, model.latents, model.signs.state), correct
+
+
+def run(command, folder, seconds=100, **more):
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=seconds, **more
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_program_at_a_serial_port(popflip, folder, tmp_path):
+    params = Params.load(folder / "tiny.toml")
+    network = ["--config", "tiny.toml"]
+    for argv in (["--seed", 4, "-o", tmp_path / "network.h"],
+                 ["--samples", 50, "--data", folder, "-o", tmp_path / "samples.h"]):  # fmt: skip
+        status, _, err = popflip("export", *network, *argv)
+        assert status == 0, err
+    texts = driver_files() | {
+        "digits_design.h": design_header(params, "uart", "digits", identity(params))
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    shutil.copy(EXAMPLES / "serial_port.c", tmp_path)
+    flags = [*FLAGS[1:-1], "-D_DEFAULT_SOURCE", "-std=c99"]
+    run(["gcc", *flags, "-o", "serial_port", "serial_port.c", "popflip.c"], tmp_path)
+    with virtual_board(params) as board, pseudo_terminal(board) as port:
+        said = run([tmp_path / "serial_port", port, "learned.bin"], tmp_path)
+    data = load(folder)
+    x = encode(data.train_images[:50], params.network.thresholds)
+    state, correct = learned(params, 4, x, data.train_labels[:50].astype(int), epochs=3)
+    image = NetworkImage.unpack(params, identity(params), (tmp_path / "learned.bin").read_bytes())
+    assert differences(image.state, state) == []
+    assert said.splitlines()[-1] == f"epoch 3: {correct} of 50 samples taken for what they are"
+    # A port with nothing behind it.
+    silent = subprocess.run(
+        [tmp_path / "serial_port", "/dev/null", "x"], capture_output=True, text=True, timeout=100
+    )
+    assert silent.returncode == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_two_machines_on_a_bus(popflip, tmp_path):
+    """The whole page: the package, the exports, Verilator, 200 samples of MNIST each."""
+    params, n = Params.load("ice40hx8k"), 200
+    assert BusMap(params, "wishbone").address_bits == 14  # as the program says
+    network = ["--preset", "ice40hx8k", "--bus", "wishbone"]
+    for seed, name in enumerate(("left", "right")):
+        for argv in (
+            ["verilog", *network, "--name", name, "-o", tmp_path / name],
+            ["export", *network, "--seed", seed, "-o", tmp_path / f"{name}_network.h"],
+        ):
+            status, out, err = popflip(*argv, "--json")
+            assert status == 0, err
+            assert json.loads(out)
+    status, _, err = popflip("export", *network, "--samples", n, "-o", tmp_path / "samples.h")
+    assert status == 0, err
+    for name in ("two_machines.v", "two_machines.cpp"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    tool = verilator()
+    command = [
+        str(tool.program), "--cc", "--exe", "--build", "-j", "2", "-Wno-fatal", "--top-module",
+        "two_machines", "-CFLAGS", "-I.. -I../left -I../right",
+        "two_machines.v", "left/left.v", "right/right.v", "two_machines.cpp", "left/popflip.c",
+    ]  # fmt: skip
+    run(command, tmp_path, 1500, env=tool.environment())
+    said = run([tmp_path / "obj_dir" / "Vtwo_machines"], tmp_path, 250)
+    data = load("mnist")
+    x = encode(data.train_images[:n], params.network.thresholds)
+    for seed, name in enumerate(("left", "right")):
+        state, correct = learned(params, seed, x, np.asarray(data.train_labels[:n], int))
+        content = (tmp_path / f"{name}.bin").read_bytes()
+        image = NetworkImage.unpack(params, identity(params, "wishbone"), content)
+        assert differences(image.state, state) == []
+        assert f"{name}.bin: {correct} of {n}\n" in said

@@ -1,0 +1,5 @@
+"""Fixtures of the tests of streams."""
+
+from popflip.scripts.tests.fixtures import folder, trained
+
+__all__ = ["folder", "trained"]
