@@ -200,6 +200,10 @@ class Run:
         """Read the network; a batch in hand ends, even if it is not full."""
         return self._ask("state")
 
+    def look(self) -> "Future[NetworkState]":
+        """Read the network as it is, also within a batch, and end nothing."""
+        return self._ask("look")
+
     def write_state(self, state: NetworkState, at: tuple[int, int] | None = None) -> "Future[None]":
         """Go on with another network: from a checkpoint, or one that was read before.
 

@@ -133,6 +133,9 @@ class _Worker:
     def state(self) -> NetworkState:
         return self._learner.state()
 
+    def look(self) -> NetworkState:
+        return self._learner.machine.read_state()
+
     def write_state(self, state: NetworkState, at: tuple[int, int] | None) -> None:
         self._learner.write_state(state)
         if at is not None:

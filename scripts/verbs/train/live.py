@@ -1,0 +1,277 @@
+"""``popflip live``: a page that shows a network learning, on a board."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from popflip.boards.tools import require
+from popflip.golden.datasets.dataset import Dataset, check_data
+from popflip.golden.description.params import Params
+from popflip.golden.support import interrupts
+from popflip.golden.support.errors import InputError
+from popflip.golden.support.files import write_atomically
+from popflip.golden.training.checkpoint import read_checkpoint
+from popflip.golden.training.state import NetworkState
+from popflip.scripts.console import say
+from popflip.scripts.live.bench import Bench
+from popflip.scripts.live.export import export_page
+from popflip.scripts.live.lane import Lane
+from popflip.scripts.live.recording import Playback, Recorder
+from popflip.scripts.options import (
+    Baud,
+    Board,
+    Config,
+    Data,
+    Engine,
+    Json,
+    Label,
+    Port,
+    Preset,
+    Seed,
+    Threads,
+)
+from popflip.scripts.session import (
+    Target,
+    check_trains,
+    choose_data,
+    choose_params,
+    named_network,
+    same_network,
+    with_label,
+)
+from popflip.scripts.training.runs.reports import State
+from popflip.scripts.verb import Verb, print_json
+
+__all__ = ["VERB", "LiveJob", "open_bench"]
+
+#: Seconds between two looks at how far a run is, where no page shows it.
+LOOK_S = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveJob:
+    """What is to be shown.
+
+    Attributes
+    ----------
+    params : Params
+    target : Target
+    dataset : Dataset
+    source : str
+        How another process finds it.
+    seed : int
+    samples : int, optional
+        Training images of an epoch.
+    state : NetworkState, optional
+        What the network begins with.
+    beside : Params, optional
+        Of a second network.
+    record : Path, optional
+    """
+
+    params: Params
+    target: Target
+    dataset: Dataset
+    source: str
+    seed: int = 1
+    samples: int | None = None
+    state: NetworkState | None = None
+    beside: Params | None = None
+    record: Path | None = None
+
+
+def live(
+    preset: Preset = None,
+    config: Config = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Begin with the network of a checkpoint.", metavar="FILE"),
+    ] = None,
+    data: Data = None,
+    label: Label = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(help="Training images of an epoch; all if left out.", min=1),
+    ] = None,
+    seed: Seed = 1,
+    board: Board = None,
+    port: Port = None,
+    baud: Baud = None,
+    engine: Engine = None,
+    threads: Threads = None,
+    beside: Annotated[
+        str | None,
+        typer.Option(
+            help="A second network on the same samples, on a virtual board: a preset, or a TOML "
+            "file.",
+            metavar="NAME",
+        ),
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Write what happens to a file.", metavar="FILE")
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="Show what such a file holds, without a board.", metavar="FILE"),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            help="Serve no page: learn --learn samples (or play all of --replay), and write a "
+            "page to share.",
+            metavar="FILE",
+        ),
+    ] = None,
+    learn: Annotated[
+        int, typer.Option(help="Samples that are learned for --export.", min=1)
+    ] = 2000,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen at. One that others can reach needs the token that is printed."
+        ),
+    ] = "127.0.0.1",
+    http_port: Annotated[
+        int, typer.Option(help="Port of the page; 0 is any that is free.", min=0, max=65535)
+    ] = 8200,
+    browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Watch a network learn: a page with curves and weights, to draw on, to teach and to disturb.
+
+    The virtual board learns, or a board at a serial port (popflip serve keeps one). Golden learns
+    the same samples beside it, and a lamp says whether every bit is equal. The page is for this
+    computer alone, and needs no network. Ctrl-C ends it.
+    """
+    if replay is not None and (record is not None or beside is not None or checkpoint is not None):
+        raise InputError("--replay plays a file: --record, --beside and --checkpoint go without it")
+    with ExitStack() as stack:
+        if replay is not None:
+            bench = stack.enter_context(Bench([Playback(replay)], None))
+        else:
+            target = Target(board, baud, engine, threads, port, config)
+            job = _job(preset, config, checkpoint, data, label, target, beside)
+            job = LiveJob(**job.__dict__ | {"samples": samples, "seed": seed, "record": record})
+            bench = stack.enter_context(open_bench(job))
+        if export is not None:
+            _learn(bench, learn)
+            sample = bench.sample(0) if bench.n_samples else None
+            write_atomically(export, export_page(bench.lanes[0], bench.classes, sample))
+            told = {"verb": "live", "file": str(export)}
+            print_json(told) if as_json else say(f"{export} is written")
+            return
+        _serve(bench, host, http_port, browser, as_json)
+
+
+VERB = Verb(
+    live,
+    examples=(
+        "popflip live",
+        "popflip live --board /dev/ttyUSB0 --preset ice40up5k",
+        "popflip live --preset local-small --beside local-small-sign.toml",
+        "popflip live --export page.html --learn 5000",
+    ),
+)
+
+
+def _job(
+    preset: str | None,
+    config: Path | None,
+    checkpoint: Path | None,
+    data: str | None,
+    label: str | None,
+    target: Target,
+    beside: str | None,
+) -> LiveJob:
+    """Find out what is to be shown, and refuse what cannot be."""
+    meta, state = None, None
+    if checkpoint is not None:
+        meta, state = read_checkpoint(checkpoint)
+        named = choose_params(preset, config, target.board)
+        params = named or Params.build(meta["params"])
+        same_network(checkpoint, Params.build(meta["params"]), params)
+    else:
+        params = named_network(preset, config, board=target.board)
+    params = with_label(params, label)
+    check_trains(params, target)
+    if target.virtual or beside is not None:
+        require("verilator")
+    dataset, source = choose_data(data, checkpoint, meta, params)
+    check_data(params, dataset)
+    second = None
+    if beside is not None:
+        path = Path(beside)
+        second = Params.load(path if path.suffix == ".toml" else beside)
+        check_trains(second, Target())
+        check_data(second, dataset)
+    return LiveJob(
+        params=params, target=target, dataset=dataset, source=source, state=state, beside=second
+    )
+
+
+@contextmanager
+def open_bench(job: LiveJob) -> Iterator[Bench]:
+    """Open the runs for the length of a ``with`` block."""
+    options = {"source": job.source, "seed": job.seed, "samples": job.samples}
+    with ExitStack() as stack:
+        listen = None
+        if job.record is not None:
+            recorder = Recorder(job.record)
+            stack.callback(recorder.close)
+            listen = recorder.listen
+        lanes = []
+        if job.beside is not None:
+            engine = job.target if job.target.engine else Target()
+            title = job.beside.name
+            if title == job.params.name:
+                title += " (beside)"
+            lanes.append(Lane(job.beside, target=engine, title=title, **options))
+            stack.callback(lanes[0].close)
+        lanes.insert(0, Lane(job.params, target=job.target, state=job.state, listen=listen,
+                             **options))  # fmt: skip
+        stack.callback(lanes[0].close)
+        yield Bench(lanes, job.dataset)
+
+
+def _learn(bench: Bench, samples: int) -> None:
+    """Learn so many samples, or play a whole recording."""
+    lane = bench.lanes[0]
+    bench.all(lambda lane: lane.start(samples if not bench.recorded else None))
+    if bench.recorded:
+        lane.speed(1e9)
+    with interrupts.safe_points():
+        while True:
+            interrupts.check()
+            report = lane.report
+            if report.state is State.FAILED:
+                lane.start()  # raises what went wrong
+            if bench.recorded and lane.done:  # type: ignore[attr-defined]
+                return
+            if report.state is State.PAUSED and report.total.samples >= samples:
+                break
+            time.sleep(LOOK_S)
+    lane.test(200).result()
+    lane.compare().result()
+
+
+def _serve(bench: Bench, host: str, port: int, browser: bool, as_json: bool) -> None:
+    # Here: the extra need not be there for --export.
+    from popflip.scripts.live.server import open_browser, open_socket, serve_page
+
+    def ready(address: str) -> None:
+        if as_json:
+            print_json({"verb": "live", "address": address})
+        else:
+            say(f"the page is at {address}; Ctrl-C ends it")
+        if browser:
+            open_browser(address)
+
+    with open_socket(host, port) as listener:
+        serve_page(bench, listener, host, ready)
