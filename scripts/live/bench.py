@@ -136,8 +136,8 @@ class Bench:
     def disturb(self, change: Change | None) -> list[Future]:
         """Have samples come changed, or as they are."""
         classes = len(self.classes)
-        swaps = change is not None and change.kind == "swap-labels"
-        if swaps and not all(0 <= number < classes for number in change.classes):
+        swapped = change.classes if change and change.kind == "swap-labels" else ()
+        if change is not None and not all(0 <= number < classes for number in swapped):
             raise InputError(f"classes must be 0 to {classes - 1}, not {change.classes}")
         futures = self.all(lambda lane: lane.disturb(change))
         self.mark(change.kind if change else "as it was")

@@ -170,7 +170,10 @@ class Lane(Shown):
         check_state(self.params, state)
         options = self._options | {"seed": self.seed, "at": place}
         self.run = Run(self.params, target=self.target, state=state, pace=PACE, **options)
-        self.witness = Witness(self.params, state, **options)
+        # The fast engine is compiled once, which takes minutes: not beside the model itself.
+        golden = self.target.engine == "golden"
+        engine = Target(engine="golden") if golden else Target(engine="fast", threads=1)
+        self.witness = Witness(self.params, state, engine, **options)
         self._tested_s = self._compared_s = 0.0
         self._test_took = self._compare_took = 1.0
         self._asked_at: float | None = None

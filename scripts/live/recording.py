@@ -178,7 +178,7 @@ class Playback(Shown):
             if "report" in told:
                 report = dict(told["report"])
                 report["total"] = Report(**report["total"])
-                if len(report["total"].flips) != self.params.depth:
+                if len(report["total"].flips or self.params.learning.tau) != self.params.depth:
                     raise ValueError("flips of another network")
                 tested = report["tested"]
                 report["tested"] = None if tested is None else Tested(**tested)

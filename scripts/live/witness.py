@@ -6,7 +6,6 @@ must agree, however fast either of them is. Its network is also what a page show
 memories takes as long as learning some hundred samples.
 """
 
-import contextlib
 import queue
 import threading
 import time
@@ -120,25 +119,26 @@ class _Note:
 
 
 class Witness:
-    """The fast engine beside a run.
+    """An engine beside a run.
 
     Parameters
     ----------
     params : Params
     state : NetworkState
         What the run began with.
+    target : Target
+        An engine.
     options : dict
         Of :class:`popflip.scripts.training.runs.run.Run`: the data set, the seed, and where it is.
     """
 
-    def __init__(self, params: Params, state: NetworkState, **options: Any):
+    def __init__(self, params: Params, state: NetworkState, target: Target, **options: Any):
         self.params = params
         self.proof = Proof()
         self.snapshot: Snapshot | None = Snapshot(
             0, options.get("at", (0, 0)), state, [np.zeros_like(w) for w in state.weights]
         )
-        engine = Target(engine="fast", threads=1)
-        self._run = Run(params, target=engine, state=state, pace=0.1, **options)
+        self._run = Run(params, target=target, state=state, pace=0.1, **options)
         self._notes: queue.Queue[_Note] = queue.Queue()
         self._reach: _Note | None = None
         self._closing = threading.Event()
@@ -315,13 +315,12 @@ class Witness:
         return Judged(prediction, votes, self._run.report.total.samples)
 
 
-def when_done(future: Future, then: Callable[[Any], None]) -> Future:
+def when_done(future: Future, then: Callable[[Any], object]) -> Future:
     """Have something happen once a future has a result; return the future."""
 
     def done(future: Future) -> None:
-        with contextlib.suppress(Exception):  # of the future: whoever holds it is told
-            if not future.cancelled() and future.exception() is None:
-                then(future.result())
+        if not future.cancelled() and future.exception() is None:
+            then(future.result())
 
     future.add_done_callback(done)
     return future

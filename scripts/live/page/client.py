@@ -79,8 +79,10 @@ class Client:
 
     def say(self, text: str, bad: bool = False) -> None:
         """Tell the user something."""
-        kind = {"color": "red-10"} if bad else {"color": "blue-10"}
-        ui.notify(text, timeout=6000 if bad else 2500, position="bottom", textColor="white", **kind)
+        ui.notify(
+            text, timeout=6000 if bad else 2500, position="bottom", textColor="white",
+            color="red-10" if bad else "blue-10",
+        )  # fmt: skip
 
     def handler(self, do: Callable[[], list[Future]], done: str | None = None):
         """Return a handler that asks the bench for something."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from functools import partial
 
 import numpy as np
 from nicegui import events, ui
@@ -169,9 +170,8 @@ class Pad:
                 self._stale = False
                 image = self._sample
                 if image.any():
-                    answers = await self._client.ask(
-                        lambda image=image: bench.all(lambda lane: lane.predict(image))
-                    )
+                    asked = partial(bench.all, lambda lane, image=image: lane.predict(image))
+                    answers = await self._client.ask(asked)
                     self._show(answers)
                 await asyncio.sleep(0.1)
         finally:

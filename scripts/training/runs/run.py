@@ -160,8 +160,7 @@ class Run:
 
     def epoch(self) -> "Future[None]":
         """Learn the rest of the epoch, and pause."""
-        report = self.report
-        return self.start(max(1, report.samples - report.position))
+        return self._ask("epoch")
 
     def pause(self) -> "Future[None]":
         """Stop learning from the data set."""

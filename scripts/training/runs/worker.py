@@ -100,6 +100,10 @@ class _Worker:
         self._need_data()
         self._goal = np.inf if samples is None else samples
 
+    def epoch(self) -> None:
+        self._need_data()
+        self._goal = self._feed.samples - self._feed.position
+
     def pause(self) -> None:
         self._goal = 0.0
 

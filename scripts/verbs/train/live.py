@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -219,7 +219,7 @@ def _job(
 @contextmanager
 def open_bench(job: LiveJob) -> Iterator[Bench]:
     """Open the runs for the length of a ``with`` block."""
-    options = {"source": job.source, "seed": job.seed, "samples": job.samples}
+    options: dict[str, Any] = {"source": job.source, "seed": job.seed, "samples": job.samples}
     with ExitStack() as stack:
         listen = None
         if job.record is not None:
