@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 from popflip import __version__
 from popflip.golden.trace import Trace
+from popflip.scripts.live.exhibit import Shown
 from popflip.scripts.live.explained import PHASES, facts, moves_table, sweep_views, trace_of
 from popflip.scripts.live.history import STAGES, Curves
-from popflip.scripts.live.lane import Shown
 from popflip.scripts.live.pictures import (
     latent_picture,
     moved_picture,
@@ -103,8 +103,8 @@ def _picture(source: str, text: str, caption: str | None = None) -> str:
     return f'<figure><img src="{source}" alt="{alt}"><figcaption>{below}</figcaption></figure>'
 
 
-def _explained(lane: Shown, traced: Trace, classes: list[str]) -> str:
-    params = lane.params
+def _explained(exhibit: Shown, traced: Trace, classes: list[str]) -> str:
+    params = exhibit.params
     neuron = int(np.argmax(traced.differ[0]))
     sample = sample_picture(params, traced.x, neuron)
     parts = [
@@ -133,7 +133,7 @@ def _explained(lane: Shown, traced: Trace, classes: list[str]) -> str:
         parts += ["</div>", _table(
             ["sweep", *classes], [[view.sweep, *view.votes] for view in mine]
         )]  # fmt: skip
-    head = ["layer", "row", "bit", "weight", "latent before", "after", ""]
+    head = ["layer", "row", "bit", "weight", "latent before", "after", "weight flips"]
     parts += [
         "<h3>Synapses that it moves</h3>",
         _picture(moved_picture(params, traced), "latents of the first layer that move",
@@ -144,20 +144,20 @@ def _explained(lane: Shown, traced: Trace, classes: list[str]) -> str:
 
 
 def export_page(
-    lane: Shown, classes: list[str], sample: tuple[np.ndarray, int] | None = None
+    exhibit: Shown, classes: list[str], sample: tuple[np.ndarray, int] | None = None
 ) -> bytes:
     """Make the page of a network.
 
     Parameters
     ----------
-    lane : Shown
+    exhibit : Shown
     classes : list of str
     sample : (ndarray of uint8, int), optional
         An image and its label to explain.
     """
-    curves, snapshot = lane.history.curves(), lane.snapshot
-    total = lane.history.total()
-    title = f"{lane.title}: a network that learns on chip"
+    curves, snapshot = exhibit.history.curves(), exhibit.snapshot
+    total = exhibit.history.total()
+    title = f"{exhibit.title}: a network that learns on chip"
     body = [f"<h1>{html.escape(title)}</h1>", f"<p>{total.samples:,} samples learned"]
     if curves.tests:
         body.append(f", test error {curves.tests[-1].error:.2f} %")
@@ -171,14 +171,14 @@ def export_page(
     if snapshot is not None:
         body += [
             f"<h2>Behind sample {snapshot.at:,}</h2>",
-            _picture(weight_picture(lane.params, snapshot), "weights of the first layer",
+            _picture(weight_picture(exhibit.params, snapshot), "weights of the first layer",
                      "Weights of the first layer. Sand: +1. Blue: \N{MINUS SIGN}1."),
-            _picture(latent_picture(lane.params, snapshot), "latents of the first layer",
+            _picture(latent_picture(exhibit.params, snapshot), "latents of the first layer",
                      "Latents of the first layer. Blue: negative. Orange: positive."),
         ]  # fmt: skip
         if sample is not None:
-            traced = trace_of(lane.params, snapshot, *sample)
-            body.append(_explained(lane, traced, classes))
+            traced = trace_of(exhibit.params, snapshot, *sample)
+            body.append(_explained(exhibit, traced, classes))
     body.append(f'<p class="quiet">popflip {__version__}</p>')
     head = f'<meta charset="utf-8"><title>{html.escape(title)}</title>'
     head += '<meta name="viewport" content="width=device-width, initial-scale=1">'

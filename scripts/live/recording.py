@@ -21,8 +21,8 @@ from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import file_errors, read_file
 from popflip.golden.training.state import NetworkState, check_state
+from popflip.scripts.live.exhibit import Shown
 from popflip.scripts.live.history import History
-from popflip.scripts.live.lane import Shown
 from popflip.scripts.live.witness import Proof, Snapshot
 from popflip.scripts.training.runs.reports import RunReport, State, Tested
 
@@ -84,22 +84,22 @@ class Recorder:
         with file_errors(path):
             self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115
 
-    def listen(self, lane: Any, report: RunReport) -> None:
-        """Take in a report of a lane."""
+    def listen(self, exhibit: Any, report: RunReport) -> None:
+        """Take in a report of an exhibit."""
         with self._lock:
             if self._file.closed:
                 return
             now = time.monotonic() - self._began
             if not self._header:
                 self._header = True
-                tree = lane.params.model_dump(mode="json")
-                self._write({"format": FORMAT, "title": lane.title, "params": tree})
+                tree = exhibit.params.model_dump(mode="json")
+                self._write({"format": FORMAT, "title": exhibit.title, "params": tree})
             resting = report.state is not State.LEARNING
             if resting or now - self._reported >= REPORT_S:
                 self._reported = now
                 told = asdict(report) | {"state": report.state.value}
                 self._write({"t": round(now, 2), "report": told})
-            snapshot = lane.snapshot
+            snapshot = exhibit.snapshot
             if (
                 snapshot is not None
                 and snapshot.at != self._at

@@ -6,16 +6,16 @@ from pathlib import Path
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.training.checkpoint import save_network
 from popflip.golden.training.state import NetworkState
-from popflip.scripts.live.lane import Shown
+from popflip.scripts.live.exhibit import Shown
 from popflip.scripts.training.streaming.job import blank_meta
 
 __all__ = ["checkpoint_of"]
 
 
-def checkpoint_of(lane: Shown, data: Dataset | None, state: NetworkState) -> bytes:
+def checkpoint_of(exhibit: Shown, data: Dataset | None, state: NetworkState) -> bytes:
     """Return a checkpoint as bytes; what it learned counts as samples that came by themselves."""
-    total = lane.history.total()
-    told = blank_meta(lane.params, 1) | {
+    total = exhibit.history.total()
+    told = blank_meta(exhibit.params, 1) | {
         "streamed": {
             "samples": total.samples, "correct": total.correct, "flips": list(total.flips),
         },
@@ -26,5 +26,5 @@ def checkpoint_of(lane: Shown, data: Dataset | None, state: NetworkState) -> byt
     encoder = None if data is None else data.encoder
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint.npz"
-        save_network(path, lane.params, state, encoder, told)
+        save_network(path, exhibit.params, state, encoder, told)
         return path.read_bytes()

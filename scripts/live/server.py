@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from nicegui import app, ui
 
 from popflip.golden.support import interrupts
-from popflip.golden.support.errors import InputError
-from popflip.scripts.live.bench import Bench
+from popflip.golden.support.errors import InputError, PopflipError
+from popflip.scripts.live.exhibition import Exhibition
 from popflip.scripts.live.guard import Guard, is_loopback
 from popflip.scripts.live.page.page import add_page
 from popflip.scripts.session import Failure
@@ -31,6 +31,7 @@ def open_socket(host: str, port: int) -> socket.socket:
     InputError
         If there is no such address, or it is taken.
     """
+    listener = None
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -38,6 +39,8 @@ def open_socket(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         listener.listen()
     except (OSError, UnicodeError, OverflowError) as error:
+        if listener is not None:
+            listener.close()
         why = getattr(error, "strerror", None) or str(error)
         raise InputError(
             f"cannot listen at {host}, port {port}: {why}; --port 0 takes one that is free"
@@ -62,23 +65,28 @@ def open_browser(address: str) -> None:
 
 
 def serve_page(
-    bench: Bench, listener: socket.socket, host: str, ready: Callable[[str], None]
+    exhibition: Exhibition, listener: socket.socket, host: str, ready: Callable[[str], None]
 ) -> None:
     """Serve the page until Ctrl-C or a request to end.
 
     Parameters
     ----------
-    bench : Bench
+    exhibition : Exhibition
     listener : socket
         Of :func:`open_socket`.
     host : str
         Its address.
     ready : callable
         Gets the page's address, once it can be opened.
+
+    Raises
+    ------
+    Failure
+        If there is no board, or it is of another kind. The page tells of one that goes away later.
     """
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     outside = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    add_page(bench)
+    add_page(exhibition)
     ui.run_with(
         outside, title="popflip live", language="en-US", tailwind=False, show_welcome_message=False,
         reconnect_timeout=10.0, message_history_length=100, binding_refresh_interval=1.0,
@@ -116,5 +124,11 @@ def serve_page(
         thread.start()
         while thread.is_alive():
             thread.join(0.2)
+            if not problems and not server.should_exit:
+                try:
+                    exhibition.check_opened()
+                except PopflipError as error:
+                    problems.append(error)
+                    stop()
     if problems:
         raise problems[0]

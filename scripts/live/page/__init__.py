@@ -1,1 +1,1 @@
-"""The page itself, in NiceGUI: it shows a bench, and passes on what is asked of it."""
+"""The page itself, in NiceGUI: it shows an exhibition, and passes on what is asked of it."""

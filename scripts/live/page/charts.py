@@ -37,25 +37,25 @@ def _base(dark: bool, unit: str, most: float | None = None) -> dict:
     }  # fmt: skip
 
 
-def _line(name: str, data: list, lane: int, color: int, **more) -> dict:
-    style = {"type": _DASHES[lane], "width": 2}
+def _line(name: str, data: list, exhibit: int, color: int, **more) -> dict:
+    style = {"type": _DASHES[exhibit], "width": 2}
     return {
         "type": "line", "name": name, "data": data, "showSymbol": False, "lineStyle": style,
         "itemStyle": {"color": PALETTE[color % len(PALETTE)]}, **more,
     }  # fmt: skip
 
 
-def _named(titles: Sequence[str], lane: int, text: str) -> str:
-    return text if len(titles) == 1 else f"{titles[lane]}: {text}"
+def _named(titles: Sequence[str], exhibit: int, text: str) -> str:
+    return text if len(titles) == 1 else f"{titles[exhibit]}: {text}"
 
 
 def error_chart(titles: Sequence[str], curves: Sequence[Curves], dark: bool) -> dict:
     """Draw the errors; vertical lines are what was done."""
     options = _base(dark, "error, %", 100)
-    for lane, curve in enumerate(curves):
+    for exhibit, curve in enumerate(curves):
         data = [[p.at, round(p.error, 2)] for p in _thin(curve.points)]
-        series = _line(_named(titles, lane, "while learning"), data, lane, 0)
-        if lane == 0 and curve.events:
+        series = _line(_named(titles, exhibit, "while learning"), data, exhibit, 0)
+        if exhibit == 0 and curve.events:
             label = {"formatter": "{b}", "color": ink(dark), "fontSize": 11}
             series["markLine"] = {
                 "symbol": "none", "label": label, "silent": True,
@@ -63,7 +63,9 @@ def error_chart(titles: Sequence[str], curves: Sequence[Curves], dark: bool) -> 
                 "data": [{"xAxis": event.at, "name": event.text} for event in curve.events[-6:]],
             }  # fmt: skip
         tests = [[t.at, round(t.error, 2)] for t in _thin(curve.tests)]
-        test = _line(_named(titles, lane, "test"), tests, lane, 1, symbol="circle", symbolSize=7)
+        test = _line(
+            _named(titles, exhibit, "test"), tests, exhibit, 1, symbol="circle", symbolSize=7
+        )
         options["series"] += [series, test | {"showSymbol": True}]
     return options
 
@@ -71,33 +73,35 @@ def error_chart(titles: Sequence[str], curves: Sequence[Curves], dark: bool) -> 
 def flip_chart(titles: Sequence[str], curves: Sequence[Curves], dark: bool) -> dict:
     """Draw the flips per sample, by weight layer."""
     options = _base(dark, "flips per sample")
-    for lane, curve in enumerate(curves):
+    for exhibit, curve in enumerate(curves):
         points = _thin(curve.points)
         for layer in range(len(points[0].flips) if points else 0):
             data = [[p.at, round(p.flips[layer], 3)] for p in points]
-            name = _named(titles, lane, f"layer {layer}")
-            options["series"].append(_line(name, data, lane, layer))
+            name = _named(titles, exhibit, f"layer {layer}")
+            options["series"].append(_line(name, data, exhibit, layer))
     return options
 
 
 def changed_chart(titles: Sequence[str], curves: Sequence[Curves], dark: bool) -> dict:
     """Draw the neurons per sample that differed between the nudged states."""
     options = _base(dark, "neurons changed per sample")
-    for lane, curve in enumerate(curves):
+    for exhibit, curve in enumerate(curves):
         data = [[p.at, round(p.changed, 3)] for p in _thin(curve.points)]
-        options["series"].append(_line(_named(titles, lane, "changed"), data, lane, 2))
+        options["series"].append(_line(_named(titles, exhibit, "changed"), data, exhibit, 2))
     return options
 
 
 def cycle_chart(titles: Sequence[str], curves: Sequence[Curves], dark: bool) -> dict:
     """Draw the cycles per sample by stage, on top of each other."""
     options = _base(dark, "cycles per sample")
-    for lane, curve in enumerate(curves):
+    for exhibit, curve in enumerate(curves):
         for number, stage in enumerate(STAGES):
             points = [p for p in _thin(curve.points) if p.cycles]
             data = [[p.at, round(p.cycles.get(stage, 0), 1)] for p in points]
-            series = _line(_named(titles, lane, stage), data, lane, number, stack=f"lane {lane}")
-            series["areaStyle"] = {"opacity": 0.55 if lane == 0 else 0.2}
+            series = _line(
+                _named(titles, exhibit, stage), data, exhibit, number, stack=f"exhibit {exhibit}"
+            )
+            series["areaStyle"] = {"opacity": 0.55 if exhibit == 0 else 0.2}
             options["series"].append(series)
     return options
 

@@ -8,7 +8,7 @@ from typing import Any
 from nicegui import ui
 
 from popflip.golden.support.errors import PopflipError
-from popflip.scripts.live.bench import Bench
+from popflip.scripts.live.exhibition import Exhibition
 
 __all__ = ["Client"]
 
@@ -27,11 +27,11 @@ class Client:
 
     Parameters
     ----------
-    bench : Bench
+    exhibition : Exhibition
     """
 
-    def __init__(self, bench: Bench):
-        self.bench = bench
+    def __init__(self, exhibition: Exhibition):
+        self.exhibition = exhibition
         self.dark = False
         self.parts: list[Callable[[], None]] = []
         self.themed: list[Callable[[], None]] = []
@@ -48,7 +48,7 @@ class Client:
             pass
 
     async def ask(self, do: Callable[[], list[Future]], done: str | None = None) -> list[Any]:
-        """Ask the bench for something, and tell what came of it.
+        """Ask the exhibition for something, and tell what came of it.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class Client:
         )  # fmt: skip
 
     def handler(self, do: Callable[[], list[Future]], done: str | None = None):
-        """Return a handler that asks the bench for something."""
+        """Return a handler that asks the exhibition for something."""
 
         async def handle() -> None:
             await self.ask(do, done)

@@ -18,7 +18,7 @@ def _whole(value: object, name: str) -> int:
 
 def add_disturbing(client: Client) -> None:
     """Add what disturbs a network."""
-    bench = client.bench
+    exhibition = client.exhibition
     with ui.element("section").classes("card").props('aria-label="Disturb"'):
         ui.html("<h3>Disturb</h3>", sanitize=True)
         with ui.element("div").classes("bar"):
@@ -26,7 +26,7 @@ def add_disturbing(client: Client) -> None:
             kind.props("outlined dense data-testid=change").style("min-width: 11rem")
             percent = ui.number("Percent", min=0, max=100, format="%d", placeholder="usual")
             percent.props("outlined dense data-testid=percent").style("width: 7rem")
-            names = dict(enumerate(bench.classes))
+            names = dict(enumerate(exhibition.classes))
             first = ui.select(names, value=0, label="Swap")
             second = ui.select(names, value=1, label="with")
             for choice in (first, second):
@@ -43,12 +43,12 @@ def add_disturbing(client: Client) -> None:
             )  # fmt: skip
 
         with ui.element("div").classes("bar"):
-            button("Disturb", "disturb", client.handler(lambda: bench.disturb(change())))
-            button("As it was", "calm", client.handler(lambda: bench.disturb(None)))
+            button("Disturb", "disturb", client.handler(lambda: exhibition.disturb(change())))
+            button("As it was", "calm", client.handler(lambda: exhibition.disturb(None)))
         with ui.element("div").classes("bar"):
             count = ui.number("Bits", value=200, min=1, max=1 << 20, format="%d")
             count.props("outlined dense data-testid=bits").style("width: 8rem")
             button(
                 "Turn bits of the memories over", "upset",
-                client.handler(lambda: bench.upset(_whole(count.value, "bits"))),
+                client.handler(lambda: exhibition.upset(_whole(count.value, "bits"))),
             )  # fmt: skip

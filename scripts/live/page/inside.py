@@ -7,6 +7,7 @@ from nicegui import ui
 
 from popflip.golden.support.errors import PopflipError
 from popflip.golden.trace import Trace
+from popflip.scripts.live.exhibit import Shown
 from popflip.scripts.live.explained import (
     PHASES,
     SweepView,
@@ -15,7 +16,6 @@ from popflip.scripts.live.explained import (
     sweep_views,
     trace_of,
 )
-from popflip.scripts.live.lane import Shown
 from popflip.scripts.live.page.charts import bars
 from popflip.scripts.live.page.client import Client, button
 from popflip.scripts.live.pictures import (
@@ -49,10 +49,10 @@ def _put(place: ui.html, source: str, text: str) -> None:
     place.set_content(f'<img src="{source}" alt="{text}">')
 
 
-def add_network(client: Client, lane: Shown) -> None:
+def add_network(client: Client, exhibit: Shown) -> None:
     """Add the weights and latents of a network, which change as it learns."""
-    with ui.element("section").classes("card").props(f'aria-label="Inside {lane.title}"'):
-        ui.html(f"<h3>Inside {lane.title}</h3>", sanitize=True)
+    with ui.element("section").classes("card").props(f'aria-label="Inside {exhibit.title}"'):
+        ui.html(f"<h3>Inside {exhibit.title}</h3>", sanitize=True)
         kinds = {"weights": "Weights", "latents": "Latents"}
         choice = ui.radio(kinds, value="weights").props("inline data-testid=inside")
         place = _image("network", "network")
@@ -63,13 +63,13 @@ def add_network(client: Client, lane: Shown) -> None:
     shown: list = [None]
 
     def show() -> None:
-        snapshot = lane.snapshot
+        snapshot = exhibit.snapshot
         if snapshot is None or shown[0] == (snapshot, choice.value):
             return
         shown[0] = (snapshot, choice.value)
         drawn: Callable = weight_picture if choice.value == "weights" else latent_picture
         text = f"{kinds.get(choice.value, '')} of the first layer"
-        _put(place, drawn(lane.params, snapshot), text)
+        _put(place, drawn(exhibit.params, snapshot), text)
         weight_key.set_visibility(choice.value == "weights")
         flipped = sum(int(array.sum()) for array in snapshot.flipped)
         note.set_text(
@@ -85,29 +85,29 @@ class Explained:
     Parameters
     ----------
     client : Client
-    lane : Shown
+    exhibit : Shown
     """
 
-    def __init__(self, client: Client, lane: Shown):
-        self._client, self._lane = client, lane
+    def __init__(self, client: Client, exhibit: Shown):
+        self._client, self._lane = client, exhibit
         self._views: list[SweepView] = []
         self._traced: Trace | None = None
         self._build()
 
     def _build(self) -> None:
-        client, bench = self._client, self._client.bench
+        client, exhibition = self._client, self._client.exhibition
         with ui.element("section").classes("card").props('aria-label="One sample explained"'):
             ui.html("<h3>One sample explained</h3>", sanitize=True)
-            if bench.n_samples:
+            if exhibition.n_samples:
                 with ui.element("div").classes("bar"):
                     number = ui.number(
-                        "Test sample", value=0, min=0, max=bench.n_samples - 1, format="%d"
+                        "Test sample", value=0, min=0, max=exhibition.n_samples - 1, format="%d"
                     )
                     number.props("outlined dense data-testid=sample")
 
                     def explain() -> None:
                         try:
-                            self.show(*bench.sample(int(number.value or 0)))
+                            self.show(*exhibition.sample(int(number.value or 0)))
                         except PopflipError as error:
                             client.say(str(error), bad=True)
 
@@ -140,12 +140,12 @@ class Explained:
 
     def show(self, image: np.ndarray, label: int) -> None:
         """Explain an image."""
-        lane, classes = self._lane, self._client.bench.classes
-        snapshot: Snapshot | None = lane.snapshot
+        exhibit, classes = self._lane, self._client.exhibition.classes
+        snapshot: Snapshot | None = exhibit.snapshot
         if snapshot is None:
             self._client.say("there is no network to look at yet", bad=True)
             return
-        params = lane.params
+        params = exhibit.params
         traced = trace_of(params, snapshot, image, label)
         self._traced, self._views = traced, sweep_views(params, traced)
         neuron = int(np.argmax(traced.differ[0]))
@@ -157,7 +157,7 @@ class Explained:
         self._facts.set_content(f'<dl class="facts">{rows}</dl>')
         _put(self._moved, moved_picture(params, traced), "latents that move")
         self._table.set_content(_table(moves_table(traced)))
-        self._slider.props(f"max={len(self._views) - 1}")
+        self._slider.props(f":max={len(self._views) - 1}")
         self._slider.set_value(0)
         self._show_sweep()
         self._body.set_visibility(True)
@@ -166,14 +166,16 @@ class Explained:
         value = self._slider.value
         if not isinstance(value, int | float) or not 0 <= value < len(self._views):
             return
-        view, bench = self._views[int(value)], self._client.bench
+        view, exhibition = self._views[int(value)], self._client.exhibition
         self._phase.set_text(
             f"{PHASES[view.phase]}, sweep {view.sweep} of {view.sweeps}: {view.active:,} active, "
             f"{view.toggled:,} changed, energy {view.energy:,}"
             + (", settled" if view.settled else "")
         )
         _put(self._hidden, view.hidden, "hidden neurons")
-        options = bars(bench.classes, view.votes, self._client.dark, int(np.argmax(view.votes)))
+        options = bars(
+            exhibition.classes, view.votes, self._client.dark, int(np.argmax(view.votes))
+        )
         self._votes.options.clear()
         self._votes.options.update(options)
         self._votes.update()
@@ -182,7 +184,7 @@ class Explained:
 def _table(rows: list[dict]) -> str:
     if not rows:
         return "<p>It moves none: the nudge changes nothing.</p>"
-    head = ("layer", "row", "bit", "weight", "latent before", "after", "")
+    head = ("layer", "row", "bit", "weight", "latent before", "after", "weight flips")
     cells = "".join(f'<th scope="col">{text}</th>' for text in head)
     body = "".join(
         "<tr>" + "".join(f"<td>{value}</td>" for value in row.values()) + "</tr>" for row in rows

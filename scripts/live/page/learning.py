@@ -9,7 +9,7 @@ from nicegui import events, ui
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import PopflipError
 from popflip.golden.training.checkpoint import CheckpointError, read_checkpoint
-from popflip.scripts.live.lane import Shown
+from popflip.scripts.live.exhibit import Shown
 from popflip.scripts.live.page.charts import changed_chart, cycle_chart, error_chart, flip_chart
 from popflip.scripts.live.page.client import Client, button
 from popflip.scripts.live.saved import checkpoint_of
@@ -27,36 +27,50 @@ MOST_UPLOAD = 1 << 28
 
 def add_controls(client: Client) -> None:
     """Add the buttons."""
-    bench = client.bench
+    exhibition = client.exhibition
     with ui.element("div").classes("bar").props('role=group aria-label="Learning"'):
         start = button(
-            "Start", "start", client.handler(lambda: bench.all(lambda lane: lane.start()))
+            "Start",
+            "start",
+            client.handler(lambda: exhibition.all(lambda exhibit: exhibit.start())),
         )
         pause = button(
-            "Pause", "pause", client.handler(lambda: bench.all(lambda lane: lane.pause()))
+            "Pause",
+            "pause",
+            client.handler(lambda: exhibition.all(lambda exhibit: exhibit.pause())),
         )
-        button("Step", "step", client.handler(lambda: bench.all(lambda lane: lane.start(1))))
-        button("Epoch", "epoch", client.handler(lambda: bench.all(lambda lane: lane.epoch())))
-        if not bench.recorded:
-            button("Test", "test", client.handler(lambda: bench.all(lambda lane: lane.test())))
-        button("Reset", "reset", client.handler(bench.reset, "begun anew"))
+        button(
+            "Step", "step", client.handler(lambda: exhibition.all(lambda exhibit: exhibit.start(1)))
+        )
+        button(
+            "Epoch",
+            "epoch",
+            client.handler(lambda: exhibition.all(lambda exhibit: exhibit.epoch())),
+        )
+        if not exhibition.recorded:
+            button(
+                "Test",
+                "test",
+                client.handler(lambda: exhibition.all(lambda exhibit: exhibit.test())),
+            )
+        button("Reset", "reset", client.handler(exhibition.reset, "begun anew"))
 
         async def set_speed(event: events.ValueChangeEventArguments) -> None:
             chosen = float(event.value) if event.value in SPEEDS else 0.0
-            await client.ask(lambda: bench.all(lambda lane: lane.speed(chosen or None)))
+            await client.ask(lambda: exhibition.all(lambda exhibit: exhibit.speed(chosen or None)))
 
         ui.select(SPEEDS, value=0, label="Speed", on_change=set_speed).props(
             "outlined dense data-testid=speed"
         ).style("min-width: 9rem")
-        if not bench.recorded:
+        if not exhibition.recorded:
             _add_checkpoints(client)
         reopen = button("Reconnect", "reopen", lambda: _reopen(client))
 
     def show() -> None:
-        states = [lane.report.state for lane in bench.lanes]
+        states = [exhibit.report.state for exhibit in exhibition.exhibits]
         start.set_visibility(State.LEARNING not in states)
         pause.set_visibility(State.LEARNING in states)
-        reopen.set_visibility(any(lane.report.over for lane in bench.lanes))
+        reopen.set_visibility(any(exhibit.report.over for exhibit in exhibition.exhibits))
 
     client.parts.append(show)
     show()
@@ -64,46 +78,46 @@ def add_controls(client: Client) -> None:
     async def on_key(event: events.KeyEventArguments) -> None:
         if not event.action.keydown or event.action.repeat or event.modifiers.ctrl:
             return
-        learning = bench.lanes[0].report.state is State.LEARNING
+        learning = exhibition.exhibits[0].report.state is State.LEARNING
         asked = {
-            "p": lambda lane: lane.pause() if learning else lane.start(),
-            "s": lambda lane: lane.start(1),
-            "e": lambda lane: lane.epoch(),
-            "t": lambda lane: lane.test(),
+            "p": lambda exhibit: exhibit.pause() if learning else exhibit.start(),
+            "s": lambda exhibit: exhibit.start(1),
+            "e": lambda exhibit: exhibit.epoch(),
+            "t": lambda exhibit: exhibit.test(),
         }.get(event.key.name)
         if asked is not None:
-            await client.ask(lambda: bench.all(asked))
+            await client.ask(lambda: exhibition.all(asked))
 
     ui.keyboard(on_key=on_key)
 
 
 async def _reopen(client: Client) -> None:
-    for lane in client.bench.lanes:
+    for exhibit in client.exhibition.exhibits:
         try:
-            if lane.report.over:
-                lane.reopen()
+            if exhibit.report.over:
+                exhibit.reopen()
         except PopflipError as error:
             client.say(str(error), bad=True)
 
 
 def _add_checkpoints(client: Client) -> None:
-    bench = client.bench
+    exhibition = client.exhibition
 
     async def save() -> None:
-        lane = bench.lanes[0]
-        answers = await client.ask(lambda: [lane.state()])
+        exhibit = exhibition.exhibits[0]
+        answers = await client.ask(lambda: [exhibit.state()])
         if answers:
-            content = checkpoint_of(lane, bench.data, answers[0])
+            content = checkpoint_of(exhibit, exhibition.data, answers[0])
             ui.download.content(content, "checkpoint.npz")
 
     async def load(event: events.UploadEventArguments) -> None:
         content = await event.file.read()
         try:
-            state = _read(content, bench.lanes[0].params)
+            state = _read(content, exhibition.exhibits[0].params)
         except PopflipError as error:
             client.say(str(error), bad=True)
             return
-        await client.ask(lambda: bench.load(state), "checkpoint loaded")
+        await client.ask(lambda: exhibition.load(state), "checkpoint loaded")
 
     button("Save checkpoint", "save", save)
     with ui.dialog() as dialog, ui.element("div").classes("card"):
@@ -128,15 +142,15 @@ def _read(content: bytes, params: Params):
     return state
 
 
-def add_figures(client: Client, lane: Shown) -> None:
+def add_figures(client: Client, exhibit: Shown) -> None:
     """Add the figures that one reads from the back of a room, and the lamp."""
-    with ui.element("section").classes("card").props(f'aria-label="{lane.title}"'):
+    with ui.element("section").classes("card").props(f'aria-label="{exhibit.title}"'):
         with ui.element("div").classes("bar"):
-            ui.html(f"<h2>{lane.title}</h2>", sanitize=True)
+            ui.html(f"<h2>{exhibit.title}</h2>", sanitize=True)
             state = ui.label().classes("quiet").props("role=status data-testid=state")
             lamp = ui.label().classes("lamp none").props("role=status data-testid=lamp")
-            if not lane.recorded:
-                button("Compare all bits", "compare", client.handler(lambda: [lane.compare()])
+            if not exhibit.recorded:
+                button("Compare all bits", "compare", client.handler(lambda: [exhibit.compare()])
                        ).props("outline dense")  # fmt: skip
         with ui.element("div").classes("figures"):
             values = {
@@ -149,12 +163,12 @@ def add_figures(client: Client, lane: Shown) -> None:
             }  # fmt: skip
 
     def show() -> None:
-        curves = lane.history.curves()
+        curves = exhibit.history.curves()
         last = curves.points[-1] if curves.points else None
-        state.set_text(_state_text(lane))
-        _show_lamp(lane, lamp)
+        state.set_text(_state_text(exhibit))
+        _show_lamp(exhibit, lamp)
         cycles = sum(v for k, v in last.cycles.items() if k != "total") if last else 0
-        values["samples"].set_text(f"{lane.history.at:,}")
+        values["samples"].set_text(f"{exhibit.history.at:,}")
         values["error"].set_text(f"{last.error:.1f} %" if last else "...")
         values["tested"].set_text(f"{curves.tests[-1].error:.1f} %" if curves.tests else "...")
         values["speed"].set_text(f"{last.samples_per_s:,.0f}" if last else "...")
@@ -173,8 +187,8 @@ def _figure(name: str, text: str) -> ui.label:
     return value
 
 
-def _state_text(lane: Shown) -> str:
-    report = lane.report
+def _state_text(exhibit: Shown) -> str:
+    report = exhibit.report
     if report.state is State.FAILED:
         return f"the board is away: {report.message.splitlines()[-1]}"
     text = report.state.value
@@ -185,8 +199,8 @@ def _state_text(lane: Shown) -> str:
     return text + (f", disturbed: {report.change}" if report.change else "")
 
 
-def _show_lamp(lane: Shown, lamp: ui.label) -> None:
-    proof = lane.proof
+def _show_lamp(exhibit: Shown, lamp: ui.label) -> None:
+    proof = exhibit.proof
     if proof.message:
         kind, text = "none", proof.message
     elif not proof.equal:
@@ -202,8 +216,8 @@ def _show_lamp(lane: Shown, lamp: ui.label) -> None:
 
 def add_charts(client: Client) -> None:
     """Add the curves."""
-    bench = client.bench
-    titles = [lane.title for lane in bench.lanes]
+    exhibition = client.exhibition
+    titles = [exhibit.title for exhibit in exhibition.exhibits]
     makers = {
         "Error": error_chart, "Flips": flip_chart, "Cycles by stage": cycle_chart,
         "Changed neurons": changed_chart,
@@ -221,9 +235,9 @@ def add_charts(client: Client) -> None:
     drawn: list = [None]
 
     def show() -> None:
-        curves = [lane.history.curves() for lane in bench.lanes]
-        key = (client.dark, [(lane.history.at, len(c.tests), len(c.events)) for lane, c in
-                             zip(bench.lanes, curves, strict=True)])  # fmt: skip
+        curves = [exhibit.history.curves() for exhibit in exhibition.exhibits]
+        key = (client.dark, [(exhibit.history.at, len(c.tests), len(c.events)) for exhibit, c in
+                             zip(exhibition.exhibits, curves, strict=True)])  # fmt: skip
         if key == drawn[0]:
             return
         drawn[0] = key

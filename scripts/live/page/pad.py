@@ -32,12 +32,12 @@ class Pad:
 
     def __init__(self, client: Client, explained: Explained):
         self._client, self._explained = client, explained
-        self._drawing = Drawing(client.bench.params.network.image)
+        self._drawing = Drawing(client.exhibition.params.network.image)
         self._given: np.ndarray | None = None  # a sample, which is taken as it is
         self._down = False
         self._stale, self._asking = False, False
         with ui.element("section").classes("card").props('aria-label="Draw"'):
-            drawable = min(client.bench.params.network.image) >= LEAST
+            drawable = min(client.exhibition.params.network.image) >= LEAST
             ui.html(f"<h3>{'Draw' if drawable else 'Samples'}</h3>", sanitize=True)
             with ui.element("div").classes("board"):
                 with ui.element("div"):
@@ -52,45 +52,49 @@ class Pad:
             address(self._drawing.image, 1), on_mouse=self._on_pointer, events=kinds
         )
         self._image.classes("pad").props('data-testid=pad role=img aria-label="the image"')
-        bench = self._client.bench
+        exhibition = self._client.exhibition
         with ui.element("div").classes("bar"):
             if drawable:
                 button("Clear", "clear", self._clear)
                 self._centre = ui.switch("Centre", value=True, on_change=self._ask_soon)
                 self._centre.props("data-testid=centre")
-            if bench.n_samples:
+            if exhibition.n_samples:
                 self._number = ui.number(
-                    "Test sample", value=0, min=0, max=bench.n_samples - 1, format="%d"
+                    "Test sample", value=0, min=0, max=exhibition.n_samples - 1, format="%d"
                 ).props("outlined dense data-testid=browse")
                 button("Show", "show-sample", self._show_sample)
 
     def _build_answers(self) -> None:
         self._answers, self._charts = [], []
-        for lane in self._client.bench.lanes:
-            name = "" if len(self._client.bench.lanes) == 1 else f"{lane.title}: "
+        for exhibit in self._client.exhibition.exhibits:
+            name = "" if len(self._client.exhibition.exhibits) == 1 else f"{exhibit.title}: "
             text = ui.label(f"{name}nothing drawn").classes("big")
             self._answers.append(text.props("role=status data-testid=prediction"))
-            chart = ui.echart(bars(self._client.bench.classes, [], False, None)).classes("chart")
+            chart = ui.echart(bars(self._client.exhibition.classes, [], False, None)).classes(
+                "chart"
+            )
             self._charts.append(chart.props('role=img aria-label="potentials of the classes"'))
 
     def _build_teaching(self) -> None:
-        client, bench = self._client, self._client.bench
+        client, exhibition = self._client, self._client.exhibition
         with ui.element("div").classes("bar"):
-            choice = ui.select(dict(enumerate(bench.classes)), value=0, label="It is")
+            choice = ui.select(dict(enumerate(exhibition.classes)), value=0, label="It is")
             choice.props("outlined dense data-testid=label").style("min-width: 7rem")
             times = ui.number("Times", value=10, min=1, max=100, format="%d")
             times.props("outlined dense data-testid=times").style("width: 6rem")
 
             async def teach() -> None:
                 answers = await client.ask(
-                    lambda: bench.teach(self._sample, int(choice.value), int(times.value or 0)),
+                    lambda: exhibition.teach(
+                        self._sample, int(choice.value), int(times.value or 0)
+                    ),
                     "taught",
                 )
                 if answers:
                     self._ask_soon()
 
             async def undo() -> None:
-                await client.ask(bench.undo, "undone")
+                await client.ask(exhibition.undo, "undone")
                 self._ask_soon()
 
             def explain() -> None:
@@ -145,7 +149,7 @@ class Pad:
 
     def _show_sample(self) -> None:
         try:
-            image, label = self._client.bench.sample(int(self._number.value or 0))
+            image, label = self._client.exhibition.sample(int(self._number.value or 0))
         except PopflipError as error:
             self._client.say(str(error), bad=True)
             return
@@ -159,34 +163,35 @@ class Pad:
     def _ask_soon(self) -> None:
         """Ask for a prediction, and once more if the drawing changes meanwhile."""
         self._stale = True
-        if not self._asking and not self._client.bench.recorded:
+        if not self._asking and not self._client.exhibition.recorded:
             self._asking = True
             ui.timer(0, self._ask, once=True)
 
     async def _ask(self) -> None:
-        bench = self._client.bench
+        exhibition = self._client.exhibition
         try:
             while self._stale:
                 self._stale = False
                 image = self._sample
                 if image.any():
-                    asked = partial(bench.all, lambda lane, image=image: lane.predict(image))
-                    answers = await self._client.ask(asked)
+                    answers = await self._client.ask(partial(exhibition.predict, image))
                     self._show(answers)
                 await asyncio.sleep(0.1)
         finally:
             self._asking = False
 
     def _show(self, answers: list) -> None:
-        bench = self._client.bench
-        for lane, text, chart, judged in zip(
-            bench.lanes, self._answers, self._charts, answers, strict=False
+        exhibition = self._client.exhibition
+        for exhibit, text, chart, judged in zip(
+            exhibition.exhibits, self._answers, self._charts, answers, strict=False
         ):
-            name = "" if len(bench.lanes) == 1 else f"{lane.title}: "
-            text.set_text(f"{name}{bench.classes[judged.prediction]}")
+            name = "" if len(exhibition.exhibits) == 1 else f"{exhibit.title}: "
+            text.set_text(f"{name}{exhibition.classes[judged.prediction]}")
             self._show_bars(chart, judged.votes.tolist(), judged.prediction)
 
     def _show_bars(self, chart: ui.echart, votes: list, chosen: int | None) -> None:
         chart.options.clear()
-        chart.options.update(bars(self._client.bench.classes, votes, self._client.dark, chosen))
+        chart.options.update(
+            bars(self._client.exhibition.classes, votes, self._client.dark, chosen)
+        )
         chart.update()

@@ -4,7 +4,7 @@ import asyncio
 
 from nicegui import ui
 
-from popflip.scripts.live.bench import Bench
+from popflip.scripts.live.exhibition import Exhibition
 from popflip.scripts.live.export import export_page
 from popflip.scripts.live.page.client import UPDATE_S, Client, button
 from popflip.scripts.live.page.disturbing import add_disturbing
@@ -18,16 +18,16 @@ __all__ = ["add_page"]
 _KEYS = "Keys: p starts and pauses, s is one step, e an epoch, t a test."
 
 
-def add_page(bench: Bench) -> None:
-    """Have the server show a bench."""
+def add_page(exhibition: Exhibition) -> None:
+    """Have the server show an exhibition."""
 
     @ui.page("/")
     def index() -> None:
-        _build(Client(bench))
+        _build(Client(exhibition))
 
 
 def _build(client: Client) -> None:
-    bench = client.bench
+    exhibition = client.exhibition
     ui.add_css(STYLE)
     ui.colors(primary=PRIMARY)
     dark = ui.dark_mode(None)
@@ -45,19 +45,19 @@ def _build(client: Client) -> None:
         with ui.element("div").classes("card"):
             add_controls(client)
         with ui.element("div").classes("board"):
-            for lane in bench.lanes:
-                add_figures(client, lane)
+            for exhibit in exhibition.exhibits:
+                add_figures(client, exhibit)
         add_charts(client)
         with ui.element("div").classes("board"):
-            if not bench.recorded:
+            if not exhibition.recorded:
                 add_disturbing(client)
             pad_place = ui.element("div")
         with ui.element("div").classes("board"):
-            for lane in bench.lanes:
-                add_network(client, lane)
-        explained = Explained(client, bench.lanes[0])
+            for exhibit in exhibition.exhibits:
+                add_network(client, exhibit)
+        explained = Explained(client, exhibition.exhibits[0])
         with pad_place:
-            if not bench.recorded:
+            if not exhibition.recorded:
                 Pad(client, explained)
 
     async def begin() -> None:
@@ -72,8 +72,8 @@ def _build(client: Client) -> None:
 
 
 async def _export(client: Client) -> None:
-    bench = client.bench
-    sample = bench.sample(0) if bench.n_samples else None
-    lane = bench.lanes[0]
-    content = await asyncio.to_thread(export_page, lane, bench.classes, sample)
+    exhibition = client.exhibition
+    sample = exhibition.sample(0) if exhibition.n_samples else None
+    exhibit = exhibition.exhibits[0]
+    content = await asyncio.to_thread(export_page, exhibit, exhibition.classes, sample)
     ui.download.content(content, "popflip.html")

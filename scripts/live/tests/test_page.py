@@ -317,9 +317,9 @@ def test_two_networks_side_by_side(chromium, digits):
     words = learner(digits, "--beside", digits / "wider.toml")
     with served(digits, *words) as (address, _), opened(chromium, address) as page:
         named(page, "epoch").click()
-        for lane in (0, 1):
-            expect(page.get_by_test_id("samples").nth(lane)).to_have_text("600")
-            expect(page.get_by_test_id("lamp").nth(lane)).to_contain_text("as golden")
+        for exhibit in (0, 1):
+            expect(page.get_by_test_id("samples").nth(exhibit)).to_have_text("600")
+            expect(page.get_by_test_id("lamp").nth(exhibit)).to_contain_text("as golden")
         draw(page, 7)
         expect(page.get_by_test_id("prediction").nth(1)).to_have_text(re.compile(r"wider: \d"))
 

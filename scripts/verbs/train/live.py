@@ -1,7 +1,7 @@
 """``popflip live``: a page that shows a network learning, on a board."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,9 @@ from popflip.golden.support.files import write_atomically
 from popflip.golden.training.checkpoint import read_checkpoint
 from popflip.golden.training.state import NetworkState
 from popflip.scripts.console import say
-from popflip.scripts.live.bench import Bench
+from popflip.scripts.live.exhibit import Exhibit
+from popflip.scripts.live.exhibition import Exhibition
 from popflip.scripts.live.export import export_page
-from popflip.scripts.live.lane import Lane
 from popflip.scripts.live.recording import Playback, Recorder
 from popflip.scripts.options import (
     Baud,
@@ -47,7 +47,7 @@ from popflip.scripts.session import (
 from popflip.scripts.training.runs.reports import State
 from popflip.scripts.verb import Verb, print_json
 
-__all__ = ["VERB", "LiveJob", "open_bench"]
+__all__ = ["VERB", "LiveJob", "open_exhibition"]
 
 #: Seconds between two looks at how far a run is, where no page shows it.
 LOOK_S = 0.2
@@ -153,21 +153,24 @@ def live(
     if replay is not None and (record is not None or beside is not None or checkpoint is not None):
         raise InputError("--replay plays a file: --record, --beside and --checkpoint go without it")
     with ExitStack() as stack:
+        serve = None if export else stack.enter_context(_page(host, http_port, browser, as_json))
         if replay is not None:
-            bench = stack.enter_context(Bench([Playback(replay)], None))
+            exhibition = stack.enter_context(Exhibition([Playback(replay)], None))
         else:
             target = Target(board, baud, engine, threads, port, config)
             job = _job(preset, config, checkpoint, data, label, target, beside)
             job = LiveJob(**job.__dict__ | {"samples": samples, "seed": seed, "record": record})
-            bench = stack.enter_context(open_bench(job))
-        if export is not None:
-            _learn(bench, learn)
-            sample = bench.sample(0) if bench.n_samples else None
-            write_atomically(export, export_page(bench.lanes[0], bench.classes, sample))
+            exhibition = stack.enter_context(open_exhibition(job))
+        if serve is not None:
+            serve(exhibition)
+        elif export is not None:
+            _learn(exhibition, learn)
+            sample = exhibition.sample(0) if exhibition.n_samples else None
+            write_atomically(
+                export, export_page(exhibition.exhibits[0], exhibition.classes, sample)
+            )
             told = {"verb": "live", "file": str(export)}
             print_json(told) if as_json else say(f"{export} is written")
-            return
-        _serve(bench, host, http_port, browser, as_json)
 
 
 VERB = Verb(
@@ -217,7 +220,7 @@ def _job(
 
 
 @contextmanager
-def open_bench(job: LiveJob) -> Iterator[Bench]:
+def open_exhibition(job: LiveJob) -> Iterator[Exhibition]:
     """Open the runs for the length of a ``with`` block."""
     options: dict[str, Any] = {"source": job.source, "seed": job.seed, "samples": job.samples}
     with ExitStack() as stack:
@@ -226,42 +229,46 @@ def open_bench(job: LiveJob) -> Iterator[Bench]:
             recorder = Recorder(job.record)
             stack.callback(recorder.close)
             listen = recorder.listen
-        lanes = []
+        exhibits = []
         if job.beside is not None:
             engine = job.target if job.target.engine else Target()
             title = job.beside.name
             if title == job.params.name:
                 title += " (beside)"
-            lanes.append(Lane(job.beside, target=engine, title=title, **options))
-            stack.callback(lanes[0].close)
-        lanes.insert(0, Lane(job.params, target=job.target, state=job.state, listen=listen,
+            exhibits.append(Exhibit(job.beside, target=engine, title=title, **options))
+            stack.callback(exhibits[0].close)
+        exhibits.insert(0, Exhibit(job.params, target=job.target, state=job.state, listen=listen,
                              **options))  # fmt: skip
-        stack.callback(lanes[0].close)
-        yield Bench(lanes, job.dataset)
+        stack.callback(exhibits[0].close)
+        yield Exhibition(exhibits, job.dataset)
 
 
-def _learn(bench: Bench, samples: int) -> None:
+def _learn(exhibition: Exhibition, samples: int) -> None:
     """Learn so many samples, or play a whole recording."""
-    lane = bench.lanes[0]
-    bench.all(lambda lane: lane.start(samples if not bench.recorded else None))
-    if bench.recorded:
-        lane.speed(1e9)
+    exhibit = exhibition.exhibits[0]
+    exhibition.all(lambda exhibit: exhibit.start(samples if not exhibition.recorded else None))
+    if exhibition.recorded:
+        exhibit.speed(1e9)
     with interrupts.safe_points():
         while True:
             interrupts.check()
-            report = lane.report
+            report = exhibit.report
             if report.state is State.FAILED:
-                lane.start()  # raises what went wrong
-            if bench.recorded and lane.done:  # type: ignore[attr-defined]
+                exhibit.start()  # raises what went wrong
+            if exhibition.recorded and exhibit.done:  # type: ignore[attr-defined]
                 return
             if report.state is State.PAUSED and report.total.samples >= samples:
                 break
             time.sleep(LOOK_S)
-    lane.test(200).result()
-    lane.compare().result()
+    exhibit.test(200).result()
+    exhibit.compare().result()
 
 
-def _serve(bench: Bench, host: str, port: int, browser: bool, as_json: bool) -> None:
+@contextmanager
+def _page(
+    host: str, port: int, browser: bool, as_json: bool
+) -> Iterator[Callable[[Exhibition], None]]:
+    """Open the page's address, and yield what serves it."""
     # Here: the extra need not be there for --export.
     from popflip.scripts.live.server import open_browser, open_socket, serve_page
 
@@ -274,4 +281,4 @@ def _serve(bench: Bench, host: str, port: int, browser: bool, as_json: bool) -> 
             open_browser(address)
 
     with open_socket(host, port) as listener:
-        serve_page(bench, listener, host, ready)
+        yield lambda exhibition: serve_page(exhibition, listener, host, ready)

@@ -10,9 +10,12 @@ from popflip.golden.datasets.changes import Change
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.support.errors import InputError
 from popflip.golden.training.state import NetworkState
-from popflip.scripts.live.lane import Shown
+from popflip.scripts.live.exhibit import Shown
+from popflip.scripts.live.witness import Judged
+from popflip.scripts.session import Failure
+from popflip.scripts.training.runs.reports import State
 
-__all__ = ["Bench", "class_names"]
+__all__ = ["Exhibition", "class_names"]
 
 #: Networks that can be gone back to.
 UNDONE = 10
@@ -27,25 +30,27 @@ def class_names(data: Dataset | None, classes: int) -> list[str]:
     return [named[n] if n < len(named) else str(n) for n in range(classes)]
 
 
-class Bench:
+class Exhibition:
     """One network or two that learn the same samples, and do what they are asked together.
 
     Everything here returns at once, or refuses at once; answers are futures.
 
     Parameters
     ----------
-    lanes : sequence of Shown
+    exhibits : sequence of Shown
         Of networks with images and classes of the same kind.
     data : Dataset, optional
         What they learn; None for a recording.
     """
 
-    def __init__(self, lanes: Sequence[Shown], data: Dataset | None):
-        kinds = {(lane.params.network.image, lane.params.network.classes) for lane in lanes}
+    def __init__(self, exhibits: Sequence[Shown], data: Dataset | None):
+        kinds = {
+            (exhibit.params.network.image, exhibit.params.network.classes) for exhibit in exhibits
+        }
         if len(kinds) > 1:
             raise InputError("networks side by side must have images and classes of one kind")
-        self.lanes, self.data = list(lanes), data
-        self.params = lanes[0].params
+        self.exhibits, self.data = list(exhibits), data
+        self.params = exhibits[0].params
         self.classes = class_names(data, self.params.network.classes)
         self._undo: list[list[Future[NetworkState]]] = []
         self._lock = threading.Lock()
@@ -59,22 +64,30 @@ class Bench:
 
     def close(self) -> None:
         """End everything."""
-        for lane in self.lanes:
-            lane.close()
+        for exhibit in self.exhibits:
+            exhibit.close()
 
     @property
     def recorded(self) -> bool:
         """Whether it only plays what has been."""
-        return self.lanes[0].recorded
+        return self.exhibits[0].recorded
 
     def all(self, ask: Callable[[Shown], Future]) -> list[Future]:
         """Ask the same of all networks."""
-        return [ask(lane) for lane in self.lanes]
+        return [ask(exhibit) for exhibit in self.exhibits]
+
+    def check_opened(self) -> None:
+        """Raise what went wrong where a board could not be opened at all."""
+        for exhibit in self.exhibits:
+            report = exhibit.report
+            if report.state is State.FAILED and not report.samples:
+                exhibit.pause()  # raises it
+                raise Failure(report.message)
 
     def mark(self, text: str) -> None:
         """Note in all curves that something happened."""
-        for lane in self.lanes:
-            lane.history.mark(text)
+        for exhibit in self.exhibits:
+            exhibit.history.mark(text)
 
     # Samples --------------------------------------------------------------------------------
 
@@ -95,6 +108,11 @@ class Bench:
             raise InputError(f"image must be uint8 of {self.params.network.image}")
         return image
 
+    def predict(self, image: np.ndarray) -> "list[Future[Judged]]":
+        """Have all boards predict an image."""
+        checked = self.check_image(image)
+        return [exhibit.predict(checked) for exhibit in self.exhibits]
+
     # What is done ---------------------------------------------------------------------------
 
     def teach(self, image: np.ndarray, label: int, times: int = 1) -> list[Future]:
@@ -105,7 +123,7 @@ class Bench:
             raise InputError(f"times must be 1 to {MOST_TIMES}, not {times}")
         images = np.repeat(self.check_image(image)[None], times, 0)
         labels = np.full(times, label, np.uint8)
-        futures = self.all(lambda lane: lane.teach(images, labels))
+        futures = self.all(lambda exhibit: exhibit.teach(images, labels))
         with self._lock:
             self._undo = [*self._undo[1 - UNDONE :], futures]
         self.mark(f"taught {self.classes[label]}, {times} times")
@@ -122,13 +140,15 @@ class Bench:
             if not self._undo or not all(future.done() for future in self._undo[-1]):
                 raise InputError("there is nothing to undo")
             states = [future.result() for future in self._undo.pop()]
-        futures = [lane.write(state) for lane, state in zip(self.lanes, states, strict=True)]
+        futures = [
+            exhibit.write(state) for exhibit, state in zip(self.exhibits, states, strict=True)
+        ]
         self.mark("undone")
         return futures
 
     def reset(self) -> list[Future]:
         """Begin anew."""
-        futures = self.all(lambda lane: lane.reset())
+        futures = self.all(lambda exhibit: exhibit.reset())
         with self._lock:
             self._undo.clear()
         return futures
@@ -139,7 +159,7 @@ class Bench:
         swapped = change.classes if change and change.kind == "swap-labels" else ()
         if change is not None and not all(0 <= number < classes for number in swapped):
             raise InputError(f"classes must be 0 to {classes - 1}, not {change.classes}")
-        futures = self.all(lambda lane: lane.disturb(change))
+        futures = self.all(lambda exhibit: exhibit.disturb(change))
         self.mark(change.kind if change else "as it was")
         return futures
 
@@ -147,12 +167,12 @@ class Bench:
         """Turn so many bits over in each network."""
         self._upsets += 1
         seed = self._upsets
-        futures = self.all(lambda lane: lane.upset(count, seed))
+        futures = self.all(lambda exhibit: exhibit.upset(count, seed))
         self.mark(f"{count:,} bits turned over")
         return futures
 
     def load(self, state: NetworkState) -> list[Future]:
         """Have the first network go on with a state."""
-        future = self.lanes[0].write(state)
-        self.lanes[0].history.mark("checkpoint loaded")
+        future = self.exhibits[0].write(state)
+        self.exhibits[0].history.mark("checkpoint loaded")
         return [future]

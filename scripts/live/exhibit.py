@@ -18,7 +18,7 @@ from popflip.scripts.session import VIRTUAL, Target
 from popflip.scripts.training.runs.reports import RunReport, State
 from popflip.scripts.training.runs.run import Run
 
-__all__ = ["Lane", "Shown"]
+__all__ = ["Exhibit", "Shown"]
 
 #: Of the time that a run learns: what tests, and what comparisons of all bits, may take.
 TEST_SHARE, COMPARE_SHARE = 30, 50
@@ -126,7 +126,7 @@ class Shown:
         """End it."""
 
 
-class Lane(Shown):
+class Exhibit(Shown):
     """A run with its curves, and golden beside it.
 
     Parameters
@@ -151,7 +151,7 @@ class Lane(Shown):
         state: NetworkState | None = None,
         seed: int = 1,
         title: str | None = None,
-        listen: Callable[["Lane", RunReport], None] | None = None,
+        listen: Callable[["Exhibit", RunReport], None] | None = None,
         **options: Any,
     ):
         self.params, self.target, self.seed = params, target, seed
@@ -177,7 +177,7 @@ class Lane(Shown):
         self._tested_s = self._compared_s = 0.0
         self._test_took = self._compare_took = 1.0
         self._asked_at: float | None = None
-        self._thread = threading.Thread(target=self._follow, name="lane", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="exhibit", daemon=True)
         self._thread.start()
 
     def reopen(self) -> None:
