@@ -14,7 +14,7 @@ import typer
 from popflip.golden.support.files import file_errors
 from popflip.scripts.console import say
 
-__all__ = ["Verb", "fail_unless_verified", "help_of", "print_json"]
+__all__ = ["Verb", "fail_unless_learned", "fail_unless_verified", "help_of", "print_json"]
 
 
 def help_of(docstring: str) -> str:
@@ -59,6 +59,13 @@ def print_json(report: Mapping | list) -> None:
     """Print a report as ``--json`` does."""
     with file_errors("standard output"):
         print(json.dumps(report, indent=1), flush=True)  # here, not at the exit, if it fails
+
+
+def fail_unless_learned(report: Mapping) -> None:
+    """End with status 1 if a network was trained and does not learn."""
+    if report["learns"] is False:
+        say(f"popflip: {report['preset']} has not learned; see the warning above")
+        raise typer.Exit(1)
 
 
 def fail_unless_verified(report: Mapping) -> None:

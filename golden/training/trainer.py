@@ -57,6 +57,8 @@ class Trainer(TrainingLoop[EpochLog]):
     history : list of EpochLog
     warnings : list of str
         What is amiss with the training: a network that does not learn, said once.
+    ailing : bool
+        Whether the last epoch showed a network that does not learn.
     origin : Origin, optional
         Where the first network came from, if not from the seed.
     stop_requested : bool
@@ -103,7 +105,7 @@ class Trainer(TrainingLoop[EpochLog]):
         self.params, self.data, self.machine = params, data, machine
         self.origin: Origin | None = None
         self._classes = data.classes
-        self._ailing = False
+        self.ailing = False
         machine.write_state(self.first_state())
 
     # Data -----------------------------------------------------------------------------------
@@ -202,18 +204,21 @@ class Trainer(TrainingLoop[EpochLog]):
         return log
 
     def _examine(self, tested: Report) -> list[str]:
+        was_ailing, self.ailing = self.ailing, False
+        few = sum(log.samples for log in self.history) < health.SAMPLES
         found = health.symptoms(
-            self.params, self.history, tested, self.data.test_labels[: self.test_samples]
-        )
+            self.params, self.history, tested, self.data.test_labels[: self.test_samples],
+            least=0 if few else health.SAMPLES,
+        )  # fmt: skip
         # What has been said before need not be said after each epoch.
-        if not found or self._ailing:
-            self._ailing = bool(found)
+        self.ailing = bool(found) and (was_ailing or not few)
+        if not found or was_ailing:
             return []
-        self._ailing = True
         x = input_of(self.params.network, self.data.train_images[:EXAMINED])
         labels = self.data.train_labels[:EXAMINED]
         why = health.cause(self.params, self.machine.read_state(), x, labels)
-        return [f"the network does not learn as it should: {'; '.join(found)}. Likely cause: {why}"]
+        self.ailing = self.ailing or why.certain
+        return [health.complaint(found, why.text)] if self.ailing else []
 
     # Checkpoints ----------------------------------------------------------------------------
 

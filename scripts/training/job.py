@@ -123,6 +123,7 @@ class TrainingReport(TargetReport, Speed):
     finished: bool
     test_error: float | None
     train_error: float | None
+    learns: bool | None
     verified: bool | None
     differences: list[str]
     compared_bits: int
@@ -341,6 +342,7 @@ def _train(job: TrainingJob, plan: Trainer) -> TrainingReport:
         "finished": finished,
         "test_error": trainer.history[-1].test_error if trainer.history else None,
         "train_error": trainer.history[-1].train_error if trainer.history else None,
+        "learns": None if not trainer.history else not trainer.ailing,
         "verified": verified,
         "differences": found,
         "compared_bits": compared_bits(params) if verified is not None else 0,

@@ -110,6 +110,34 @@ def test_case_8_every_usual_file_is_learned(command, digits, tmp_path, monkeypat
     )
 
 
+def test_case_7_a_dead_network_is_told_from_one_that_learns(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(4)
+    labels = np.arange(240) % 3
+    shapes = rng.random((3, 8, 8)) < 0.3
+    images = (shapes[labels] ^ (rng.random((240, 8, 8)) < 0.05)).astype(np.uint8) * 255
+    np.savez("mine.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    (tmp_path / "alive.toml").write_text(PIXELS.format(classes=3, more=""))
+    dead = PIXELS.format(classes=3, more="").replace("[40, 30]", "[1, 1]")
+    (tmp_path / "dead.toml").write_text(dead + "\n[standalone]\nflash = 'quad'\norder_bits = 8\n")
+    words = ["--data", "mine.npz", "--engine", "golden", "--json"]
+
+    status, out, err = command("train", "--config", "alive.toml", *words)
+    assert (status, json.loads(out)["learns"]) == (0, True), err
+    for verb in ("train", "watch"):
+        status, out, err = command(verb, "--config", "dead.toml", *words, "--epochs", 1)
+        assert (status, json.loads(out)["learns"]) == (1, False)
+        (warning,) = [line for line in err.splitlines() if line.startswith("warning: ")]
+        assert "hidden layer 1 is silent (0.0 % of its neurons are active)" in warning
+        assert warning.endswith("; popflip calibrate chooses what suits the data")
+        assert err.splitlines()[-1] == "popflip: dead has not learned; see the warning above"
+
+    status, _, err = command("calibrate", "dead.toml", "--data", "mine.npz", "--write", "well.toml")
+    assert status == 0, err
+    status, out, err = command("train", "--config", "well.toml", *words, "--epochs", 2)
+    assert (status, json.loads(out)["learns"]) == (0, True), err
+
+
 def test_case_10_a_sweep_has_a_default_that_follows_the_data(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(4)

@@ -11,11 +11,13 @@ import sys
 import time
 from contextlib import ExitStack, contextmanager
 
+import numpy as np
 import psutil
 import pytest
 from matplotlib.image import imread
 
 from popflip.golden.datasets import loading
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.engine.machine import FastMachine
 from popflip.golden.training.trainer import Trainer
@@ -263,3 +265,11 @@ def test_axes_are_put_where_they_belong():
     assert tree == {"learning": {"tau": [1, 5], "beta": 7}}
     with pytest.raises(ParamsError, match=r"learning\.tau\.2 is not a parameter"):
         Axis.parse("learning.tau.2=1,2").put(tree, 1)
+
+
+@pytest.mark.parametrize(("samples", "kept"), [(60_000, 10_000), (1400, 233), (5, 1), (1, 0)])
+def test_the_test_set_never_judges_by_default(samples, kept):
+    from popflip.scripts.verbs.explore.sweep.study import default_validation
+
+    images, labels = np.zeros((samples, 2, 2), np.uint8), np.zeros(samples, np.uint8)
+    assert default_validation(Dataset("d", images, labels, images[:1], labels[:1])) == kept

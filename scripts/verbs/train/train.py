@@ -30,7 +30,7 @@ from popflip.scripts.session import (
     with_label,
 )
 from popflip.scripts.tables import add_errors, clocks, pairs, put, target_of
-from popflip.scripts.verb import Verb, fail_unless_verified, print_json
+from popflip.scripts.verb import Verb, fail_unless_learned, fail_unless_verified, print_json
 
 __all__ = ["VERB", "conclude"]
 
@@ -161,6 +161,7 @@ def conclude(job, report, as_json: bool) -> None:
         )
         raise typer.Exit(2)
     fail_unless_verified(report)
+    fail_unless_learned(report)
 
 
 def show(report) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from popflip.boards.host import monitor
@@ -26,7 +27,8 @@ from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import read_file, write_atomically
-from popflip.golden.training.log import EpochLog
+from popflip.golden.training import health
+from popflip.golden.training.log import EpochLog, Log
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
 from popflip.golden.training.state import differences
 from popflip.golden.training.trainer import Trainer
@@ -46,7 +48,7 @@ from popflip.scripts.session import (
     results_folder,
 )
 from popflip.scripts.tables import grid, pairs, put, target_of
-from popflip.scripts.verb import Verb, fail_unless_verified, print_json
+from popflip.scripts.verb import Verb, fail_unless_learned, fail_unless_verified, print_json
 
 __all__ = ["VERB", "WatchJob", "WatchReport", "watch_board"]
 
@@ -91,6 +93,7 @@ class WatchReport(TargetReport):
     verb: str
     preset: str
     test_error: float | None
+    learns: bool | None
     verified: bool | None
     differences: list[str]
     compared_bits: int
@@ -158,6 +161,7 @@ def watch(
     report = watch_board(job)
     print_json(report) if as_json else show(report)
     fail_unless_verified(report)
+    fail_unless_learned(report)
 
 
 VERB = Verb(
@@ -195,16 +199,17 @@ def _watch(job: WatchJob) -> WatchReport:
     params = job.params
     started = time.perf_counter()
     if job.target.engine:
-        history, found = _in_software(job), None
+        (history, learns), found = _in_software(job), None
     elif job.target.virtual:
-        history, found = _on_virtual_board(job)
+        history, learns, found = _on_virtual_board(job)
     else:
-        history, found = _at_serial_port(job), None
+        (history, learns), found = _at_serial_port(job), None
     report: WatchReport = {
         "verb": "watch",
         "preset": params.name,
         **job.target.report,
         "test_error": history[-1]["test_error"] if history else None,
+        "learns": learns,
         "verified": None if found is None else not found,
         "differences": found or [],
         "compared_bits": 0 if found is None else compared_bits(params),
@@ -238,6 +243,13 @@ def _log(params: Params, epoch: Epoch) -> dict:
     }
 
 
+def _counted_log(log: dict) -> Log:
+    """What tells whether a board's network learns; a board times nothing."""
+    return Log(
+        log["epoch"], log["samples"], log["train_error"], log["test_error"], log["flips"], 0.0, 0.0
+    )
+
+
 def _software_log(log: EpochLog) -> dict:
     """An epoch of the software engines, which count no cycles, in the same form."""
     known = asdict(log)
@@ -246,7 +258,7 @@ def _software_log(log: EpochLog) -> dict:
     return known | {"wait_per_sample": None}
 
 
-def _in_software(job: WatchJob) -> list[dict]:
+def _in_software(job: WatchJob) -> tuple[list[dict], bool | None]:
     dataset, _ = choose_data(job.data, params=job.params)
     with open_machine(job.params, job.target) as machine, Display() as display:
         trainer = StandaloneTrainer(
@@ -261,9 +273,11 @@ def _in_software(job: WatchJob) -> list[dict]:
 
         def on_epoch(log):
             _say_epoch(_software_log(log))
+            for warning in trainer.warnings:
+                say(f"warning: {warning}")
 
         trainer.run(job.params.standalone.epochs, on_progress, on_epoch)
-    return [_software_log(log) for log in trainer.history]
+    return [_software_log(log) for log in trainer.history], not trainer.ailing
 
 
 def _say_epoch(log: dict) -> None:
@@ -275,9 +289,17 @@ def _say_epoch(log: dict) -> None:
     say(text)
 
 
-def _follow(job: WatchJob, transport: Transport, link: Link, counts: dict | None) -> list[dict]:
-    """Show what a board does until it has come to its end."""
-    params, history = job.params, []
+def _follow(
+    job: WatchJob,
+    transport: Transport,
+    link: Link,
+    counts: dict | None,
+    test_labels: np.ndarray | None = None,
+) -> tuple[list[dict], bool | None]:
+    """Show what a board does until it has come to its end; also return whether it learns."""
+    params: Params = job.params
+    history: list[dict] = []
+    found: list[str] = []
     phases = {StandaloneState.TRAINING: "train", StandaloneState.TESTING: "test"}
     with Display() as display:
 
@@ -299,10 +321,15 @@ def _follow(job: WatchJob, transport: Transport, link: Link, counts: dict | None
             log = _log(params, epoch)
             _say_epoch(log)
             history.append(log)
-    return history
+            logs = [_counted_log(each) for each in history]
+            known = found
+            found = health.symptoms(params, logs, epoch.tested.report, test_labels)
+            if found and not known:
+                say(f"warning: {health.complaint(found)}")
+    return history, not found if history else None
 
 
-def _on_virtual_board(job: WatchJob) -> tuple[list[dict], list[str] | None]:
+def _on_virtual_board(job: WatchJob) -> tuple[list[dict], bool | None, list[str] | None]:
     params = job.params
     if job.image is not None:
         image = read_image(params, read_file(job.image, FLASH_BYTES, "a flash image"))
@@ -317,11 +344,12 @@ def _on_virtual_board(job: WatchJob) -> tuple[list[dict], list[str] | None]:
         if counts["test"] < len(dataset.test_labels):
             say(f"the first {counts['test']:,} test images are in the flash")
     with virtual_board(params, write_image(params, *image)) as board:
-        history = _follow(job, board, Link(board, params), counts)
+        labels = image.test[:, -1]  # the last byte of a sample
+        history, learns = _follow(job, board, Link(board, params), counts, labels)
         if board.flash_errors:
             raise Failure(f"the flash did not understand {board.flash_errors} commands")
         if not job.verify or dataset is None:
-            return history, None
+            return history, learns, None
         state = BoardMachine(params, board).read_state()
     with open_machine(params, Target(engine="fast")) as machine:
         trainer: Trainer = StandaloneTrainer(
@@ -336,10 +364,10 @@ def _on_virtual_board(job: WatchJob) -> tuple[list[dict], list[str] | None]:
             for name, value in _software_log(wanted).items()
             if value is not None and name != "stage_cycles" and log[name] != value
         ]
-    return history, found
+    return history, learns, found
 
 
-def _at_serial_port(job: WatchJob) -> list[dict]:
+def _at_serial_port(job: WatchJob) -> tuple[list[dict], bool | None]:
     params, target = job.params, job.target
     with open_serial(target) as transport:
         link = Link(transport, params)

@@ -182,8 +182,12 @@ def run_sweep(sweep: Sweep) -> SweepReport:
 
 
 def default_validation(dataset: Dataset) -> int:
-    """Return how many training images judge if nobody says it: a sixth, but at most 10,000."""
-    return min(10_000, len(dataset.train_labels) // 6)
+    """Return how many training images judge if nobody says it: a sixth, from 1 to 10,000.
+
+    One at least, since with none the test set would judge; unless there is but one to learn from.
+    """
+    samples = len(dataset.train_labels)
+    return min(10_000, max(1, samples // 6), samples - 1)
 
 
 def check_sweep(sweep: Sweep) -> None:

@@ -1,0 +1,213 @@
+"""The search itself: read the data, propose what fits, let the proposals race, write the best."""
+
+import math
+from dataclasses import dataclass
+
+from popflip.boards.registry import find_board
+from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.loading import place_of, read_raw
+from popflip.golden.datasets.named.registry import DEFAULT
+from popflip.golden.datasets.preparation import prepare
+from popflip.golden.description.params import Params
+from popflip.golden.description.reference import to_toml
+from popflip.golden.support import interrupts
+from popflip.golden.support.errors import InputError
+from popflip.scripts.console import Display
+from popflip.scripts.cycle_counts import cycles_of
+from popflip.scripts.verbs.explore.new import NewReport, ProposalReport
+from popflip.scripts.verbs.explore.new.budget import Budget, memory_bits
+from popflip.scripts.verbs.explore.new.proposals import (
+    COPIES,
+    Shape,
+    calibrated,
+    epochs_for,
+    proposals,
+    shapes_for,
+)
+from popflip.scripts.verbs.explore.new.trials import Candidate, Race
+
+__all__ = ["Wish", "find_network"]
+
+#: Columns of a table from which on they may be the pixels of square images.
+_PIXELS = 49
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a network is wanted for.
+
+    Attributes
+    ----------
+    data : str or None
+        Name, file or folder of the data set.
+    reading : Params
+        Whose section ``data`` says how it is read.
+    board, memory : str or None, int or None
+        What the network may take; one of the two.
+    seed : int
+    minutes : float
+        Time for all trainings.
+    name : str
+        What to call the network.
+    """
+
+    data: str | None
+    reading: Params
+    board: str | None
+    memory: int | None
+    seed: int = 1
+    minutes: float = 5.0
+    name: str = "net"
+
+
+def find_network(wish: Wish) -> tuple[str, NewReport]:
+    """Find a network; return its file, and what ``--json`` says of the search.
+
+    Raises
+    ------
+    InputError
+        If the data cannot be learned, no network fits, or none was trained in time.
+    """
+    board = find_board(wish.board) if wish.board else None
+    budget = Budget(board, wish.memory)
+    dataset, kind = _read(wish)
+    epochs = epochs_for(min(len(dataset.train_labels), 12_000))
+    with Display() as display:
+        candidates = _candidates(wish, budget, dataset, kind, epochs, display)
+
+        def on_training(done: int, total: int, candidate: Candidate | None) -> None:
+            ranked = race.ranked
+            note = f"best {ranked[0].error:.2f} %" if ranked else ""
+            display.show(
+                "trainings", done, total, f"{note}  {candidate.title if candidate else ''}"
+            )
+
+        race = Race(candidates, dataset, epochs, wish.seed, 60 * wish.minutes, on_training)
+        with interrupts.noted(race.stop):
+            race.run()
+    ranked = race.ranked
+    if not ranked:
+        raise InputError(
+            "no network was trained to its end in time: give more --minutes"
+            if not race.stopped
+            else "ended before a network was trained: there is nothing to write"
+        )
+    best = ranked[0]
+    chosen = calibrated(best.params, dataset, wish.seed).replace(name=wish.name)
+    rows = [_row(each, budget) for each in ranked]
+    report: NewReport = {
+        "verb": "new",
+        "data": wish.data or DEFAULT,
+        "kind": kind,
+        "budget": str(budget),
+        "seed": wish.seed,
+        "epochs": epochs,
+        "finished": not race.stopped,
+        "best": rows[0],
+        "rows": rows,
+        "mhz": budget.mhz,
+        "available": best.fitted.estimate.available if best.fitted.estimate else None,
+        "warnings": list(dataset.warnings),
+        "file": "",
+    }
+    return _text(chosen, report), report
+
+
+def _read(wish: Wish) -> tuple[Dataset, str]:
+    """Read the data set; also say of what kind it is."""
+    named = DEFAULT if wish.data is None else wish.data
+    raw, name = read_raw(named, params=wish.reading)
+    dataset = prepare(raw, name, wish.reading, place_of(named))
+    image = dataset.train_images.shape[1:]
+    side = math.isqrt(image[1])
+    if raw.kind is None and image[0] == 1 and image[1] >= _PIXELS and side**2 == image[1]:
+        # As pixels if that is what they are; else this changes nothing.
+        square = wish.reading.replace(network={
+            "image": [side, side], "first": "dense", "window": 0, "stride": 0, "features": 0,
+            "hidden": [1],
+        })  # fmt: skip
+        dataset = prepare(raw, name, square, place_of(named))
+        image = dataset.train_images.shape[1:]
+    return dataset, raw.kind or ("table" if image[0] == 1 else "images")
+
+
+def _candidates(
+    wish: Wish, budget: Budget, dataset: Dataset, kind: str, epochs: int, display: Display
+) -> list[Candidate]:
+    """Return networks that fit; of each shape the largest there is room for."""
+    image: tuple[int, int] = dataset.train_images.shape[1:]
+    # What fits a board takes seconds to find out: there with the usual number of outputs and the
+    # least.
+    copies_of = [*COPIES] if budget.board is None else [next(iter(COPIES)), min(COPIES)]
+    ways = [(shape, copies) for shape in shapes_for(kind, image) for copies in copies_of]
+    data, classes = wish.reading.data, dataset.n_classes
+    found = []
+    for number, (shape, copies) in enumerate(ways):
+        display.show("networks that fit", number, len(ways), shape.title)
+
+        def make(
+            size: int, machine: dict, shape: Shape = shape, copies: int = copies
+        ) -> Params | None:
+            return next(proposals(shape, size, classes, copies, data, machine, epochs), None)
+
+        fitted = budget.fit(make, shape.most)
+        if fitted is not None:
+            found += [
+                Candidate(shape.title, params, fitted)
+                for params in proposals(
+                    shape, fitted.size, classes, copies, data, fitted.machine, epochs
+                )
+            ]
+    display.show("networks that fit", len(ways), len(ways))
+    if not found:
+        raise InputError(
+            f"no network for {wish.data or DEFAULT} fits {budget}: its samples have "
+            f"{image[0]} x {image[1]} values"
+        )
+    return found
+
+
+def _row(candidate: Candidate, budget: Budget) -> ProposalReport:
+    params, guess = candidate.params, candidate.fitted.estimate
+    return {
+        "what": candidate.title,
+        "sizes": list(params.sizes),
+        "copies": params.network.copies,
+        "tau": list(params.learning.tau),
+        "error": round(candidate.error, 3),
+        "folds": len(candidate.errors),
+        "synapses": params.n_synapses,
+        "memory_bits": memory_bits(params),
+        "blocks": guess.used["block"] if guess else None,
+        "luts": guess.used["lut"] if guess else None,
+        "samples_per_s": _rate(candidate, budget),
+    }
+
+
+def _rate(candidate: Candidate, budget: Budget) -> float | None:
+    """Training samples per second after the last training, by the cycle model."""
+    if candidate.network is None or candidate.state is None or candidate.seen is None:
+        return None
+    x, labels = candidate.seen
+    count = len(labels) // candidate.network.learning.batch * candidate.network.learning.batch
+    if not count:
+        return None
+    tau = candidate.network.learning.tau
+    cycles = cycles_of(candidate.network, candidate.state, tau, x[:count], labels[:count]).total
+    return round(budget.mhz * 1e6 * count / cycles, 1)
+
+
+def _text(params: Params, report: NewReport) -> str:
+    """Write the file, with what the search said of it at its top."""
+    best = report["best"]
+    lines = [
+        f"Proposed by popflip new for {report['data']}, on {report['budget']}, seed "
+        f"{report['seed']}.",
+        f"{best['what']}: {'-'.join(map(str, best['sizes']))} neurons, {best['synapses']:,} "
+        "synapses.",
+        f"Error on samples kept from the training part: {best['error']:.2f} % (mean of "
+        f"{best['folds']} folds).",
+        f"Train it: popflip train --config FILE --data {report['data']} --engine fast --epochs "
+        f"{report['epochs']}",
+    ]
+    return "".join(f"# {line}\n" for line in lines) + "\n" + to_toml(params)

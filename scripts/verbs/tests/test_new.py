@@ -1,0 +1,235 @@
+"""``popflip new``: networks that fit, a race among them, and the file that comes of it."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from popflip.boards.build.estimate import estimate
+from popflip.boards.build.inventory import inventory
+from popflip.boards.registry import find_board
+from popflip.golden.datasets.loading import from_arrays
+from popflip.golden.description.params import Params
+from popflip.golden.description.sections.data import Data
+from popflip.golden.model import Model
+from popflip.golden.training.calibration import vital_signs
+from popflip.scripts.verbs.explore.new import trials
+from popflip.scripts.verbs.explore.new.budget import Budget, Fitted, memory_bits
+from popflip.scripts.verbs.explore.new.proposals import (
+    COPIES,
+    epochs_for,
+    proposals,
+    shapes_for,
+)
+from popflip.scripts.verbs.explore.new.search import find_network
+from popflip.scripts.verbs.explore.new.trials import Candidate, Race
+
+# The first use of the fast engine compiles it.
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("default_signals")]
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Three classes of four numbers, in a CSV file's arrays."""
+    rng = np.random.default_rng(2)
+    labels = np.arange(240) % 3
+    values = rng.normal(size=(240, 4)) + 3 * np.eye(3, 4)[labels]
+    return values, np.array(["ash", "birch", "cedar"])[labels]
+
+
+@pytest.fixture
+def file(table, tmp_path, monkeypatch):
+    """That file, with a label's column that has to be named."""
+    monkeypatch.chdir(tmp_path)
+    rows = [",".join([*map(str, row), tree]) for row, tree in zip(*table, strict=True)]
+    (tmp_path / "trees.csv").write_text("\n".join(["a,b,c,d,tree", *rows]))
+    return tmp_path / "trees.csv"
+
+
+@pytest.mark.parametrize(
+    ("kind", "image"),
+    [("table", (1, 30)), ("series", (6, 100)), ("images", (8, 8)), ("images", (28, 28))],
+)
+def test_every_kind_has_networks_within_a_memory(kind, image):
+    budget = Budget(memory=200_000)
+    found = 0
+    for shape in shapes_for(kind, image):
+        for copies in COPIES:
+
+            def make(size, machine, shape=shape, copies=copies):
+                return next(proposals(shape, size, 4, copies, Data(), machine, 20), None)
+
+            fitted = budget.fit(make, shape.most)
+            if fitted is None:
+                continue
+            found += 1
+            params = make(fitted.size, fitted.machine)
+            assert params.network.image == image
+            assert params.network.copies == copies
+            assert memory_bits(params) <= 200_000
+            if fitted.size < shape.most:
+                assert memory_bits(make(fitted.size + 1, {})) > 200_000
+    assert found >= 2
+
+
+def test_windows_of_series_are_one_row_high_where_there_are_such():
+    windows = [shape for shape in shapes_for("series", (6, 100)) if shape.windowed]
+    assert [shape.network["window"] for shape in windows] == [[1, 25]]
+
+
+def test_few_samples_take_greater_flip_thresholds():
+    (shape, *_) = shapes_for("series", (6, 100))
+
+    def taus(copies, epochs):
+        tried = proposals(shape, 50, 4, copies, Data(), {}, epochs)
+        return [(params.learning.tau, params.learning.batch) for params in tried]
+
+    assert taus(4, 20) == [((8, 4), 8), ((16, 8), 8)]
+    assert taus(4, 150) == [((16, 8), 1)]
+    assert taus(1, 150) == []
+
+
+def test_epochs_make_up_for_few_samples():
+    assert (epochs_for(60_000), epochs_for(2_000), epochs_for(40)) == (5, 20, 150)
+
+
+def test_what_fits_a_board_does():
+    board = find_board("ulx3s-25f")
+    (shape, *_) = shapes_for("table", (1, 6))
+
+    def make(size, machine):
+        return next(proposals(shape, size, 3, 1, Data(), machine, 20), None)
+
+    fitted = Budget(board).fit(make, 40)
+    params = make(fitted.size, fitted.machine)
+    again = estimate(board.device, inventory(board.params(params)))
+    assert again.fits
+    assert again == fitted.estimate
+
+
+def race(table, n=4, seconds=600.0, on_training=lambda *_: None, **options):
+    values, labels = table
+    data = from_arrays(values, labels)
+    shape = shapes_for("table", (1, 4))[0]
+    candidates = [
+        Candidate(shape.title, params, Fitted(8 * k, {}))
+        for k in range(1, n + 1)
+        for params in list(proposals(shape, 8 * k, 3, 4, Data(), {}, 3))[:1]
+    ]
+    return Race(candidates, data, 3, options.get("seed", 1), seconds, on_training)
+
+
+def test_the_worse_half_is_left_out(table, monkeypatch):
+    monkeypatch.setattr(trials, "_JUDGED", 1)
+    runs = race(table)
+    runs.run()
+    assert sorted(len(each.errors) for each in runs.candidates) == [1, 1, 5, 5]
+    best = runs.ranked[0]
+    assert best.error == min(each.error for each in runs.ranked if len(each.errors) == 5)
+    assert best.error < 20
+    again = race(table)
+    again.run()
+    assert [each.errors for each in again.candidates] == [each.errors for each in runs.candidates]
+
+
+def test_a_small_data_set_is_judged_on_several_folds_first(table):
+    runs = race(table)  # 192 samples, of which 39 judge
+    runs.run()
+    assert sorted(len(each.errors) for each in runs.candidates) == [4, 4, 5, 5]
+
+
+def test_the_test_part_is_not_touched(table):
+    runs = race(table)
+    part = runs._fold(0)
+    train = {row.tobytes() for row in runs.dataset.train_images}
+    assert {row.tobytes() for row in part.test_images} <= train
+    assert len(part.train_labels) + len(part.test_labels) == len(runs.dataset.train_labels)
+    assert (runs._fold(1).test_labels != part.test_labels).any() or not np.array_equal(
+        runs._fold(1).test_images, part.test_images
+    )
+
+
+def test_whoever_ends_it_keeps_what_was_found(table):
+    def on_training(done, total, candidate):
+        if done == 2:
+            runs.stop()
+
+    runs = race(table, on_training=on_training)
+    runs.run()
+    assert runs.stopped
+    assert len(runs.ranked) == 2
+
+
+def test_no_training_is_begun_when_the_time_is_up(table):
+    runs = race(table, seconds=-1.0)
+    runs.run()
+    assert runs.ranked == []
+    assert not runs.stopped
+
+
+def test_from_a_file_to_a_network_that_learns_it(command, file, monkeypatch):
+    monkeypatch.setattr("popflip.scripts.verbs.explore.new.proposals.EPOCHS", (2, 10))
+    status, out, err = command(
+        "new", "--data", "trees.csv", "--label", "tree", "--memory", 20_000, "-o", "trees.toml",
+        "--minutes", 5, "--json",
+    )  # fmt: skip
+    assert status == 0, err
+    report = json.loads(out)
+    assert (report["finished"], report["kind"], report["file"]) == (True, "table", "trees.toml")
+    assert report["best"] == report["rows"][0]
+    assert report["best"]["error"] < 15
+    assert all(row["memory_bits"] <= 20_000 for row in report["rows"])
+    assert all(row["samples_per_s"] > 1000 for row in report["rows"])
+
+    text = (file.parent / "trees.toml").read_text()
+    assert text.startswith("# Proposed by popflip new for trees.csv, on 20,000 bits of memory, ")
+    assert re.search(r"^# thresholds: ", text, re.M)
+    params = Params.load("trees.toml")
+    assert (params.data.label, params.network.classes) == ("tree", 3)
+    status, out, err = command(
+        "train", "--config", "trees.toml", "--data", "trees.csv", "--engine", "fast",
+        "--epochs", report["epochs"], "--json",
+    )  # fmt: skip
+    assert status == 0, err
+    assert json.loads(out)["test_error"] < 15
+
+
+def test_what_is_written_is_calibrated(file, monkeypatch):
+    from popflip.golden.datasets.encoding import input_of
+    from popflip.golden.datasets.loading import load
+    from popflip.scripts.verbs.explore.new.search import Wish
+
+    monkeypatch.setattr("popflip.scripts.verbs.explore.new.proposals.EPOCHS", (2, 2))
+    reading = Params.load("local-small").replace(data={"label": "tree"})
+    text, report = find_network(Wish(str(file), reading, None, 20_000, 3, 5.0, "trees"))
+    (file.parent / "net.toml").write_text(text)
+    params = Params.load(file.parent / "net.toml")
+    assert params.name == "trees"
+    data = load(file, params=params)
+    found = vital_signs(
+        Model.initial(params, 3), input_of(params.network, data.train_images), data.train_labels
+    )
+    assert 0.03 < found.active[0] < 0.12
+    assert report["rows"]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ([], "name one of --board and --memory"),
+        (["--board", "icebreaker", "--memory", 9], "name one of --board and --memory"),
+        (["--memory", 9, "--minutes", 0], "minutes must be above 0, not 0"),
+        (["--memory", 9, "-o", "net.json"], "output must be a .toml file, not 'net.json'"),
+        (
+            ["--memory", 9],
+            "no network for trees.csv fits 9 bits of memory: its samples have 1 x 4 values",
+        ),
+        (["--memory", 9, "--board", "nobody's"], "name one of --board and --memory"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_line(command, file, options, line):
+    status, out, err = command("new", "--data", "trees.csv", "--label", "tree", *options)
+    assert (status, out) == (2, "")
+    assert err.splitlines()[-1] == f"popflip: {line}"
+    assert not (file.parent / "net.toml").exists()
