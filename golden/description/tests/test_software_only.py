@@ -10,7 +10,6 @@ from popflip.golden.description.params import Params
 from popflip.golden.description.software_only import check_first_layer
 from popflip.golden.support.errors import InputError
 
-
 SHARED = {
     "row_lanes": 100, "relax_lanes": 40, "latent_lanes": [10, 10], "weight_slice": 10,
     "shared_update": True,
