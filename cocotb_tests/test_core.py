@@ -65,7 +65,7 @@ SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
 @pytest.mark.parametrize(
     ("simulator", "samples", "batch"),
     [
-        ("verilator", 200, 1),
+        pytest.param("verilator", 200, 1, marks=SLOW),
         pytest.param("verilator", 200, 16, marks=SLOW),
         pytest.param("icarus", 2, 2, marks=SLOW),
         pytest.param("icarus", 200, 1, marks=SLOW),

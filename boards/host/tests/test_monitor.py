@@ -100,7 +100,7 @@ def compare(params, board, data=DATA, link=None):
 
 
 #: Each has a model of its own to be compiled.
-SLOW = ("dense", "padded", "single, no divider")
+SLOW = ("dense", "padded", "records", "single, no divider")
 
 
 @pytest.mark.parametrize(

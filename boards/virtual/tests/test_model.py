@@ -81,6 +81,7 @@ def test_error_of_the_compiler_is_named(text, tmp_path, monkeypatch):
     assert "-fno-such-flag" in first
 
 
+@pytest.mark.slow
 def test_folders_with_spaces_and_letters_beyond_ascii(text, tmp_path, monkeypatch):
     odd = move_to_odd_folder(tmp_path, monkeypatch)
     path = build_model(text + "// odd\n")

@@ -14,15 +14,31 @@ from popflip.golden.support.errors import InputError
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"network": {"pool": 3}}, "network.pool must be 1 in hardware, not 3"),
-        ({"network": {"pool": [1, 3]}}, "network.pool must be 1 in hardware, not [1, 3]"),
+        (
+            {"network": {"pool": 3}, "dynamics": {"kind": "leaky"}},
+            "network.pool must be 1 with leaky dynamics in hardware, not 3",
+        ),
+        (
+            {"network": {"pool": [1, 3]}, "dynamics": {"kind": "leaky"}},
+            "network.pool must be 1 with leaky dynamics in hardware, not [1, 3]",
+        ),
         (
             {"network": {"sharing": "full"}},
             "network.sharing must be 'none' in hardware, not 'full'",
         ),
         (
-            {"learning": {"first_latent_bits": 8}},
-            "learning.first_latent_bits must be left out in hardware, not 8",
+            {
+                "learning": {"first_latent_bits": 8, "batch": 1},
+                "machine": {
+                    "row_lanes": 100,
+                    "relax_lanes": 40,
+                    "latent_lanes": [10, 10],
+                    "weight_slice": 10,
+                    "shared_update": True,
+                },
+            },
+            "learning.first_latent_bits must be left out with machine.shared_update in hardware, "
+            "not 8",
         ),
     ],
 )
@@ -36,3 +52,8 @@ def test_what_there_is_no_hardware_for(changes, message):
 def test_what_there_is_hardware_for():
     check_first_layer(Params.load("local-small"))
     check_first_layer(Params.load("dense-wide"))
+    check_first_layer(
+        Params.load("local-small").replace(
+            network={"pool": 3}, learning={"first_latent_bits": 8}, machine={"pool_lanes": 3}
+        )
+    )

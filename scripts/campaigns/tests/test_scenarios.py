@@ -18,13 +18,11 @@ PARAMS = Params.build({
     },
 })  # fmt: skip
 
-ICARUS_FAST, VERILATOR_FAST = (
-    pytest.mark.parametrize(
-        "simulator",
-        [pytest.param(name, marks=[pytest.mark.slow] * (name != fast)) for name in SIMULATORS],
-    )
-    for fast in ("icarus", "verilator")
-)
+
+def simulators(fast=None):
+    """Run a test in each simulator, all but one of them slow."""
+    marked = [pytest.param(name, marks=[pytest.mark.slow] * (name != fast)) for name in SIMULATORS]
+    return pytest.mark.parametrize("simulator", marked)
 
 
 def play(scenario, simulator):
@@ -32,12 +30,12 @@ def play(scenario, simulator):
     scenario.judge(scenario.stimulus.play(build_design(params, simulator, "uart")))
 
 
-@ICARUS_FAST
+@simulators(fast="icarus")
 def test_trains_over_its_pins(simulator):
     play(trains(PARAMS), simulator)
 
 
-@VERILATOR_FAST
+@simulators(fast="verilator")
 def test_trains_alone_from_its_flash(simulator):
     params = PARAMS.replace(
         network={"first": "local", "window": 3, "stride": 1, "features": 2, "hidden": []},
@@ -48,6 +46,7 @@ def test_trains_alone_from_its_flash(simulator):
     play(trains_standalone(params), simulator)
 
 
-@VERILATOR_FAST
+# Fast on the virtual board: test_judging.py.
+@simulators()
 def test_bad_frames_change_nothing(simulator):
     play(refuses(PARAMS), simulator)
