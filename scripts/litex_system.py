@@ -242,6 +242,7 @@ def main(
         lacking = missing()
         if lacking:
             raise PopflipError(f"missing, see docs/examples/litex.md: {', '.join(lacking)}")
+        commit = _commit() if record else ""  # before the work, which takes long
         out = out.resolve()
         prepare(out, samples, tests)
         compile_system(out)
@@ -271,17 +272,21 @@ def main(
         for name, value in figures.items():
             typer.echo(f"{name}: {value}")
         if record:
-            keep(figures)
+            keep(figures, commit)
     except PopflipError as error:
         typer.echo(f"popflip: {error}", err=True)
         raise typer.Exit(2) from None
 
 
-def keep(figures: dict) -> None:
-    """Add the figures to the store of results."""
+def _commit() -> str:
     commit, changed = commit_of_tree()
     if changed:
         raise PopflipError("the tree has changes that are in no commit: commit them")
+    return commit
+
+
+def keep(figures: dict, commit: str) -> None:
+    """Add the figures to the store of results."""
     entry = Entry[Measured](
         name="litex", command="make litex", commit=commit, date=datetime.date.today(),
         machine=f"{os.cpu_count()} cores, {platform.machine()}", seeds=(SEED,),
