@@ -11,6 +11,9 @@ from popflip.golden.description.random_params import random_params
 # many more (popflip differential).
 SEEDS = [*range(19), 89, 111, 189]
 QUICK = {"icarus": SEEDS[::4], "verilator": [3, 89]}
+#: Those of windows of any shape, pooled or not.
+WINDOWS = [*range(8), 17, 20]
+QUICK_WINDOWS = {"icarus": [7, 17], "verilator": [20]}
 
 
 def random_samples(params, seed, n):
@@ -32,6 +35,55 @@ def test_random_parameters(simulator, seed):
     lines = [f"seed {seed}, {params.name}, in {simulator}:", *result["differences"]]
     assert result["agree"], "\n".join(lines)
     assert sum(result["flips"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("simulator", "seed"),
+    [
+        pytest.param(
+            simulator, seed, marks=[] if seed in QUICK_WINDOWS[simulator] else pytest.mark.slow
+        )
+        for simulator in SIMULATORS
+        for seed in WINDOWS
+    ],
+)
+def test_random_windows(simulator, seed):
+    params = random_windows(seed)
+    result = cosim(params, simulator, *random_samples(params, seed, 6), seed=seed + 1)
+    lines = [f"seed {seed}, {params.name}, in {simulator}:", *result["differences"]]
+    assert result["agree"], "\n".join(lines)
+    assert sum(result["flips"]) > 0
+
+
+def random_windows(seed):
+    """The first pooled network that a generator draws."""
+    rng = np.random.default_rng(seed)
+    while not (params := random_params(rng, windows=True)).first_layer.pooled:
+        pass
+    return params
+
+
+def test_seeds_of_windows_cover_the_space():
+    seen, changed = set(), 0
+    for seed in WINDOWS:
+        p = random_windows(seed)
+        machine = p.machine
+        seen |= {
+            p.dynamics.code, f"lanes {1 if machine.pool_lanes == 1 else 'several'}",
+            f"all {machine.pool_lanes == p.first_layer.offsets}",
+            f"serial {machine.serial_windows}", f"overlap {machine.overlap}",
+            f"shared {machine.shared_update}", f"chunks {p.synapses(0).chunks > 1}",
+            p.network.sharing, f"{p.network.sharing} overlap {machine.overlap}",
+            f"{p.network.sharing} serial {machine.serial_windows}",
+        }  # fmt: skip
+        expected = train_golden(initial(p, seed + 1), *random_samples(p, seed, 6))
+        changed += expected["changed"]
+    assert changed > 10
+    assert seen >= {
+        "heaviside", "sign", "lanes 1", "lanes several", "all True", "all False", "serial True",
+        "serial False", "overlap True", "overlap False", "shared True", "shared False",
+        "chunks True", "chunks False", "full", "full overlap True", "full serial True",
+    }  # fmt: skip
 
 
 def test_seeds_cover_the_space():

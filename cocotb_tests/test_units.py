@@ -44,6 +44,18 @@ CONFIGS = {
             "row_lanes": 18, "serial_windows": True, "relax_lanes": 4, "latent_lanes": [5, 3],
         },
     }),
+    "pool": Params.build({
+        "network": {
+            "image": [6, 5], "first": "local", "window": 3, "stride": 2, "features": 5,
+            "classes": 3, "copies": 3, "pool": [2, 3],
+        },
+        "dynamics": {"gains": [90, 40]},
+        "learning": {"tau": [2, 1], "beta": 3, "latent_bits": 4},
+        "machine": {
+            "row_lanes": 4, "neuron_lanes": 2, "pool_lanes": 3, "relax_lanes": 4,
+            "latent_lanes": [3, 3],
+        },
+    }),
     "dense-sign": Params.build({
         "network": {"image": [5, 5], "thresholds": [60, 160], "hidden": [11], "classes": 4},
         "dynamics": {"gains": [30, 40], "code": "sign"},
@@ -60,6 +72,7 @@ pytestmark = pytest.mark.parametrize(
     [
         pytest.param("icarus", CONFIGS["local"], id="icarus-local"),
         pytest.param("icarus", CONFIGS["serial"], id="icarus-serial"),
+        pytest.param("icarus", CONFIGS["pool"], id="icarus-pool"),
         pytest.param("icarus", CONFIGS["dense-sign"], id="icarus-dense-sign"),
         pytest.param("verilator", CONFIGS["local"], id="verilator-local"),
         pytest.param(
@@ -176,20 +189,28 @@ def test_sample(simulator, params):
             script.cycle(i_valid=1, i_payload=int(byte))
         script.cycle(restart=1, wait=first.load_rows)
         for position in range(params.positions):
-            for chunk in range(chunks):
-                if chunks > 1:  # else the port has no bits
-                    script.set(chunk=chunk)
-                seen.append((sample, position, chunk, script.hold(1)))
-            script.cycle(next=1, wait=max(first.step_rows, first.load_rows))
+            for look in range(params.looks):
+                for chunk in range(chunks):
+                    if chunks > 1:  # else the port has no bits
+                        script.set(chunk=chunk)
+                    seen.append((sample, position, look, chunk, script.hold(1)))
+                script.cycle(next=1, wait=max(first.step_rows, first.load_rows))
         script.cycle(drop=1)
     got = script.play(simulator)
-    windows = x[:, params.first_layer.windows].reshape(3, params.positions, -1)
-    lanes = params.machine.row_lanes
-    for sample, position, chunk, cycle in seen:
-        expected = windows[sample, position, chunk * lanes : (chunk + 1) * lanes]
+    windows, lanes = x[:, first.pooled_windows], params.machine.row_lanes
+    down, across = first.moves_inside
+    for sample, position, look, chunk, cycle in seen:
         assert got["ready"][cycle] == got["full"][cycle] == 1
         assert got["label"][cycle] == labels[sample]
-        assert got["x"][cycle] == number_of(expected), (sample, position, chunk)
+        line, column = divmod(position, first.grid[1])
+        for lane in range(params.machine.pool_lanes):
+            offset = look * params.machine.pool_lanes + lane
+            moves = divmod(offset, first.pool[1])
+            if moves[0] not in down[line] or moves[1] not in across[column]:
+                continue  # outside of the image
+            expected = windows[sample, offset, position, chunk * lanes : (chunk + 1) * lanes]
+            shown = got["x"][cycle] >> lane * lanes & (1 << lanes) - 1
+            assert shown == number_of(expected), (sample, position, offset, chunk)
 
 
 def test_drive(simulator, params):
@@ -204,11 +225,12 @@ def test_drive(simulator, params):
         for byte in packed:
             script.cycle(i_valid=1, i_payload=int(byte))
         script.hold(2)
-        begins.append(script.cycle(start=1, wait=60 + 2 * shape.rows * shape.chunks))
+        begins.append(script.cycle(start=1, wait=60 + 2 * params.looks * shape.rows * shape.chunks))
         script.cycle(drop=1, wait=2)
     got = script.play(simulator)
     reach = params.feedback_gain(1) * params.active_bounds[0]
-    for drive, begin, end in zip(model.drive(x), begins, [*begins[1:], None], strict=True):
+    drives, offsets = model.look(x)
+    for drive, offset, begin, end in zip(drives, offsets, begins, [*begins[1:], None], strict=True):
         undecided, active = (drive >= -reach) & (drive < reach), drive >= 0
         there = undecided | active | (params.dynamics.code == "sign")
         valid = np.array(got["item_valid"][begin:end], bool)
@@ -222,6 +244,16 @@ def test_drive(simulator, params):
         width = layout["margin"].width
         margins = [signed(field(layout, item, "margin"), width) for item in items]
         assert margins == list(drive[rows])
+        if not params.first_layer.pooled:
+            continue
+        place = layout["offset"].shape
+        for item, row in zip(items, rows, strict=True):
+            # Of windows that are moved back inside, the same one has several offsets.
+            found = field(layout, item, "offset")
+            moved = [field(place, found, name) for name in ("down", "across")]
+            number = moved[0] * params.first_layer.pool[1] + moved[1]
+            seen, wanted = (params.first_layer.input_bits(row, o) for o in (number, offset[row]))
+            assert np.array_equal(seen, wanted), row
 
 
 def test_relax(simulator, params):

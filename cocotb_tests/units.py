@@ -44,7 +44,7 @@ class SampleUnit(wiring.Component):
             "full": Out(1),
             "label": Out(8),
             "ready": Out(1),
-            "x": Out(params.machine.row_lanes),
+            "x": Out(params.machine.row_lanes * params.machine.pool_lanes),
         })
 
     def elaborate(self, platform):

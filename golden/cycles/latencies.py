@@ -1,5 +1,7 @@
 """Latencies of the machine's engines, in cycles, named once; the tests of the RTL assert them."""
 
+import numpy as np
+
 from popflip.golden.description.params import Params
 from popflip.golden.support.integers import ceil_div
 
@@ -17,6 +19,8 @@ __all__ = [
     "UPDATE_LATENCY",
     "VISIT_LATENCY",
     "line_waits",
+    "looks_at",
+    "pool_latency",
     "tree_latency",
 ]
 
@@ -53,10 +57,24 @@ def tree_latency(width: int) -> int:
     return ceil_div(levels, 3)
 
 
+def pool_latency(params: Params) -> int:
+    """Cycles in which the greatest of pooled windows is found, beside its latency."""
+    return (params.machine.pool_lanes - 1).bit_length() + (params.looks > 1)
+
+
+def looks_at(params: Params) -> np.ndarray:
+    """How often the neurons of each position look at windows."""
+    if not params.machine.serial_windows:
+        return np.full(params.positions, params.looks)
+    down, across = ([len(moves) for moves in way] for way in params.first_layer.moves_inside)
+    return np.outer(down, across).reshape(-1)
+
+
 def line_waits(params: Params) -> int:
     """Cycles in which a drive waits, at the end of a row of windows, for the image's next rows.
 
     They come while the row is looked at, one per cycle. (Serial windows are fetched otherwise.)
     """
     first, shape = params.first_layer, params.synapses(0)
-    return max(0, first.step_rows - shape.groups * shape.chunks * first.grid[1])
+    looked = params.looks * shape.groups * shape.chunks * first.grid[1]
+    return max(0, first.step_rows - looked)

@@ -68,11 +68,12 @@ class CycleModel:
         run.relax()
         self.restarts += run.restarts
         if run.training:
-            learn = run.learn(self._dirty if self.batch > 1 else None)
+            marks = self.batch > 1 or not self.params.immediate
+            learn = run.learn(self._dirty if marks else None)
             run.spend("update", learn)
             self.pending += 1
             if self.pending >= self.batch:
-                if self.batch > 1 or self.touched:
+                if marks or self.touched:
                     run.spend("update", self._flush())
                 self.pending = 0
         # The last state waits for the readout, which runs beside the nudged phases.

@@ -11,6 +11,7 @@ from popflip.golden.cycles.latencies import (
     LIST_LATENCY,
     UPDATE_LATENCY,
     line_waits,
+    pool_latency,
     tree_latency,
 )
 from popflip.golden.cycles.sample import SampleRun
@@ -39,8 +40,10 @@ class OverlapRun(SampleRun):
 
     def _drive_cycles(self) -> int:
         p, shape = self.params, self.shape_of(0)
-        waits = p.first_layer.load_rows + (p.grid[0] - 1) * line_waits(p)
-        return waits + shape.weight_depth + tree_latency(shape.word_bits) + GROUP_LATENCY
+        words = (
+            p.load_rows + (p.grid[0] - 1) * line_waits(p) + p.looks * p.neuron_groups * shape.chunks
+        )
+        return words + tree_latency(shape.word_bits) + pool_latency(p) + GROUP_LATENCY
 
     def _await_drive(self):
         drive = self._drive_cycles()
@@ -71,7 +74,7 @@ class OverlapRun(SampleRun):
             return 2
         needed = differs | (above & (self.plus[0] | self.minus[0]))
         if dirty is not None:
-            dirty[0][differs] = True
+            dirty[0][self.params.first_layer.row_of(np.flatnonzero(differs))] = True
             dirty[1][needed & (self.undecided | (self.drive >= 0))] = True
         decided = (self.drive >= 0) & ~self.undecided & above
         scan = ListScan(self.params, self._banks, self.undecided, decided, needed, differs)
@@ -110,7 +113,9 @@ class ListScan:
         # The neuron that leaves, and which engines have taken it.
         self._leaving: int | None = None
         self._taken = [False, False]
-        self._work = [params.synapses(layer).row_cycles for layer in range(2)]
+        shapes = [params.synapses(layer) for layer in range(2)]
+        self._work = [shape.row_cycles for shape in shapes]
+        self._words = [shape.row_words for shape in shapes]
         self._free = [0, 0]  # when each engine takes its next job
         self._done = 0  # when all jobs so far are done
         # The row of positions that the window is at, when it may be looked at, and when it may move
@@ -170,7 +175,8 @@ class ListScan:
             if takes[engine] and not self._taken[engine] and self._free[engine] <= self._now:
                 self._taken[engine] = True
                 self._free[engine] = self._now + self._work[engine]
-                self._done = max(self._done, self._free[engine] + UPDATE_LATENCY + 1)
+                issued = self._now + self._words[engine]
+                self._done = max(self._done, issued + UPDATE_LATENCY + 1)
         return self._taken[1] and (self._taken[0] or not differs)
 
     def _moves_down(self, wants, empty) -> bool:

@@ -10,6 +10,8 @@ from popflip.golden.cycles.latencies import (
     READOUT_LATENCY,
     VISIT_LATENCY,
     line_waits,
+    looks_at,
+    pool_latency,
     tree_latency,
 )
 from popflip.golden.cycles.stages import StageCycles
@@ -114,16 +116,20 @@ class SampleRun:
         everything = p.dynamics.code == "sign"
         active = self.drive >= 0
         items = np.ones_like(active) if everything else self.undecided | active
-        groups = np.array([shape.slot(row) for row in range(shape.rows)])
-        count = np.bincount(groups, items, shape.slots).astype(int)
+        groups = shape.slot(np.arange(p.sizes[1]))
+        count = np.bincount(groups, items, p.neuron_groups).astype(int)
 
-        # Words of a group, and the cycles in which it waits for rows of the image.
+        # Words of a group; those of all groups in the earlier looks of a position; and the cycles
+        # in which they wait for rows of the image.
         step = np.full(len(count), shape.chunks)
+        looks, words = looks_at(p), shape.groups * shape.chunks
+        step[:: shape.groups] += (looks - 1) * words
         if p.machine.serial_windows:
-            step[shape.groups :: shape.groups] += max(0, p.first_layer.load_rows - shape.groups)
+            step[:: shape.groups] += looks * max(0, p.load_rows - words)
+            step[0] -= max(0, p.load_rows - words)
         else:
             step[shape.groups * p.grid[1] :: shape.groups * p.grid[1]] += line_waits(p)
-        first = p.first_layer.load_rows + 1 + shape.chunks - 1 + tree_latency(shape.word_bits)
+        first = p.load_rows + step[0] + tree_latency(shape.word_bits) + pool_latency(p)
         waits = np.maximum(step[1:], count[:-1])
         begins = first + DRIVE_LATENCY + np.concatenate([[0], np.cumsum(waits)])
         idle = int(begins[-1] + count[-1])

@@ -42,11 +42,16 @@ class ContrastScan(NamedTuple):
 
 
 class WindowFetch:
-    """The fetch of windows: from the window of one changed neuron to that of the next."""
+    """The fetch of windows: from the window of one changed neuron to that of the next.
+
+    Pooled windows that are fetched serially are sought: the rows of each begin to be fetched once
+    the machine has come to its position.
+    """
 
     def __init__(self, params: Params):
         self._params, first = params, params.first_layer
-        self._ready, self._position, self._now = first.load_rows + 1, 0, 0
+        self._ready, self._position, self._now = params.load_rows + 1, 0, 0
+        self._seeks = first.pooled and params.machine.serial_windows
         self._filled = first.load_rows + first.step_rows  # it may move down
 
     def offer(self, pushed, row, free) -> int:
@@ -55,8 +60,12 @@ class WindowFetch:
         Its engine lets go of the present window at ``free``.
         """
         p, first = self._params, self._params.first_layer
-        serial, height, wanted = p.machine.serial_windows, first.load_rows, first.position_of(row)
+        serial, height, wanted = p.machine.serial_windows, p.load_rows, first.position_of(row)
         now = max(pushed + QUEUE_LATENCY, self._now)
+        if self._seeks:
+            now += wanted - self._position
+            self._position = wanted
+            return max(now, free) + height + 1
         if self._position < wanted:
             if p.machine.shared_update or not serial:
                 now = max(now, free)
@@ -93,13 +102,13 @@ def serve_each(params: Params, scans: dict[int, ContrastScan], dirty) -> int:
             differs = scan.differs
             changed = list(zip(accepted[differs], scan.rows[differs], strict=True))
     if dirty is not None:
-        dirty[0][[row for _, row in changed]] = True
+        dirty[0][[params.first_layer.row_of(row) for _, row in changed]] = True
     fetch, free = WindowFetch(params), 0
     for pushed, row in changed:
         accepted = max(free, fetch.offer(pushed, row, free))
         fetch.accept(accepted)
         free = accepted + params.synapses(0).row_cycles
-        done = max(done, free + UPDATE_LATENCY + 1)
+        done = max(done, accepted + params.synapses(0).row_words + UPDATE_LATENCY + 1)
     return int(done)
 
 

@@ -91,7 +91,7 @@ class FirstLayer(ABC):
     @property
     @abstractmethod
     def load_rows(self) -> int:
-        """Image rows that must be fetched before the first window is complete."""
+        """Image rows of a position's windows, some of which may lie outside of the image."""
 
     @property
     @abstractmethod
@@ -136,8 +136,49 @@ class FirstLayer(ABC):
     @property
     def own_offset(self) -> int:
         """Offset of a position's own window, which is not moved."""
-        down, across = self.pool
-        return (down - 1) // 2 * across + (across - 1) // 2
+        down, across = self.most_back
+        return down * self.pool[1] + across
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a neuron looks at more than one window."""
+        return self.offsets > 1
+
+    @cached_property
+    def moves_inside(self) -> tuple[list[range], list[range]]:
+        """Offsets that leave a window inside the image.
+
+        A window that is moved back inside is one that a smaller move leads to: the others are all
+        that a neuron sees.
+
+        Returns
+        -------
+        list of range
+            Offsets down, of each row of positions.
+        list of range
+            Offsets across, of each column.
+        """
+        down, across = (
+            [
+                range(max(0, back - place), min(moves, side - size - place + back + 1))
+                for place in np.arange(places) * step
+            ]
+            for side, size, step, places, moves, back in zip(
+                self.image,
+                self.kernel,
+                self.stride,
+                self.grid,
+                self.pool,
+                self.most_back,
+                strict=True,
+            )
+        )
+        return down, across
+
+    @property
+    def most_back(self) -> tuple[int, int]:
+        """Pixels that a window is moved by up, and to the left, at most."""
+        return (self.pool[0] - 1) // 2, (self.pool[1] - 1) // 2
 
     def position_of(self, neuron):
         """Position of ``neuron``, an int or an array of them."""
@@ -287,8 +328,8 @@ class Windows(FirstLayer):
 
     @property
     def load_rows(self) -> int:
-        """As many as a window is high."""
-        return self.size[0]
+        """As many as a window is high, and one more for each that it may be moved by."""
+        return self.size[0] + self.pool[0] - 1
 
     @property
     def step_rows(self) -> int:

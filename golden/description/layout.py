@@ -19,6 +19,7 @@ __all__ = [
     "MOST_REGIONS",
     "REGION_BITS",
     "RESULTS",
+    "WRITTEN",
     "MemoryMap",
     "Region",
     "Synapses",
@@ -26,6 +27,9 @@ __all__ = [
 
 #: Predictions that the machine keeps, one byte each, in a ring.
 RESULTS = 256
+
+#: Cycles from the read of latents until they can be read again, with what is added to them.
+WRITTEN = 5
 
 #: Bits of the number of a region.
 REGION_BITS = 4
@@ -51,6 +55,8 @@ class Synapses(NamedTuple):
     memories of ``latent_slice`` bits (of all bits if None) side by side. A weight word lies in
     ``slices`` memories of ``slice_bits`` side by side.
 
+    With ``repeats`` a row may take several contrasts of one sample, one behind the other.
+
     Row ``r`` lies in bank ``bank(r)``; its chunk ``c`` is at weight address ``slot(r) * chunks +
     c``, and step ``s`` of that chunk at latent address ``r * latent_stride + c * steps + s``.
     """
@@ -66,6 +72,7 @@ class Synapses(NamedTuple):
     latent_slice: int | None = None
     weight_slice: int | None = None
     shared: bool = False
+    repeats: bool = False
 
     @property
     def slice_bits(self) -> int:
@@ -167,9 +174,19 @@ class Synapses(NamedTuple):
         return self.rows * self.latent_stride
 
     @property
+    def row_words(self) -> int:
+        """Latent words of a row."""
+        return self.chunks * self.steps
+
+    @property
     def row_cycles(self) -> int:
-        """Cycles that the update engine takes for a row: of shared latents an even number."""
-        words = self.chunks * self.steps
+        """Cycles that the update engine takes for a row: of shared latents an even number.
+
+        Of one that is named again, no fewer than it takes until the first latents are written.
+        """
+        words = self.row_words
+        if self.repeats:
+            words = max(words, WRITTEN)
         return words + words % 2 if self.shared else words
 
     def bank(self, row):

@@ -198,6 +198,7 @@ class Params(Section):
                 f"machine.neuron_lanes must be at most {self.block}, the neurons that share a "
                 f"window, not {machine.neuron_lanes}"
             )
+        self._check_pool_lanes()
         if machine.serial_windows and not self.first_layer.can_fetch_serially:
             raise InputError(
                 f"machine.serial_windows must be false for a {self.first_layer.kind} first layer, "
@@ -225,6 +226,17 @@ class Params(Section):
                     f"machine.latent_lanes[{layer}] must be at most the weight word, {word}, "
                     f"not {lanes}"
                 )
+
+    def _check_pool_lanes(self) -> None:
+        """Raise ValueError if a machine cannot look at so many windows at a time."""
+        lanes, first = self.machine.pool_lanes, self.first_layer
+        allowed = sorted({1} if self.machine.serial_windows else {1, first.pool[1], first.offsets})
+        if lanes not in allowed:
+            raise InputError(
+                f"machine.pool_lanes must be {' or '.join(map(str, allowed))} "
+                f"{'with machine.serial_windows' if self.machine.serial_windows else 'here'}, "
+                f"not {lanes}"
+            )
 
     def _check_samples(self) -> None:
         """Raise ValueError if samples cannot be stored or shifted as is asked."""
@@ -354,6 +366,33 @@ class Params(Section):
         return self.machine.overlap or self.dynamics.leaky
 
     @property
+    def neuron_groups(self) -> int:
+        """Groups of ``neuron_lanes`` neurons of layer 1 that are driven side by side."""
+        return self.positions * self.synapses(0).groups
+
+    @property
+    def immediate(self) -> bool:
+        """Whether a row whose batch is one sample may be tested for flips as it learns.
+
+        Not if its sample may name it again: flips come behind the last contrast.
+        """
+        return not self.first_layer.shared
+
+    @property
+    def looks(self) -> int:
+        """How often a neuron of layer 1 looks at windows, ``pool_lanes`` of them at a time.
+
+        With serial windows those outside of the image are passed over.
+        """
+        return self.first_layer.offsets // self.machine.pool_lanes
+
+    @property
+    def load_rows(self) -> int:
+        """Image rows that are fetched before the first window is looked at."""
+        first = self.first_layer
+        return first.kernel[0] if self.machine.serial_windows else first.load_rows
+
+    @property
     def output_lanes(self) -> int:
         """Output neurons that are updated per cycle."""
         return self.machine.output_lanes or self._word_bits(self.depth - 1)
@@ -385,6 +424,7 @@ class Params(Section):
             latent_slice=self.machine.latent_slice if first else None,
             weight_slice=self.machine.weight_slice,
             shared=self.machine.shared_update,
+            repeats=first and self.first_layer.shared,
         )
 
     @cached_property

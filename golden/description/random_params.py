@@ -58,12 +58,14 @@ class _Drawn:
         return sorted(chosen.tolist())
 
 
-def random_params(rng: np.random.Generator, software: bool = False) -> Params:
+def random_params(
+    rng: np.random.Generator, software: bool = False, windows: bool = False
+) -> Params:
     """Draw a network and its machine, as :func:`draw_params` does, from a generator."""
-    return draw_params(_Drawn(rng), software)
+    return draw_params(_Drawn(rng), software, windows)
 
 
-def draw_params(choices: Choices, software: bool = False) -> Params:
+def draw_params(choices: Choices, software: bool = False, windows: bool = False) -> Params:
     """Draw a network and its machine from the whole space of parameters, small enough to simulate.
 
     Gains are large enough for these sizes that neurons change and weights flip. Two kinds of
@@ -76,6 +78,8 @@ def draw_params(choices: Choices, software: bool = False) -> Params:
     software : bool
         Draw all kinds of first layers, also those that only software has
         (:mod:`popflip.golden.description.software_only`).
+    windows : bool
+        Draw windows of any shape, and pooled ones, for which there is hardware too.
 
     Returns
     -------
@@ -84,13 +88,13 @@ def draw_params(choices: Choices, software: bool = False) -> Params:
     """
     code = choices.one_of(["heaviside", "sign"])
     network = _network(choices)
-    if software and network["first"] == "local":
-        _any_windows(choices, network)
+    if (software or windows) and network["first"] == "local":
+        _any_windows(choices, network, software)
     # What follows from it is asked of itself.
     net = Network.model_validate_json(json.dumps(network))
     dynamics = _dynamics(choices, net, code)
     learning = _learning(choices, net)
-    if software and choices.chance(0.3):
+    if (software or windows) and choices.chance(0.3):
         learning["first_latent_bits"] = choices.integer(3, 16)
     machine = _machine(choices, net)
     if choices.chance(0.4):
@@ -103,6 +107,8 @@ def draw_params(choices: Choices, software: bool = False) -> Params:
     if not machine.get("overlap") and choices.chance(0.3):
         _leaky(choices, dynamics, learning)
         kind = "leaky-"
+    if windows:
+        _hardware_of_windows(choices, net, network, learning, machine, kind)
     return Params.build({
         "name": f"{kind}{net.first}-{code}-{'-'.join(map(str, net.sizes[1:]))}",
         "network": network,
@@ -134,8 +140,8 @@ def _network(choices: Choices) -> dict:
     return network
 
 
-def _any_windows(choices: Choices, network: dict) -> None:
-    """Draw windows of any shape, pooled and shared or not, on images of any height."""
+def _any_windows(choices: Choices, network: dict, shared: bool) -> None:
+    """Draw windows of any shape, pooled, and perhaps shared, or not, on images of any height."""
     pick = choices.integer
     if choices.chance(0.2):
         network["image"] = [1, pick(6, 24)]
@@ -145,8 +151,24 @@ def _any_windows(choices: Choices, network: dict) -> None:
         "window": window,
         "stride": [pick(1, window[0] + 1), pick(1, window[1] + 1)],
         "pool": choices.one_of([1, 3, 2, [pick(1, 4), pick(1, 4)]]),
-        "sharing": choices.one_of(["none", "full"]),
     }
+    if shared:
+        network["sharing"] = choices.one_of(["none", "full"])
+
+
+def _hardware_of_windows(
+    choices: Choices, net: Network, network: dict, learning: dict, machine: dict, leaky: str
+) -> None:
+    """Draw lanes for pooled windows, and take back what their machine cannot do."""
+    if machine.get("shared_update"):
+        learning.pop("first_latent_bits", None)
+    elif not leaky and network["first"] == "local":
+        network["sharing"] = choices.one_of(["none", "full"])
+    if leaky:
+        network.pop("pool", None)
+    elif not machine.get("serial_windows"):
+        first = net.first_layer
+        machine["pool_lanes"] = choices.one_of([1, first.pool[1], first.offsets])
 
 
 def _dynamics(choices: Choices, net: Network, code: str) -> dict:

@@ -12,15 +12,30 @@ def check_first_layer(params: Params) -> None:
     Raises
     ------
     InputError
-        If its windows are pooled, its weights shared, or its latents of a width of their own.
+        If its windows are pooled or its weights shared with ``leaky`` dynamics, if its weights are
+        shared or its latents have a width of their own in a machine whose update engine is shared.
     """
-    first, net = params.first_layer, params.network
+    first, net, machine = params.first_layer, params.network, params.machine
     bits = params.learning.first_latent_bits
     for name, value, wanted, plain in (
-        ("network.pool", net.pool, "1", first.offsets == 1),
-        ("network.sharing", net.sharing, "'none'", not first.shared),
-        ("learning.first_latent_bits", bits, "left out", bits is None),
-    ):
+        (
+            "network.sharing", net.sharing, "'none' with leaky dynamics in hardware",
+            not (first.shared and params.dynamics.leaky),
+        ),
+        (
+            "network.sharing", net.sharing, "'none' with machine.shared_update in hardware",
+            not (first.shared and machine.shared_update),
+        ),
+        (
+            "network.pool", net.pool, "1 with leaky dynamics in hardware",
+            not (first.pooled and params.dynamics.leaky),
+        ),
+        (
+            "learning.first_latent_bits", bits,
+            "left out with machine.shared_update in hardware",
+            bits is None or not machine.shared_update,
+        ),
+    ):  # fmt: skip
         if not plain:
             shown = repr(list(value) if isinstance(value, tuple) else value)
-            raise InputError(f"{name} must be {wanted} in hardware, not {shown}")
+            raise InputError(f"{name} must be {wanted}, not {shown}")

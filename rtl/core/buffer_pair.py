@@ -86,6 +86,8 @@ class BufferPair(wiring.Component):
                     windows.line.eq(self.scan.line),
                     windows.chunk.eq(self.scan.chunk),
                 ]
+                if self._params.first_layer.pooled:
+                    m.d.comb += [windows.picks.eq(1), windows.pick.eq(self.scan.pick)]
 
         def of(half, member):
             return Mux(half, member(buffer1), member(buffer0))
@@ -101,4 +103,11 @@ class BufferPair(wiring.Component):
             self.scan.ready.eq(of(self.half, lambda b: b.windows.ready)),
             self.scan.x.eq(of(self.half, lambda b: b.windows.x)),
         ]
+        if self._params.first_layer.pooled:
+            m.d.comb += [
+                self.drive.first.eq(of(self.filled, lambda b: b.windows.first)),
+                self.drive.last.eq(of(self.filled, lambda b: b.windows.last)),
+                self.drive.there.eq(of(self.filled, lambda b: b.windows.there)),
+                self.drive.offset.eq(of(self.filled, lambda b: b.windows.offset.as_value())),
+            ]
         return m

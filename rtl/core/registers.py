@@ -32,7 +32,7 @@ class HostRegisters(wiring.Component):
     defer, deferred : ``Out(1)``
         The reply to this command comes later; it comes now.
     batch : ``Out(16)``, immediate : ``Out(1)``
-        Samples between flips; it is one sample.
+        Samples between flips; it is one sample, whose rows are tested as they pass.
     reset_on_flip : ``Out(1)``, taus : ``Out``, an array by layer
     sign : ``Out(1)``, draw : ``In(1)``
         A random bit; a pulse draws the next one.
@@ -52,7 +52,8 @@ class HostRegisters(wiring.Component):
     def __init__(self, params: Params):
         self._params = params
         learning = params.learning
-        taus = data.ArrayLayout(unsigned(learning.latent_bits - 1), params.depth)
+        widest = max(learning.latent_bits_of(layer) for layer in range(params.depth))
+        taus = data.ArrayLayout(unsigned(widest - 1), params.depth)
         members = {
             "host": In(RegionSignature(host_word_bits(params))),
             "defer": Out(1),
@@ -82,7 +83,9 @@ class HostRegisters(wiring.Component):
         if p.machine.shared_update:
             batch = Const(1, BATCH_BITS)
             m.d.comb += self.batch.eq(batch)
-        m.d.comb += [self.immediate.eq(batch <= 1), self.sign.eq(lfsr[0])]
+        m.d.comb += self.sign.eq(lfsr[0])
+        if p.immediate:
+            m.d.comb += self.immediate.eq(batch <= 1)
         if p.machine.training and p.learning.nudging == "random-sign":
             with m.If(self.draw):
                 m.d.sync += lfsr.eq(Cat(lfsr[1:], Cat(lfsr[t] for t in TAPS).xor()))
@@ -98,7 +101,8 @@ class HostRegisters(wiring.Component):
             table["pending"]: self.pending,
         }
         for layer in range(p.depth):
-            kept[table.tau(layer)] = self.taus[layer]
+            tau, bits = self.taus[layer], p.learning.latent_bits_of(layer) - 1
+            kept[table.tau(layer)] = tau if bits == len(tau) else tau[:bits]
         if p.standalone.lines:
             kept[table["standalone"]] = self.note
         register = Signal(REGISTER_BITS)

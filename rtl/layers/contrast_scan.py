@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from popflip.golden.description.params import Params
+from popflip.rtl.layers.pool import picked_window
 from popflip.rtl.layers.ports import JobLayout, PartnerSignature, WindowSignature
 from popflip.rtl.layers.work_lists import EntryLayout, ListSignature
 from popflip.rtl.primitives.arithmetic import times
@@ -52,7 +53,9 @@ class ContrastScan(wiring.Component):
         shapes = [params.synapses(layer) for layer in range(2)]
         self._shape = shapes[0]
         layout = EntryLayout(params)
-        self._place = {name: layout[name].shape for name in ("line", "column", "number")}
+        names = ["line", "column", "number"]
+        names += ["offset"] if params.first_layer.pooled else []
+        self._place = {name: layout[name].shape for name in names}
         super().__init__({
             "start": In(1),
             "upper_differs": In(1),
@@ -132,7 +135,7 @@ class ContrastScan(wiring.Component):
 
         Return it, whether it waits to leave, and the state of the list.
         """
-        lists, capacity = self.lists, self._shape.slots
+        lists, capacity = self.lists, self._params.neuron_groups
         at = Signal(range(capacity), name=f"at{bank}")
         missing = Signal.like(lists.count[bank], name=f"missing{bank}")
         held, there, needed = (Signal(name=f"{n}{bank}") for n in ("held", "there", "needed"))
@@ -176,6 +179,13 @@ class ContrastScan(wiring.Component):
         differs = leaving.first != leaving.last
         position = times(leaving.line, p.grid[1]) + leaving.column
         taken0, taken1 = job0.valid & job0.ready, job1.valid & job1.ready
+        seen = windows.x
+        if p.first_layer.pooled:
+            # The engine reads the window behind the job, as long as it works on it.
+            with m.If(taken0):
+                m.d.sync += windows.pick.eq(leaving.offset)
+            m.d.comb += windows.picks.eq(1)
+            seen = picked_window(m, p, windows)
         m.d.comb += [
             job0.valid.eq(leaving_valid & differs & ~left0 & windows.ready),
             job1.valid.eq(leaving_valid & ~left1),
@@ -183,8 +193,8 @@ class ContrastScan(wiring.Component):
             windows.jump.eq(taken0),
             windows.column.eq(leaving.column),
             windows.chunk.eq(self.partners.chunk),
-            self.partners.plus.eq(windows.x),
-            self.partners.minus.eq(windows.x),
+            self.partners.plus.eq(seen),
+            self.partners.minus.eq(seen),
             self.changed.eq(taken0),
         ]
         m.d.sync += [
@@ -192,10 +202,15 @@ class ContrastScan(wiring.Component):
             left1.eq((left1 | taken1) & ~gone),
         ]
         row = times(position, shape.block) + times(leaving.number, shape.banks) + leaving.bank
-        for job in (job0, job1):
+        row_group = times(position, shape.groups) + leaving.number
+        rows, groups = [row, row], [row_group, row_group]
+        if p.first_layer.shared:
+            rows[0] = times(leaving.number, shape.banks) + leaving.bank
+            groups[0] = leaving.number
+        for job, its_row, its_group in zip((job0, job1), rows, groups, strict=True):
             m.d.comb += [
-                job.payload.row.eq(row),
-                job.payload.row_group.eq(times(position, shape.groups) + leaving.number),
+                job.payload.row.eq(its_row),
+                job.payload.row_group.eq(its_group),
                 job.payload.bank.eq(leaving.bank),
                 job.payload.plus.eq(Mux(self.swap, leaving.last, leaving.first)),
                 job.payload.minus.eq(Mux(self.swap, leaving.first, leaving.last)),

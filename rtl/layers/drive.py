@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from popflip.golden.description.params import Params
-from popflip.rtl.layers.ports import WindowSignature
+from popflip.rtl.layers.pool import GreatestWindow, dot_shape
+from popflip.rtl.layers.ports import OffsetLayout, WindowSignature
 from popflip.rtl.layers.synapses import ReadSignature
 from popflip.rtl.primitives.arithmetic import times
 from popflip.rtl.primitives.popcount import PopcountTree
@@ -17,20 +18,22 @@ __all__ = ["DriveEngine", "GroupLayout", "ItemLayout", "MarginSignature"]
 class ItemLayout(data.StructLayout):
     """A neuron of layer 1 that may matter to this sample.
 
-    ``row``, ``row_group`` and ``bank`` say where its synapses are, ``margin`` is its potential from
-    the input alone minus its threshold. ``undecided`` neurons may yet be moved by feedback;
-    ``active`` ones are active without it.
+    ``row``, its number, and ``row_group`` and ``bank`` say where its synapses are (with shared
+    weights the latter two say where those of layer 0 are), ``margin`` is its potential from the
+    input alone minus its threshold. ``undecided`` neurons may yet be moved by feedback; ``active``
+    ones are active without it. Of a pooled neuron ``offset`` says which window it sees.
     """
 
     def __init__(self, params: Params):
         shape = params.synapses(0)
         super().__init__({
-            "row": range(max(2, shape.rows)),  # yosys cannot write a memory without bits
+            "row": range(max(2, params.sizes[1])),  # yosys cannot write a memory without bits
             "row_group": range(max(1, shape.slots)),
             "bank": range(shape.banks),
             "margin": signed(ceil_log2(params.margin_bound + 1) + 1),
             "undecided": 1,
             "active": 1,
+            **({"offset": OffsetLayout(params)} if params.first_layer.pooled else {}),
         })
 
 
@@ -39,7 +42,7 @@ class GroupLayout(data.StructLayout):
 
     ``line`` and ``column`` of their window, and ``number`` among the groups of it; ``margins``,
     ``undecided`` and ``active`` of each, the latter two 0 where the last group of a window has no
-    neuron.
+    neuron; with pooling ``offsets`` of their windows.
     """
 
     def __init__(self, params: Params):
@@ -51,6 +54,11 @@ class GroupLayout(data.StructLayout):
             "margins": data.ArrayLayout(ItemLayout(params)["margin"].shape, shape.banks),
             "undecided": shape.banks,
             "active": shape.banks,
+            **(
+                {"offsets": data.ArrayLayout(OffsetLayout(params), shape.banks)}
+                if params.first_layer.pooled
+                else {}
+            ),
         })
 
 
@@ -69,7 +77,7 @@ class MarginSignature(wiring.Signature):
         shape = params.synapses(0)
         super().__init__({
             "en": Out(1),
-            "index": Out(range(max(2, shape.slots))),
+            "index": Out(range(max(2, params.neuron_groups))),
             "margins": Out(data.ArrayLayout(ItemLayout(params)["margin"].shape, shape.banks)),
         })
 
@@ -77,8 +85,9 @@ class MarginSignature(wiring.Signature):
 class DriveEngine(wiring.Component):
     """Scan the sample once, evaluate every neuron of layer 1, and emit those that matter.
 
-    ``neuron_lanes`` rows are counted side by side, ``row_lanes`` bits a cycle. Of each group of
-    rows the neurons that are undecided or active (with the ``sign`` code: all) leave one per
+    ``neuron_lanes`` rows are counted side by side, ``row_lanes`` bits a cycle. With pooling all
+    rows of a position look at ``pool_lanes`` of its windows, then at the next ones. Of each group
+    of rows the neurons that are undecided or active (with the ``sign`` code: all) leave one per
     cycle; meanwhile the next group's words are read, and wait if they are faster. With
     ``machine.overlap``, and with ``leaky`` dynamics, the whole group leaves at once, and nothing
     waits.
@@ -118,8 +127,14 @@ class DriveEngine(wiring.Component):
     def __init__(self, params: Params):
         self._params = params
         self._shape = shape = params.synapses(0)
-        self._trees = [PopcountTree(shape.word_bits) for _ in range(shape.banks)]
-        self._tree_latency = self._trees[0].latency
+        self._trees = [
+            [PopcountTree(shape.word_bits) for _ in range(params.machine.pool_lanes)]
+            for _ in range(shape.banks)
+        ]
+        self._tree_latency = self._trees[0][0].latency
+        pooled = params.first_layer.pooled
+        self._pools = [GreatestWindow(params) for _ in range(shape.banks if pooled else 0)]
+        self._pool_latency = self._pools[0].latency if pooled else 0
         members = {
             "start": In(1),
             "attempt": In(range(len(params.active_bounds))),
@@ -131,7 +146,7 @@ class DriveEngine(wiring.Component):
         if params.machine.overlap:
             members |= {
                 "coming": Out(1),
-                "row_group": Out(range(shape.slots)),
+                "row_group": Out(range(params.neuron_groups)),
                 "group": Out(GroupLayout(params)),
                 "group_valid": Out(1),
             }
@@ -144,7 +159,7 @@ class DriveEngine(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from the last word's address to the group's first item."""
-        return self._tree_latency + 5
+        return self._tree_latency + 5 + self._pool_latency
 
     def elaborate(self, platform):
         m = Module()
@@ -154,7 +169,8 @@ class DriveEngine(wiring.Component):
         issuing, issue, chunk = self._address(m, en)
 
         # Marks travel with the words: word valid, first and last chunk of a row.
-        depth = self._tree_latency + 4
+        dotted = self._tree_latency + 2  # Whose dot product is there.
+        depth = dotted + 2 + self._pool_latency
         valid = Signal(depth)
         with m.If(en):
             m.d.sync += valid.eq(Cat(issue, valid))
@@ -167,29 +183,38 @@ class DriveEngine(wiring.Component):
                 m.d.sync += [first.eq(Cat(chunk == 0, first)), last.eq(Cat(last_chunk, last))]
 
         # Rows longer than a word accumulate; then gain and threshold.
-        counts, mask = self._count(m, en, valid, last)
-        dot_shape = signed(ceil_log2(shape.row_bits + 1) + 1)
+        counts, masks = self._count(m, en, valid[: dotted + 2], last)
         margin_shape = ItemLayout(p)["margin"].shape
         margins = [Signal(margin_shape, name=f"margin{i}") for i in range(shape.banks)]
         threshold = 0 if p.dynamics.leaky else p.dynamics.hidden_threshold
-        for bank, count in enumerate(counts):
-            dot = Signal(dot_shape, name=f"dot{bank}")
+        dots = [
+            [Signal(dot_shape(p), name=f"dot{self._label(bank, i)}") for i in range(len(masks))]
+            for bank in range(shape.banks)
+        ]
+        greatest = [lanes[0] for lanes in dots]
+        offsets, over = [], Const(1)
+        if p.first_layer.pooled:
+            greatest, offsets, over = self._pool(m, en, dots, valid[dotted] & last[dotted], depth)
+        for bank, lanes in enumerate(dots):
             with m.If(en):
-                m.d.sync += [
-                    dot.eq(Mux(first[depth - 3], 0, dot) + (count << 1) - mask),
-                    margins[bank].eq(times(dot, p.dynamics.gains[0]) - threshold),
-                ]
+                for dot, count, mask in zip(lanes, counts[bank], masks, strict=True):
+                    m.d.sync += dot.eq(Mux(first[dotted - 1], 0, dot) + (count << 1) - mask)
+                m.d.sync += margins[bank].eq(times(greatest[bank], p.dynamics.gains[0]) - threshold)
 
         group_valid = valid[-1] & last[-1]
+        if p.first_layer.pooled:
+            group_valid = group_valid & over
         if p.grouped:
             # From a register: whoever waits for it is far away.
             busy = self.start | issuing | valid[:-1].any() | group_valid
             m.d.comb += en.eq(1)
             m.d.sync += self.idle.eq(~busy)
-            emit = self._emit_margins if p.dynamics.leaky else self._emit_groups
-            emit(m, group_valid, margins)
+            if p.dynamics.leaky:
+                self._emit_margins(m, group_valid, margins)
+            else:
+                self._emit_groups(m, group_valid, margins, offsets)
         else:
-            left = self._emit_items(m, en, group_valid, margins)
+            left = self._emit_items(m, en, group_valid, margins, offsets)
             m.d.comb += self.idle.eq(~issuing & ~valid.any() & ~left)
         return m
 
@@ -205,6 +230,19 @@ class DriveEngine(wiring.Component):
         chunk = Signal.like(windows.chunk, name="chunk")
         last_chunk = chunk == shape.chunks - 1
         last_group = group == shape.groups - 1
+        pooled = self._params.first_layer.pooled
+        over = address == shape.weight_depth - 1
+        if pooled:
+            over = over & windows.last
+        shared, position = self._params.first_layer.shared, None
+        if shared:
+            # All positions use the same rows.
+            position = Signal(range(self._params.positions))
+            with m.If(windows.next & (windows.last if pooled else 1)):
+                m.d.sync += position.eq(position + 1)
+            with m.If(self.start):
+                m.d.sync += position.eq(0)
+            over = over & (position == self._params.positions - 1)
         m.d.comb += [
             issue.eq(issuing & windows.ready & en),
             windows.restart.eq(self.start),
@@ -219,44 +257,112 @@ class DriveEngine(wiring.Component):
                 m.d.sync += [chunk.eq(0), group.eq(group + 1)]
                 with m.If(last_group):
                     m.d.sync += group.eq(0)
-            with m.If(address == shape.weight_depth - 1):
+                    if shared:
+                        m.d.sync += address.eq(0)
+                    elif pooled:
+                        # Back to the first row of the position, for the next look.
+                        begin = Signal.like(address, name="begin")
+                        with m.If(windows.last):
+                            m.d.sync += begin.eq(address + 1)
+                        with m.Else():
+                            m.d.sync += address.eq(begin)
+            with m.If(over):
                 m.d.sync += issuing.eq(0)
         with m.If(self.start):
             m.d.sync += [issuing.eq(1), chunk.eq(0), group.eq(0), address.eq(0)]
+            if pooled and not shared:
+                m.d.sync += begin.eq(0)
         return issuing, issue, chunk
+
+    def _label(self, bank, lane):
+        """Name what there is one of for each bank, and with pooling for each lane."""
+        return f"{bank}_{lane}" if self._params.machine.pool_lanes > 1 else f"{bank}"
+
+    def _pool(self, m, en, dots, valid, depth):
+        """Find each bank's greatest dot product.
+
+        Return these, the offsets of their windows, which go with the margins, and whether a margin
+        is that of its position's last look.
+        """
+        windows, at = self.windows, self._tree_latency + 2
+
+        def late(signal, name, cycles):
+            """What it was so many enabled cycles ago."""
+            for cycle in range(cycles):
+                earlier, signal = signal, Signal.like(signal, name=f"{name}{cycle}")
+                with m.If(en):
+                    m.d.sync += signal.eq(earlier)
+            return signal
+
+        first = late(windows.first, "look_first", at + 1)
+        offset = late(windows.offset, "look_offset", at + 1)
+        over = late(windows.last, "look_last", depth)
+        there = Const(1, 1)
+        if not self._params.machine.serial_windows:
+            there = late(windows.there, "look_there", at)
+        greatest, offsets = [], []
+        for bank, (pool, lanes) in enumerate(zip(self._pools, dots, strict=True)):
+            m.submodules[f"pool{bank}"] = pool
+            m.d.comb += [
+                pool.en.eq(en),
+                pool.valid.eq(valid),
+                pool.first.eq(first),
+                pool.dots.eq(Cat(lanes)),
+                pool.there.eq(there),
+                pool.offset.eq(offset),
+            ]
+            greatest.append(pool.greatest)
+            offsets.append(late(pool.winner, f"offset{bank}_", 1))
+        return greatest, offsets, over
 
     def _count(self, m, en, valid, last):
         """Count the products of each bank, and how many products there are.
 
-        Heaviside masks them by the input, sign by the lanes of the word that hold a weight.
+        Heaviside masks them by the input, sign by the lanes of the word that hold a weight. With
+        pooling there is one of both for each window.
         """
-        p, shape, x = self._params, self._shape, self.windows.x
+        p, shape = self._params, self._shape
+        windows = [self.windows.x]
+        if p.machine.pool_lanes > 1:
+            windows = [
+                self.windows.x.word_select(lane, shape.word_bits)
+                for lane in range(p.machine.pool_lanes)
+            ]
         heaviside = p.dynamics.code == "heaviside"
         tail = shape.row_bits - (shape.chunks - 1) * shape.word_bits
         lanes = Mux(last[0], Const((1 << tail) - 1, shape.word_bits), ~0)
-        counts = []
-        for bank, tree in enumerate(self._trees):
-            m.submodules[f"count{bank}"] = tree
+        counts: list[list] = [[] for _ in self._trees]
+        for bank, trees in enumerate(self._trees):
             bits = self.weights.data.word_select(bank, shape.word_bits)
-            product = Signal(shape.word_bits, name=f"product{bank}")
-            with m.If(en & valid[0]):
-                m.d.sync += product.eq(bits & x if heaviside else ~(bits ^ x) & lanes)
-            m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(product)]
-            counts.append(tree.o)
+            for lane, (tree, x) in enumerate(zip(trees, windows, strict=True)):
+                m.submodules[f"count{self._label(bank, lane)}"] = tree
+                product = Signal(shape.word_bits, name=f"product{self._label(bank, lane)}")
+                with m.If(en & valid[0]):
+                    m.d.sync += product.eq(bits & x if heaviside else ~(bits ^ x) & lanes)
+                m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(product)]
+                counts[bank].append(tree.o)
         if not heaviside:
             at = len(valid) - 3
-            return counts, Mux(last[at], Const(tail), Const(shape.word_bits))
-        if p.machine.serial_windows:
-            mask, delay = self.windows.ones, self._tree_latency + 1
-        else:
-            m.submodules.count_mask = tree = PopcountTree(shape.word_bits)
-            m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(x)]
-            mask, delay = tree.o, 1
-        for cycle in range(delay):
-            earlier, mask = mask, Signal(range(shape.word_bits + 1), name=f"mask{cycle}")
-            with m.If(en):
-                m.d.sync += mask.eq(earlier)
-        return counts, mask
+            mask = Mux(last[at], Const(tail), Const(shape.word_bits))
+            return counts, [mask for _ in windows]
+        masks = []
+        for lane, x in enumerate(windows):
+            number = f"{lane}" if len(windows) > 1 else ""
+            if p.machine.serial_windows:
+                mask, delay = self.windows.ones, self._tree_latency + 1
+            else:
+                m.submodules[f"count_mask{number}"] = tree = PopcountTree(shape.word_bits)
+                m.d.comb += [tree.en.eq(en & valid.any()), tree.i.eq(x)]
+                mask, delay = tree.o, 1
+            for cycle in range(delay):
+                earlier = mask
+                mask = Signal(
+                    range(shape.word_bits + 1), name=f"mask{cycle}{number and '_' + number}"
+                )
+                with m.If(en):
+                    m.d.sync += mask.eq(earlier)
+            masks.append(mask)
+        return counts, masks
 
     def _judge(self, m, margin, i):
         """Whether feedback could move the neuron of bank ``i``, and whether it is active."""
@@ -268,7 +374,7 @@ class DriveEngine(wiring.Component):
         m.d.comb += [near.eq(distance < reach), on.eq(margin >= 0)]
         return near, on
 
-    def _emit_groups(self, m, valid, margins):
+    def _emit_groups(self, m, valid, margins, offsets):
         """Let the group in hand leave in the next cycle."""
         shape, columns = self._shape, self._params.grid[1]
         line, column, number = (
@@ -298,6 +404,7 @@ class DriveEngine(wiring.Component):
                     self.group.undecided[i].eq(near & there),
                     self.group.active[i].eq(on & there),
                 ]
+            m.d.sync += [self.group.offsets[i].eq(offset) for i, offset in enumerate(offsets)]
         with m.If(self.start):
             m.d.sync += [self.row_group.eq(0), number.eq(0), column.eq(0), line.eq(0)]
 
@@ -310,7 +417,7 @@ class DriveEngine(wiring.Component):
         with m.If(self.start):
             m.d.sync += drive.index.eq(0)
 
-    def _emit_items(self, m, en, group_valid, margins):
+    def _emit_items(self, m, en, group_valid, margins, offsets):
         """Let the group in hand leave item by item; return whether any is left.
 
         The pipeline behind it stalls meanwhile.
@@ -322,6 +429,9 @@ class DriveEngine(wiring.Component):
             Signal(shape.banks, name=n) for n in ("pending", "undecided", "active")
         )
         held = [Signal(margin_shape, name=f"held{i}") for i in range(shape.banks)]
+        held_offsets = [
+            Signal(OffsetLayout(p), name=f"held_offset{i}") for i in range(len(offsets))
+        ]
         following = Signal(shape.banks)  # what is pending in the next cycle
         # At most one is pending. A register: it holds up everything, as far as the block RAMs.
         free = Signal(init=1)
@@ -337,8 +447,11 @@ class DriveEngine(wiring.Component):
         # ``row`` and ``row_group`` are those of the group in hand, ``coming`` the place of the next
         # one among those of its window.
         in_hand = Signal()
-        row = Signal(range(shape.rows))
-        row_group = row if shape.banks == 1 else Signal(ItemLayout(p)["row_group"].shape)
+        row = Signal(range(p.sizes[1]))
+        shared = p.first_layer.shared
+        row_group = (
+            row if shape.banks == 1 and not shared else Signal(ItemLayout(p)["row_group"].shape)
+        )
         coming = Signal(range(shape.groups))
         tail_rows = shape.last_group
         last_of_block = coming == shape.groups - 1
@@ -346,15 +459,19 @@ class DriveEngine(wiring.Component):
             m.d.sync += in_hand.eq(group_valid)
             with m.If(in_hand):
                 m.d.sync += row.eq(row + Mux(coming == 0, tail_rows, shape.banks))
-                if shape.banks > 1:
+                if shape.banks > 1 and not shared:
                     m.d.sync += row_group.eq(row_group + 1)
             with m.If(group_valid):
                 m.d.sync += coming.eq(Mux(last_of_block, 0, coming + 1))
+                if shared:
+                    m.d.sync += row_group.eq(coming)
                 for i, margin in enumerate(margins):
                     near, on = self._judge(m, margin, i)
                     there = 1 if i < tail_rows else ~last_of_block
                     m.d.comb += following[i].eq((near | on if heaviside else 1) & there)
                     m.d.sync += [held[i].eq(margin), undecided[i].eq(near), active[i].eq(on)]
+                for mine, offset in zip(held_offsets, offsets, strict=True):
+                    m.d.sync += mine.eq(offset)
         with m.If(self.start):
             m.d.sync += [row.eq(0), row_group.eq(0), coming.eq(0)]
 
@@ -369,4 +486,6 @@ class DriveEngine(wiring.Component):
                     self.item.undecided.eq(undecided[i]),
                     self.item.active.eq(active[i]),
                 ]
+                if offsets:
+                    m.d.comb += self.item.offset.eq(held_offsets[i])
         return pending.any()

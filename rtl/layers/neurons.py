@@ -21,13 +21,16 @@ __all__ = ["HiddenRegisters", "NeuronSignature", "PlaceLayout", "WorkList", "dot
 class PlaceLayout(data.StructLayout):
     """Where the synapses of a hidden neuron are: ``row``, and maybe ``row_group`` and ``bank``.
 
-    In one bank each row is a row group of its own; only layer 1 can have more.
+    In one bank each row is a row group of its own; only layer 1 can have more. If it is pooled,
+    ``offset`` says which window the neuron sees.
     """
 
     def __init__(self, params: Params, layer: int):
         if layer == 1:
             item = ItemLayout(params)
-            names = ("row",) if params.synapses(0).banks == 1 else ("row", "row_group", "bank")
+            one = params.synapses(0).banks == 1 and not params.first_layer.shared
+            names = ["row"] if one else ["row", "row_group", "bank"]
+            names += ["offset"] if params.first_layer.pooled else []
             super().__init__({name: item[name].shape for name in names})
         else:
             super().__init__({"row": range(params.sizes[layer])})

@@ -14,6 +14,7 @@ __all__ = [
     "JobLayout",
     "LearnerSignature",
     "Nudge",
+    "OffsetLayout",
     "OutputSignature",
     "PartnerSignature",
     "PhaseSignature",
@@ -148,12 +149,25 @@ class ContributionSignature(wiring.Signature):
         super().__init__({"valid": Out(1), "index": Out(range(n)), "up": Out(1)})
 
 
+class OffsetLayout(data.StructLayout):
+    """Which of its windows a pooled neuron sees: how far ``down`` and ``across`` it is moved.
+
+    Both are counted from the window that is moved up and to the left the most.
+    """
+
+    def __init__(self, params: Params):
+        down, across = params.first_layer.pool
+        super().__init__({"down": range(down), "across": range(across)})
+
+
 class WindowSignature(wiring.Signature):
     """Windows of the sample, from the side of whoever looks at them.
 
     The members are described at :class:`popflip.rtl.layers.sample_buffer.SampleBuffer`:
     ``restart``, ``next`` and ``chunk`` go out, ``ready`` and ``x`` come in. With serial windows
     ``ones`` comes in too, and with ``machine.overlap`` ``jump``, ``column`` and ``line`` go out.
+    With pooling ``first``, ``last``, ``offset`` and, without serial windows, ``there`` come in, and
+    ``picks``, ``pick`` and, with serial windows, ``seek`` go out.
     """
 
     def __init__(self, params: Params):
@@ -162,8 +176,16 @@ class WindowSignature(wiring.Signature):
             "next": Out(1),
             "chunk": Out(range(params.synapses(0).chunks)),
             "ready": In(1),
-            "x": In(params.machine.row_lanes),
+            "x": In(params.machine.row_lanes * params.machine.pool_lanes),
         }
+        if params.first_layer.pooled:
+            offset = OffsetLayout(params)
+            members |= {"first": In(1), "last": In(1), "offset": In(offset)}
+            members |= {"picks": Out(1), "pick": Out(offset)}
+            if params.machine.serial_windows:
+                members["seek"] = Out(1)
+            else:
+                members["there"] = In(params.machine.pool_lanes)
         if params.machine.serial_windows:
             members["ones"] = In(range(params.fan_in + 1))
         if params.machine.overlap:

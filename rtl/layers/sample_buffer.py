@@ -2,8 +2,8 @@
 
 from typing import cast
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, unsigned
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -31,12 +31,16 @@ class SampleBuffer(wiring.Component):
 
     - with a ``dense`` first layer the whole image is the only position, and its words are read
       from the memory as they are asked for;
-    - with a ``local`` one rows of the image are in ``window`` row registers, which move down by
+    - with a ``local`` one rows of the image are in ``load_rows`` row registers, which move down by
       ``stride`` rows at once, and a position is selected behind them; the rows that come next are
       fetched meanwhile, one per cycle;
     - with ``machine.serial_windows`` the columns of a window are selected from one row per cycle
       and pushed into a register that holds nothing but a window; ``x`` is a copy, taken when it
       is complete, so that the next window is fetched while this one is looked at.
+
+    With pooling a position is looked at several times, at ``pool_lanes`` of its windows each time
+    (with serial windows: at those that are inside of the image only), and *position* in what
+    follows reads *look*; but row registers move down with the last look of a row of positions.
 
     Where *cycle* is one with ``en`` high:
 
@@ -49,7 +53,7 @@ class SampleBuffer(wiring.Component):
       the position before;
     - ``next`` while ``ready`` is low does nothing; but with serial windows it skips the position
       that is being fetched, in one cycle: if the last of such pulses is in cycle t, ``ready`` is
-      low for ``window`` cycles, from t + 1 on;
+      low for ``window`` cycles, from t + 1 on; pooled ones are not skipped, but sought;
     - ``next`` at the last position is the end of the scan: ``ready`` and ``x`` mean nothing until
       ``restart``;
     - ``chunk`` of cycle t, with ``ready`` high, gives ``x`` in t + 1, from the position of cycle t
@@ -107,6 +111,22 @@ class SampleBuffer(wiring.Component):
             is in place in the next cycle.
         line : ``In(1)``
             With ``machine.overlap`` only: go to the next row of positions.
+
+        With pooling only:
+
+        first, last : ``Out(1)``
+            The look is its position's first or last.
+        offset : ``Out(OffsetLayout)``
+            Of its first window.
+        there : ``Out(pool_lanes)``
+            Which windows of ``x`` are inside of the image; like ``x``. Not with serial windows,
+            where all are.
+        picks : ``In(1)``, pick : ``In(OffsetLayout)``
+            Look at this window instead, and those that belong to the same look; ``next`` goes to
+            the next position whatever the look. Not while samples are driven.
+        seek : ``In(1)``
+            With serial windows, which with ``picks`` change by this alone: fetch the window
+            ``pick`` of the position. ``ready`` is low for ``window`` cycles.
     turn : ``In(1)``
         With serial windows and a shared update engine only: ``x`` goes round by ``latent_lanes``
         bits towards bit 0, zeros behind it up to a multiple of these; after as many pulses as a row
@@ -132,8 +152,8 @@ class SampleBuffer(wiring.Component):
 
     @property
     def load_cycles(self) -> int:
-        """Cycles without ``ready`` after ``restart``: ``window``, or 0 for a dense layer."""
-        return self._params.first_layer.load_rows
+        """Cycles without ``ready`` after ``restart``: the rows that it takes."""
+        return self._params.load_rows
 
     def elaborate(self, platform):
         m = Module()
@@ -205,6 +225,8 @@ class SampleBuffer(wiring.Component):
         restarted = self.en & self.windows.restart & self.full
         if not params.first_layer.windowed:
             self._read_chunks(m, read_port, read_bank, released, restarted)
+        elif params.machine.serial_windows and params.first_layer.pooled:
+            self._fetch_pooled_windows(m, read_port, read_bank, released, restarted)
         elif params.machine.serial_windows:
             self._fetch_windows(m, read_port, read_bank, released, restarted)
         else:
@@ -227,7 +249,7 @@ class SampleBuffer(wiring.Component):
         """Local: row registers; the position in a row and the chunk are selected behind them."""
         params = self._params
         height, stride = params.first_layer.load_rows, params.first_layer.step_rows
-        columns = params.grid[1]
+        columns, pooled = params.grid[1], params.first_layer.pooled
 
         # Rows move down by a whole stride. What moves in is fetched before: the memory's output
         # register holds ``row``, the last of a stride, and ``spare`` those before it. Behind the
@@ -237,7 +259,9 @@ class SampleBuffer(wiring.Component):
         chain = [*rows, *spare, read_port.data]
         loads = ceil_div(height, stride)
         row = Signal(range(params.sample_words))
-        fetch = Mux(restarted, 0, row + 1)[: len(row)]
+        # Pooled windows begin above the image: what is read for that is never looked at either.
+        top = -params.first_layer.most_back[0] % (1 << len(row))
+        fetch = Mux(restarted, top, row + 1)[: len(row)]
         running, filled = Signal(), Signal(range(stride))
         missing = Signal(range(loads + 1))  # moves until the position is in place
         complete, new_line, move, push = Signal(), Signal(), Signal(), Signal()
@@ -257,11 +281,15 @@ class SampleBuffer(wiring.Component):
                 m.d.sync += held.eq(newer)
 
         column = Signal(range(columns))
-        m.d.comb += new_line.eq(self.windows.next & (column == columns - 1))
-        with m.If(at_hand & self.windows.next):
+        moves = self.windows.next
+        if pooled:
+            look, last_look = self._looks(m, at_hand, restarted)
+            moves = self.windows.next & (last_look | self.windows.picks)
+        m.d.comb += new_line.eq(moves & (column == columns - 1))
+        with m.If(at_hand & moves):
             m.d.sync += column.eq(column + 1)
         if params.machine.overlap:
-            m.d.comb += new_line.eq(self.windows.line | self.windows.next & (column == columns - 1))
+            m.d.comb += new_line.eq(self.windows.line | moves & (column == columns - 1))
             with m.If(self.en & self.windows.jump):
                 m.d.sync += column.eq(self.windows.column)
         with m.If(at_hand & new_line):
@@ -280,24 +308,105 @@ class SampleBuffer(wiring.Component):
         with m.If(restarted):
             # The first move brings what the window has beyond whole strides.
             m.d.sync += [
-                column.eq(0), row.eq(0), running.eq(1), self.windows.ready.eq(0), missing.eq(loads),
+                column.eq(0), row.eq(top), running.eq(1), self.windows.ready.eq(0),
+                missing.eq(loads),
                 filled.eq(loads * stride - height),
             ]  # fmt: skip
         with m.If(released):
             m.d.sync += [running.eq(0), self.windows.ready.eq(0)]
 
+        lanes = params.machine.row_lanes
+        if pooled:
+            line = Signal(range(params.grid[0]))
+            with m.If(restarted):
+                m.d.sync += line.eq(0)
+            with m.Elif(at_hand & new_line):
+                m.d.sync += line.eq(line + 1)
+            windows, there = self._pooled_windows(m, rows, line, column, look)
+            with m.If(at_hand):
+                m.d.sync += self.windows.there.eq(there)
+                with m.Switch(self.windows.chunk):
+                    for c in range(params.synapses(0).chunks):
+                        with m.Case(c):
+                            m.d.sync += self.windows.x.eq(Cat(
+                                _padded(window[c * lanes : (c + 1) * lanes], lanes)
+                                for window in windows
+                            ))  # fmt: skip
+            return
         window = Signal(params.fan_in)
         m.d.comb += window.eq(Cat(self._select(row, column) for row in rows))
-        lanes = params.machine.row_lanes
         with m.If(self.en & self.windows.ready), m.Switch(self.windows.chunk):
             for c in range(params.synapses(0).chunks):
                 with m.Case(c):
                     m.d.sync += self.windows.x.eq(window[c * lanes : (c + 1) * lanes])
 
+    def _looks(self, m, at_hand, restarted):
+        """Count the looks at a position; return where this one is, and whether it is the last."""
+        windows, first = self.windows, self._params.first_layer
+        lanes = self._params.machine.pool_lanes
+        last_down = first.pool[0] - 1 if lanes < first.offsets else 0
+        last_across = first.pool[1] - 1 if lanes == 1 else 0
+        at, look = Signal.like(windows.offset, name="at"), Signal.like(windows.offset, name="look")
+        ends_row, last_look = at.across == last_across, Signal()
+        m.d.comb += [
+            last_look.eq(ends_row & (at.down == last_down)),
+            look.eq(Mux(windows.picks, windows.pick.as_value(), at.as_value())),
+            windows.first.eq(at.as_value() == 0),
+            windows.last.eq(last_look),
+            windows.offset.eq(at),
+        ]
+        with m.If(at_hand & windows.next & ~windows.picks):
+            m.d.sync += at.across.eq(Mux(ends_row, 0, at.across + 1))
+            with m.If(ends_row):
+                m.d.sync += at.down.eq(Mux(last_look, 0, at.down + 1))
+        with m.If(restarted):
+            m.d.sync += at.eq(0)
+        return look, last_look
+
+    def _pooled_windows(self, m, rows, line, column, look):
+        """Return the windows of a look, and a bit for each that is inside of the image."""
+        first, lanes = cast(Windows, self._params.first_layer), self._params.machine.pool_lanes
+        (height, width), planes = first.kernel, first.planes
+        down, across = first.pool
+        strip = [Signal((width + across - 1) * planes, name=f"strip{r}") for r in range(len(rows))]
+        m.d.comb += [
+            here.eq(self._select(_bordered(row, first), column, width + across - 1))
+            for here, row in zip(strip, rows, strict=True)
+        ]
+        # Of each offset, the rows and columns of positions where it is inside.
+        inside = [
+            [
+                _place(Const(sum((o in r) << i for i, r in enumerate(ranges)), len(ranges)), at)
+                for o in range(moves)
+            ]
+            for ranges, moves, at in zip(
+                first.moves_inside, first.pool, (line, column), strict=True
+            )
+        ]
+        windows, there = [], []
+        for lane in range(lanes):
+            # What a lane does not fix, the look says.
+            d = lane // across if lanes == first.offsets else None
+            a = lane % across if lanes > 1 else None
+            tall = [
+                _one(strip[r : r + down], look.down) if d is None else strip[d + r]
+                for r in range(height)
+            ]
+            cut = [
+                Cat(row[i * planes : (i + width) * planes] for row in tall) for i in range(across)
+            ]
+            window = Signal(self._params.fan_in, name=f"window{lane}")
+            m.d.comb += window.eq(_one(cut, look.across) if a is None else cut[a])
+            windows.append(window)
+            fits = _one(inside[0], look.down) if d is None else inside[0][d]
+            fits_across = _one(inside[1], look.across) if a is None else inside[1][a]
+            there.append(fits & fits_across)
+        return windows, Cat(there)
+
     def _fetch_windows(self, m, read_port, bank, released, restarted):
         """Local, serial: windows are fetched row by row, one ahead of the position."""
         params = self._params
-        height, columns = params.first_layer.load_rows, params.grid[1]
+        height, columns = params.load_rows, params.grid[1]
 
         # ``x`` holds the window of the position (``loaded``), or ``window`` is or becomes it. Once
         # it is copied to ``x``, ``window`` is free for the next.
@@ -347,9 +456,132 @@ class SampleBuffer(wiring.Component):
         with m.If(released):
             m.d.sync += running.eq(0)
 
+        self._assemble(m, self._select(read_port.data, column), push, take, missing)
+
+    def _fetch_pooled_windows(self, m, read_port, bank, released, restarted):
+        """Local, serial, pooled: the windows of a position one after the other, as far as inside.
+
+        While windows are picked, the place is that of the position, and each is sought.
+        """
+        first, windows, en = self._params.first_layer, self.windows, self.en
+        height = self._params.load_rows
+
+        # As with windows that are not pooled; but none is skipped.
+        running, loaded = Signal(), Signal()
+        left = Signal(range(height + 1))
+        complete, take, seek = Signal(), Signal(), Signal()
+        m.d.comb += [
+            complete.eq(running & (left == 0)),
+            windows.ready.eq(complete | (running & loaded)),
+            take.eq(en & complete & ~loaded),
+            seek.eq(en & running & windows.seek),
+        ]
+        with m.If(take):
+            m.d.sync += loaded.eq(1)
+        with m.If(en & windows.next & ~windows.picks | seek):
+            m.d.sync += loaded.eq(0)
+        missing = Mux(take, height, left)
+        push = en & running & (missing != 0) & ~seek
+        with m.If(push):
+            m.d.sync += left.eq(missing - 1)
+        with m.If(seek):
+            m.d.sync += left.eq(height)
+
+        # The window whose rows are pushed next, and the one behind it.
+        layout = data.StructLayout({
+            "line": range(first.grid[0]), "column": range(first.grid[1]),
+            **{name: field.shape for name, field in windows.offset.shape()},
+        })  # fmt: skip
+        begin = {"down": first.moves_inside[0][0][0], "across": first.moves_inside[1][0][0]}
+        place = Signal(layout, name="place")
+        # (A signal each: simulators of Verilog would see a loop in one whose fields follow from
+        # each other.)
+        following = {name: Signal(field.shape, name=f"following_{name}") for name, field in layout}
+        down, across = (
+            [[moves[at] for moves in way] for at in (0, -1)] for way in first.moves_inside
+        )
+        ends_column = place.column == first.grid[1] - 1
+        ends_across = place.across == _of(across[1], place.column)
+        ends_down = place.down == _of(down[1], place.line)
+        m.d.comb += [
+            following["line"].eq(place.line),
+            following["column"].eq(place.column),
+            following["down"].eq(place.down),
+            following["across"].eq(_of(across[0], following["column"])),
+        ]
+        with m.If(windows.picks):
+            m.d.comb += [following["down"].eq(windows.pick.down)]
+            m.d.comb += [following["across"].eq(windows.pick.across)]
+        with m.Elif(~ends_across):
+            m.d.comb += following["across"].eq(place.across + 1)
+        with m.Elif(~ends_down):
+            m.d.comb += following["down"].eq(place.down + 1)
+        with m.Else():
+            m.d.comb += [
+                following["column"].eq(Mux(ends_column, 0, place.column + 1)),
+                following["line"].eq(Mux(ends_column, place.line + 1, place.line)),
+                following["down"].eq(_of(down[0], following["line"])),
+            ]
+
+        # The memory's output register always holds the next row to push, of the window whose
+        # columns begin at ``column``.
+        row = Signal(range(self._params.sample_words))
+        column = Signal(range(first.image[1] - first.kernel[1] + 1))
+        turn = seek | (missing == 1)
+        tops, lefts = (
+            [i * step for i in range(places)]
+            for places, step in zip(first.grid, first.stride, strict=True)
+        )
+        top = _of(tops, following["line"]) + following["down"] - first.most_back[0]
+        left_edge = _of(lefts, following["column"]) + following["across"] - first.most_back[1]
+        fetch = Mux(restarted, 0, Mux(turn, top, row + 1))[: len(row)]
+        m.d.comb += [
+            read_port.addr.eq(Cat(fetch, bank)),
+            read_port.en.eq(restarted | push | seek),
+        ]
+        with m.If(push | seek):
+            m.d.sync += row.eq(fetch)
+            with m.If(turn):
+                m.d.sync += column.eq(left_edge)
+        with m.If(push & turn & ~windows.picks):
+            m.d.sync += [place[name].eq(value) for name, value in following.items()]
+        with m.Elif(en & windows.next & windows.picks):
+            m.d.sync += place.column.eq(Mux(ends_column, 0, place.column + 1))
+            with m.If(ends_column):
+                m.d.sync += place.line.eq(place.line + 1)
+        with m.If(restarted):
+            m.d.sync += [
+                row.eq(0), column.eq(0), left.eq(height), loaded.eq(0), running.eq(1),
+                place.eq(0), *(place[name].eq(least) for name, least in begin.items()),
+            ]  # fmt: skip
+        with m.If(released):
+            m.d.sync += running.eq(0)
+
+        # What the look is that is complete, and that of ``x``.
+        marks = data.StructLayout({"first": 1, "last": 1, "offset": windows.offset.shape()})
+        done, shown = Signal(marks, name="done"), Signal(marks, name="shown")
+        with m.If(push & turn):
+            begins = place.across == _of(across[0], place.column)
+            m.d.sync += [
+                done.first.eq(begins & (place.down == _of(down[0], place.line))),
+                done.last.eq(ends_across & ends_down),
+                done.offset.down.eq(place.down),
+                done.offset.across.eq(place.across),
+            ]
+        with m.If(take):
+            m.d.sync += shown.eq(done)
+        m.d.comb += Cat(windows.first, windows.last, windows.offset.as_value()).eq(
+            Mux(loaded, shown.as_value(), done.as_value())
+        )
+        part = _shifted(read_port.data, column, first.planes, first.kernel[1] * first.planes)
+        self._assemble(m, part, push, take, missing)
+
+    def _assemble(self, m, part, push, take, missing):
+        """Push parts of rows into the window, and take it to ``x``."""
+        params, height = self._params, self._params.load_rows
         # The tree's output counts the row that was pushed last, ``earlier`` those before it.
-        window, part = Signal(params.fan_in), self._select(read_port.data, column)
-        m.submodules.count = count = PopcountTree(len(part), levels_per_register=16)
+        window, count = Signal(params.fan_in), PopcountTree(len(part), levels_per_register=16)
+        m.submodules.count = count
         m.d.comb += [count.en.eq(push), count.i.eq(part)]
         earlier, ones = Signal.like(self.windows.ones), Signal.like(self.windows.ones)
         m.d.comb += ones.eq(earlier + count.o)
@@ -369,15 +601,47 @@ class SampleBuffer(wiring.Component):
         with m.If(take):
             m.d.sync += [x.eq(window), self.windows.ones.eq(ones)]
 
-    def _select(self, row, column):
-        """Return the window's columns of a row of the image.
+    def _select(self, row, column, pixels=None):
+        """Return the window's columns of a row of the image, or so many columns from its first.
 
         A shifter, one stage for each bit of the column: each stage keeps only what the later ones
         can reach. Behind row registers on ECP5 that takes 27% (local-small) to 61%
         (local-large-wide) fewer tables in all than one multiplexer per window bit.
         """
         first, planes = cast(Windows, self._params.first_layer), self._params.planes
-        width, step = first.kernel[1] * planes, first.stride[1] * planes
-        for bit in reversed(range(len(column))):
-            row = Mux(column[bit], row[step << bit :], row)[: width + ((1 << bit) - 1) * step]
-        return row[:width]
+        width, step = (pixels or first.kernel[1]) * planes, first.stride[1] * planes
+        return _shifted(row, column, step, width)
+
+
+def _shifted(row, places, step, width):
+    """Return ``width`` bits of a row, from ``places`` times ``step`` on."""
+    for bit in reversed(range(len(places))):
+        row = Mux(places[bit], row[step << bit :], row)[: width + ((1 << bit) - 1) * step]
+    return row[:width]
+
+
+def _of(table, index):
+    """Look up a constant; there may be but one."""
+    return Array(table)[index] if len(set(table)) > 1 else Const(table[0])
+
+
+def _bordered(row, first):
+    """Add pixels beyond the image's left and right border, as far as pooled windows reach."""
+    back = first.most_back[1]
+    ahead = first.pool[1] - 1 - back
+    return Cat(Const(0, back * first.planes), row, Const(0, ahead * first.planes))
+
+
+def _one(values, index):
+    """Select one of some values; there may be but one."""
+    return Array(values)[index] if len(values) > 1 else values[0]
+
+
+def _place(bits, at):
+    """Select a bit of a constant; there may be but one."""
+    return bits.bit_select(at, 1) if len(bits) > 1 else bits[0]
+
+
+def _padded(bits, width):
+    """Add zeros up to so many bits."""
+    return Cat(bits, Const(0, width - len(bits)))

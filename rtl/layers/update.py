@@ -24,7 +24,9 @@ class UpdateEngine(wiring.Component):
     steps`` cycles. ``job.ready`` is high while the engine is idle and in the cycle of a row's last
     issue. A job that is accepted in cycle ``a`` is issued from ``a + 1`` on, so ``n`` jobs that
     are always valid in time are issued in cycles ``a + 1`` to ``a + n * chunks * steps``. Rows
-    come in any order; before one is named again ``busy`` must have been low.
+    come in any order; before one is named again ``busy`` must have been low. But with ``repeats``
+    in the shape it may be named again at once: then ``job.ready`` is low for ``row_cycles`` of the
+    shape, so that a row's latents are written before they are read again.
 
     *Writes.* Latents issued in cycle ``t`` are written in ``t + latency - 2``. The flips of a
     chunk, whose last latents are issued in ``t``, are written in ``t + latency - 1``; counts are
@@ -119,8 +121,17 @@ class UpdateEngine(wiring.Component):
         active = issuing | rows.flushes
         connect(m, flipped(self.learner.job), rows.job)
         connect(m, flipped(self.control), rows.control)
+        over = ~issuing | last_issue
+        if s.repeats and s.row_cycles > s.chunks * steps:
+            # Short rows wait until theirs could be named again.
+            rest = Signal(range(s.row_cycles))
+            with m.If(rows.take):
+                m.d.sync += rest.eq(s.row_cycles - 1)
+            with m.Elif(rest != 0):
+                m.d.sync += rest.eq(rest - 1)
+            over = over & (rest == 0)
         m.d.comb += [
-            free.eq(~issuing | last_issue),
+            free.eq(over),
             rows.free.eq(free),
             rows.immediate.eq(self.immediate),
             rows.touch.eq(self.touch),
@@ -171,6 +182,10 @@ class UpdateEngine(wiring.Component):
                 adds.eq(~rows.flushing),
                 tests.eq(rows.flushing | self.immediate),
             ]
+
+        if s.repeats:
+            with m.Elif(last_issue):
+                m.d.sync += [issuing.eq(0), chunk.eq(0)]
 
         firsts, lasts, banks = (_delayed(m, signal, 4) for signal in (first, last, bank))
         valid, testing = _delayed(m, issuing, 4), _delayed(m, test, 4)

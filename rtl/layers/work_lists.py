@@ -12,6 +12,7 @@ from amaranth.utils import ceil_log2
 
 from popflip.golden.description.params import Params
 from popflip.rtl.layers.drive import GroupLayout
+from popflip.rtl.layers.ports import OffsetLayout
 from popflip.rtl.layers.synapses import hint
 
 __all__ = [
@@ -26,14 +27,16 @@ __all__ = [
 class EntryLayout(data.StructLayout):
     """A listed neuron.
 
-    ``line`` and ``column`` of its window, ``number`` of its row group there; ``margin``, its
-    potential from the input alone minus its threshold; ``word``, its weights to the outputs.
+    ``line`` and ``column`` of its window, ``number`` of its row group there; with pooling
+    ``offset``, which window it sees; ``margin``, its potential from the input alone minus its
+    threshold; ``word``, its weights to the outputs.
     """
 
     def __init__(self, params: Params):
         group = GroupLayout(params)
         super().__init__({
             **{name: group[name].shape for name in ("line", "column", "number")},
+            **({"offset": OffsetLayout(params)} if params.first_layer.pooled else {}),
             "margin": group["margins"].shape.elem_shape,
             "word": params.n_out,
         })
@@ -82,7 +85,7 @@ class ListSignature(wiring.Signature):
 
     def __init__(self, params: Params):
         shape = params.synapses(0)
-        banks, capacity = shape.banks, shape.slots
+        banks, capacity = shape.banks, params.neuron_groups
         super().__init__({
             "count": In(data.ArrayLayout(range(capacity + 1), banks)),
             "decided": In(data.ArrayLayout(range(capacity + 1), banks)),
@@ -109,7 +112,7 @@ class ListWriteSignature(wiring.Signature):
         shape = params.synapses(0)
         super().__init__({
             "en": Out(1),
-            "index": Out(range(shape.slots)),
+            "index": Out(range(params.neuron_groups)),
             "first": Out(shape.banks),
             "last": Out(shape.banks),
         })
@@ -138,9 +141,9 @@ class WorkLists(wiring.Component):
     """
 
     def __init__(self, params: Params):
-        self._layout = EntryLayout(params)
+        self._layout, self._pooled = EntryLayout(params), params.first_layer.pooled
         shape = params.synapses(0)
-        self._banks, self._capacity = shape.banks, shape.slots
+        self._banks, self._capacity = shape.banks, params.neuron_groups
         super().__init__({
             "driven": In(DrivenSignature(params)),
             "half": In(1),
@@ -194,6 +197,7 @@ class WorkLists(wiring.Component):
             write.en.eq(driven.valid & (undecided | active)),
             write.addr.eq(Cat(_wide(index, index_bits), driven.half)),
             *(write.data[name].eq(driven.group[name]) for name in ("line", "column", "number")),
+            *([write.data.offset.eq(driven.group.offsets[bank])] if self._pooled else []),
             write.data.margin.eq(driven.group.margins[bank]),
             write.data.word.eq(driven.words.word_select(bank, width)),
             read.en.eq(lists.read_en[bank]),

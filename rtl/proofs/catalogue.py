@@ -8,6 +8,7 @@ from popflip.rtl.proofs import (
     leaky,
     link,
     memory_ports,
+    pool,
     popcount,
     samples,
     sequencer,
@@ -22,6 +23,7 @@ __all__ = ["PROOFS"]
 PROOFS: list[Proof] = [
     *popcount.PROOFS,
     *drive.PROOFS,
+    *pool.PROOFS,
     *update.PROOFS,
     *shared_update.PROOFS,
     *serial.PROOFS,

@@ -155,8 +155,8 @@ PROOFS = [
         rules(
             Fault(
                 _FETCH,
-                "self.changed.valid & ~ahead & windows.ready)",
-                "self.changed.valid & ~ahead & windows.ready & self.job.ready)",
+                "self.changed.valid & ~ahead & there)",
+                "self.changed.valid & ~ahead & there & self.job.ready)",
             ),
             Fault(
                 _FETCH,

@@ -206,6 +206,39 @@ def _shape(bits, synapses, lanes):
     )  # fmt: skip
 
 
+class _Repeats(Harness):
+    """A row that is named again at once: of one latent word, any, reads and writes take turns."""
+
+    def __init__(self, shape: Synapses):
+        super().__init__()
+        self._shape = shape
+
+    def body(self, m: Module) -> None:
+        s = self._shape
+        dut = UpdateEngine(s, "heaviside")
+        m.submodules.dut = dut
+        job = dut.learner.job
+        m.d.comb += [
+            job.valid.eq(self.any(1, "job_valid")),
+            job.payload.eq(self.any(len(job.payload.as_value()), "job")),
+            dut.control.flush.eq(self.any(1, "flush")),
+            dut.touch.eq(self.any(1, "touch")),
+            dut.learner.tau.eq(1),
+        ]
+        address = self.constant(m, dut.latent_read.address.shape(), "address")
+        # Until its write is over, what was read must not be read once more.
+        read = dut.latent_read.en & (dut.latent_read.address == address)
+        written = dut.latent_write.en.any() & (dut.latent_write.address == address)
+        owed = Signal()
+        with m.If(read):
+            m.d.sync += owed.eq(1)
+        with m.Elif(written):
+            m.d.sync += owed.eq(0)
+        self.claim("turns", ~read | ~owed)
+        # It is owed for as long as it is on its way.
+        self.lemma(owed == Cat(past(m, read, n, f"read{n}_") for n in range(1, 5)).any())
+
+
 _ADD, _FLIP = UpdateEngine._add, UpdateEngine._flip
 
 
@@ -243,7 +276,27 @@ def _proof(bits, code, synapses, lanes, slow=False):
     )
 
 
+def _repeats(words):
+    shape = _shape(4, 2 * words, 2)._replace(repeats=True)
+    return Proof(
+        f"update-repeats-{words}",
+        "layers/update",
+        f"shared weights, rows of {words} words",
+        lambda: _Repeats(shape),
+        {
+            "turns": Claim(
+                "latents of a row that is named again are read when its last contrast is written",
+                Fault(UpdateEngine.elaborate, "rest.eq(s.row_cycles - 1)",
+                      "rest.eq(s.row_cycles - 2)", 16),
+            ),
+        },
+        depth=10,
+    )  # fmt: skip
+
+
 PROOFS = [
+    _repeats(1),
+    _repeats(3),
     _proof(8, "heaviside", 2, 1),
     _proof(8, "heaviside", 5, 2, slow=True),
     _proof(6, "heaviside", 5, 2, slow=True),

@@ -7,6 +7,7 @@ from popflip.golden.description.params import Params
 from popflip.golden.description.presets import preset_names
 from popflip.rtl.layers.drive import DriveEngine
 from popflip.rtl.layers.output import OutputLayer, Readout
+from popflip.rtl.layers.pool import GreatestWindow
 from popflip.rtl.layers.update import UpdateEngine
 from popflip.rtl.leaky.engine import LeakyEngine
 from popflip.rtl.primitives.popcount import PopcountTree
@@ -22,6 +23,16 @@ def test_drive_latency_is_the_engines(name):
     params = Params.load(name)
     tree = latencies.tree_latency(params.synapses(0).word_bits)
     assert latencies.DRIVE_LATENCY + tree == DriveEngine(params).latency
+
+
+@pytest.mark.parametrize(("pool", "lanes"), [(2, 1), (3, 3), (3, 9), ([1, 5], 5)])
+def test_latency_of_pooling_is_the_engines(pool, lanes):
+    machine = {"pool_lanes": lanes}
+    params = Params.load("local-small").replace(network={"pool": pool}, machine=machine)
+    engine, found = DriveEngine(params), latencies.pool_latency(params)
+    tree = latencies.tree_latency(params.synapses(0).word_bits)
+    assert GreatestWindow(params).latency == found
+    assert latencies.DRIVE_LATENCY + tree + found == engine.latency
 
 
 def test_latencies_of_outputs_readout_and_update_are_the_components():

@@ -32,7 +32,7 @@ class Learning(Section):
         Bits of a latent accumulator. It saturates at ``-S`` and ``S = 2**(latent_bits - 1) - 1``.
     first_latent_bits : int, optional
         The same for the first weight layer, which may need a wider range if its weights are shared.
-        ``latent_bits`` if left out. In software only.
+        ``latent_bits`` if left out, as with ``machine.shared_update`` in hardware.
     tau : tuple of int
         Flip threshold of each weight layer in counts, 1 to S: a weight flips when its latent
         accumulator speaks against it by so much.

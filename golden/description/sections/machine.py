@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from popflip.golden.description.sections.common import Positive, Section
 from popflip.golden.description.sections.network import Network
@@ -37,6 +37,8 @@ class Machine(Section):
         First-layer neurons side by side, 1 to those that share a window (all of layer 1 if it is
         dense). With ``leaky`` dynamics so many neurons of each hidden layer also settle side by
         side, or as many as it has.
+    pool_lanes : int
+        Of the windows that a pooled neuron looks at, so many per cycle: 1, a row of them, or all.
     serial_windows : bool
         For a local first layer whose rows are one word each. Rows of the image are fetched one per
         cycle, behind one shifter, while the neurons of the window before are counted; else a
@@ -79,6 +81,7 @@ class Machine(Section):
 
     row_lanes: Positive
     neuron_lanes: Positive = 1
+    pool_lanes: Positive = 1
     serial_windows: bool = False
     relax_lanes: Positive
     output_lanes: Positive | None = None
@@ -90,6 +93,14 @@ class Machine(Section):
     training: bool = True
     uart_divisor: Annotated[int, Field(ge=4, le=65535)] = 8
     sample_slots: Annotated[int, Field(ge=1, le=256)] = 16
+
+    @model_serializer(mode="wrap")
+    def _serialized(self, handler: SerializerFunctionWrapHandler) -> dict:
+        """Leave out a key that says nothing, as older readers and digests do."""
+        tree = handler(self)
+        if self.pool_lanes == 1:
+            tree.pop("pool_lanes", None)
+        return tree
 
 
 def word_bits(sizes: tuple[int, ...], row_lanes: int, relax_lanes: int, layer: int) -> int:

@@ -52,11 +52,11 @@ class Network(Section):
     pool : int or (int, int)
         A neuron looks at so many windows down and across, its own and those that are moved by whole
         pixels around it, and takes the greatest dot product. Windows that would leave the image are
-        moved back inside. In software only if above 1.
+        moved back inside. In software only if above 1 with ``leaky`` dynamics.
     sharing : {"none", "full"}
         With ``none`` every neuron has weights of its own. With ``full`` the neurons of all
         positions use the same weights, one row for each of ``features``: a convolution. In software
-        only.
+        only with ``leaky`` dynamics or ``machine.shared_update``.
     hidden : tuple of int
         Neurons of each dense hidden layer. With a local first layer they come behind it.
     classes : int

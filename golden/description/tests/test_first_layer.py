@@ -106,6 +106,31 @@ def test_pooled_windows_are_moved_and_stay_in_the_image(layer):
             if dy == dx == 0:
                 assert offset == layer.own_offset
             offset += 1
+    # All that are seen are those that stay inside without being moved back.
+    inside = [
+        (
+            position,
+            [
+                (position // layer.grid[1] * down + dy, position % layer.grid[1] * right + dx)
+                for dy in range(-((high - 1) // 2), high // 2 + 1)
+                for dx in range(-((wide - 1) // 2), wide // 2 + 1)
+            ],
+        )
+        for position in range(layer.positions)
+    ]
+    moves_down, moves_across = layer.moves_inside
+    for position, corners in inside:
+        line, column = divmod(position, layer.grid[1])
+        kept = [dy * wide + dx for dy in moves_down[line] for dx in moves_across[column]]
+        assert kept == [
+            offset
+            for offset, (top, left) in enumerate(corners)
+            if 0 <= top <= rows - height and 0 <= left <= columns - width
+        ]
+        assert {tuple(corner) for corner in layer.corners[:, position].tolist()} == {
+            corners[offset] for offset in kept
+        }
+    assert layer.load_rows == height + high - 1
     # The window of no offset is where it would be without pooling.
     plain = Windows(
         image=layer.image, planes=layer.planes, block=layer.block, size=layer.size, step=layer.step

@@ -611,6 +611,36 @@ def test_8_bit_pixels_have_neither_thresholds_nor_signs():
         base.replace(dynamics={"code": "sign"})
 
 
+@pytest.mark.parametrize(
+    ("pool", "machine", "message"),
+    [
+        (1, {"pool_lanes": 2}, "machine.pool_lanes must be 1 here, not 2"),
+        (3, {"pool_lanes": 2}, "machine.pool_lanes must be 1 or 3 or 9 here, not 2"),
+        ([2, 4], {"pool_lanes": 2}, "machine.pool_lanes must be 1 or 4 or 8 here, not 2"),
+        (
+            3,
+            {"pool_lanes": 3, "serial_windows": True},
+            "machine.pool_lanes must be 1 with machine.serial_windows, not 3",
+        ),
+    ],
+)
+def test_windows_per_cycle(pool, machine, message):
+    with pytest.raises(ParamsError, match=f"^{re.escape(message)}$"):
+        Params.load("local-small").replace(network={"pool": pool}, machine=machine)
+
+
+def test_digests_of_machines_without_pooling_stay():
+    params = Params.load("local-small")
+    assert "pool_lanes" not in params.model_dump()["machine"]
+    pooled = params.replace(network={"pool": 3}, machine={"pool_lanes": 9})
+    assert pooled.model_dump()["machine"]["pool_lanes"] == 9
+    assert (params.looks, params.load_rows, pooled.looks, pooled.load_rows) == (1, 10, 1, 12)
+    one = pooled.replace(machine={"pool_lanes": 1})
+    assert (one.looks, one.load_rows) == (9, 12)
+    serial = one.replace(machine={"serial_windows": True})
+    assert (serial.looks, serial.load_rows) == (9, 10)
+
+
 SHARED = {
     "row_lanes": 100, "neuron_lanes": 1, "relax_lanes": 40, "latent_lanes": [4, 4],
     "weight_slice": 8, "shared_update": True,

@@ -33,6 +33,7 @@ LOCAL = {"first": "local", "window": 3, "stride": 1, "features": 3}
 OBLONG = {
     "first": "local", "image": [7, 6], "window": [4, 2], "stride": [1, 2], "features": 3,
 }  # fmt: skip
+POOL = LOCAL | {"pool": 3, "stride": 2, "image": [7, 6]}
 CONFIGS = {
     "local": build(LOCAL),
     "local-narrow": build(
@@ -138,6 +139,74 @@ CONFIGS = {
         {"code": "sign", "gains": [30, 40]},
         {"tau": [2, 2]},
         {"row_lanes": 7, "relax_lanes": 4, "latent_lanes": [4, 3]},
+    ),
+    "pool": build(POOL),
+    "pool-row": build(
+        POOL | {"pool": [2, 3]}, {"active_bound": 2}, {"batch": 3},
+        {"row_lanes": 4, "neuron_lanes": 2, "pool_lanes": 3, "latent_lanes": [3, 6]},
+    ),
+    "pool-all": build(
+        OBLONG | {"pool": [4, 2], "features": 5}, {"active_bound": 1}, {"first_latent_bits": 4},
+        {"row_lanes": 8, "neuron_lanes": 2, "pool_lanes": 8},
+    ),
+    "pool-line": build(
+        OBLONG | {"image": [1, 14], "window": [1, 6], "stride": [1, 2], "pool": [1, 5]},
+        {"code": "sign", "gains": [30, 40]}, {"batch": 2}, {"row_lanes": 5, "pool_lanes": 5},
+    ),
+    "pool-deep": build(
+        POOL | {"hidden": [7]}, {"gains": [90, 50, 60], "active_bound": 3}, {"tau": [2, 1, 1]},
+        {"relax_lanes": 5, "latent_lanes": [3, 2, 5]},
+    ),
+    "pool-serial": build(
+        POOL | {"image": [8, 9], "pool": [3, 2]}, {"active_bound": 2}, {"batch": 2},
+        {"serial_windows": True, "neuron_lanes": 2},
+    ),
+    "pool-serial-sign": build(
+        POOL | {"features": 5, "pool": [2, 4], "stride": 1},
+        {"code": "sign", "gains": [30, 40]}, None, {"serial_windows": True},
+    ),
+    "pool-shared": build(
+        OBLONG | {"pool": [2, 3]}, {"active_bound": 2}, None,
+        {
+            "row_lanes": 8, "pool_lanes": 6, "latent_lanes": [4, 4], "weight_slice": 4,
+            "shared_update": True,
+        },
+    ),
+    "pool-shared-serial": build(
+        POOL | {"features": 5}, {"active_bound": 2}, None,
+        {
+            "latent_lanes": [3, 3], "weight_slice": 3, "shared_update": True,
+            "serial_windows": True,
+        },
+    ),
+    "pool-overlap": build(
+        POOL | {"features": 5}, {"active_bound": 1}, {"batch": 4, "first_latent_bits": 5},
+        {"neuron_lanes": 3, "pool_lanes": 9, "latent_lanes": [9, 6], "overlap": True},
+    ),
+    "pool-overlap-narrow": build(
+        OBLONG | {"pool": [3, 2], "features": 4}, {"active_bound": 1}, {"batch": 3},
+        {
+            "row_lanes": 4, "neuron_lanes": 2, "pool_lanes": 2, "latent_lanes": [3, 2],
+            "overlap": True,
+        },
+    ),
+    "convolution": build(
+        OBLONG | {"sharing": "full"}, {"active_bound": 2}, {"first_latent_bits": 6},
+        {"row_lanes": 4},
+    ),
+    "convolution-pool": build(
+        POOL | {"sharing": "full", "features": 5}, {"active_bound": 2},
+        {"batch": 3, "first_latent_bits": 5},
+        {"row_lanes": 4, "neuron_lanes": 2, "pool_lanes": 3, "latent_lanes": [4, 6]},
+    ),
+    "convolution-serial": build(
+        POOL | {"sharing": "full"}, {"code": "sign", "gains": [30, 40]}, {"batch": 2},
+        {"serial_windows": True, "latent_lanes": [9, 6]},
+    ),
+    "convolution-overlap": build(
+        POOL | {"sharing": "full", "features": 5, "stride": 1}, {"active_bound": 1},
+        {"batch": 4, "first_latent_bits": 3},
+        {"neuron_lanes": 2, "pool_lanes": 9, "latent_lanes": [9, 6], "overlap": True},
     ),
     "two-hidden": build(
         LOCAL | {"hidden": [7]},

@@ -81,7 +81,7 @@ class Trial:
 
     @property
     def row_cycles(self):
-        return self.shape.chunks * self.shape.steps
+        return self.shape.row_cycles
 
     # Golden -------------------------------------------------------------------------------------
 
@@ -290,6 +290,33 @@ class TestAgainstGolden:
                 trial.compare(ctx, f"batch {number}")
 
         trial.run(bench)
+
+
+@pytest.mark.parametrize("code", ["heaviside", "sign"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_rows_that_are_named_again_at_once(name, code):
+    """Contrasts of one row, one behind the other: none of them is lost."""
+    shape = SHAPES[name]._replace(repeats=True)
+    trial = Trial(shape, code, seed=4)
+
+    async def bench(ctx):
+        await trial.flush(ctx, touch=True)
+        for number in range(6):
+            await trial.configure(ctx)
+            trial.patience = number % 2
+            few = trial.rng.integers(0, shape.rows, 1 + number % 3)
+            trial.update(trial.rng.choice(few, 25), immediate=False)
+            first = trial.cycle
+            await trial.settle(ctx)
+            accepted = [cycle for cycle in trial.accepted if cycle >= first]
+            gaps = np.diff(accepted)
+            assert gaps.min() >= shape.row_cycles
+            assert number % 2 or (gaps == shape.row_cycles).all()
+            trial.compare(ctx, f"batch {number}, before its flush")
+            await trial.flush(ctx)
+            trial.compare(ctx, f"batch {number}")
+
+    trial.run(bench)
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -35,4 +35,4 @@ class _Searched:
 @st.composite
 def params(draw) -> Params:
     """Draw networks and machines as ``draw_params`` of ``random_params`` does."""
-    return draw_params(_Searched(draw))
+    return draw_params(_Searched(draw), windows=True)

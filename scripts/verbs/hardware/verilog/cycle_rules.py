@@ -35,22 +35,24 @@ def _drive(params: Params) -> dict:
     groups = first.weight_depth // first.chunks
     rows, _ = params.grid
     tree = latencies.tree_latency(first.word_bits)
-    fetch = params.first_layer.load_rows
+    fetch, looks = params.load_rows, int(latencies.looks_at(params).sum())
     if params.machine.serial_windows:
         # What a window's rows take longer than the groups that look at the one before.
         waits, begins = max(0, fetch - first.groups), "a window"
-        all_waits = (params.positions - 1) * waits
+        all_waits = (looks - 1) * waits
     else:
         waits, begins = latencies.line_waits(params), "a row of windows"
         all_waits = (rows - 1) * waits
     # Two states before the pulse is over, the first group, and the words of the others.
+    pool = latencies.pool_latency(params)
     least = (
         2
-        + (fetch + 1 + first.chunks - 1 + tree + latencies.DRIVE_LATENCY)
-        + (groups - 1) * first.chunks
+        + (fetch + tree + latencies.DRIVE_LATENCY + pool)
+        + looks * first.groups * first.chunks
         + all_waits
     )
     return {
+        **_pooling(params, looks, pool),
         "rule": "The rows of the first window are fetched; then each group of neurons that "
         f"are evaluated side by side takes the greater of its words (and `rows_fetched_later`, "
         f"where {begins} begins) and the neurons of the group before that matter: "
@@ -62,6 +64,22 @@ def _drive(params: Params) -> dict:
         "tree_latency": tree,
         "latency": latencies.DRIVE_LATENCY,
         "least": least,
+    }
+
+
+def _pooling(params: Params, looks: int, latency: int) -> dict:
+    """Say what pooled windows take beside those of one look."""
+    if not params.first_layer.pooled:
+        return {}
+    return {
+        "pooling": {
+            "rule": "The groups of a position take their words once for each look at "
+            "`windows_per_look` of its windows, and matter with the last one. `latency` is added "
+            "once.",
+            "windows_per_look": params.machine.pool_lanes,
+            "looks": looks,
+            "latency": latency,
+        }
     }
 
 
@@ -99,6 +117,10 @@ def _update(params: Params) -> dict:
         served = "One engine serves all weight layers, a row at a time, the highest layer's first."
     else:
         served = "All weight layers work at once; the slowest counts."
+    fetched = ""
+    if params.first_layer.pooled and params.machine.serial_windows:
+        rows = params.load_rows + 1
+        fetched = f" Before a row of layer 0, its window takes {rows} cycles to be fetched."
     updates = []
     for layer in range(params.depth):
         shape = params.synapses(layer)
@@ -109,7 +131,7 @@ def _update(params: Params) -> dict:
         "states are updated; in a later layer those too, and, if any neuron above differs, the "
         "rows of neurons that are active in either nudged state (with the sign code: all). A row "
         "takes `row` cycles, during which the next one is sought at a neuron per cycle; `latency` "
-        "follows the last.",
+        f"follows the last.{fetched}",
         "weight_layers": updates,
     }
 
@@ -175,10 +197,10 @@ def _change_for_leaky(params: Params, rules: dict) -> None:
 
 def _change_for_overlap(params: Params, rules: dict) -> None:
     """Put in what is different where one sample is driven while another one relaxes."""
-    first = params.synapses(0)
-    words = first.weight_depth
-    waits = params.first_layer.load_rows + (params.grid[0] - 1) * latencies.line_waits(params)
-    latency = latencies.tree_latency(first.word_bits) + latencies.GROUP_LATENCY
+    first, pool = params.synapses(0), latencies.pool_latency(params)
+    words = params.looks * first.weight_depth
+    waits = params.load_rows + (params.grid[0] - 1) * latencies.line_waits(params)
+    latency = latencies.tree_latency(first.word_bits) + latencies.GROUP_LATENCY + pool
     rules["drive"] = {
         "rule": "`words` of weights and `rows_fetched` of the image, a cycle each, and `latency`, "
         "whatever the sample. The drive of the next sample of a run and of a batch begins with "
