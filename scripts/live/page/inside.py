@@ -157,7 +157,8 @@ class Explained:
         self._facts.set_content(f'<dl class="facts">{rows}</dl>')
         _put(self._moved, moved_picture(params, traced), "latents that move")
         self._table.set_content(_table(moves_table(traced)))
-        self._slider.props(f":max={len(self._views) - 1}")
+        self._slider.props["max"] = len(self._views) - 1
+        self._slider.update()
         self._slider.set_value(0)
         self._show_sweep()
         self._body.set_visibility(True)
@@ -190,4 +191,4 @@ def _table(rows: list[dict]) -> str:
         "<tr>" + "".join(f"<td>{value}</td>" for value in row.values()) + "</tr>" for row in rows
     )
     table = f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="scroll">{table}</div>'
+    return f'<div class="scroll" tabindex="0">{table}</div>'

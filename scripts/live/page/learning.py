@@ -151,7 +151,7 @@ def add_figures(client: Client, exhibit: Shown) -> None:
             lamp = ui.label().classes("lamp none").props("role=status data-testid=lamp")
             if not exhibit.recorded:
                 button("Compare all bits", "compare", client.handler(lambda: [exhibit.compare()])
-                       ).props("outline dense")  # fmt: skip
+                       ).props("dense")  # fmt: skip
         with ui.element("div").classes("figures"):
             values = {
                 name: _figure(name, text)

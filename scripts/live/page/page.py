@@ -38,8 +38,8 @@ def _build(client: Client) -> None:
             client.dark = not client.dark
             dark.set_value(client.dark)
 
-        button("Dark or light", "dark", turn).props("outline dense")
-        button("Export", "export", lambda: _export(client)).props("outline dense")
+        button("Dark or light", "dark", turn).props("dense")
+        button("Export", "export", lambda: _export(client)).props("dense")
         ui.label(_KEYS).classes("quiet")
     with ui.element("div").classes("parts"):
         with ui.element("div").classes("card"):

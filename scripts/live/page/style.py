@@ -51,7 +51,6 @@ h1, h2, h3 { font-weight: 600; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.2rem 1rem; }
 .q-field__label, .q-field__native, .q-field__input, .q-select__dropdown-icon { color: var(--ink)
   !important; opacity: 1; }
-.body--dark .q-btn--outline, .body--dark .q-btn--flat { color: #a9d4f5 !important; }
 button:focus-visible, input:focus-visible, [tabindex]:focus-visible { outline: 3px solid #e69f00;
   outline-offset: 2px; }
 @media (max-width: 40rem) { .facts { grid-template-columns: 1fr; } .chart { height: 12rem; } }

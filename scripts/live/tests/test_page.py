@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -158,7 +159,7 @@ def test_weights_are_seen_and_a_sample_is_explained_sweep_by_sweep(page):
     )
     named(page, "explain").click()
     expect(named(page, "phase")).to_contain_text("free phase, sweep 0")
-    slider = page.get_by_role("slider")
+    slider = page.get_by_role("slider").locator("[tabindex]")
     slider.focus()
     seen = set()
     for _ in range(20):
@@ -303,10 +304,11 @@ def test_a_board_vanishes_and_comes_back(chromium, digits):
 
 def kill_run(server):
     """End the process that has the board: the first that the server has spawned."""
-    children = open(f"/proc/{server}/task/{server}/children").read().split()  # noqa: SIM115
+    proc = Path("/proc")
+    children = (proc / f"{server}/task/{server}/children").read_text().split()
     spawned = [
-        child for child in map(int, children)
-        if b"spawn_main" in open(f"/proc/{child}/cmdline", "rb").read()  # noqa: SIM115
+        int(child) for child in children
+        if b"spawn_main" in (proc / child / "cmdline").read_bytes()
     ]  # fmt: skip
     os.kill(min(spawned), signal.SIGKILL)
 
