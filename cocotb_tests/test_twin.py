@@ -66,7 +66,11 @@ def test_machine_and_twin_learn_alike(tmp_path, bus):
     ("body", "said"),
     [
         ("assert await machine.train(*twin.random_samples(2)) == []", "AssertionError"),
-        ("await machine.differences()", "the twin must train before it is compared"),
+        pytest.param(
+            "await machine.differences()",
+            "the twin must train before it is compared",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_bench_that_fails_says_why(tmp_path, body, said):

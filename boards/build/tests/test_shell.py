@@ -12,7 +12,9 @@ from popflip.golden.description.bus import BUSES
 from popflip.rtl.designs import design
 
 
-@pytest.mark.parametrize("bus", BUSES)
+@pytest.mark.parametrize("bus", ["axi", *(
+    pytest.param(bus, marks=pytest.mark.slow) for bus in BUSES if bus != "axi"
+)])  # fmt: skip
 def test_every_port_is_joined(bus):
     """By as many flip-flops as are subtracted; memories are where synthesis looks for them."""
     board = find_board("hx8k-b-evn")
