@@ -11,9 +11,9 @@ from popflip.golden.description.random_params import random_params
 # many more (popflip differential).
 SEEDS = [*range(19), 89, 111, 189]
 QUICK = {"icarus": SEEDS[::4], "verilator": [3, 89]}
-#: Those of windows of any shape, pooled or not.
-WINDOWS = range(8)
-QUICK_WINDOWS = {"icarus": [1, 5], "verilator": [3]}
+#: Those of pooled windows of any shape, some with shared weights.
+WINDOWS = [2, 3, 5, 7, 9, 17, 21, 24, 31, 33]
+QUICK_WINDOWS = {"icarus": [9, 21, 24], "verilator": [3]}
 
 
 def random_samples(params, seed, n):
@@ -73,6 +73,8 @@ def test_seeds_of_windows_cover_the_space():
             f"all {machine.pool_lanes == p.first_layer.offsets}",
             f"serial {machine.serial_windows}", f"overlap {machine.overlap}",
             f"shared {machine.shared_update}", f"chunks {p.synapses(0).chunks > 1}",
+            p.network.sharing, f"{p.network.sharing} overlap {machine.overlap}",
+            f"{p.network.sharing} serial {machine.serial_windows}",
         }  # fmt: skip
         expected = train_golden(initial(p, seed + 1), *random_samples(p, seed, 6))
         changed += expected["changed"]
@@ -80,7 +82,7 @@ def test_seeds_of_windows_cover_the_space():
     assert seen >= {
         "heaviside", "sign", "lanes 1", "lanes several", "all True", "all False", "serial True",
         "serial False", "overlap True", "overlap False", "shared True", "shared False",
-        "chunks True", "chunks False",
+        "chunks True", "chunks False", "full", "full overlap True", "full serial True",
     }  # fmt: skip
 
 

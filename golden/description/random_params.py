@@ -162,6 +162,8 @@ def _hardware_of_windows(
     """Draw lanes for pooled windows, and take back what their machine cannot do."""
     if machine.get("shared_update"):
         learning.pop("first_latent_bits", None)
+    elif not leaky and network["first"] == "local":
+        network["sharing"] = choices.one_of(["none", "full"])
     if leaky:
         network.pop("pool", None)
     elif not machine.get("serial_windows"):

@@ -56,7 +56,7 @@ class Network(Section):
     sharing : {"none", "full"}
         With ``none`` every neuron has weights of its own. With ``full`` the neurons of all
         positions use the same weights, one row for each of ``features``: a convolution. In software
-        only.
+        only with ``leaky`` dynamics or ``machine.shared_update``.
     hidden : tuple of int
         Neurons of each dense hidden layer. With a local first layer they come behind it.
     classes : int

@@ -10,6 +10,11 @@ from popflip.golden.description.params import Params
 from popflip.golden.description.software_only import check_first_layer
 from popflip.golden.support.errors import InputError
 
+SHARED = {
+    "row_lanes": 100, "relax_lanes": 40, "latent_lanes": [10, 10], "weight_slice": 10,
+    "shared_update": True,
+}  # fmt: skip
+
 
 @pytest.mark.parametrize(
     ("changes", "message"),
@@ -23,19 +28,17 @@ from popflip.golden.support.errors import InputError
             "network.pool must be 1 with leaky dynamics in hardware, not [1, 3]",
         ),
         (
-            {"network": {"sharing": "full"}},
-            "network.sharing must be 'none' in hardware, not 'full'",
+            {"network": {"sharing": "full"}, "dynamics": {"kind": "leaky"}},
+            "network.sharing must be 'none' with leaky dynamics in hardware, not 'full'",
+        ),
+        (
+            {"network": {"sharing": "full"}, "learning": {"batch": 1}, "machine": SHARED},
+            "network.sharing must be 'none' with machine.shared_update in hardware, not 'full'",
         ),
         (
             {
                 "learning": {"first_latent_bits": 8, "batch": 1},
-                "machine": {
-                    "row_lanes": 100,
-                    "relax_lanes": 40,
-                    "latent_lanes": [10, 10],
-                    "weight_slice": 10,
-                    "shared_update": True,
-                },
+                "machine": SHARED,
             },
             "learning.first_latent_bits must be left out with machine.shared_update in hardware, "
             "not 8",
@@ -54,6 +57,8 @@ def test_what_there_is_hardware_for():
     check_first_layer(Params.load("dense-wide"))
     check_first_layer(
         Params.load("local-small").replace(
-            network={"pool": 3}, learning={"first_latent_bits": 8}, machine={"pool_lanes": 3}
+            network={"pool": 3, "sharing": "full"},
+            learning={"first_latent_bits": 8},
+            machine={"pool_lanes": 3},
         )
     )
