@@ -10,7 +10,7 @@ JOBS ?= 2
 export AMARANTH_USE_YOSYS := builtin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all nightly mutation coverage docs metrics lint clean
+.PHONY: help demo test test-all nightly mutation coverage litex docs metrics lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -39,6 +39,9 @@ mutation: $(READY) ## faults in the hardware, which the tests have to see: half 
 coverage: $(READY) ## lines that the fast tests reach: of Python, of the Verilog; half an hour
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile -m "not slow" --timeout 1800 --cov
 	$(ENV)/bin/popflip coverage
+
+litex: $(READY) ## a RISC-V system with a machine in it, simulated and placed; needs popflip[litex]
+	$(PYTHON) -m popflip.scripts.litex_system $(RECORD)
 
 docs: $(READY) ## the documentation, in build/docs; a warning is an error
 	$(PYTHON) -m popflip.scripts.documentation.blocks

@@ -8,6 +8,9 @@ import pytest
 #: Whether the tests of the paper's own systems can run.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
+#: Whether the test of the system that LiteX makes can.
+HAS_LITEX = importlib.util.find_spec("litex") is not None
+
 
 def has_gpu():
     """Whether PyTorch knows a GPU; it takes seconds to import."""
@@ -19,8 +22,10 @@ def has_gpu():
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what needs PyTorch, or a GPU, where there is none."""
+    """Leave out what needs PyTorch, LiteX or a GPU, where there is none."""
     lacking = set() if HAS_TORCH else {"torch"}
+    if not HAS_LITEX:
+        lacking.add("litex")
     if any(item.get_closest_marker("gpu") for item in items) and not has_gpu():
         lacking.add("gpu")
     left_out = [item for item in items if any(map(item.get_closest_marker, lacking))]
@@ -38,6 +43,10 @@ def pytest_terminal_summary(terminalreporter):
         )
     elif not has_gpu():
         terminalreporter.write_line("Left out: tests that need a GPU")
+    if not HAS_LITEX:
+        terminalreporter.write_line(
+            "Left out: the test of a RISC-V system, which needs LiteX: pip install 'popflip[litex]'"
+        )
 
 
 @pytest.fixture

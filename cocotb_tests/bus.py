@@ -5,11 +5,14 @@ settled, and outputs are what the next rising edge will see; in both simulators,
 theirs tells Python of first.
 """
 
+import random
+from collections.abc import Callable
+
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
-__all__ = ["PERIOD", "Ports"]
+__all__ = ["PERIOD", "Ports", "serve_samples"]
 
 #: Nanoseconds of a clock cycle.
 PERIOD = 10
@@ -82,3 +85,36 @@ class Ports:
     def beside(coroutine):
         """Run a coroutine beside the bench."""
         return cocotb.start_soon(coroutine)
+
+
+async def serve_samples(ports: Ports, sample: Callable) -> None:
+    """Answer a machine's requests for samples for ever, with a pause now and then.
+
+    Parameters
+    ----------
+    ports : Ports
+        With those of a sample store.
+    sample : callable
+        From the number of a sample to its bytes.
+    """
+    pauses = random.Random(1)
+    while True:
+        await ports.settle()
+        if not ports.get("store_request_valid"):
+            await ports.rises("store_request_valid")
+            await ports.settle()
+        number = ports.get("store_request_payload")
+        await ports.next()
+        ports.set(store_request_ready=1)
+        await ports.next()
+        ports.set(store_request_ready=0)
+        for byte in sample(number):
+            while pauses.random() < 0.02:
+                await ports.next()
+            ports.set(store_data_valid=1, store_data_payload=int(byte))
+            await ports.settle()
+            while not ports.get("store_data_ready"):
+                await ports.rises("store_data_ready")
+                await ports.settle()
+            await ports.next()
+            ports.set(store_data_valid=0)

@@ -1,11 +1,15 @@
-"""The generated core in a simulator, against the golden model: every bit, every cycle."""
+"""The generated machine in a simulator, against the golden model: every bit, every cycle."""
+
+from importlib import metadata
 
 import numpy as np
 
 from popflip.boards.host.machine import cached_verilog
+from popflip.boards.tools import ToolError
 from popflip.cocotb_tests.simulators import Design, build, play, require_simulators
 from popflip.golden.cycles.model import CycleModel
 from popflip.golden.cycles.stages import StageCycles
+from popflip.golden.description.bus import MAPPED
 from popflip.golden.description.layout import RESULTS
 from popflip.golden.description.packing import (
     latents_from_bytes,
@@ -16,14 +20,51 @@ from popflip.golden.description.packing import (
 )
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model
+from popflip.golden.support.errors import InputError
+from popflip.rtl.designs import check_design
 
-__all__ = ["build_design", "cosim", "differences", "initial", "train_golden", "train_steps"]
+__all__ = [
+    "BENCHES", "build_design", "check_benches", "cosim", "differences", "initial", "load_steps",
+    "play_training", "read_steps", "train_golden", "train_steps",
+]  # fmt: skip
+
+#: By front end: its bench, and the package with models of its ports that are not ours.
+BENCHES = {
+    "none": ("tb_core", ""),
+    "uart": ("tb_uart", "cocotbext-uart"),
+    "axi": ("tb_axi", "cocotbext-axi"),
+    "wishbone": ("tb_wishbone", "cocotbext-wishbone"),
+}
+
+#: By front end with addresses: how its bench is told to behave, and how if it is to pause.
+_MANNERS = {"axi": (0, 0.3), "wishbone": (False, True)}
 
 
 def build_design(params: Params, simulator: str, bus: str = "none") -> Design:
     """Build a machine in a simulator, by default its core alone; see :func:`simulators.build`."""
     require_simulators(simulator)
     return build(simulator, "top", cached_verilog(params, bus))
+
+
+def check_benches(params: Params, bus: str) -> None:
+    """See that a machine behind a front end can be built, and be played with.
+
+    Raises
+    ------
+    InputError
+        If not.
+    ToolError
+        If the models of its ports are not installed.
+    """
+    check_design(params, bus)
+    if bus == "uart" and params.standalone.lines:
+        raise InputError("bus must be none for a machine with a flash (standalone), not 'uart'")
+    package = BENCHES[bus][1]
+    if package:
+        try:
+            metadata.version(package)
+        except metadata.PackageNotFoundError:
+            raise ToolError(f"missing package: {package} (pip install 'popflip[sim]')") from None
 
 
 def initial(params: Params, seed: int) -> Model:
@@ -37,11 +78,9 @@ def initial(params: Params, seed: int) -> Model:
     return Model(params, model.weights, latents, sign_seed=model.signs.state)
 
 
-def train_steps(model: Model, x, labels, internal: bool = False) -> list:
-    """Steps that load a model and samples, train on them, and read everything back."""
-    params = model.params
-    packed = pack_samples(params, x, labels)
-    steps = [("params", params)]
+def load_steps(model: Model) -> list:
+    """Steps that load a model."""
+    params, steps = model.params, []
     for layer in range(params.depth):
         shape = params.synapses(layer)
         steps += [
@@ -51,16 +90,28 @@ def train_steps(model: Model, x, labels, internal: bool = False) -> list:
     for name, value in (("seed", model.signs.state), ("batch", model.batch)):
         word = np.frombuffer(value.to_bytes(4, "little"), np.uint8)
         steps.append(("write", "registers", params.registers[name].index, word[None]))
+    return steps
+
+
+def read_steps(params: Params, n: int) -> list:
+    """Steps that read everything back, after a run of so many samples."""
+    return [
+        ("read", name, 0, min(n, RESULTS) if name == "results" else params.regions[name].depth)
+        for name in _read_back(params)
+    ]
+
+
+def train_steps(model: Model, x, labels, internal: bool = False) -> list:
+    """Steps that load a model and samples, train on them, and read everything back."""
+    params = model.params
+    packed = pack_samples(params, x, labels)
+    steps = [("params", params), *load_steps(model)]
     run = {"train": 1, "internal": internal, "flush": 1, "first": 0, "count": len(x)}
     if internal:
         steps.append(("write", "samples", 0, packed.reshape(-1, 1)))
     else:
         steps.append(("samples", packed))
-    steps.append(("run", run))
-    for name in _read_back(params):
-        count = min(len(x), RESULTS) if name == "results" else params.regions[name].depth
-        steps.append(("read", name, 0, count))
-    return steps
+    return [*steps, ("run", run), *read_steps(params, len(x))]
 
 
 def _read_back(params):
@@ -71,13 +122,16 @@ def _read_back(params):
     ]  # fmt: skip
 
 
-def train_golden(model: Model, x, labels, flush: bool = True) -> dict:
+def train_golden(
+    model: Model, x, labels, flush: bool = True, clock: CycleModel | None = None
+) -> dict:
     """Train the golden model as :func:`train_steps` trains the core; return what to expect.
 
-    Without ``flush`` the last batch may be left half done, as after a stop.
+    Without ``flush`` the last batch may be left half done, as after a stop. ``clock`` is that of
+    earlier runs, if the machine was not loaded since.
     """
     params, batch = model.params, model.batch
-    clock, cycles = CycleModel(params, batch), StageCycles()
+    clock, cycles = clock or CycleModel(params, batch), StageCycles()
     predictions, changed, flips = [], 0, np.zeros(params.depth, int)
     for start in range(0, len(x), batch):
         chunk = slice(start, start + batch)
@@ -110,6 +164,47 @@ def train_golden(model: Model, x, labels, flush: bool = True) -> dict:
             f"latents{layer}": model.latents[layer].copy(),
         }
     return expected
+
+
+def play_training(
+    params: Params,
+    simulator: str,
+    bus: str,
+    model: Model,
+    x,
+    labels,
+    *,
+    internal: bool = False,
+    pauses: bool = False,
+    seconds: float = 240,
+) -> list:
+    """Train a machine in a simulator, by whatever front end it has.
+
+    Parameters
+    ----------
+    params : Params
+    simulator : {"icarus", "verilator"}
+    bus : str
+        A name of :data:`popflip.golden.description.bus.BUSES`.
+    model : Model
+        To begin with; stays as it is.
+    x, labels : ndarray
+    internal : bool
+        Whether samples come from the slots.
+    pauses : bool
+        Whether models of a bus pause now and then; of Wishbone: whether it is pipelined.
+    seconds : float
+        Wall-clock time that it may take.
+
+    Returns
+    -------
+    list
+        What :func:`differences` compares.
+    """
+    steps = train_steps(model, x, labels, internal=internal)
+    if bus in MAPPED:
+        steps.insert(1, ("manner", _MANNERS[bus][pauses]))
+    return play(build_design(params, simulator, bus), BENCHES[bus][0], steps, seconds=seconds)
 
 
 def _decode(params: Params, results, n) -> dict:
@@ -163,11 +258,12 @@ def cosim(
     x,
     labels,
     *,
+    bus: str = "none",
     seed: int = 1,
     batch: int | None = None,
     seconds: float = 240,
 ) -> dict:
-    """Train the generated core in a simulator and compare it with the golden model.
+    """Train the generated machine in a simulator and compare it with the golden model.
 
     Parameters
     ----------
@@ -177,6 +273,8 @@ def cosim(
     x : ndarray of bool, shape (n, n_in)
         Input bits of the samples.
     labels : ndarray of int, shape (n,)
+    bus : str
+        Its front end: a name of :data:`popflip.golden.description.bus.BUSES`.
     seed : int
         Of the weights and latents to begin with.
     batch : int, optional
@@ -193,17 +291,19 @@ def cosim(
 
     Raises
     ------
+    InputError
+        If there is no such machine.
     ToolError
-        If a program is missing.
+        If a program or a package is missing.
     BenchError
         If the simulation does not come to its end.
     """
     require_simulators(simulator)
+    check_benches(params, bus)
     model = initial(params, seed)
     if batch is not None:
         model.batch = batch
-    design = build_design(params, simulator)
-    results = play(design, "tb_core", train_steps(model, x, labels), seconds=seconds)
+    results = play_training(params, simulator, bus, model, x, labels, seconds=seconds)
     expected = train_golden(model, x, labels)
     found = differences(params, results, expected)
     return {

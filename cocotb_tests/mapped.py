@@ -20,13 +20,13 @@ from cocotb.task import bridge, resume
 from cocotb.triggers import First, RisingEdge, Timer
 
 from popflip.cocotb_tests.bus import PERIOD
-from popflip.cocotb_tests.simulators import exchange
+from popflip.cocotb_tests.simulators import exchange, play_steps
 from popflip.golden.description.bus import BusMap, Refusal
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import RunFlags
 from popflip.golden.description.registers import REGISTER_BYTES
 
-__all__ = ["MappedHost", "play_steps"]
+__all__ = ["MappedHost", "bench_of", "connect"]
 
 
 class MappedHost:
@@ -170,38 +170,34 @@ class MappedHost:
 
         return await bridge(work)()
 
-    async def play(self, steps):
-        """Play steps; return the results of those that have some."""
-        results = []
-        await self.design(self.params, 0)
-        for what, *arguments in steps:
-            if what == "samples":
-                [self.packed] = arguments
-                continue
-            result = await getattr(self, what)(*arguments)
-            if result is not None:
-                results.append(result)
-        return results
 
-
-async def play_steps(dut, host_of):
-    """Reset a machine, and play the steps that came from outside.
+async def connect(dut, params, host_of, manner):
+    """Reset a machine; return its host.
 
     Parameters
     ----------
     dut : cocotb handle
+    params : Params
     host_of : callable
         From the design under test, its Params, and how its host behaves, to a MappedHost.
+    manner : object
+        How it behaves.
     """
+    dut.rst.value = 1
+    # Wires are driven before a model of a bus looks at them, and inputs before the first edge.
+    await Timer(PERIOD, "ns")
+    host = host_of(dut, params, manner)
+    await Timer(PERIOD, "ns")
+    Clock(dut.clk, PERIOD, unit="ns", impl="gpi").start()
+    await Timer(5 * PERIOD, "ns")
+    dut.rst.value = 0
+    await Timer(5 * PERIOD, "ns")
+    await host.design(params, 0)
+    return host
+
+
+async def bench_of(dut, host_of):
+    """Play the steps that came from outside; the arguments are those of :func:`connect`."""
     with exchange() as (steps, results):
         [(_, params), (_, manner), *steps] = steps
-        dut.rst.value = 1
-        # Wires are driven before a model of a bus looks at them, and inputs before the first edge.
-        await Timer(PERIOD, "ns")
-        host = host_of(dut, params, manner)
-        await Timer(PERIOD, "ns")
-        Clock(dut.clk, PERIOD, unit="ns", impl="gpi").start()
-        await Timer(5 * PERIOD, "ns")
-        dut.rst.value = 0
-        await Timer(5 * PERIOD, "ns")
-        results += await host.play(steps)
+        results += await play_steps(await connect(dut, params, host_of, manner), steps)

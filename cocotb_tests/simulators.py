@@ -35,7 +35,10 @@ from popflip.boards.tools import (
 from popflip.golden.support.cache import cache_folder, entry, key_of
 from popflip.golden.support.errors import InputError, PopflipError
 
-__all__ = ["SIMULATORS", "BenchError", "Design", "build", "exchange", "play", "require_simulators"]
+__all__ = [
+    "SIMULATORS", "BenchError", "Design", "build", "end_after", "exchange", "play", "play_steps",
+    "require_simulators", "run_module",
+]  # fmt: skip
 
 #: What a simulator needs.
 SIMULATORS = {
@@ -213,32 +216,66 @@ def play(
     with tempfile.TemporaryDirectory(prefix="popflip-") as name:
         work = Path(name)
         (work / "steps").write_bytes(pickle.dumps((steps, seconds)))
-        log, start = work / "bench.log", time.monotonic()
-        libraries = [str(cocotb_tools.config.libs_dir), os.environ.get("LD_LIBRARY_PATH", "")]
-        variables = {_EXCHANGE: name, "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries))}
-        with _environment(variables, without="PYTEST_CURRENT_TEST"):
-            runner = get_runner(design.simulator)
-            try:
-                results = runner.test(
-                    test_module=f"popflip.cocotb_tests.{bench}",
-                    hdl_toplevel=design.top,
-                    hdl_toplevel_lang="verilog",
-                    build_dir=design.folder,
-                    test_dir=work,
-                    results_xml=str(work / "results.xml"),
-                    plusargs=_PLUSARGS[design.simulator],
-                    log_file=log,
-                )
-            except (SystemExit, RuntimeError):  # with or without a results file
-                results = work / "results.xml"
-        if not _passed(results) or not (work / "results").exists():
-            late = time.monotonic() - start >= seconds
-            what = f"was not done in {seconds:g} s" if late else "failed"
-            text = log.read_text(errors="replace") if log.exists() else "it left no log"
-            raise BenchError(f"{bench} {what} in {design.simulator}:\n{_tail(text)}")
+        run_module(
+            design, f"popflip.cocotb_tests.{bench}", work, {_EXCHANGE: name}, seconds=seconds
+        )
         if counts is not None:
             counts.append((work / "coverage.dat").read_text())
         return pickle.loads((work / "results").read_bytes())
+
+
+def run_module(
+    design: Design, module: str, work: Path, variables: Mapping[str, str], *, seconds: float
+) -> None:
+    """Run the cocotb tests of a module in a simulator.
+
+    Parameters
+    ----------
+    design : Design
+    module : str
+        Its name, which Python can import.
+    work : Path
+        Folder for what the simulation writes.
+    variables : mapping of str to str
+        Of its environment.
+    seconds : float
+        What :func:`end_after` has ended it after, for the message.
+
+    Raises
+    ------
+    BenchError
+        If a test failed, none was there, or the simulation ended otherwise.
+    """
+    log, start = work / "bench.log", time.monotonic()
+    libraries = [str(cocotb_tools.config.libs_dir), os.environ.get("LD_LIBRARY_PATH", "")]
+    loader = {"LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries))}
+    with _environment({**variables, **loader}, without="PYTEST_CURRENT_TEST"):
+        runner = get_runner(design.simulator)
+        try:
+            results = runner.test(
+                test_module=module,
+                hdl_toplevel=design.top,
+                hdl_toplevel_lang="verilog",
+                build_dir=design.folder,
+                test_dir=work,
+                results_xml=str(work / "results.xml"),
+                plusargs=_PLUSARGS[design.simulator],
+                log_file=log,
+            )
+        except (SystemExit, RuntimeError):  # with or without a results file
+            results = work / "results.xml"
+    if not _passed(results) or (_EXCHANGE in variables and not (work / "results").exists()):
+        late = time.monotonic() - start >= seconds
+        what = f"was not done in {seconds:g} s" if late else "failed"
+        text = log.read_text(errors="replace") if log.exists() else "it left no log"
+        name = module.rpartition(".")[2]
+        raise BenchError(f"{name} {what} in {design.simulator}:\n{_tail(text)}")
+
+
+def end_after(seconds: float) -> None:
+    """End this process, a simulator, after so many seconds, even if it never returns to Python."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(math.ceil(seconds))
 
 
 def _passed(results: Path) -> bool:
@@ -263,9 +300,7 @@ def exchange():
     folder = Path(os.environ[_EXCHANGE])
     results: list = []
     steps, seconds = pickle.loads((folder / "steps").read_bytes())
-    # Ends the simulator, even one that never comes back to Python.
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(math.ceil(seconds))
+    end_after(seconds)
     yield steps, results
     signal.alarm(0)
     (folder / "results").write_bytes(pickle.dumps(results))
@@ -285,6 +320,27 @@ def _environment(variables: Mapping[str, str], without: str = ""):
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+async def play_steps(host, steps: list) -> list:
+    """Play steps inside the simulator; return the results of those that have some.
+
+    Parameters
+    ----------
+    host : object
+        Has a method of the name that a step begins with; ``packed`` are the samples that it sends,
+        as the step ``"samples"`` sets them.
+    steps : list of tuple
+    """
+    results = []
+    for what, *arguments in steps:
+        if what == "samples":
+            [host.packed] = arguments
+            continue
+        result = await getattr(host, what)(*arguments)
+        if result is not None:
+            results.append(result)
+    return results
 
 
 def _tail(text: str) -> str:

@@ -18,7 +18,8 @@ from cocotbext.axi import (
     AxiStreamSource,
 )
 
-from popflip.cocotb_tests.mapped import MappedHost, play_steps
+from popflip.cocotb_tests import mapped
+from popflip.cocotb_tests.mapped import MappedHost
 
 
 def pauses(seed, share):
@@ -70,6 +71,11 @@ class AxiHost(MappedHost):
         return frames
 
 
+async def connect(dut, params):
+    """Reset a machine; return its host."""
+    return await mapped.connect(dut, params, AxiHost, 0)
+
+
 @cocotb.test(timeout_time=200, timeout_unit="ms")  # 20 million cycles
 async def bench(dut):
-    await play_steps(dut, AxiHost)
+    await mapped.bench_of(dut, AxiHost)

@@ -9,45 +9,21 @@ Steps are tuples that begin with
 - ``"run"``, fields of RunLayout in a dict: waits for its end.
 """
 
-import random
-
 import cocotb
 import numpy as np
 
-from popflip.cocotb_tests.bus import Ports
-from popflip.cocotb_tests.simulators import exchange
+from popflip.cocotb_tests.bus import Ports, serve_samples
+from popflip.cocotb_tests.simulators import exchange, play_steps
 from popflip.rtl.interface import HostSignature, RunLayout
+
+__all__ = ["Host", "connect"]
 
 
 class Host:
     def __init__(self, ports, params):
-        self.ports, self.samples = ports, []
+        self.ports, self.packed = ports, []
         self.regions = params.regions
         self.command = HostSignature(params).members["command"].signature.members["payload"].shape
-
-    async def store(self):
-        """Answer requests for samples for ever, with a pause now and then."""
-        ports, pauses = self.ports, random.Random(1)
-        while True:
-            await ports.settle()
-            if not ports.get("store_request_valid"):
-                await ports.rises("store_request_valid")
-                await ports.settle()
-            number = ports.get("store_request_payload")
-            await ports.next()
-            ports.set(store_request_ready=1)
-            await ports.next()
-            ports.set(store_request_ready=0)
-            for byte in self.samples[number]:
-                while pauses.random() < 0.02:
-                    await ports.next()
-                ports.set(store_data_valid=1, store_data_payload=int(byte))
-                await ports.settle()
-                while not ports.get("store_data_ready"):
-                    await ports.rises("store_data_ready")
-                    await ports.settle()
-                await ports.next()
-                ports.set(store_data_valid=0)
 
     async def write(self, region, address, words):
         region = self.regions[region]
@@ -104,22 +80,21 @@ def fields(layout, **values):
     return sum(int(value) << layout[name].offset for name, value in values.items())
 
 
+async def connect(dut, params):
+    """Reset a core; return its host."""
+    ports = Ports(dut)
+    host = Host(ports, params)
+    await ports.begin(
+        host_command_valid=0, host_command_payload=0, host_run_valid=0,
+        host_run_payload=0, host_stop=0, store_request_ready=0,
+        store_data_valid=0, store_data_payload=0,
+    )  # fmt: skip
+    ports.beside(serve_samples(ports, lambda number: host.packed[number]))
+    return host
+
+
 @cocotb.test(timeout_time=100, timeout_unit="ms")  # 10 million cycles
 async def bench(dut):
     with exchange() as (steps, results):
         [(_, params), *steps] = steps
-        ports = Ports(dut)
-        host = Host(ports, params)
-        await ports.begin(
-            host_command_valid=0, host_command_payload=0, host_run_valid=0,
-            host_run_payload=0, host_stop=0, store_request_ready=0,
-            store_data_valid=0, store_data_payload=0,
-        )  # fmt: skip
-        ports.beside(host.store())
-        for what, *arguments in steps:
-            if what == "samples":
-                [host.samples] = arguments
-            else:
-                result = await getattr(host, what)(*arguments)
-                if what == "read":
-                    results.append(result)
+        results += await play_steps(await connect(dut, params), steps)

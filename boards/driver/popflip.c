@@ -460,15 +460,17 @@ static int await_room(struct popflip *device)
 /* Send a sample to a run that takes them from the bus. */
 static int bus_sample(struct popflip *device, const uint8_t *sample)
 {
-    uint32_t n = device->design->sample_bytes;
+    uint32_t left = device->design->sample_bytes, at = device->design->sample_window;
     int result = await_room(device);
     if (!result && device->design->front_end == POPFLIP_AXI)
-        return device->bus->send(device->bus->context, sample, n) ? POPFLIP_LINE : POPFLIP_OK;
-    for (uint32_t at = 0; at < n && !result; at += 4) {
-        uint32_t value = 0;
-        for (uint32_t i = 0; i < 4 && at + i < n; i++)
-            value |= (uint32_t)sample[at + i] << 8 * i;
-        result = bus_write(device, device->design->sample_window + at, value);
+        return device->bus->send(device->bus->context, sample, left) ? POPFLIP_LINE : POPFLIP_OK;
+    for (; left >= 4 && !result; left -= 4, at += 4, sample += 4)
+        result = bus_write(device, at, get_u32(sample));
+    if (left && !result) {
+        uint8_t last[4] = {0, 0, 0, 0};
+        for (uint32_t i = 0; i < left; i++)
+            last[i] = sample[i];
+        result = bus_write(device, at, get_u32(last));
     }
     return result;
 }

@@ -25,7 +25,7 @@ __all__ = ["Command", "find_commands", "parse_verb", "verb_command"]
 
 #: What a comment may give as a reason.
 REASONS = {
-    "needs": ("board", "virtual board", "your data"),
+    "needs": ("board", "browser", "virtual board", "your data"),
     "takes": ("minutes", "hours"),
 }
 

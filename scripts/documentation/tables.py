@@ -230,6 +230,8 @@ _UNITS = {
     "net": "network",
     "curve": "varied",
     "lut": "LUTs",
+    "more_lut": "more than the core",
+    "front_end": "front end",
     "block": "block RAMs",
     "fmax_mhz": "Fmax, MHz",
     "bound": "least for the input product",

@@ -15,7 +15,7 @@ from popflip.scripts.plots.style import (
     short_name,
 )
 
-__all__ = ["hidden_weights", "tiles"]
+__all__ = ["DARK", "GAP", "LIGHT", "hidden_weights", "tiles", "tiles_of"]
 
 #: Weights of -1 and +1, and what lies between the images.
 DARK, LIGHT, GAP = (32, 48, 82), (244, 200, 116), (255, 255, 255)
@@ -26,11 +26,7 @@ MOST = 2048
 
 
 def tiles(params: Params, weights) -> tuple[np.ndarray, np.ndarray]:
-    """Lay the rows of the first weight layer out as one image.
-
-    A local layer's neurons stand where their window does: a block per position, with the neurons
-    of that position in it. Rows that all positions share, and a dense layer's, stand in order, line
-    by line.
+    """Lay the weights of the first layer out as one image; see :func:`tiles_of`.
 
     Parameters
     ----------
@@ -39,15 +35,34 @@ def tiles(params: Params, weights) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
+    image, centres : ndarray of float
+        Weights are -1 and +1.
+    """
+    return tiles_of(params, np.where(weights, 1.0, -1.0))
+
+
+def tiles_of(params: Params, values) -> tuple[np.ndarray, np.ndarray]:
+    """Lay a value for each weight of the first layer out as one image.
+
+    A local layer's neurons stand where their window does: a block per position, with the neurons
+    of that position in it. Rows that all positions share, and a dense layer's, stand in order, line
+    by line.
+
+    Parameters
+    ----------
+    params : Params
+    values : ndarray of float, shape (rows, row_bits)
+
+    Returns
+    -------
     image : ndarray of float, shape (height, width)
-        Mean weight over the planes of a pixel, -1 to 1; NaN between the images.
+        Mean value over the planes of a pixel; NaN between the images.
     centres : ndarray of float, shape (grid rows + grid columns,)
         Where the blocks of a local layer have their middle: rows of blocks, then columns.
     """
     first = params.first_layer
     height, width = first.kernel
-    values = np.where(weights, 1.0, -1.0).reshape(len(weights), height, width, params.planes)
-    values = values.mean(-1)
+    values = values.reshape(len(values), height, width, params.planes).mean(-1)
     placed = first.windowed and not first.shared
     rows, columns = first.grid if placed else (1, 1)
     if placed:

@@ -1,11 +1,18 @@
 """Programs of the documentation's examples, compiled and run."""
 
 import json
+import os
 import shutil
 import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import yaml
 
 from popflip.boards.driver.header import design_header, driver_files
 from popflip.boards.driver.image import NetworkImage
@@ -21,6 +28,7 @@ from popflip.golden.model import Model
 from popflip.golden.training.state import NetworkState, differences
 from popflip.rtl.identity import identity
 from popflip.scripts.documentation.blocks import ROOT
+from popflip.scripts.documentation.commands import parse_verb
 
 EXAMPLES = ROOT / "docs" / "examples"
 
@@ -74,6 +82,78 @@ def test_the_program_at_a_serial_port(popflip, folder, tmp_path):
         [tmp_path / "serial_port", "/dev/null", "x"], capture_output=True, text=True, timeout=100
     )
     assert silent.returncode == 2
+
+
+def test_a_bench_of_ones_own(popflip, folder, tmp_path):
+    """The file of the page, as pytest runs it; of a smaller network."""
+    argv = ["--config", "tiny.toml", "--bus", "wishbone", "--name", "digits"]
+    status, _, err = popflip("verilog", *argv, "-o", tmp_path / "digits")
+    assert status == 0, err
+    shutil.copy(EXAMPLES / "test_digits.py", tmp_path)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_digits.py"]
+    assert "1 passed" in run(command, tmp_path, 250)
+
+
+def workflow_steps():
+    """Return what the workflow of the page runs, and its environment."""
+    [job] = yaml.safe_load((EXAMPLES / "cosim.yml").read_text("utf-8"))["jobs"].values()
+    return [step["run"] for step in job["steps"] if "run" in step], job["env"]
+
+
+def test_the_workflow_says_what_popflip_takes():
+    script, env = workflow_steps()
+    lines = [line.split() for text in script for line in text.splitlines()]
+    verbs = [words for words in lines if words[0] == "popflip"]
+    for words in verbs:
+        parse_verb(words)
+    assert len(verbs) == 3
+    assert env == {"POPFLIP": "popflip[sim]"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_the_workflow_runs(folder, tmp_path):
+    """Its steps, in an environment of their own that has a wheel of these sources."""
+    source, work, env = (tmp_path / name for name in ("source", "work", "env"))
+    shutil.copytree(
+        ROOT, source, symlinks=True,
+        ignore=shutil.ignore_patterns(".*", "build", "docs", "runs", "*.egg-info", "shared"),
+    )  # fmt: skip
+    pip = [sys.executable, "-m", "pip"]
+    run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path, source], tmp_path, 300)
+    [wheel] = tmp_path.glob("popflip-*.whl")
+    venv.create(env, with_pip=True)
+    # What popflip needs is there already: here, where this test runs.
+    [site] = env.glob("lib/python*/site-packages")
+    others = tmp_path / "others"
+    others.mkdir()
+    for item in Path(sysconfig.get_path("purelib")).iterdir():
+        if "popflip" not in item.name and item.suffix != ".pth":
+            (others / item.name).symlink_to(item)
+    (site / "others.pth").write_text(f"{others}\n")
+    # No root, and no network: what the system's packages bring is here, too.
+    for name, text in (("sudo", ":"), ("pytest", f"exec '{env}/bin/python' -m pytest \"$@\"")):
+        (env / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (env / "bin" / name).chmod(0o755)
+    work.mkdir()
+    shutil.copy(folder / "tiny.toml", work / "mine.toml")
+    shutil.copy(EXAMPLES / "test_digits.py", work)
+    script, variables = workflow_steps()
+    ours = ("PYTHONPATH", "VIRTUAL_ENV", "PYTEST", "COV")
+    variables |= {name: v for name, v in os.environ.items() if not name.startswith(ours)}
+    variables |= {
+        "POPFLIP": f"{wheel}[sim]", "PATH": f"{env / 'bin'}:{os.environ['PATH']}",
+        "PIP_NO_INDEX": "1",
+    }  # fmt: skip
+    for text in script:
+        run(["bash", "-e", "-c", text], work, 1500, env=variables)
+    asked = [env / "bin" / "python", "-c", "import popflip; print(popflip.__file__)"]
+    where = run(asked, work, env=variables)
+    assert where.startswith(str(env))
+    for name, cases in (("core", 2), ("wishbone", 1), ("own", 1)):
+        suite = ElementTree.parse(work / "reports" / f"{name}.xml").getroot().find("testsuite")
+        assert (suite.get("tests"), suite.get("failures")) == (str(cases), "0"), name
+        assert suite.get("errors") == "0"
 
 
 @pytest.mark.slow

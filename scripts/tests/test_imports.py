@@ -27,6 +27,7 @@ WITHIN_GOLDEN = {
     "description": {"support"},
     "plasticity": DESCRIPTION,
     "model": {*DESCRIPTION, "plasticity"},
+    "trace": MODEL,
     "cycles": MODEL,
     "datasets": DESCRIPTION,
     "training": {*MODEL, "datasets"},

@@ -2,6 +2,7 @@
 
 import shlex
 import time
+from collections import Counter
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -127,6 +128,7 @@ def _report(seed, done, checked, found, case, started) -> dict:
         "cases": len(done),
         "verilog_cases": len(checked),
         "simulators": list(SIMULATORS) if checked else [],
+        "front_ends": dict(sorted(Counter(one.bus for one in checked).items())),
         "kinds": dict(sorted(kinds.items())),
         "verified": not found,
         "differences": found,

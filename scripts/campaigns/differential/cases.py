@@ -1,8 +1,8 @@
 """One case of the differential test: a machine and samples, computed in every way there is.
 
 The golden model says what is right. The fast engine, the core in Amaranth's simulator and, if
-asked for, the generated Verilog under Icarus and Verilator have to agree with it: every weight,
-latent, prediction and counter, and the hardware on every cycle.
+asked for, the generated Verilog under Icarus and Verilator, behind a front end, have to agree with
+it: every weight, latent, prediction and counter, and the hardware on every cycle.
 """
 
 import json
@@ -12,8 +12,15 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from popflip.cocotb_tests.cosim import build_design, differences, initial, train_golden, train_steps
-from popflip.cocotb_tests.simulators import BenchError, play
+from popflip.cocotb_tests.cosim import (
+    differences,
+    initial,
+    play_training,
+    train_golden,
+    train_steps,
+)
+from popflip.cocotb_tests.simulators import BenchError
+from popflip.golden.description.bus import BUSES
 from popflip.golden.description.params import Params
 from popflip.golden.engine.machine import FastMachine
 from popflip.golden.support.errors import InputError
@@ -23,13 +30,15 @@ from popflip.golden.training.state import differences as state_differences
 from popflip.rtl.simulation import play_core
 from popflip.scripts.campaigns.differential import strategies
 
-__all__ = ["VARIANTS", "Case", "cases", "compare", "compare_hardware", "compare_software"]
+__all__ = [
+    "VARIANTS", "Case", "cases", "compare", "compare_hardware", "compare_software", "front_end",
+]  # fmt: skip
 
 #: Cycles that a sample of the small machines never takes.
 _CYCLES = 100_000
 
-#: Seconds that a simulator has for a case.
-_SECONDS = 240
+#: Seconds that a simulator has for a case; a serial line takes a minute or two.
+_SECONDS = 900
 
 #: What software computes besides what hardware does, by name.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -58,6 +67,8 @@ class Case:
         else in the store.
     variant : str
         One of :data:`VARIANTS`: what the fast engine is asked for besides.
+    bus : str
+        The front end of the Verilog.
     """
 
     params: Params
@@ -65,6 +76,7 @@ class Case:
     samples: int = 4
     internal: bool = False
     variant: str = "none"
+    bus: str = "none"
 
     def to_json(self) -> str:
         """Return one line that :meth:`from_json` takes."""
@@ -85,7 +97,7 @@ class Case:
             case = cls(**{**tree, "params": Params.build(tree["params"])})
         except (ValueError, RecursionError, TypeError, KeyError) as error:
             raise InputError(f"replay must be a case as it was printed, not {text!r}") from error
-        if case.variant not in VARIANTS or case.samples < 1:
+        if case.variant not in VARIANTS or case.samples < 1 or case.bus not in BUSES:
             raise InputError(f"replay must be a case as it was printed, not {text!r}")
         return case
 
@@ -100,11 +112,22 @@ class Case:
 def cases(draw) -> Case:
     """Draw cases, for Hypothesis."""
     drawn, samples = draw(strategies.params()), draw(st.integers(1, 4))
+    seed = draw(st.integers(0, 999))
     return Case(
-        drawn, draw(st.integers(0, 999)), samples,
+        drawn, seed, samples,
         internal=draw(st.booleans()) and drawn.machine.sample_slots >= samples,
         variant=draw(st.sampled_from(list(VARIANTS))),
+        bus=front_end(seed),
     )  # fmt: skip
+
+
+def front_end(seed: int) -> str:
+    """Draw the front end of a case.
+
+    From the case's own seed: it matters to the Verilog alone, and Hypothesis draws the cases that
+    it drew before there were front ends.
+    """
+    return list(BUSES)[np.random.default_rng([seed, 3]).integers(len(BUSES))]
 
 
 def compare(case: Case, simulators: tuple[str, ...] = ()) -> list[str]:
@@ -141,18 +164,25 @@ def compare_software(case: Case) -> list[str]:
 
 
 def compare_hardware(case: Case, simulators: tuple[str, ...]) -> list[str]:
-    """Compare the core with the golden model: in ``amaranth``, ``icarus`` or ``verilator``."""
+    """Compare hardware with the golden model: in ``amaranth``, ``icarus`` or ``verilator``.
+
+    In the first of these the core alone, in the others what is behind the case's front end.
+    """
     params, (x, labels) = case.params, case.data()
-    model = initial(params, case.seed)
-    steps = train_steps(model, x, labels, internal=case.internal)
+    if case.bus == "uart":
+        params = params.replace(machine={"uart_divisor": 4})  # the fastest line
+    begin, model = initial(params, case.seed), initial(params, case.seed)
     expected, found = train_golden(model, x, labels), []
     for name in simulators:
         try:
             if name == "amaranth":
+                steps = train_steps(begin, x, labels, internal=case.internal)
                 results = play_core(params, steps[1:], 200_000 + _CYCLES * case.samples)
             else:
-                design = build_design(params, name)
-                results = play(design, "tb_core", steps, seconds=_SECONDS)
+                results = play_training(
+                    params, name, case.bus, begin, x, labels, internal=case.internal,
+                    pauses=bool(case.seed % 2), seconds=_SECONDS,
+                )  # fmt: skip
             lines = differences(params, results, expected)
         except (AssertionError, BenchError) as error:  # it hung, or refused
             lines = [(str(error).splitlines() or ["it failed"])[0]]

@@ -1,8 +1,11 @@
 """A few cases of the differential test; many are `popflip differential`."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 
+from popflip.golden.description.bus import BUSES
 from popflip.golden.description.params import Params
 from popflip.golden.training.machine import GoldenMachine
 from popflip.scripts.campaigns.differential import cases as differential
@@ -11,7 +14,9 @@ from popflip.scripts.campaigns.differential.cases import (
     Case,
     cases,
     compare,
+    compare_hardware,
     compare_software,
+    front_end,
 )
 
 pytestmark = pytest.mark.timeout(600)
@@ -22,6 +27,8 @@ SMALL = Params.build({
     "learning": {"tau": [1, 1], "beta": 4},
     "machine": {"row_lanes": 9, "relax_lanes": 2, "latent_lanes": [9, 2], "sample_slots": 4},
 })  # fmt: skip
+
+BUS_THAT_IS_NONE = Case(SMALL, bus="apb").to_json()
 
 
 @seed(1)
@@ -40,6 +47,22 @@ def test_a_case_survives_its_line(case):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variants(variant):
     assert compare_software(Case(SMALL, seed=3, samples=4, variant=variant)) == []
+
+
+@pytest.mark.parametrize("internal", [True, False])
+@pytest.mark.parametrize("bus", ["axi", *(
+    pytest.param(bus, marks=pytest.mark.slow) for bus in ("none", "uart", "wishbone")
+)])  # fmt: skip
+def test_front_ends(bus, internal):
+    """Samples from slots whose bytes are no whole words, and from outside."""
+    case = Case(SMALL, seed=3, samples=3, internal=internal, bus=bus)
+    assert compare_hardware(case, ("icarus",)) == []
+
+
+def test_front_ends_are_drawn():
+    counts = Counter(front_end(seed) for seed in range(1000))
+    assert set(counts) == set(BUSES)
+    assert min(counts.values()) > 200
 
 
 def test_every_way_is_compared(monkeypatch):
@@ -61,7 +84,7 @@ def test_every_way_is_compared(monkeypatch):
     assert all(line.startswith("fast engine: ") for line in hardware[:-2])
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"params":{}}', "[]"])
+@pytest.mark.parametrize("text", ["", "{}", '{"params":{}}', "[]", BUS_THAT_IS_NONE])
 def test_what_is_no_case_is_refused(text):
     with pytest.raises(ValueError, match=r"^(replay must be a case as it was printed|.* missing)"):
         Case.from_json(text)

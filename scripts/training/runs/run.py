@@ -160,8 +160,7 @@ class Run:
 
     def epoch(self) -> "Future[None]":
         """Learn the rest of the epoch, and pause."""
-        report = self.report
-        return self.start(max(1, report.samples - report.position))
+        return self._ask("epoch")
 
     def pause(self) -> "Future[None]":
         """Stop learning from the data set."""
@@ -199,6 +198,10 @@ class Run:
     def state(self) -> "Future[NetworkState]":
         """Read the network; a batch in hand ends, even if it is not full."""
         return self._ask("state")
+
+    def look(self) -> "Future[NetworkState]":
+        """Read the network as it is, also within a batch, and end nothing."""
+        return self._ask("look")
 
     def write_state(self, state: NetworkState, at: tuple[int, int] | None = None) -> "Future[None]":
         """Go on with another network: from a checkpoint, or one that was read before.

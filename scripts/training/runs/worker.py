@@ -100,6 +100,10 @@ class _Worker:
         self._need_data()
         self._goal = np.inf if samples is None else samples
 
+    def epoch(self) -> None:
+        self._need_data()
+        self._goal = self._feed.samples - self._feed.position
+
     def pause(self) -> None:
         self._goal = 0.0
 
@@ -132,6 +136,9 @@ class _Worker:
 
     def state(self) -> NetworkState:
         return self._learner.state()
+
+    def look(self) -> NetworkState:
+        return self._learner.machine.read_state()
 
     def write_state(self, state: NetworkState, at: tuple[int, int] | None) -> None:
         self._learner.write_state(state)

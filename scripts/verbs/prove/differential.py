@@ -29,8 +29,8 @@ def differential(
     """Compute random machines in every way there is, and compare all bits and cycles.
 
     The golden model, the fast engine and the core in Amaranth's simulator compute all of them, the
-    generated Verilog under Icarus and Verilator some. Of a failure the smallest like it is looked
-    for, and printed as the command that repeats it.
+    generated Verilog under Icarus and Verilator some, each behind a front end that is drawn, too.
+    Of a failure the smallest like it is looked for, and printed as the command that repeats it.
     """
     from popflip.scripts.campaigns.differential.campaign import replay_case, run_differential
 
@@ -59,5 +59,6 @@ def show(report: dict) -> None:
     if report["verilog_cases"]:
         simulators = " and ".join(report["simulators"])
         table.add_row("as Verilog", f"{report['verilog_cases']:,}, under {simulators}")
+        table.add_row("  front ends", in_words(report["front_ends"]))
     add_verdict(table, report, "equal, every bit and cycle", "NOT as it should be")
     put(table)

@@ -4,10 +4,12 @@ import json
 
 from matplotlib.image import imread
 
+from popflip.boards.build.shell import Measured
 from popflip.golden.description.params import Params
 from popflip.scripts.plots.benchmarks import growth
 from popflip.scripts.plots.style import save_figure
 from popflip.scripts.results import latest
+from popflip.scripts.verbs.explore.bench import buses
 from popflip.scripts.verbs.explore.bench.growth import _sizes
 
 OVERLAP = """
@@ -86,3 +88,32 @@ def test_what_is_on_record_is_printed_without_measuring(popflip):
     assert status == 0
     assert "Recorded: popflip bench growth" in out
     assert entry.commit in out
+
+
+def test_front_ends_are_compared_with_the_core(popflip, monkeypatch):
+    def measure(board, params, bus, mhz, **more):
+        return Measured(
+            {"none": 700, "uart": 900, "axi": 1200, "wishbone": 1100}[bus], 5, mhz + 0.04
+        )
+
+    monkeypatch.setattr(buses, "measure_front_end", measure)
+    status, out, err = popflip("bench", "buses", "--json")
+    assert status == 0, err
+    rows = json.loads(out)
+    assert [(row["front_end"], row["more_lut"]) for row in rows[:4]] == [
+        ("none", 0), ("uart", 200), ("axi", 500), ("wishbone", 400),
+    ]  # fmt: skip
+    assert {row["device"]: row["fmax_mhz"] for row in rows} == {
+        "LFE5U-25F": 100.0, "iCE40HX8K-CT256": 60.0,
+    }  # fmt: skip
+    status, out, _ = popflip("bench", "buses")
+    assert status == 0
+    assert "+500" in out
+
+
+def test_what_is_not_measured_is_refused(popflip):
+    status, out, err = popflip("bench", "speed")
+    assert (status, out) == (2, "")
+    assert err.startswith(
+        "popflip: what to bench must be engine, core, standalone, growth, own-data or buses,"
+    )

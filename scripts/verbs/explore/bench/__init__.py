@@ -1,4 +1,4 @@
-"""``popflip bench``: how fast the engine is, and what machines take."""
+"""``popflip bench``: how fast the engine is, and what machines and front ends take."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,11 +17,13 @@ from popflip.scripts.verb import Verb, print_json
 
 __all__ = ["VERB"]
 
+#: What can be measured.
+WHAT = ("engine", "core", "standalone", "growth", "own-data", "buses")
+
 
 def bench(
     what: Annotated[
-        str,
-        typer.Argument(help="engine, core, standalone, growth or own-data", metavar="WHAT"),
+        str, typer.Argument(help=" or ".join([", ".join(WHAT[:-1]), WHAT[-1]]), metavar="WHAT")
     ],
     samples: Annotated[
         int | None,
@@ -58,16 +60,27 @@ def bench(
     board say the same. standalone: cycles of reading a sample from the flash and of learning it,
     and what the core of the virtual board waits. growth: bitstreams of 15 sizes, which takes about
     an hour. own-data: networks that popflip new finds for three small data sets (or for the one of
-    --data), from five seeds, beside scikit-learn's. What is on record is printed below. --json
-    prints a list.
+    --data), from five seeds, beside scikit-learn's. buses: what each front end takes of an ECP5 and
+    an iCE40, and the clock it allows, by synthesis and placement of a small machine; minutes. What
+    is on record is printed below. --json prints a list.
     """
-    if what not in ("engine", "core", "standalone", "growth", "own-data"):
+    if what not in WHAT:
         raise InputError(
-            f"what to bench must be engine, core, standalone, growth or own-data, not {what!r}"
+            f"what to bench must be {', '.join(WHAT[:-1])} or {WHAT[-1]}, not {what!r}"
         )
     if recorded:
         rows = [dict(row) for row in latest("bench")[what].values.rows]
         print_json(rows) if as_json else show_recorded("bench", what)
+        return
+    if what == "buses":
+        from popflip.scripts.verbs.explore.bench.buses import bench_buses, show_buses
+
+        rows = bench_buses()
+        if as_json:
+            print_json(rows)
+            return
+        show_buses(rows)
+        show_recorded("bench", what)
         return
     if samples is None:
         samples = {"engine": 20000, "core": 256, "standalone": 512}.get(what, 0)
@@ -125,6 +138,7 @@ VERB = Verb(
         "popflip bench core --preset ecp5-85f --samples 0 --json",
         "popflip bench standalone --samples 0",
         "popflip bench growth --board ulx3s-45f",
+        "popflip bench buses",
         "popflip bench own-data --data digits",
     ),
 )

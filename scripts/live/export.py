@@ -1,0 +1,187 @@
+"""A page to share: one file with curves, weights and one explained sample, and nothing else.
+
+It has no script and asks for nothing: pictures are inside, as SVG and as data addresses.
+"""
+
+import html
+import io
+from collections.abc import Iterable
+
+import numpy as np
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from popflip import __version__
+from popflip.golden.trace import Trace
+from popflip.scripts.live.exhibit import Shown
+from popflip.scripts.live.explained import PHASES, facts, moves_table, sweep_views, trace_of
+from popflip.scripts.live.history import STAGES, Curves
+from popflip.scripts.live.pictures import (
+    latent_picture,
+    moved_picture,
+    sample_picture,
+    weight_picture,
+)
+from popflip.scripts.plots.style import BLUE, GREEN, LAYERS, ORANGE, QUIET, RED, dress
+
+__all__ = ["export_page"]
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1b2027; --paper: #fff; --quiet: #4c5560; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #eef1f4; --paper: #14181d; --quiet: #b4bdc8; }
+}
+body { font: 1.05rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem;
+  color: var(--ink); background: var(--paper); }
+img, svg { max-width: 100%; height: auto; image-rendering: pixelated; background: #fff; }
+table { border-collapse: collapse; } th, td { padding: 0.2rem 0.7rem; text-align: right; }
+th { text-align: left; } .scroll { overflow-x: auto; } figure { margin: 1rem 0; }
+.sweeps { display: flex; flex-wrap: wrap; gap: 1rem; } .sweeps figure { max-width: 18rem; }
+figcaption, .quiet { color: var(--quiet); }
+"""
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    FigureCanvasSVG(figure)
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _curves(curves: Curves) -> Figure:
+    figure = Figure(figsize=(9.5, 6.2), layout="constrained")
+    error, flips, cycles, changed = figure.subplots(2, 2).ravel()
+    points = curves.points
+    at = [point.at for point in points]
+    dress(error, "Error", "%")
+    error.plot(at, [point.error for point in points], color=BLUE, lw=1.4, label="while learning")
+    tests = curves.tests
+    error.plot(
+        [t.at for t in tests],
+        [t.error for t in tests],
+        "o-",
+        color=ORANGE,
+        ms=4,
+        lw=1,
+        label="test",
+    )
+    for event in curves.events:
+        error.axvline(event.at, color=RED, lw=0.8, ls=":")
+    error.set_ylim(0, 100)
+    error.legend(frameon=False, fontsize=9)
+    dress(flips, "Flips per sample", "")
+    for layer in range(len(points[0].flips) if points else 0):
+        flips.plot(
+            at, [p.flips[layer] for p in points], color=LAYERS[layer], label=f"layer {layer}"
+        )
+    dress(cycles, "Cycles per sample", "")
+    if points and points[-1].cycles:
+        counts = [[p.cycles.get(stage, 0) for p in points] for stage in STAGES]
+        cycles.stackplot(at, counts, labels=STAGES, colors=(BLUE, GREEN, ORANGE, QUIET))
+        cycles.legend(frameon=False, fontsize=9)
+    dress(changed, "Neurons per sample that change", "")
+    changed.plot(at, [p.changed for p in points], color=BLUE)
+    if points:
+        flips.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    def cells(kind: str, texts: Iterable[object]) -> str:
+        return "".join(f"<{kind}>{html.escape(str(text))}</{kind}>" for text in texts)
+
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    table = f"<thead><tr>{cells('th scope=col', head)}</tr></thead><tbody>{body}</tbody>"
+    table = table.replace("</th scope=col>", "</th>")
+    return f'<div class="scroll" tabindex="0"><table>{table}</table></div>'
+
+
+def _picture(source: str, text: str, caption: str | None = None) -> str:
+    below = html.escape(caption or text)
+    alt = html.escape(text, quote=True)
+    return f'<figure><img src="{source}" alt="{alt}"><figcaption>{below}</figcaption></figure>'
+
+
+def _explained(exhibit: Shown, traced: Trace, classes: list[str]) -> str:
+    params = exhibit.params
+    neuron = int(np.argmax(traced.differ[0]))
+    sample = sample_picture(params, traced.x, neuron)
+    parts = [
+        "<h2>One sample, sweep by sweep</h2>",
+        _picture(sample, "what the network sees", f"What the network sees; the window of neuron "
+                 f"{neuron} is in colour."),
+        "<dl>",
+        *(f"<dt><b>{html.escape(name)}</b></dt><dd>{html.escape(text)}</dd>"
+          for name, text in facts(params, traced, classes)),
+        "</dl>",
+    ]  # fmt: skip
+    views = sweep_views(params, traced)
+    for name, title in PHASES.items():
+        mine = [view for view in views if view.phase == name]
+        if not mine:
+            continue
+        parts += [f"<h3>{title.capitalize()}</h3>", '<div class="sweeps">']
+        parts += [
+            _picture(
+                view.hidden, f"hidden neurons behind sweep {view.sweep}",
+                f"Sweep {view.sweep}: {view.active:,} active, {view.toggled:,} changed, energy "
+                f"{view.energy:,}",
+            )
+            for view in mine
+        ]  # fmt: skip
+        parts += ["</div>", _table(
+            ["sweep", *classes], [[view.sweep, *view.votes] for view in mine]
+        )]  # fmt: skip
+    head = ["layer", "row", "bit", "weight", "latent before", "after", "weight flips"]
+    parts += [
+        "<h3>Synapses that it moves</h3>",
+        _picture(moved_picture(params, traced), "latents of the first layer that move",
+                 "Blue: down. Orange: up. Purple: the weight flips."),
+        _table(head, [row.values() for row in moves_table(traced)]),
+    ]  # fmt: skip
+    return "".join(parts)
+
+
+def export_page(
+    exhibit: Shown, classes: list[str], sample: tuple[np.ndarray, int] | None = None
+) -> bytes:
+    """Make the page of a network.
+
+    Parameters
+    ----------
+    exhibit : Shown
+    classes : list of str
+    sample : (ndarray of uint8, int), optional
+        An image and its label to explain.
+    """
+    curves, snapshot = exhibit.history.curves(), exhibit.snapshot
+    total = exhibit.history.total()
+    title = f"{exhibit.title}: a network that learns on chip"
+    body = [f"<h1>{html.escape(title)}</h1>", f"<p>{total.samples:,} samples learned"]
+    if curves.tests:
+        body.append(f", test error {curves.tests[-1].error:.2f} %")
+    cycles = total.cycles.get("total", 0) / max(1, total.samples)
+    if cycles:
+        body.append(f", {cycles:,.0f} cycles per sample")
+    body += [".</p>", "<figure>", _svg(_curves(curves)), "</figure>"]
+    rows = [(f"{event.at:,}", event.text) for event in curves.events]
+    if rows:
+        body += ["<h2>What happened</h2>", _table(["samples", ""], rows)]
+    if snapshot is not None:
+        body += [
+            f"<h2>Behind sample {snapshot.at:,}</h2>",
+            _picture(weight_picture(exhibit.params, snapshot), "weights of the first layer",
+                     "Weights of the first layer. Sand: +1. Blue: \N{MINUS SIGN}1."),
+            _picture(latent_picture(exhibit.params, snapshot), "latents of the first layer",
+                     "Latents of the first layer. Blue: negative. Orange: positive."),
+        ]  # fmt: skip
+        if sample is not None:
+            traced = trace_of(exhibit.params, snapshot, *sample)
+            body.append(_explained(exhibit, traced, classes))
+    body.append(f'<p class="quiet">popflip {__version__}</p>')
+    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title>'
+    head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head += f"<style>{_STYLE}</style>"
+    main = f"<body><main>{''.join(body)}</main></body>"
+    return f'<!doctype html><html lang="en"><head>{head}</head>{main}</html>'.encode()

@@ -1,0 +1,124 @@
+"""Options of the charts, for ECharts."""
+
+from collections.abc import Sequence
+
+from popflip.scripts.live.history import STAGES, Curves
+from popflip.scripts.live.page.style import PALETTE, ink
+
+__all__ = ["bars", "changed_chart", "cycle_chart", "error_chart", "flip_chart"]
+
+#: Points that a chart shows at most.
+SHOWN = 200
+
+_DASHES = ("solid", "dashed")
+
+
+def _thin(points: list) -> list:
+    step = -(-len(points) // SHOWN) or 1
+    return points[::-1][::step][::-1]
+
+
+def _base(dark: bool, unit: str, most: float | None = None) -> dict:
+    color = ink(dark)
+    line = {"lineStyle": {"color": color, "opacity": 0.25}}
+    label = {"color": color, "fontSize": 13}
+    return {
+        "animation": False,
+        "color": list(PALETTE),
+        "textStyle": {"color": color},
+        "grid": {"left": 8, "right": 16, "top": 42, "bottom": 8, "containLabel": True},
+        "legend": {"textStyle": {"color": color, "fontSize": 13}, "top": 0, "type": "scroll"},
+        "tooltip": {"trigger": "axis"},
+        "xAxis": {"type": "value", "min": 0, "max": "dataMax", "axisLabel": label,
+                  "splitLine": {"show": False}},
+        "yAxis": {"type": "value", "min": 0, "max": most, "axisLabel": label, "splitLine": line,
+                  "name": unit, "nameTextStyle": {"color": color, "align": "left"}},
+        "series": [],
+    }  # fmt: skip
+
+
+def _line(name: str, data: list, exhibit: int, color: int, **more) -> dict:
+    style = {"type": _DASHES[exhibit], "width": 2}
+    return {
+        "type": "line", "name": name, "data": data, "showSymbol": False, "lineStyle": style,
+        "itemStyle": {"color": PALETTE[color % len(PALETTE)]}, **more,
+    }  # fmt: skip
+
+
+def _named(titles: Sequence[str], exhibit: int, text: str) -> str:
+    return text if len(titles) == 1 else f"{titles[exhibit]}: {text}"
+
+
+def error_chart(titles: Sequence[str], curves: Sequence[Curves], dark: bool) -> dict:
+    """Draw the errors; vertical lines are what was done."""
+    options = _base(dark, "error, %", 100)
+    for exhibit, curve in enumerate(curves):
+        data = [[p.at, round(p.error, 2)] for p in _thin(curve.points)]
+        series = _line(_named(titles, exhibit, "while learning"), data, exhibit, 0)
+        if exhibit == 0 and curve.events:
+            label = {"formatter": "{b}", "color": ink(dark), "fontSize": 11}
+            series["markLine"] = {
+                "symbol": "none", "label": label, "silent": True,
+                "lineStyle": {"color": ink(dark), "type": "dotted"},
+                "data": [{"xAxis": event.at, "name": event.text} for event in curve.events[-6:]],
+            }  # fmt: skip
+        tests = [[t.at, round(t.error, 2)] for t in _thin(curve.tests)]
+        test = _line(
+            _named(titles, exhibit, "test"), tests, exhibit, 1, symbol="circle", symbolSize=7
+        )
+        options["series"] += [series, test | {"showSymbol": True}]
+    return options
+
+
+def flip_chart(titles: Sequence[str], curves: Sequence[Curves], dark: bool) -> dict:
+    """Draw the flips per sample, by weight layer."""
+    options = _base(dark, "flips per sample")
+    for exhibit, curve in enumerate(curves):
+        points = _thin(curve.points)
+        for layer in range(len(points[0].flips) if points else 0):
+            data = [[p.at, round(p.flips[layer], 3)] for p in points]
+            name = _named(titles, exhibit, f"layer {layer}")
+            options["series"].append(_line(name, data, exhibit, layer))
+    return options
+
+
+def changed_chart(titles: Sequence[str], curves: Sequence[Curves], dark: bool) -> dict:
+    """Draw the neurons per sample that differed between the nudged states."""
+    options = _base(dark, "neurons changed per sample")
+    for exhibit, curve in enumerate(curves):
+        data = [[p.at, round(p.changed, 3)] for p in _thin(curve.points)]
+        options["series"].append(_line(_named(titles, exhibit, "changed"), data, exhibit, 2))
+    return options
+
+
+def cycle_chart(titles: Sequence[str], curves: Sequence[Curves], dark: bool) -> dict:
+    """Draw the cycles per sample by stage, on top of each other."""
+    options = _base(dark, "cycles per sample")
+    for exhibit, curve in enumerate(curves):
+        for number, stage in enumerate(STAGES):
+            points = [p for p in _thin(curve.points) if p.cycles]
+            data = [[p.at, round(p.cycles.get(stage, 0), 1)] for p in points]
+            series = _line(
+                _named(titles, exhibit, stage), data, exhibit, number, stack=f"exhibit {exhibit}"
+            )
+            series["areaStyle"] = {"opacity": 0.55 if exhibit == 0 else 0.2}
+            options["series"].append(series)
+    return options
+
+
+def bars(classes: Sequence[str], values: Sequence[int], dark: bool, chosen: int | None) -> dict:
+    """Draw a bar for each class; one stands out."""
+    options = _base(dark, "potential")
+    color = ink(dark)
+    options["xAxis"] = {
+        "type": "category", "data": list(classes),
+        "axisLabel": {"color": color, "fontSize": 15, "interval": 0},
+    }  # fmt: skip
+    options["legend"] = {"show": False}
+    data = [
+        {"value": int(value), "itemStyle": {"color": PALETTE[1 if n == chosen else 0]}}
+        for n, value in enumerate(values)
+    ]
+    label = {"show": True, "position": "top", "color": color}
+    options["series"] = [{"type": "bar", "data": data, "label": label}]
+    return options

@@ -1,0 +1,79 @@
+"""The page: its parts from top to bottom, for each browser that looks."""
+
+import asyncio
+
+from nicegui import ui
+
+from popflip.scripts.live.exhibition import Exhibition
+from popflip.scripts.live.export import export_page
+from popflip.scripts.live.page.client import UPDATE_S, Client, button
+from popflip.scripts.live.page.disturbing import add_disturbing
+from popflip.scripts.live.page.inside import Explained, add_network
+from popflip.scripts.live.page.learning import add_charts, add_controls, add_figures
+from popflip.scripts.live.page.pad import Pad
+from popflip.scripts.live.page.style import PRIMARY, STYLE
+
+__all__ = ["add_page"]
+
+_KEYS = "Keys: p starts and pauses, s is one step, e an epoch, t a test."
+
+
+def add_page(exhibition: Exhibition) -> None:
+    """Have the server show an exhibition."""
+
+    @ui.page("/")
+    def index() -> None:
+        _build(Client(exhibition))
+
+
+def _build(client: Client) -> None:
+    exhibition = client.exhibition
+    ui.add_css(STYLE)
+    ui.colors(primary=PRIMARY)
+    dark = ui.dark_mode(None)
+    with ui.element("header").classes("bar"):
+        ui.html("<h1>popflip live</h1>", sanitize=True)
+
+        def turn() -> None:
+            client.dark = not client.dark
+            dark.set_value(client.dark)
+
+        button("Dark or light", "dark", turn).props("dense")
+        button("Export", "export", lambda: _export(client)).props("dense")
+        ui.label(_KEYS).classes("quiet")
+    with ui.element("div").classes("parts"):
+        with ui.element("div").classes("card"):
+            add_controls(client)
+        with ui.element("div").classes("board"):
+            for exhibit in exhibition.exhibits:
+                add_figures(client, exhibit)
+        add_charts(client)
+        with ui.element("div").classes("board"):
+            if not exhibition.recorded:
+                add_disturbing(client)
+            pad_place = ui.element("div")
+        with ui.element("div").classes("board"):
+            for exhibit in exhibition.exhibits:
+                add_network(client, exhibit)
+        explained = Explained(client, exhibition.exhibits[0])
+        with pad_place:
+            if not exhibition.recorded:
+                Pad(client, explained)
+
+    async def begin() -> None:
+        await ui.context.client.connected(timeout=60)
+        # The element gives its picture no text of its own.
+        ui.run_javascript("document.querySelector('.pad img')?.setAttribute('alt', 'the image')")
+        query = "matchMedia('(prefers-color-scheme: dark)').matches"
+        client.dark = bool(await ui.run_javascript(query, timeout=60))
+        ui.timer(UPDATE_S, client.update)
+
+    ui.timer(0, begin, once=True)
+
+
+async def _export(client: Client) -> None:
+    exhibition = client.exhibition
+    sample = exhibition.sample(0) if exhibition.n_samples else None
+    exhibit = exhibition.exhibits[0]
+    content = await asyncio.to_thread(export_page, exhibit, exhibition.classes, sample)
+    ui.download.content(content, "popflip.html")

@@ -1,0 +1,279 @@
+"""Runs on record: a file of lines that grows while a network learns, and a run that plays it.
+
+The first line says what the network is; each other line is a report or a network, with the seconds
+since the beginning. Lines are JSON. A file that was cut off plays up to its last whole line.
+"""
+
+import base64
+import json
+import threading
+import time
+import zlib
+from concurrent.futures import Future
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from popflip.golden.description.params import Params, ParamsError
+from popflip.golden.model import Report
+from popflip.golden.support.errors import InputError
+from popflip.golden.support.files import file_errors, read_file
+from popflip.golden.training.state import NetworkState, check_state
+from popflip.scripts.live.exhibit import Shown
+from popflip.scripts.live.history import History
+from popflip.scripts.live.witness import Proof, Snapshot
+from popflip.scripts.training.runs.reports import RunReport, State, Tested
+
+__all__ = ["Playback", "Recorder"]
+
+FORMAT = 1
+
+#: Seconds between two reports, and between two networks, that are written at least.
+REPORT_S, NETWORK_S = 0.5, 10.0
+
+#: Bytes of a recording that are read at most.
+MOST_BYTES = 1 << 30
+
+
+def _packed(state: NetworkState) -> dict:
+    def text(array: np.ndarray) -> str:
+        return base64.b64encode(zlib.compress(array.tobytes())).decode()
+
+    return {
+        "weights": [text(np.packbits(weights)) for weights in state.weights],
+        "latents": [text(latents.astype("<i2")) for latents in state.latents],
+        "sign_state": state.sign_state,
+    }
+
+
+def _unpacked(params: Params, told: dict) -> NetworkState:
+    def content(text: str, n_bytes: int) -> bytes:
+        found = zlib.decompressobj().decompress(base64.b64decode(text), n_bytes)
+        if len(found) != n_bytes:
+            raise ValueError("an array is too short")
+        return found
+
+    weights, latents = [], []
+    for layer in range(params.depth):
+        shape = params.synapses(layer)
+        size = shape.rows * shape.row_bits
+        bits = np.frombuffer(content(told["weights"][layer], (size + 7) // 8), np.uint8)
+        weights.append(np.unpackbits(bits, count=size).astype(bool).reshape(shape.rows, -1))
+        counts = np.frombuffer(content(told["latents"][layer], 2 * size), "<i2")
+        latents.append(counts.astype(np.int16).reshape(shape.rows, -1))
+    state = NetworkState(weights, latents, int(told["sign_state"]))
+    check_state(params, state)
+    return state
+
+
+class Recorder:
+    """Write what a network does to a file, line by line.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path):
+        self._path, self._began = path, time.monotonic()
+        self._lock = threading.Lock()
+        self._reported = self._looked = -1e9
+        self._at, self._header = -1, False
+        with file_errors(path):
+            self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115
+
+    def listen(self, exhibit: Any, report: RunReport) -> None:
+        """Take in a report of an exhibit."""
+        with self._lock:
+            if self._file.closed:
+                return
+            now = time.monotonic() - self._began
+            if not self._header:
+                self._header = True
+                tree = exhibit.params.model_dump(mode="json")
+                self._write({"format": FORMAT, "title": exhibit.title, "params": tree})
+            resting = report.state is not State.LEARNING
+            if resting or now - self._reported >= REPORT_S:
+                self._reported = now
+                told = asdict(report) | {"state": report.state.value}
+                self._write({"t": round(now, 2), "report": told})
+            snapshot = exhibit.snapshot
+            if (
+                snapshot is not None
+                and snapshot.at != self._at
+                and (resting or now - self._looked >= NETWORK_S)
+            ):
+                self._at, self._looked = snapshot.at, now
+                packed = {"at": snapshot.at, "place": snapshot.place, **_packed(snapshot.state)}
+                self._write({"t": round(now, 2), "network": packed})
+
+    def _write(self, line: dict) -> None:
+        with file_errors(self._path):
+            self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """Write no more."""
+        with self._lock:
+            self._file.close()
+
+
+class Playback(Shown):
+    """A recorded run that plays as it went, without a board.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    InputError
+        If the file is no recording.
+    """
+
+    recorded = True
+
+    def __init__(self, path: Path):
+        text = read_file(path, MOST_BYTES, "a recorded run").decode("utf-8", "replace")
+        lines = text.splitlines()
+        refusal = f"{path} is not a recorded run of popflip, or is damaged"
+        try:
+            header = json.loads(lines[0])
+            if header["format"] != FORMAT:
+                raise InputError(
+                    f"{path} is a recording of format {header['format']}; this popflip reads "
+                    f"format {FORMAT}"
+                )
+            self.params = Params.build(header["params"])
+            self.title = str(header["title"])
+            self._steps = list(self._read(lines[1:]))
+        except InputError as error:
+            if isinstance(error, ParamsError):
+                raise InputError(refusal) from None
+            raise
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError, zlib.error):
+            raise InputError(refusal) from None
+        if not self._steps:
+            raise InputError(f"{path} holds no reports")
+        self.history = History(self.params.depth)
+        self._report = RunReport(state=State.PAUSED)
+        self._snapshot: Snapshot | None = None
+        self._next, self._left, self._faster = 0, 0, 1.0
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._play, name="playback", daemon=True)
+        self._thread.start()
+
+    def _read(self, lines: list[str]):
+        for number, line in enumerate(lines):
+            try:
+                told = json.loads(line)
+            except ValueError:
+                if number == len(lines) - 1:
+                    return  # cut off
+                raise
+            at = float(told["t"])
+            if "report" in told:
+                report = dict(told["report"])
+                report["total"] = Report(**report["total"])
+                if len(report["total"].flips or self.params.learning.tau) != self.params.depth:
+                    raise ValueError("flips of another network")
+                tested = report["tested"]
+                report["tested"] = None if tested is None else Tested(**tested)
+                report["state"] = State(report["state"])
+                yield at, RunReport(**report)
+            else:
+                network = told["network"]
+                state = _unpacked(self.params, network)
+                yield at, (int(network["at"]), tuple(network["place"]), state)
+
+    @property
+    def report(self) -> RunReport:
+        return self._report
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        return self._snapshot
+
+    @property
+    def proof(self) -> Proof:
+        return Proof(message="a recording: nothing is computed")
+
+    @property
+    def done(self) -> bool:
+        """Whether all of it has been played."""
+        return self._next >= len(self._steps)
+
+    # Playing --------------------------------------------------------------------------------
+
+    def start(self, samples: int | None = None) -> Future:
+        """Play so many steps of the recording, or until it is paused."""
+        return self._set(left=len(self._steps) if samples is None else samples)
+
+    def epoch(self) -> Future:
+        """Play to the end."""
+        return self.start()
+
+    def pause(self) -> Future:
+        """Stop playing."""
+        return self._set(left=0)
+
+    def speed(self, samples_per_s: float | None) -> Future:
+        """Play as it went with None, else slower or faster: so many hundredths."""
+        return self._set(faster=10.0 if samples_per_s is None else samples_per_s / 100)
+
+    def reset(self) -> Future:
+        """Go back to the beginning."""
+        self.history.clear()
+        self.history.carry()
+        self.history.clear()
+        return self._set(left=0, first=0)
+
+    def _set(self, left: int | None = None, faster: float | None = None, first: int | None = None):
+        with self._changed:
+            self._left = self._left if left is None else left
+            self._faster = self._faster if faster is None else faster
+            if first is not None:
+                self._next = first
+                self._report, self._snapshot = RunReport(state=State.PAUSED), None
+            self._changed.notify_all()
+        done: Future = Future()
+        done.set_result(None)
+        return done
+
+    def _play(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._can_go)
+                if self._closed:
+                    return
+                at, step = self._steps[self._next]
+                before = self._steps[self._next - 1][0] if self._next else at
+                wait = min(5.0, max(0.0, at - before)) / self._faster
+                if self._changed.wait_for(lambda: self._closed or not self._left, wait):
+                    continue
+                self._next, self._left = self._next + 1, self._left - 1
+                self._show(step)
+
+    @property
+    def _can_go(self) -> bool:
+        return self._left > 0 and self._next < len(self._steps)
+
+    def _show(self, step: Any) -> None:
+        if isinstance(step, RunReport):
+            self._report = step
+            self.history.add(step)
+            return
+        at, place, state = step
+        old = state.weights if self._snapshot is None else self._snapshot.state.weights
+        flipped = [mine ^ theirs for mine, theirs in zip(state.weights, old, strict=True)]
+        self._snapshot = Snapshot(at, place, state, flipped)
+
+    def close(self) -> None:
+        """End it."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()

@@ -1,0 +1,362 @@
+"""The page in a browser without a window: every control, by those who use it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from popflip.golden.training.checkpoint import read_checkpoint
+from popflip.scripts.live.tests.conftest import learner, opened, served, shots, stroke
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+LONG = 60_000  # milliseconds that anything may take: it ends if something hangs
+
+expect.set_options(timeout=LONG)
+
+
+@pytest.fixture(scope="module")
+def address(digits):
+    with served(digits, *learner(digits)) as (address, _):
+        yield address
+
+
+@pytest.fixture
+def page(chromium, address):
+    """The page at the beginning: a new network, which learns nothing."""
+    with opened(chromium, address) as page:
+        expect(named(page, "state")).to_contain_text(re.compile("paused|learning"))
+        if named(page, "pause").is_visible():
+            named(page, "pause").click()
+        named(page, "calm").click()
+        named(page, "reset").click()
+        expect(named(page, "samples")).to_have_text("0")
+        yield page
+
+
+def named(page, name):
+    return page.get_by_test_id(name).first
+
+
+def number(page, name="samples"):
+    """Return a figure of the page."""
+    found = re.search(r"[\d.,]+", named(page, name).inner_text())
+    return float(found[0].replace(",", "")) if found else None
+
+
+def learn_until(page, samples):
+    """Have it learn so many samples or more, and pause."""
+    named(page, "start").click()
+    page.wait_for_function(
+        "n => Number(document.querySelector('[data-testid=samples]').innerText.replace(/,/g, ''))"
+        " >= n", arg=samples,
+    )  # fmt: skip
+    named(page, "pause").click()
+    expect(named(page, "state")).to_contain_text("paused")
+
+
+def draw(page, digit):
+    """Draw a digit with the mouse."""
+    named(page, "clear").click()
+    pad = named(page, "pad")
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    points = [(box["x"] + x, box["y"] + y) for x, y in stroke(digit, box["width"])]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=12)
+    page.mouse.up()
+
+
+def test_it_learns_step_by_step_epoch_by_epoch_and_until_it_is_paused(page):
+    named(page, "step").click()
+    expect(named(page, "samples")).to_have_text("1")
+    page.keyboard.press("s")
+    expect(named(page, "samples")).to_have_text("2")
+    named(page, "epoch").click()
+    expect(named(page, "samples")).to_have_text("600")
+    named(page, "test").click()
+    expect(named(page, "tested")).to_contain_text("%")
+    learn_until(page, 700)
+    there = number(page)
+    page.wait_for_timeout(1500)
+    assert number(page) == there
+    named(page, "compare").click()
+    expect(named(page, "lamp")).to_contain_text(
+        re.compile(r"as golden to sample [\d,]+, every bit")
+    )
+    assert number(page, "error") < 50
+    named(page, "reset").click()
+    expect(named(page, "samples")).to_have_text("0")
+
+
+def test_the_speed_is_what_one_chooses(page):
+    named(page, "speed").locator("xpath=ancestor-or-self::label").first.click()
+    page.get_by_text("5 /s", exact=True).click()
+    named(page, "start").click()
+    expect(named(page, "samples")).to_have_text(re.compile(r"^[1-9]\d?$"))
+    named(page, "pause").click()
+    expect(named(page, "state")).to_contain_text("paused")
+    assert number(page) < 100
+    named(page, "speed").locator("xpath=ancestor-or-self::label").first.click()
+    page.get_by_text("full speed", exact=True).click()
+
+
+def test_a_drawn_7_is_read_and_what_is_taught_is_learned_and_undone(page):
+    learn_until(page, 1200)
+    draw(page, 7)
+    expect(named(page, "prediction")).to_have_text("7")
+    draw(page, 1)
+    expect(named(page, "prediction")).to_have_text("1")
+    page.screenshot(path=shots() / "drawn.png", full_page=True)
+    # It is a 3 from now on.
+    named(page, "label").locator("xpath=ancestor-or-self::label").first.click()
+    page.get_by_role("option", name="3", exact=True).click()
+    named(page, "times").fill("100")
+    named(page, "teach").click()
+    expect(named(page, "prediction")).to_have_text("3")
+    named(page, "undo").click()
+    expect(named(page, "prediction")).to_have_text("1")
+    named(page, "explain-drawing").click()
+    expect(named(page, "facts")).to_contain_text("prediction")
+
+
+def test_a_disturbance_raises_the_error_and_the_network_recovers(page):
+    learn_until(page, 1200)
+    calm = number(page, "error")
+    named(page, "disturb").click()
+    expect(named(page, "state")).to_contain_text("disturbed: invert")
+    before = number(page)
+    learn_until(page, before + 150)
+    shaken = number(page, "error")
+    assert shaken > calm + 5
+    learn_until(page, before + 4000)
+    assert number(page, "error") < shaken
+    named(page, "calm").click()
+    expect(named(page, "state")).not_to_contain_text("disturbed")
+    named(page, "bits").fill("300")
+    named(page, "upset").click()
+    named(page, "compare").click()
+    expect(named(page, "lamp")).to_contain_text("as golden")
+
+
+def test_weights_are_seen_and_a_sample_is_explained_sweep_by_sweep(page):
+    learn_until(page, 300)
+    expect(named(page, "network").locator("img")).to_have_attribute(
+        "alt", "Weights of the first layer"
+    )
+    page.get_by_text("Latents", exact=True).click()
+    expect(named(page, "network").locator("img")).to_have_attribute(
+        "alt", "Latents of the first layer"
+    )
+    named(page, "explain").click()
+    expect(named(page, "phase")).to_contain_text("free phase, sweep 0")
+    slider = page.get_by_role("slider").locator("[tabindex]")
+    slider.focus()
+    seen = set()
+    for _ in range(20):
+        seen.add(named(page, "phase").inner_text().split(",")[0])
+        slider.press("ArrowRight")
+        page.wait_for_timeout(150)
+    assert seen == {"free phase", "nudged towards the label", "nudged away from the label"}
+    expect(named(page, "facts")).to_contain_text("undecided neurons")
+
+
+def test_samples_can_be_browsed(page):
+    learn_until(page, 900)
+    named(page, "browse").fill("3")
+    named(page, "show-sample").click()
+    expect(named(page, "prediction")).to_have_text(re.compile(r"^\d$"))
+    named(page, "browse").fill("9999")
+    named(page, "show-sample").click()
+    expect(page.get_by_text("sample must be 0 to 59, not 9999")).to_be_visible()
+
+
+def test_a_checkpoint_is_saved_and_loaded(page, tmp_path):
+    learn_until(page, 100)
+    with page.expect_download() as download:
+        named(page, "save").click()
+    path = tmp_path / "checkpoint.npz"
+    download.value.save_as(path)
+    assert read_checkpoint(path)[0]["streamed"]["samples"] == number(page)
+    named(page, "load").click()
+    page.set_input_files("input[type=file]", path)
+    expect(page.get_by_text("checkpoint loaded")).to_be_visible()
+    (tmp_path / "bad.npz").write_bytes(b"PK nothing")
+    page.set_input_files("input[type=file]", tmp_path / "bad.npz")
+    expect(page.get_by_text("the file is not a checkpoint of popflip")).to_be_visible()
+
+
+def test_a_page_to_share_opens_without_a_network(page, chromium, tmp_path):
+    learn_until(page, 300)
+    with page.expect_download() as download:
+        named(page, "export").click()
+    download.value.save_as(tmp_path / "page.html")
+    context = chromium.new_context(offline=True)
+    shared = context.new_page()
+    wrong = []
+    shared.on(
+        "request", lambda r: None if r.url.startswith(("file:", "data:")) else wrong.append(r)
+    )
+    shared.goto(f"file://{tmp_path / 'page.html'}")
+    expect(shared.locator("h1")).to_contain_text("a network that learns on chip")
+    assert shared.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
+    assert wrong == []
+    report = Axe().run(shared)
+    assert report.violations_count == 0, report.generate_report()
+    shared.screenshot(path=shots() / "shared.png", full_page=True)
+    context.close()
+
+
+def test_reload_two_tabs_and_a_second_client(page, chromium, address):
+    named(page, "start").click()
+    with opened(chromium, address) as other:
+        tab = other.context.new_page()
+        tab.goto(address)
+        for _ in range(3):
+            page.reload()
+            named(page, "lamp").wait_for()
+        expect(named(page, "state")).to_contain_text("learning")
+        named(tab, "pause").click()
+        for seen in (page, other, tab):
+            expect(named(seen, "state")).to_contain_text("paused")
+        assert len({named(seen, "samples").inner_text() for seen in (page, other, tab)}) == 1
+
+
+def test_the_page_answers_while_it_learns(page):
+    named(page, "start").click()
+    page.wait_for_timeout(2000)
+    took = []
+    for _ in range(20):
+        began = time.monotonic()
+        page.request.get(page.url)
+        took.append(time.monotonic() - began)
+    named(page, "pause").click()
+    print("the page answered within", sorted(took)[10], "s, at most", max(took))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(390, 844), (1280, 900)])
+def test_everybody_can_use_it(chromium, address, scheme, size):
+    viewport = {"width": size[0], "height": size[1]}
+    with opened(chromium, address, color_scheme=scheme, viewport=viewport) as page:
+        named(page, "explain").click()
+        expect(named(page, "facts")).to_contain_text("prediction")
+        page.wait_for_timeout(1500)  # notices are gone, colours have faded over
+        report = Axe().run(page)
+        page.screenshot(path=shots() / f"{scheme}-{size[0]}.png", full_page=True)
+        assert report.violations_count == 0, report.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
+
+
+def test_bad_messages_change_nothing(page, address, chromium):
+    learn_until(page, 50)
+    before = number(page)
+    page.evaluate("""async () => {
+      const bad = [null, 0, -1, NaN, 1e308, '', 'x', '../../etc/passwd', [], {}, [[]], {a: 1},
+        true, 'a'.repeat(3000), {mouse_event_type: 'pointerdown', image_x: 'x', image_y: null},
+        {mouse_event_type: 'pointermove', image_x: 1e300, image_y: -1e300, buttons: 1}];
+      let seed = 7;
+      const any = n => (seed = (seed * 1103515245 + 12345) % 2147483648) % n;
+      const ids = [...document.querySelectorAll('[id^=c]')].map(e => Number(e.id.slice(1)));
+      const kinds = ['event', 'event', 'event', 'javascript_response', 'ack', 'log', 'handshake',
+        'nothing'];
+      for (let i = 0; i < 10000; i++) {
+        const value = bad[any(bad.length)];
+        window.socket.emit(kinds[any(kinds.length)], any(4) ? {
+          client_id: any(3) ? window.clientId : value, id: any(9) ? ids[any(ids.length)] : value,
+          listener_id: any(2) ? value : String(any(1000)), args: any(2) ? value : [value],
+          request_id: value, result: value, next_message_id: value, level: value, tab_id: value,
+        } : value);
+        if (i % 200 == 199) await new Promise(r => setTimeout(r, 30));
+      }
+    }""")
+    with opened(chromium, address) as other:
+        expect(named(other, "state")).to_contain_text("paused")
+        assert number(other) == before
+        named(other, "compare").click()
+        expect(named(other, "lamp")).to_contain_text("as golden")
+        named(other, "step").click()
+        expect(named(other, "samples")).to_have_text(f"{int(before) + 1:,}")
+
+
+def test_a_board_vanishes_and_comes_back(chromium, digits):
+    with served(digits, *learner(digits)) as (address, process), opened(chromium, address) as page:
+        learn_until(page, 200)
+        before = number(page)
+        kill_run(process.pid)
+        expect(named(page, "state")).to_contain_text("the board is away")
+        named(page, "reopen").click()
+        expect(named(page, "state")).to_contain_text("paused")
+        named(page, "step").click()
+        expect(named(page, "samples")).to_have_text(f"{int(before) + 1:,}")
+        named(page, "compare").click()
+        expect(named(page, "lamp")).to_contain_text("every bit")
+
+
+def kill_run(server):
+    """End the process that has the board: the first that the server has spawned."""
+    proc = Path("/proc")
+    children = (proc / f"{server}/task/{server}/children").read_text().split()
+    spawned = [
+        int(child) for child in children
+        if b"spawn_main" in (proc / child / "cmdline").read_bytes()
+    ]  # fmt: skip
+    os.kill(min(spawned), signal.SIGKILL)
+
+
+def test_two_networks_side_by_side(chromium, digits):
+    wider = (digits / "net.toml").read_text().replace("[40]", "[50]")
+    (digits / "wider.toml").write_text(wider)
+    words = learner(digits, "--beside", digits / "wider.toml")
+    with served(digits, *words) as (address, _), opened(chromium, address) as page:
+        named(page, "epoch").click()
+        for exhibit in (0, 1):
+            expect(page.get_by_test_id("samples").nth(exhibit)).to_have_text("600")
+            expect(page.get_by_test_id("lamp").nth(exhibit)).to_contain_text("as golden")
+        draw(page, 7)
+        expect(page.get_by_test_id("prediction").nth(1)).to_have_text(re.compile(r"wider: \d"))
+
+
+def test_a_recorded_run_plays_without_a_board(chromium, digits):
+    words = learner(digits, "--record", digits / "run.jsonl")
+    with served(digits, *words) as (address, _), opened(chromium, address) as page:
+        learn_until(page, 400)
+        learned = number(page)
+        page.wait_for_timeout(1500)
+    with (
+        served(digits, "--replay", digits / "run.jsonl") as (address, _),
+        opened(chromium, address) as page,
+    ):
+        named(page, "start").click()
+        expect(named(page, "samples")).to_have_text(f"{int(learned):,}")
+        assert page.get_by_test_id("teach").count() == 0
+        expect(named(page, "network").locator("img")).to_be_visible()
+
+
+def test_a_token_is_wanted_where_others_can_reach_it(chromium, digits):
+    with served(digits, *learner(digits, "--host", "0.0.0.0")) as (address, _):
+        assert "?token=" in address
+        local = address.replace("0.0.0.0", "127.0.0.1")
+        context = chromium.new_context()
+        assert context.request.get(local.split("?")[0]).status == 403
+        context.close()
+        with opened(chromium, local) as page:
+            named(page, "step").click()
+            expect(named(page, "samples")).to_have_text("1")
+
+
+def test_the_file_to_share_is_written_without_a_page(digits):
+    words = [*learner(digits), "--export", digits / "page.html", "--learn", "300"]
+    subprocess.run(
+        [sys.executable, "-m", "popflip", "live", *map(str, words)], check=True, cwd=digits
+    )
+    assert "300 samples learned" in (digits / "page.html").read_text()

@@ -1,0 +1,37 @@
+"""The server's address, and the browser that shows it."""
+
+import socket
+import webbrowser
+
+import pytest
+
+from popflip.golden.support.errors import InputError
+from popflip.scripts.live.server import open_browser, open_socket
+from popflip.scripts.session import Failure
+
+
+def test_a_port_that_is_taken():
+    with open_socket("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(InputError, match=f"^cannot listen at 127.0.0.1, port {port}: Address"):
+            open_socket("127.0.0.1", port)
+
+
+def test_an_address_that_is_none():
+    with pytest.raises(InputError, match=r"^cannot listen at no\.such\.host\.invalid, port 1: "):
+        open_socket("no.such.host.invalid", 1)
+
+
+def test_a_free_port_is_found():
+    with open_socket("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        assert listener.getsockname()[1]
+
+
+def test_a_computer_without_a_browser(monkeypatch):
+    monkeypatch.setattr(webbrowser, "open", lambda address: False)
+    with pytest.raises(Failure, match=r"^no browser was found: --no-open, and open http://x/ in"):
+        open_browser("http://x/")
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
+    open_browser("http://x/")
+    assert opened == ["http://x/"]
