@@ -216,7 +216,7 @@ class _Repeats(Harness):
     def body(self, m: Module) -> None:
         s = self._shape
         dut = UpdateEngine(s, "heaviside")
-        m.submodules.dut = dut
+        m.submodules.dut = (inside := Inside(dut)).fragment
         job = dut.learner.job
         m.d.comb += [
             job.valid.eq(self.any(1, "job_valid")),
@@ -235,7 +235,10 @@ class _Repeats(Harness):
         with m.Elif(written):
             m.d.sync += owed.eq(0)
         self.claim("turns", ~read | ~owed)
-        # It is owed for as long as it is on its way.
+        # A row's words follow each other, and then it rests; it is owed while it is on its way.
+        issuing, step, rest = inside["issuing"], inside["step"], inside["rest"]
+        self.lemma(Mux(issuing, rest == s.row_cycles - 1 - step, step == 0))
+        self.lemma((step < s.steps) & (rest < s.row_cycles) & inside.legal("rows.source"))
         self.lemma(owed == Cat(past(m, read, n, f"read{n}_") for n in range(1, 5)).any())
 
 
