@@ -7,8 +7,6 @@ a machine keeps them in, so that it fits every machine of the same network.
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from popflip.boards.host.machine import BoardMachine
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
@@ -92,7 +90,7 @@ def held_by(params: Params, state: NetworkState) -> NetworkState:
     """What a machine of some parameters holds of a network: without training logic no latents."""
     if params.machine.training:
         return state
-    return NetworkState(state.weights, [np.zeros_like(m) for m in state.latents], state.sign_state)
+    return state.without_latents()
 
 
 def compare_board(

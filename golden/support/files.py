@@ -14,6 +14,7 @@ __all__ = [
     "FileError",
     "TooLargeError",
     "file_errors",
+    "prepare_file",
     "prepare_folder",
     "read_file",
     "read_json",
@@ -174,3 +175,24 @@ def prepare_folder(folder: Path) -> None:
     _make(folder)
     write_atomically(folder / ".probe", b"")
     (folder / ".probe").unlink()
+
+
+def prepare_file(path: Path, what: str) -> None:
+    """See that a file of results can be written where it is wanted; before any work is lost.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        What it will hold, for the message.
+
+    Raises
+    ------
+    FileError
+        If its folder cannot be written.
+    InputError
+        If it is a folder.
+    """
+    if path.is_dir():
+        raise InputError(f"{what} must be a file, not the folder {path}")
+    prepare_folder(path.parent)

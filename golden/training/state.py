@@ -1,6 +1,6 @@
 """What a network has learned, as arrays: the same for every machine and for checkpoints."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,10 @@ class NetworkState:
     weights: list
     latents: list
     sign_state: int
+
+    def without_latents(self) -> "NetworkState":
+        """Return the same network with latents of zero: what was learned yields sooner."""
+        return replace(self, latents=[np.zeros_like(latents) for latents in self.latents])
 
 
 def initial_state(params: Params, seed: int) -> NetworkState:

@@ -487,41 +487,13 @@ class SampleBuffer(wiring.Component):
         with m.If(seek):
             m.d.sync += left.eq(height)
 
-        # The window whose rows are pushed next, and the one behind it.
+        # The window whose rows are pushed next.
         layout = data.StructLayout({
             "line": range(first.grid[0]), "column": range(first.grid[1]),
             **{name: field.shape for name, field in windows.offset.shape()},
         })  # fmt: skip
-        begin = {"down": first.moves_inside[0][0][0], "across": first.moves_inside[1][0][0]}
         place = Signal(layout, name="place")
-        # (A signal each: simulators of Verilog would see a loop in one whose fields follow from
-        # each other.)
-        following = {name: Signal(field.shape, name=f"following_{name}") for name, field in layout}
-        down, across = (
-            [[moves[at] for moves in way] for at in (0, -1)] for way in first.moves_inside
-        )
-        ends_column = place.column == first.grid[1] - 1
-        ends_across = place.across == _of(across[1], place.column)
-        ends_down = place.down == _of(down[1], place.line)
-        m.d.comb += [
-            following["line"].eq(place.line),
-            following["column"].eq(place.column),
-            following["down"].eq(place.down),
-            following["across"].eq(_of(across[0], following["column"])),
-        ]
-        with m.If(windows.picks):
-            m.d.comb += [following["down"].eq(windows.pick.down)]
-            m.d.comb += [following["across"].eq(windows.pick.across)]
-        with m.Elif(~ends_across):
-            m.d.comb += following["across"].eq(place.across + 1)
-        with m.Elif(~ends_down):
-            m.d.comb += following["down"].eq(place.down + 1)
-        with m.Else():
-            m.d.comb += [
-                following["column"].eq(Mux(ends_column, 0, place.column + 1)),
-                following["line"].eq(Mux(ends_column, place.line + 1, place.line)),
-                following["down"].eq(_of(down[0], following["line"])),
-            ]
+        following = self._following(m, place)
 
         # The memory's output register always holds the next row to push, of the window whose
         # columns begin at ``column``.
@@ -546,24 +518,67 @@ class SampleBuffer(wiring.Component):
         with m.If(push & turn & ~windows.picks):
             m.d.sync += [place[name].eq(value) for name, value in following.items()]
         with m.Elif(en & windows.next & windows.picks):
+            ends_column = place.column == first.grid[1] - 1
             m.d.sync += place.column.eq(Mux(ends_column, 0, place.column + 1))
             with m.If(ends_column):
                 m.d.sync += place.line.eq(place.line + 1)
         with m.If(restarted):
             m.d.sync += [
-                row.eq(0), column.eq(0), left.eq(height), loaded.eq(0), running.eq(1),
-                place.eq(0), *(place[name].eq(least) for name, least in begin.items()),
+                row.eq(0), column.eq(0), left.eq(height), loaded.eq(0), running.eq(1), place.eq(0),
+                place.down.eq(first.moves_inside[0][0][0]),
+                place.across.eq(first.moves_inside[1][0][0]),
             ]  # fmt: skip
         with m.If(released):
             m.d.sync += running.eq(0)
 
-        # What the look is that is complete, and that of ``x``.
+        self._mark_looks(m, place, push & turn, take, loaded)
+        part = _shifted(read_port.data, column, first.planes, first.kernel[1] * first.planes)
+        self._assemble(m, part, push, take, missing)
+
+    def _following(self, m, place):
+        """Return the window behind that of ``place``: a signal for each field.
+
+        (Simulators of Verilog would see a loop in one signal whose fields follow from each other.)
+        """
+        first, windows = self._params.first_layer, self.windows
+        line, column, down, across = (
+            Signal(place.shape()[name].shape, name=f"following_{name}")
+            for name in ("line", "column", "down", "across")
+        )
+        (least_down, _), (least_across, _) = _ends(first)
+        ends_column = place.column == first.grid[1] - 1
+        ends_down, ends_across = _at_ends(first, place)
+        m.d.comb += [
+            line.eq(place.line),
+            column.eq(place.column),
+            down.eq(place.down),
+            across.eq(_of(least_across, column)),
+        ]
+        with m.If(windows.picks):
+            m.d.comb += [down.eq(windows.pick.down), across.eq(windows.pick.across)]
+        with m.Elif(~ends_across):
+            m.d.comb += across.eq(place.across + 1)
+        with m.Elif(~ends_down):
+            m.d.comb += down.eq(place.down + 1)
+        with m.Else():
+            m.d.comb += [
+                column.eq(Mux(ends_column, 0, place.column + 1)),
+                line.eq(Mux(ends_column, place.line + 1, place.line)),
+                down.eq(_of(least_down, line)),
+            ]
+        return {"line": line, "column": column, "down": down, "across": across}
+
+    def _mark_looks(self, m, place, completed, take, loaded):
+        """Say which look the complete window is of, and the one that was taken to ``x``."""
+        first, windows = self._params.first_layer, self.windows
+        (least_down, _), (least_across, _) = _ends(first)
+        ends_down, ends_across = _at_ends(first, place)
         marks = data.StructLayout({"first": 1, "last": 1, "offset": windows.offset.shape()})
         done, shown = Signal(marks, name="done"), Signal(marks, name="shown")
-        with m.If(push & turn):
-            begins = place.across == _of(across[0], place.column)
+        with m.If(completed):
+            begins = place.across == _of(least_across, place.column)
             m.d.sync += [
-                done.first.eq(begins & (place.down == _of(down[0], place.line))),
+                done.first.eq(begins & (place.down == _of(least_down, place.line))),
                 done.last.eq(ends_across & ends_down),
                 done.offset.down.eq(place.down),
                 done.offset.across.eq(place.across),
@@ -573,8 +588,6 @@ class SampleBuffer(wiring.Component):
         m.d.comb += Cat(windows.first, windows.last, windows.offset.as_value()).eq(
             Mux(loaded, shown.as_value(), done.as_value())
         )
-        part = _shifted(read_port.data, column, first.planes, first.kernel[1] * first.planes)
-        self._assemble(m, part, push, take, missing)
 
     def _assemble(self, m, part, push, take, missing):
         """Push parts of rows into the window, and take it to ``x``."""
@@ -623,6 +636,20 @@ def _shifted(row, places, step, width):
 def _of(table, index):
     """Look up a constant; there may be but one."""
     return Array(table)[index] if len(set(table)) > 1 else Const(table[0])
+
+
+def _ends(first):
+    """Return the least and the greatest move inside, down for each line, across for each column."""
+    return [[[moves[at] for moves in way] for at in (0, -1)] for way in first.moves_inside]
+
+
+def _at_ends(first, place):
+    """Whether a window is the last of its position in each direction, down and across."""
+    (_, most_down), (_, most_across) = _ends(first)
+    return (
+        place.down == _of(most_down, place.line),
+        place.across == _of(most_across, place.column),
+    )
 
 
 def _bordered(row, first):

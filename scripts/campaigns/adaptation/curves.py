@@ -5,7 +5,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -231,7 +231,7 @@ def _curve(
         before, state = _trained(job, machine, problem, seed, show)
         tau = params.learning.tau_in_epoch(job.epochs)
         if way == "cleared":
-            state = replace(state, latents=[np.zeros_like(each) for each in state.latents])
+            state = state.without_latents()
     learner = Learner(params, machine, state, tau)
     points, done = [], 0
     order = np.random.default_rng([seed, 1]).permutation(len(problem.train))

@@ -19,7 +19,7 @@ from popflip.golden.datasets.preparation import prepare_to_predict
 from popflip.golden.description.params import Params
 from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import prepare_folder, write_atomically
+from popflip.golden.support.files import prepare_file, write_atomically
 from popflip.golden.training.checkpoint import read_encoder
 from popflip.golden.training.machine import Machine
 from popflip.golden.training.state import NetworkState
@@ -265,15 +265,12 @@ def infer_samples(
         raise InputError(f"samples must be 1 to {most}, not {samples}")
     if table is not None:
         # Before the work, not behind it.
-        if table.is_dir():
-            raise InputError(f"predictions must be a file, not the folder {table}")
-        prepare_folder(table.parent)
+        prepare_file(table, "predictions")
     labels = None if found.labels is None else found.labels[:samples]
     x = input_of(params.network, found.images[:samples])
     # Zeros are sent faster than what was learned, and inference does not look at them.
-    blank = NetworkState(state.weights, [np.zeros_like(m) for m in state.latents], state.sign_state)
     with open_machine(params, target) as machine:
-        machine.write_state(blank)
+        machine.write_state(state.without_latents())
         started = time.perf_counter()
         total, predictions = predict(machine, x, labels)
         seconds = time.perf_counter() - started

@@ -3,19 +3,18 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
-import numpy as np
 import typer
 
 from popflip.golden.datasets.reading.raw import Wanted
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import file_errors, prepare_folder, write_atomically
+from popflip.golden.support.files import file_errors, prepare_file, write_atomically
 from popflip.golden.training.checkpoint import read_checkpoint, read_encoder
 from popflip.golden.training.state import initial_state
 from popflip.scripts.console import say
@@ -145,8 +144,7 @@ def learn(
     target = Target(board, baud, engine, threads, port, config)
     network = network_of(checkpoint, preset, config, board, seed)
     if clear_latents:
-        blank = [np.zeros_like(latents) for latents in network.state.latents]
-        network = replace(network, state=replace(network.state, latents=blank))
+        network = replace(network, state=network.state.without_latents())
     params = network.params
     check_trains(params, target)
     if target.virtual:
@@ -159,15 +157,7 @@ def learn(
         save_every=save_every, idle=idle, strict=strict, new_classes=new_classes,
         verify=target.virtual if verify is None else verify,
     )  # fmt: skip
-    with results_folder(out), _written(predictions, as_json) as file:
-
-        def emit(rows: list[dict]) -> None:
-            if file is not None:
-                text = "".join(f"{json.dumps(row)}\n" for row in rows)
-                with file_errors(predictions or "standard output"):
-                    file.write(text)
-                    file.flush()
-
+    with results_folder(out), _written(predictions, as_json) as emit:
         samples = source_of_lines(source, follow, lines, label, network)
         report = run_learning(job, samples, emit)
         write_atomically(out / "report.json", json.dumps(report, indent=1).encode())
@@ -254,18 +244,24 @@ def source_of_lines(
 
 
 @contextmanager
-def _written(path: Path | None, as_json: bool) -> Iterator[TextIO | None]:
-    """Open what predictions are written to, if they are."""
-    if path is None:
-        yield None if as_json else sys.stdout
-        return
-    if path.is_dir():
-        raise InputError(f"predictions must be a file, not the folder {path}")
-    prepare_folder(path.parent)
-    with file_errors(path):
-        file = open(path, "w", encoding="utf-8")  # noqa: SIM115
-    with file:
-        yield file
+def _written(path: Path | None, as_json: bool) -> Iterator[Callable[[list[dict]], None]]:
+    """Open what predictions are written to, if they are; hand out what writes them."""
+    if path is not None:
+        prepare_file(path, "predictions")
+    with ExitStack() as opened:
+        file = None if as_json else sys.stdout
+        if path is not None:
+            with file_errors(path):
+                file = opened.enter_context(open(path, "w", encoding="utf-8"))
+
+        def emit(rows: list[dict]) -> None:
+            if file is not None:
+                text = "".join(f"{json.dumps(row)}\n" for row in rows)
+                with file_errors(path or "standard output"):
+                    file.write(text)
+                    file.flush()
+
+        yield emit
 
 
 def show(report: LearnReport) -> None:
