@@ -100,14 +100,25 @@ def symptoms(
         if len(still) == params.depth:
             layers = "any layer"
         found.append(f"no weight of {layers} has flipped in {samples:,} samples")
-    # The class that is most frequent could be guessed each time; two standard deviations of luck.
+    # The class that is most frequent could be guessed each time.
     guessed = 1 / params.network.classes
     if test_labels is not None:
         guessed = np.bincount(test_labels).max() / len(test_labels)
-    luck = 2 * math.sqrt(guessed * (1 - guessed) * tested.samples)
-    if tested.correct <= guessed * tested.samples + luck:
+    trained = history[-1]
+    learning = not _is_guessed(
+        guessed, (1 - trained.train_error / 100) * trained.samples, trained.samples
+    )
+    # A network that has seen few samples may know those and no others yet.
+    if _is_guessed(guessed, tested.correct, tested.samples) and not (
+        samples < SAMPLES and learning
+    ):
         found.append(f"predictions are no better than a guess (test error {tested.error:.1f} %)")
     return found
+
+
+def _is_guessed(share: float, correct: float, samples: int) -> bool:
+    """Whether guesses explain so many right predictions, with two standard deviations of luck."""
+    return correct <= share * samples + 2 * math.sqrt(share * (1 - share) * samples)
 
 
 def cause(params: Params, state: NetworkState, x: np.ndarray, labels: np.ndarray) -> Cause:

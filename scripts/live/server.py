@@ -82,7 +82,8 @@ def serve_page(
     Raises
     ------
     Failure
-        If there is no board, or it is of another kind. The page tells of one that goes away later.
+        If there is no board, it is of another kind, or the server does not start. The page tells
+        of a board that goes away later.
     """
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     outside = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -117,10 +118,16 @@ def serve_page(
     def stop() -> None:
         server.should_exit = True
 
+    def run() -> None:
+        try:
+            server.run([listener])
+        except SystemExit:  # what it knows of the cause it has logged
+            problems.append(Failure("the page's server did not start"))
+
     app.on_startup(on_startup)
     # In a thread, where the server leaves signals alone: the command has its own handling of them.
     with interrupts.noted(stop):
-        thread = threading.Thread(target=server.run, args=([listener],), name="server")
+        thread = threading.Thread(target=run, name="server")
         thread.start()
         while thread.is_alive():
             thread.join(0.2)

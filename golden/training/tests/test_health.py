@@ -152,6 +152,11 @@ def test_few_samples_are_no_symptom():
     assert len(health.symptoms(params, [log(health.SAMPLES, [0, 0])], GUESSED, LABELS)) == 2
     few = [log(health.SAMPLES - 1, [0, 0])]
     assert len(health.symptoms(params, few, GUESSED, LABELS, least=0)) == 2
+    # A network that knows what it has seen, though nothing else yet, learns.
+    knows = [replace(few[0], train_error=50.0, flips=[5, 5])]
+    assert health.symptoms(params, knows, GUESSED, LABELS, least=0) == []
+    enough = [replace(knows[0], samples=health.SAMPLES)]
+    assert len(health.symptoms(params, enough, GUESSED, LABELS)) == 1
 
 
 def test_few_samples_and_a_silent_layer_are(patterns):

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -51,16 +52,31 @@ def test_a_missing_extra(popflip, monkeypatch):
     )
 
 
-def test_a_board_that_does_not_talk_popflip(popflip):
+def test_a_board_that_does_not_talk_popflip(folder):
+    # In a process of its own, as the page's library serves once in one.
+    command = [sys.executable, "-m", "popflip", "live", "--no-open", "--http-port", "0"]
     ours, theirs = os.openpty()
     try:
-        status, _, said = live(popflip, "--board", os.ttyname(theirs), "--http-port", 0)
+        done = subprocess.run(
+            [*command, "--config", "tiny.toml", "--data", ".", "--board", os.ttyname(theirs)],
+            cwd=folder, capture_output=True, text=True, timeout=200, check=False,
+        )  # fmt: skip
     finally:
         os.close(ours)
         os.close(theirs)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("popflip: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_server_that_does_not_start(popflip, monkeypatch):
+    def fails(self, sockets=None):
+        sys.exit(3)  # as uvicorn's does
+
+    monkeypatch.setattr("uvicorn.Server.run", fails)
+    status, _, said = live(popflip, "--engine", "golden", "--http-port", 0)
     assert status == 2
-    assert said.splitlines()[-1].startswith("popflip: ")
-    assert "Traceback" not in said
+    assert said.splitlines()[-1] == "popflip: the page's server did not start"
 
 
 @pytest.mark.parametrize("content", ["", "no recording"])
