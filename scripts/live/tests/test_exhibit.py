@@ -167,6 +167,8 @@ def test_a_board_that_vanishes_can_be_opened_anew(folder):
     with Exhibition([Exhibit(params, target=GOLDEN, source=str(folder))], None) as exhibition:
         (exhibit,) = exhibition.exhibits
         learned(exhibit, 50)
+        # It goes on from the last snapshot, which follows what was learned within a moment.
+        until(lambda: exhibit.snapshot.place == (0, 50))
         exhibit.run._process.kill()
         until(lambda: exhibit.report.state is State.FAILED)
         with pytest.raises(Exception, match="ended with status"):
