@@ -174,6 +174,8 @@ class Witness:
 
     def _work(self) -> None:
         try:
+            # Before it is open, its report does not say where it begins.
+            self._wait(lambda report: report.state is not State.OPENING)
             while not self._closing.is_set():
                 try:
                     note = self._notes.get(timeout=0.05)
@@ -227,9 +229,10 @@ class Witness:
             return missing == 0
         self._ask(self._run.start(missing))
 
-        def there(report: RunReport) -> bool:
-            return fed_by(report) >= fed and report.state is State.PAUSED
+        return self._wait(lambda report: fed_by(report) >= fed and report.state is State.PAUSED)
 
+    def _wait(self, there: Callable[[RunReport], bool]) -> bool:
+        """Wait until the run is somewhere; False if that cannot be any more."""
         with self._run.subscribe(1) as reports:
             while not there(self._run.report):
                 if self._closing.is_set() or self._run.report.over:
