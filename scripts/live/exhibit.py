@@ -235,11 +235,11 @@ class Exhibit(Shown):
         if self._asked_at is not None:
             return
         if report.seconds - self._tested_s >= TEST_SHARE * self._test_took:
-            self._tested_s, before = report.seconds, report.tested
+            self._tested_s, learned = report.seconds, report.total.samples
             began = time.monotonic()
 
             def tested(report: RunReport) -> bool:
-                return report.tested is not before
+                return report.tested is not None and report.tested.at >= learned
 
             threading.Thread(
                 target=self._time_test, args=(self.run, tested, began), daemon=True

@@ -18,7 +18,7 @@ from popflip.golden.support.files import write_atomically
 from popflip.golden.training.checkpoint import read_checkpoint
 from popflip.golden.training.state import NetworkState
 from popflip.scripts.console import say
-from popflip.scripts.live.exhibit import Exhibit
+from popflip.scripts.live.exhibit import TEST_SAMPLES, Exhibit, Shown
 from popflip.scripts.live.exhibition import Exhibition
 from popflip.scripts.live.export import export_page
 from popflip.scripts.live.recording import Playback, Recorder
@@ -44,7 +44,7 @@ from popflip.scripts.session import (
     same_network,
     with_label,
 )
-from popflip.scripts.training.runs.reports import State
+from popflip.scripts.training.runs.reports import RunReport, State
 from popflip.scripts.verb import Verb, print_json
 
 __all__ = ["VERB", "LiveJob", "open_exhibition"]
@@ -249,19 +249,33 @@ def _learn(exhibition: Exhibition, samples: int) -> None:
     exhibition.all(lambda exhibit: exhibit.start(samples if not exhibition.recorded else None))
     if exhibition.recorded:
         exhibit.speed(1e9)
+        _wait(exhibit, lambda _: exhibit.done)  # type: ignore[attr-defined]
+        return
+
+    def learned(report: RunReport) -> bool:
+        return report.state is State.PAUSED and report.total.samples >= samples
+
+    def tested(report: RunReport) -> bool:
+        return report.tested is not None and report.tested.at == report.total.samples
+
+    _wait(exhibit, learned)
+    exhibit.test(TEST_SAMPLES)
+    # The history follows reports in a thread of its own, which may not have come to this one.
+    exhibit.history.add(_wait(exhibit, tested))
+    exhibit.compare().result()
+
+
+def _wait(exhibit: Shown, until: Callable[[RunReport], bool]) -> RunReport:
+    """Return the first report seen of which something is true."""
     with interrupts.safe_points():
         while True:
             interrupts.check()
             report = exhibit.report
             if report.state is State.FAILED:
                 exhibit.start()  # raises what went wrong
-            if exhibition.recorded and exhibit.done:  # type: ignore[attr-defined]
-                return
-            if report.state is State.PAUSED and report.total.samples >= samples:
-                break
+            if until(report):
+                return report
             time.sleep(LOOK_S)
-    exhibit.test(200).result()
-    exhibit.compare().result()
 
 
 @contextmanager
