@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from matplotlib.image import imread
 
 from popflip.boards.build.shell import Measured
@@ -36,6 +37,7 @@ overlap = true
 """
 
 
+@pytest.mark.slow
 def test_the_cycles_of_a_core_are_those_that_its_counters_tell(popflip, folder):
     (folder / "overlap.toml").write_text(OVERLAP)
     argv = ["--preset", "overlap.toml", "--data", folder]
