@@ -178,7 +178,7 @@ def export_page(
         body += ["<h2>What happened</h2>", _table(["samples", ""], rows)]
     if snapshot is not None:
         body += [
-            f"<h2>Behind sample {snapshot.at:,}</h2>",
+            f"<h2>Behind sample {exhibit.history.since(snapshot.at):,}</h2>",
             _picture(weight_picture(exhibit.params, snapshot), "weights of the first layer",
                      "Weights of the first layer. Sand: +1. Blue: \N{MINUS SIGN}1."),
             _picture(latent_picture(exhibit.params, snapshot), "latents of the first layer",

@@ -163,7 +163,10 @@ class Live:
         """Learn so many samples, and wait for them."""
         goal = self.report.total.samples + samples
         self.start(samples)
-        return self.wait(lambda report: report.total.samples >= goal, timeout)
+        report = self.wait(lambda report: report.total.samples >= goal, timeout)
+        # The curves follow reports in a thread of its own, which may not have come to this one.
+        self.exhibit.history.add(report)
+        return report
 
     def test(self, samples: int | None = None, timeout: float = 3600.0) -> float:
         """Return the error on the test set, or on its first samples, in percent."""
@@ -309,7 +312,7 @@ class _Widget:
             self.curves.value = f'<img src="data:image/png;base64,{picture}" alt="{alt}">'
         if snapshot is not None and (self._drawn is None or snapshot is not self._drawn[5]):
             source = weight_picture(exhibit.params, snapshot)
-            alt = f"weights of the first layer behind sample {snapshot.at:,}"
+            alt = f"weights of the first layer behind sample {exhibit.history.since(snapshot.at):,}"
             self.weights.value = f'<img src="{source}" alt="{alt}" style="max-width: 40rem">'
         self.figures.value = self._text()
         self._drawn = new
@@ -329,7 +332,9 @@ class _Widget:
         elif proof.message:
             told.append(proof.message)
         elif proof.equal:
-            told.append(f"\N{HEAVY CHECK MARK} as golden to sample {proof.samples:,}")
+            equal = exhibit.history.since(proof.samples)
+            if equal > 0:
+                told.append(f"\N{HEAVY CHECK MARK} as golden to sample {equal:,}")
         else:
             told.append(f"\N{HEAVY MULTIPLICATION X} not golden's: {proof.differences[0]}")
         told += [self._note] if self._note else []
