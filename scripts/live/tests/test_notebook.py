@@ -11,7 +11,6 @@ import pytest
 from nbclient import NotebookClient
 
 import popflip
-from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 from popflip.golden.training.state import differences
 from popflip.scripts.live.notebook import live
@@ -88,6 +87,7 @@ def test_cells_lead_it(shown):
         shown.disturb("shake")
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_shown_and_an_end_is_one(folder):
     with live(folder / "tiny.toml", data=str(folder), engine="golden") as shown:
         shown.wait(lambda report: report.state is State.PAUSED, LONG)
@@ -102,14 +102,14 @@ def test_what_is_wrong_is_shown_and_an_end_is_one(folder):
         shown.start()
 
 
-def test_what_cannot_be_shown(folder, monkeypatch):
+def test_what_cannot_be_shown(shown, folder, monkeypatch):
     with pytest.raises(InputError, match=r"engine must be fast or golden, not 'slow'"):
         live(folder / "tiny.toml", data=str(folder), engine="slow")
-    with live(Params.load(folder / "tiny.toml"), data=str(folder), engine="golden") as shown:
-        monkeypatch.setitem(sys.modules, "ipywidgets", None)
-        message = r"^popflip\.live needs ipywidgets, which is not installed: pip install 'popflip"
-        with pytest.raises(InputError, match=message):
-            assert shown.widget
+    monkeypatch.setattr(shown, "_widget", None)
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    message = r"^popflip\.live needs ipywidgets, which is not installed: pip install 'popflip"
+    with pytest.raises(InputError, match=message):
+        assert shown.widget
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -103,7 +104,7 @@ async def _by_turns(
 def _ms(seconds: list[float], share: float) -> float:
     """Return the least time, in milliseconds, that so many of the times do not exceed."""
     ordered = sorted(seconds)
-    return round(1e3 * ordered[max(0, -int(-share * len(ordered) // 1) - 1)], 1)
+    return round(1e3 * ordered[math.ceil(share * len(ordered)) - 1], 1)
 
 
 def _trained(words: list[str], folder: Path) -> float:
@@ -126,9 +127,11 @@ async def _shown(visitor, samples: int, answers: list[float], opened: list[float
     await visitor.press("reset")
     await visitor.until(lambda: visitor.text("samples") == "0")
 
+    learned = asyncio.Event()
+
     async def ask() -> None:
-        last = time.monotonic()
-        while True:
+        last = -math.inf
+        while not learned.is_set():
             answers.append(await visitor.answered())
             if time.monotonic() - last > OPEN_S:
                 opened.append(await visitor.opened())
@@ -138,10 +141,10 @@ async def _shown(visitor, samples: int, answers: list[float], opened: list[float
     async with asyncio.TaskGroup() as tasks:
         began = time.perf_counter()
         await visitor.press("epoch")
-        asking = tasks.create_task(ask())
+        tasks.create_task(ask())
         await visitor.until(lambda: visitor.text("samples") == f"{samples:,}", LONG_S)
         took = time.perf_counter() - began
-        asking.cancel()
+        learned.set()
     await visitor.until(lambda: "paused" in visitor.text("state"))
     await visitor.press("compare")
     await visitor.until(lambda: f"every bit at {samples:,}" in visitor.text("lamp"), LONG_S)
