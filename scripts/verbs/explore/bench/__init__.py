@@ -18,7 +18,7 @@ from popflip.scripts.verb import Verb, print_json
 __all__ = ["VERB"]
 
 #: What can be measured.
-WHAT = ("engine", "core", "standalone", "growth", "own-data", "buses")
+WHAT = ("engine", "core", "standalone", "growth", "own-data", "buses", "live")
 
 
 def bench(
@@ -29,18 +29,23 @@ def bench(
         int | None,
         typer.Option(
             help="engine: training images to time, 20,000 if left out. core, standalone: images to "
-            "simulate on each machine, 256 and 512 if left out; 0 for none."
+            "simulate on each machine, 256 and 512 if left out; 0 for none. live: images that each "
+            "of the two learns, 20,000 if left out."
         ),
     ] = None,
     preset: Annotated[
         list[str] | None,
         typer.Option(
-            help="core: a network, can be given several times; the boards' if left out.",
+            help="core: a network, can be given several times; the boards' if left out. live: one.",
             metavar="NAME",
         ),
     ] = None,
     board: Annotated[str, typer.Option(help="growth: the board.", metavar="BOARD")] = "ulx3s-45f",
     data: Data = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="live: fast or golden, instead of the virtual board.", metavar="ENGINE"),
+    ] = None,
     threads: Threads = None,
     seed: Seed = 1,
     out: Annotated[
@@ -61,8 +66,10 @@ def bench(
     and what the core of the virtual board waits. growth: bitstreams of 15 sizes, which takes about
     an hour. own-data: networks that popflip new finds for three small data sets (or for the one of
     --data), from five seeds, beside scikit-learn's. buses: what each front end takes of an ECP5 and
-    an iCE40, and the clock it allows, by synthesis and placement of a small machine; minutes. What
-    is on record is printed below. --json prints a list.
+    an iCE40, and the clock it allows, by synthesis and placement of a small machine; minutes. live:
+    how much slower the virtual board learns through the page of popflip live than with popflip
+    train, by turns, and how soon the page answers meanwhile; minutes. What is on record is printed
+    below. --json prints a list.
     """
     if what not in WHAT:
         raise InputError(
@@ -80,6 +87,18 @@ def bench(
             print_json(rows)
             return
         show_buses(rows)
+        show_recorded("bench", what)
+        return
+    if what == "live":
+        from popflip.scripts.verbs.explore.bench.live import bench_live, show_live
+
+        words = [word for name in preset or () for word in ("--preset", name)]
+        words += ["--engine", engine] if engine else []
+        row = bench_live(words, data, 20_000 if samples is None else samples)
+        if as_json:
+            print_json([row])
+            return
+        show_live(row)
         show_recorded("bench", what)
         return
     if samples is None:
@@ -140,5 +159,6 @@ VERB = Verb(
         "popflip bench growth --board ulx3s-45f",
         "popflip bench buses",
         "popflip bench own-data --data digits",
+        "popflip bench live",
     ),
 )
