@@ -84,7 +84,7 @@ def write_package(
         + "\n",
         "instantiate.v": _template(params, bus, name),
         f"{name}_component.vhd": component(name, heading, ports(params, bus)),
-        "waivers.vlt": waivers(),
+        "waivers.vlt": waivers(verilog_name(name)),
         f"{name}_tb.v": bench(params, bus, name, heading, ports(params, bus), own),
         f"{name}.core": core_file(name, bus, heading),
     }
