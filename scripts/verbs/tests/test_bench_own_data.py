@@ -16,8 +16,8 @@ def test_networks_are_compared_on_the_same_samples(popflip, tmp_path, monkeypatc
     monkeypatch.setattr(own_data, "SEEDS", (1, 2))
     monkeypatch.setattr(own_data, "MINUTES", 10.0)
     monkeypatch.setattr(proposals, "EPOCHS", (10, 10))
-    monkeypatch.delitem(proposals.COPIES, 1)
-    monkeypatch.delitem(proposals.COPIES, 10)
+    monkeypatch.delitem(proposals._FEW_BITS, 1)
+    monkeypatch.delitem(proposals._FEW_BITS, 10)
     status, out, err = popflip("bench", "own-data", "--out", tmp_path / "any.png", "--json")
     assert status == 0, err
     (row,) = json.loads(out)

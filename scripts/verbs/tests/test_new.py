@@ -17,7 +17,6 @@ from popflip.golden.training.calibration import vital_signs
 from popflip.scripts.verbs.explore.new import trials
 from popflip.scripts.verbs.explore.new.budget import Budget, Fitted, memory_bits
 from popflip.scripts.verbs.explore.new.proposals import (
-    COPIES,
     epochs_for,
     proposals,
     shapes_for,
@@ -55,7 +54,7 @@ def test_every_kind_has_networks_within_a_memory(kind, image):
     budget = Budget(memory=200_000)
     found = 0
     for shape in shapes_for(kind, image):
-        for copies in COPIES:
+        for copies in shape.ways:
 
             def make(size, machine, shape=shape, copies=copies):
                 return next(proposals(shape, size, 4, copies, Data(), machine, 20), None)
@@ -74,8 +73,9 @@ def test_every_kind_has_networks_within_a_memory(kind, image):
 
 
 def test_windows_of_series_are_one_row_high_where_there_are_such():
-    windows = [shape for shape in shapes_for("series", (6, 100)) if shape.windowed]
-    assert [shape.network["window"] for shape in windows] == [[1, 25]]
+    windows = [shape.network for shape in shapes_for("series", (1, 100)) if shape.windowed]
+    assert [each["window"] for each in windows] == [[1, 10], [1, 25]]
+    assert windows[0]["pool"] == [1, 16]
 
 
 def test_few_samples_take_greater_flip_thresholds():
@@ -124,9 +124,9 @@ def test_the_worse_half_is_left_out(table, monkeypatch):
     monkeypatch.setattr(trials, "_JUDGED", 1)
     runs = race(table)
     runs.run()
-    assert sorted(len(each.errors) for each in runs.candidates) == [1, 1, 5, 5]
+    assert sorted(len(each.errors) for each in runs.candidates) == [1, 1, 15, 15]
     best = runs.ranked[0]
-    assert best.error == min(each.error for each in runs.ranked if len(each.errors) == 5)
+    assert best.error == min(each.error for each in runs.ranked if len(each.errors) == 15)
     assert best.error < 20
     again = race(table)
     again.run()
@@ -136,7 +136,7 @@ def test_the_worse_half_is_left_out(table, monkeypatch):
 def test_a_small_data_set_is_judged_on_several_folds_first(table):
     runs = race(table)  # 192 samples, of which 39 judge
     runs.run()
-    assert sorted(len(each.errors) for each in runs.candidates) == [4, 4, 5, 5]
+    assert sorted(len(each.errors) for each in runs.candidates) == [4, 4, 15, 15]
 
 
 def test_the_test_part_is_not_touched(table):

@@ -64,7 +64,7 @@ class Budget:
 
     board: Board | None = None
     memory: int | None = None
-    _lanes: list[int] = field(default_factory=lambda: [0], compare=False)
+    _lanes: dict[bool, int] = field(default_factory=dict, compare=False)
 
     def __str__(self):
         return self.board.title if self.board else f"{self.memory:,} bits of memory"
@@ -100,11 +100,13 @@ class Budget:
             return None
         if self.board is None:
             return Fitted(size, {})
-        # What the network before needed, this one will need too.
-        for number in range(self._lanes[0], len(_LANES)):
+        plain = make(size, {})
+        pooled = plain is not None and plain.first_layer.pooled
+        # What a network before needed, one of its kind will need too.
+        for number in range(self._lanes.get(pooled, 0), len(_LANES)):
             found = self._on_board(make, size, _LANES[number])
             if found is not None:
-                self._lanes[0] = number
+                self._lanes[pooled] = number
                 return found
         return None
 

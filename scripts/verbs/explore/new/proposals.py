@@ -7,7 +7,7 @@ thresholds. Shapes that the description or the hardware does not know drop out b
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,14 +17,26 @@ from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.description.sections.data import Data
 from popflip.golden.training import calibration
 
-__all__ = ["COPIES", "Shape", "calibrated", "epochs_for", "proposals", "shapes_for"]
+__all__ = [
+    "Shape",
+    "Ways",
+    "calibrated",
+    "chosen_epochs",
+    "epochs_for",
+    "growth_over",
+    "proposals",
+    "shapes_for",
+]
 
 #: Outputs of a class, and the flip thresholds that are tried with them; the first are the usual.
-COPIES: dict[int, tuple[tuple[int, int], ...]] = {
-    4: ((8, 4), (16, 8)),
-    10: ((16, 8),),
-    1: ((8, 4),),
-}
+Ways = dict[int, tuple[tuple[int, int], ...]]
+_FEW_BITS: Ways = {4: ((8, 4), (16, 8)), 10: ((16, 8),), 1: ((8, 4),)}
+
+#: The same for large images: their many hidden neurons tell each output enough. Two classes would
+#: still leave too few outputs to learn from.
+_LARGE: Ways = {1: ((14, 6), (16, 3))}
+_LARGE_FEW_CLASSES: Ways = {4: ((14, 6), (8, 4))}
+_MANY_CLASSES = 5
 
 #: Thermometer codes: evenly spaced thresholds, so many of them.
 _EIGHTHS = [31, 63, 95, 127, 159, 191, 223]
@@ -35,9 +47,15 @@ _HALVES = [127]
 #: Images up to this side are small: each pixel counts, and none may be moved away.
 _SMALL_SIDE = 16
 
-#: Samples, those of all epochs, that a network is trained with; within these epochs.
+#: Offsets that a neuron of a time series takes the best of, at most: as many as hardware can pool.
+_MOST_POOLED = 16
+
+#: Samples, those of all epochs, that a network is trained with briefly; within these epochs.
 SAMPLES = 40_000
 EPOCHS = (5, 150)
+
+#: Epochs that are worth their time for the network that was chosen, at least.
+CHOSEN_EPOCHS = 30
 
 #: Least flip threshold of the first layer for so few samples that they take all the epochs.
 _FEW_TAU = 16
@@ -58,14 +76,17 @@ class Shape:
         Section ``network``, but for ``hidden`` or ``features``.
     most : int
         Neurons at a position (of a dense layer: in all) beyond which nothing is gained.
-    shift : int
-        ``learning.shift``.
+    ways : dict of int to tuple of (int, int)
+        Outputs of a class, and the flip thresholds that are tried with them.
+    learning : dict
+        What section ``learning`` has besides.
     """
 
     title: str
     network: dict
     most: int
-    shift: int = 0
+    ways: Ways = field(default_factory=lambda: _FEW_BITS)
+    learning: dict = field(default_factory=dict)
 
     @property
     def windowed(self) -> bool:
@@ -83,7 +104,12 @@ def epochs_for(samples: int) -> int:
     return min(max(least, -(-SAMPLES // samples)), most)
 
 
-def shapes_for(kind: str, image: tuple[int, int]) -> list[Shape]:
+def chosen_epochs(samples: int) -> int:
+    """Epochs that a network which was chosen is trained for."""
+    return max(epochs_for(samples), CHOSEN_EPOCHS)
+
+
+def shapes_for(kind: str, image: tuple[int, int], classes: int = 10) -> list[Shape]:
     """List shapes for data of a kind, the most promising first.
 
     Parameters
@@ -91,44 +117,67 @@ def shapes_for(kind: str, image: tuple[int, int]) -> list[Shape]:
     kind : {"table", "series", "images"}
     image : (int, int)
         Height and width.
+    classes : int
     """
 
-    def dense(thresholds, most):
+    def dense(thresholds, most, **options):
         title = f"dense, {_bits(thresholds)}"
-        return Shape(title, {"image": list(image), "thresholds": thresholds}, most)
+        return Shape(title, {"image": list(image), "thresholds": thresholds}, most, **options)
 
-    def windows(thresholds, window, stride, most, shift=0):
-        sides = window if isinstance(window, list) else [window, window]
-        title = f"windows {sides[0]} x {sides[1]}, {_bits(thresholds)}"
+    def windows(thresholds, window, stride, most, pool=(1, 1), **options):
+        title = f"windows {window[0]} x {window[1]}, {_bits(thresholds)}"
         network = {
-            "image": list(image), "thresholds": thresholds, "first": "local", "window": window,
-            "stride": stride,
+            "image": list(image), "thresholds": thresholds, "first": "local",
+            "window": _short(window), "stride": _short(stride),
         }  # fmt: skip
-        return Shape(title, network, most, shift)
+        if max(pool) > 1:
+            title += f", best of {pool[0]} x {pool[1]}"
+            network["pool"] = _short(pool)
+        return Shape(title, network, most, **options)
 
     if kind == "table":
         return [dense(_EIGHTHS, 256), dense(_QUARTERS, 256)]
     if kind == "series":
-        long = max(2, image[1] // 4)
+        channels, length = image
+        long, short = max(2, length // 4), max(2, round(0.1 * length))
         return [
             dense(_EIGHTHS, 512),
+            # A motion is one wherever it begins, and all channels tell of it.
+            windows(
+                _EIGHTHS, [channels, short], [channels, short], 64,
+                (1, min(2 * short, _MOST_POOLED)),
+            ),
             windows(_EIGHTHS, [1, long], [1, max(1, long // 2)], 32),
             dense(_QUARTERS, 256),
-        ]
+        ]  # fmt: skip
     side = min(image)
     if side <= _SMALL_SIDE:
-        window = max(2, round(0.6 * side))
+        window, pooled = max(2, round(0.6 * side)), max(2, round(0.5 * side))
+        step = max(1, window // 5)
         return [
+            windows(_EIGHTHS, [pooled] * 2, [step] * 2, 32, (3, 3)),
             dense(_EIGHTHS, 512),
-            windows(_EIGHTHS, window, max(1, window // 5), 64),
-            dense(_QUARTERS, 512),
+            windows(_EIGHTHS, [window] * 2, [step] * 2, 64),
+            windows(_QUARTERS, [pooled] * 2, [step] * 2, 32, (3, 3)),
         ]
-    window = round(0.36 * side)
+    large = {
+        "ways": _LARGE if classes >= _MANY_CLASSES else _LARGE_FEW_CLASSES,
+        "learning": {"shift": 1, "latent_bits": 8},
+    }
+    window, small = [round(0.36 * side)] * 2, [round(0.29 * side)] * 2
     return [
-        windows(_THIRDS, window, 2, 20, 1),
-        windows(_HALVES, window, 3, 20, 1),
-        dense(_HALVES, 512),
+        windows(_THIRDS, window, [2, 2], 32, (3, 3), **large),
+        windows(_QUARTERS, small, [2, 2], 32, (3, 3), **large),
+        windows(_HALVES, window, [3, 3], 32, (3, 3), **large),
+        # Pooling takes logic, which the smallest boards lack.
+        windows(_HALVES, window, [3, 3], 32, **large),
+        dense(_HALVES, 512, **large),
     ]
+
+
+def _short(pair) -> int | list[int]:
+    """One number for two that are equal."""
+    return pair[0] if pair[0] == pair[1] else list(pair)
 
 
 def _bits(thresholds: list[int]) -> str:
@@ -146,7 +195,7 @@ def proposals(
     size : int
         Neurons at a position.
     classes, copies : int
-        Classes, and outputs of each: one of :data:`COPIES`.
+        Classes, and outputs of each: one of the shape's ways.
     data : Data
     machine : dict
         Section ``machine``.
@@ -156,7 +205,7 @@ def proposals(
     shared = bool(machine.get("shared_update"))
     # Of few samples each counts many times: what flips a weight has to be said more often.
     few = epochs >= EPOCHS[1]
-    for tau in COPIES[copies]:
+    for tau in shape.ways[copies]:
         if few and tau[0] < _FEW_TAU:
             continue
         tree = {
@@ -166,10 +215,10 @@ def proposals(
                 "beta": 8,
                 "latent_bits": 7,
                 "tau": list(tau),
-                "tau_growth": round(100 * (_GROWTH ** (1 / epochs) - 1), 2),
+                "tau_growth": growth_over(epochs),
                 "batch": 1 if shared or few else 8,
-                "shift": shape.shift,
-            },
+            }
+            | shape.learning,
             "machine": machine,
             "standalone": {"epochs": epochs},
             "data": data.model_dump(mode="json"),
@@ -178,6 +227,11 @@ def proposals(
             yield Params.build(tree)
         except ParamsError:
             continue
+
+
+def growth_over(epochs: int) -> float:
+    """Percent by which flip thresholds grow per epoch in a training of so many."""
+    return round(100 * (_GROWTH ** (1 / epochs) - 1), 2)
 
 
 def calibrated(params: Params, dataset: Dataset, seed: int) -> Params:

@@ -17,10 +17,11 @@ from popflip.scripts.cycle_counts import cycles_of
 from popflip.scripts.verbs.explore.new import NewReport, ProposalReport
 from popflip.scripts.verbs.explore.new.budget import Budget, memory_bits
 from popflip.scripts.verbs.explore.new.proposals import (
-    COPIES,
     Shape,
     calibrated,
+    chosen_epochs,
     epochs_for,
+    growth_over,
     proposals,
     shapes_for,
 )
@@ -93,7 +94,11 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
             else "ended before a network was trained: there is nothing to write"
         )
     best = ranked[0]
-    chosen = calibrated(best.params, dataset, wish.seed).replace(name=wish.name)
+    # More epochs than the candidates had: only one network takes them.
+    more = chosen_epochs(len(dataset.train_labels))
+    chosen = calibrated(best.params, dataset, wish.seed).replace(
+        name=wish.name, learning={"tau_growth": growth_over(more)}, standalone={"epochs": more}
+    )
     rows = [_row(each, budget) for each in ranked]
     report: NewReport = {
         "verb": "new",
@@ -101,7 +106,7 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
         "kind": kind,
         "budget": str(budget),
         "seed": wish.seed,
-        "epochs": epochs,
+        "epochs": more,
         "finished": not race.stopped,
         "best": rows[0],
         "rows": rows,
@@ -136,11 +141,16 @@ def _candidates(
 ) -> list[Candidate]:
     """Return networks that fit; of each shape the largest there is room for."""
     image: tuple[int, int] = dataset.train_images.shape[1:]
-    # What fits a board takes seconds to find out: there with the usual number of outputs and the
-    # least.
-    copies_of = [*COPIES] if budget.board is None else [next(iter(COPIES)), min(COPIES)]
-    ways = [(shape, copies) for shape in shapes_for(kind, image) for copies in copies_of]
-    data, classes = wish.reading.data, dataset.n_classes
+    classes = dataset.n_classes
+    ways = []
+    for shape in shapes_for(kind, image, classes):
+        copies_of = [*shape.ways]
+        # What fits a board takes seconds to find out: there with the usual number of outputs and
+        # the least.
+        if budget.board is not None:
+            copies_of = list(dict.fromkeys([copies_of[0], min(copies_of)]))
+        ways += [(shape, copies) for copies in copies_of]
+    data = wish.reading.data
     found = []
     for number, (shape, copies) in enumerate(ways):
         display.show("networks that fit", number, len(ways), shape.title)
@@ -205,8 +215,8 @@ def _text(params: Params, report: NewReport) -> str:
         f"{report['seed']}.",
         f"{best['what']}: {'-'.join(map(str, best['sizes']))} neurons, {best['synapses']:,} "
         "synapses.",
-        f"Error on samples kept from the training part: {best['error']:.2f} % (mean of "
-        f"{best['folds']} folds).",
+        f"Error on samples kept from the training part, after a brief training: "
+        f"{best['error']:.2f} % (mean of {best['folds']} folds).",
         f"Train it: popflip train --config FILE --data {report['data']} --engine fast --epochs "
         f"{report['epochs']}",
     ]

@@ -2,7 +2,8 @@
 
 Each is judged on samples that are kept from the training part, never on the test part: a fifth of
 each class, another one for each *fold*. After each round of folds the worse half is left out, until
-one is left, all have had :data:`FOLDS`, or the time is up. All choices hang on the seed; only where
+one is left, all have had their folds, or the time is up. Few samples take more folds: each is
+another training too, from another seed. All choices hang on the seed; only where
 the time ends them, they also hang on how fast the computer is.
 """
 
@@ -26,8 +27,8 @@ from popflip.scripts.verbs.explore.new.proposals import calibrated
 
 __all__ = ["FOLDS", "Candidate", "Race"]
 
-#: Folds that a network is judged on, at most.
-FOLDS = 5
+#: Folds that a network is judged on, at most; more where a fold judges on a handful of samples.
+FOLDS, MOST_FOLDS = 5, 15
 
 #: Share of each class that judges, in percent.
 _KEPT = 20
@@ -40,6 +41,9 @@ _SEEN = 64
 
 #: Samples that have judged before a candidate is left out.
 _JUDGED = 150
+
+#: Samples, those of all folds, that are enough to tell the last candidates apart.
+_ENOUGH = 600
 
 #: Last epochs whose mean error counts.
 _LAST = 3
@@ -126,11 +130,12 @@ class Race:
 
     def run(self) -> None:
         """Train until one is left, or the time is up, or :meth:`stop` was called."""
-        running, fold = list(self.candidates), 0
+        running, fold, folds = list(self.candidates), 0, FOLDS
         FastMachine(running[0].params)  # compiled, if it has to be, before the time begins
         self._deadline = time.monotonic() + self._seconds
-        while fold < FOLDS:
+        while fold < folds:
             part = self._fold(fold)
+            folds = min(max(FOLDS, -(-_ENOUGH // len(part.test_labels))), MOST_FOLDS)
             for candidate in running:
                 total = self._done + len(running) - running.index(candidate)
                 self._on_training(self._done, total, candidate)
