@@ -265,7 +265,8 @@ class _Widget:
                 "pip install 'popflip[notebook]'"
             ) from None
         self._shown = shown
-        self._note, self._drawn = "", None
+        self._note = ""
+        self._drawn: tuple | None = None
         exhibit = shown.exhibit
         asked: dict[str, Callable[[], object]] = {
             "Start": exhibit.start, "Pause": exhibit.pause, "Step": lambda: exhibit.start(1),
