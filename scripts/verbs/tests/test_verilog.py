@@ -294,7 +294,7 @@ def test_reasons_of_a_refusal_are_told_everywhere(mapped):
     compiler.compile_file(str(mapped.folder / f"{mapped.name}.rdl"))
     field = compiler.elaborate().top.get_child_by_name("refusal").get_child_by_name("reason")
     encoded = field.get_property("encode")
-    assert {one.name: (one.value, one.get_property("desc")) for one in encoded} == wanted
+    assert {one.name: (one.value, one.rdl_desc) for one in encoded} == wanted
     device = ElementTree.fromstring(mapped.read(".svd"))
     told = {
         one.findtext("name"): (int(one.findtext("value"), 0), one.findtext("description"))

@@ -33,7 +33,7 @@ filesets:
 targets:
   # What a core gets that depends on this one.
   default:
-    filesets: ["tool_verilator ? (waivers)", rtl]
+    filesets: [waivers, rtl]
     toplevel: {name}
 
   lint:
