@@ -29,7 +29,9 @@ def bench(
         int | None,
         typer.Option(
             help="engine: training images to time, 20,000 if left out. core, standalone: images to "
-            "simulate on each machine, 256 and 512 if left out; 0 for none."
+            "simulate on each machine, 256 and 512 if left out; 0 for none. own-data: samples that "
+            "the virtual board learns with each data set's first network, compared bit for bit, "
+            "256 if left out; 0 for none."
         ),
     ] = None,
     preset: Annotated[
@@ -59,8 +61,9 @@ def bench(
     sample by what they are spent on, after the first epoch, and whether the counters of the virtual
     board say the same. standalone: cycles of reading a sample from the flash and of learning it,
     and what the core of the virtual board waits. growth: bitstreams of 15 sizes, which takes about
-    an hour. own-data: networks that popflip new finds for three small data sets (or for the one of
-    --data), from five seeds, beside scikit-learn's. buses: what each front end takes of an ECP5 and
+    an hour. own-data: networks that popflip new finds for three small data sets, from five seeds,
+    beside scikit-learn's; --data names one of them, or fashion-mnist or mnist, which take long: one
+    search, trained from five seeds. buses: what each front end takes of an ECP5 and
     an iCE40, and the clock it allows, by synthesis and placement of a small machine; minutes. What
     is on record is printed below. --json prints a list.
     """
@@ -83,14 +86,20 @@ def bench(
         show_recorded("bench", what)
         return
     if samples is None:
-        samples = {"engine": 20000, "core": 256, "standalone": 512}.get(what, 0)
+        samples = {"engine": 20000, "core": 256, "standalone": 512, "own-data": 256}.get(what, 0)
     out = out or Path("runs") / f"bench-{what}.png"
     prepare_folder(out.parent)
     if what == "own-data":
         from popflip.scripts.verbs.explore.bench.own_data import bench_own_data, show_own_data
 
-        found = bench_own_data(data, out.parent)
-        print_json(found) if as_json else show_own_data(found)
+        if samples < 0:
+            raise InputError(f"samples must be at least 0, not {samples}")
+        found = bench_own_data(data, out.parent, samples)
+        if as_json:
+            print_json(found)
+            return
+        show_own_data(found)
+        show_recorded("bench", what if data is None else f"{what} {data}")
         return
     dataset, _ = choose_data(data)
     most = len(dataset.train_labels)
@@ -140,5 +149,6 @@ VERB = Verb(
         "popflip bench growth --board ulx3s-45f",
         "popflip bench buses",
         "popflip bench own-data --data digits",
+        "popflip bench own-data --data mnist --samples 0",
     ),
 )
