@@ -281,6 +281,10 @@ def _bench(words: list[str], report: list[dict]) -> _Values:
     # What is measured is the first word that is no option.
     name = next(word for word in words[1:] if not word.startswith("-"))
     seeds = tuple(sorted({row["seed"] for row in report if "seed" in row}))
+    if name == "own-data":
+        seeds = tuple(range(1, max(row["seeds"] for row in report) + 1))
+        if "--data" in words:  # such a call measures one row of it
+            name = f"{name} {report[0]['data']}"
     yield name, seeds, Measured(rows=tuple(_flat(row) for row in report))
 
 

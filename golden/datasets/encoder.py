@@ -239,6 +239,12 @@ def fit_encoder(
         image=_image_of(shape, data, image, samples.source), shape=shape, columns=columns,
         categories=categories, edges=edges, per=per, invert=data.invert, resize=data.resize,
     )  # fmt: skip
+    constant = values.ndim == 2 and (values == values[:1]).all()
+    if constant and len(values) > 1 and all(each is None or len(each) == 1 for each in categories):
+        raise DataError(
+            f"{samples.source} must have values that differ: each one is the same in all training "
+            "samples"
+        )
     return fitted, _warnings(values, samples, columns, categories, fitted)
 
 

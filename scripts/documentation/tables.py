@@ -322,6 +322,35 @@ def paper() -> str:
     return f"{table(head, rows, right=range(3, 8))}\n{_origin(entries)}{gone}"
 
 
+def own_data() -> str:
+    """Show networks that popflip new found, beside others: the last row of each data set."""
+    entries = [e for name, e in latest("bench").items() if name.split()[0] == "own-data"]
+    last = {row["data"]: (entry, row) for entry in entries for row in entry.values.rows}
+    if not last:
+        return "Nothing is on record yet: `popflip record 'bench own-data'`.\n"
+    rows = []
+    for entry, row in last.values():
+        hand, bits = row["by_hand"], row["bits_equal"]
+        rows.append([
+            row["data"],
+            row["budget"],
+            f"{row['error']:.2f} ± {row['spread']:.2f} %",
+            f"{row['logistic']:.2f} %",
+            f"{row['mlp']:.2f} %",
+            "" if hand is None else f"{hand:.2f} %",
+            number(row["synapses"]),
+            f"{number(bits)} after {row['samples']} samples" if bits else "",
+            f"{row['search_seconds']} s",
+            code(entry.command),
+        ])  # fmt: skip
+    head = (
+        "data", "budget", "popflip new", "logistic regression", "MLP of 100", "preset by hand",
+        "synapses", "bits equal on the virtual board", "a search takes", "command",
+    )  # fmt: skip
+    used = {entry.name: entry for entry, _ in last.values()}.values()
+    return f"{table(head, rows, right=range(2, 9))}\n{_origin(used)}{_notes(used)}"
+
+
 def _plus_minus(spread: float | None) -> str:
     return "" if spread is None else f" ± {spread:.2f}"
 
@@ -344,6 +373,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "accuracy": accuracy,
     "boards": boards,
     "adaptation": adaptation,
+    "own data": own_data,
     "paper": paper,
     **_measured(),
 }

@@ -32,8 +32,10 @@ def bench(
         int | None,
         typer.Option(
             help="engine: training images to time, 20,000 if left out. core, standalone: images to "
-            "simulate on each machine, 256 and 512 if left out; 0 for none. live: images that each "
-            "of the two learns, 20,000 if left out."
+            "simulate on each machine, 256 and 512 if left out; 0 for none. own-data: samples that "
+            "the virtual board learns with each data set's first network, compared bit for bit, "
+            "256 if left out; 0 for none. live: images that each of the two learns, 20,000 if left "
+            "out."
         ),
     ] = None,
     preset: Annotated[
@@ -69,11 +71,12 @@ def bench(
     and what the core of the virtual board waits. growth: bitstreams of 15 sizes, which takes about
     an hour. dynamics: presets with leaky dynamics beside networks of their size that sweep, test
     errors and cycles, about half an hour. own-data: networks that popflip new finds for three small
-    data sets (or for the one of --data), from five seeds, beside scikit-learn's. buses: what each
-    front end takes of an ECP5 and an iCE40, and the clock it allows, by synthesis and placement of
-    a small machine; minutes. live: how much slower the virtual board learns through the page of
-    popflip live than with popflip train, by turns, and how soon the page answers meanwhile;
-    minutes. What is on record is printed below. --json prints a list.
+    data sets, from five seeds, beside scikit-learn's; --data names one of them, or fashion-mnist or
+    mnist, which take long: one search, trained from five seeds. buses: what each front end takes of
+    an ECP5 and an iCE40, and the clock it allows, by synthesis and placement of a small machine;
+    minutes. live: how much slower the virtual board learns through the page of popflip live than
+    with popflip train, by turns, and how soon the page answers meanwhile; minutes. What is on
+    record is printed below. --json prints a list.
     """
     if what not in SUBJECTS:
         raise InputError(f"what to bench must be {_NAMES}, not {what!r}")
@@ -89,7 +92,7 @@ def bench(
         print_json(rows)
         return
     show(rows)
-    show_recorded("bench", what)
+    show_recorded("bench", f"{what} {data}" if what == "own-data" and data else what)
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,10 @@ def _growth(asked: _Asked) -> _Measured:
 def _own_data(asked: _Asked) -> _Measured:
     from popflip.scripts.verbs.explore.bench.own_data import bench_own_data, show_own_data
 
-    return bench_own_data(asked.data, asked.picture.parent), show_own_data
+    samples = 256 if asked.samples is None else asked.samples
+    if samples < 0:
+        raise InputError(f"samples must be at least 0, not {samples}")
+    return bench_own_data(asked.data, asked.picture.parent, samples), show_own_data
 
 
 def _buses(asked: _Asked) -> _Measured:
@@ -207,6 +213,7 @@ VERB = Verb(
         "popflip bench dynamics",
         "popflip bench buses",
         "popflip bench own-data --data digits",
+        "popflip bench own-data --data mnist --samples 0",
         "popflip bench live",
     ),
 )

@@ -30,10 +30,13 @@ __all__ = [
 
 #: Outputs of a class, and the flip thresholds that are tried with them; the first are the usual.
 Ways = dict[int, tuple[tuple[int, int], ...]]
-_FEW_BITS: Ways = {4: ((8, 4), (16, 8)), 10: ((16, 8),), 1: ((8, 4),)}
+_USUAL: Ways = {4: ((8, 4), (16, 8)), 10: ((16, 8),), 1: ((8, 4),)}
 
-#: The same for large images: their many hidden neurons tell each output enough. Two classes would
-#: still leave too few outputs to learn from.
+#: Of few samples each counts many times: what flips a weight has to be said more often.
+_FEW_SAMPLES: Ways = {4: ((16, 8), (24, 12)), 10: ((16, 8),)}
+
+#: The many hidden neurons of large images tell each output enough. Of few classes one output each
+#: would still be too little to learn from.
 _LARGE: Ways = {1: ((14, 6), (16, 3))}
 _LARGE_FEW_CLASSES: Ways = {4: ((14, 6), (8, 4))}
 _MANY_CLASSES = 5
@@ -52,13 +55,10 @@ _MOST_POOLED = 16
 
 #: Samples, those of all epochs, that a network is trained with briefly; within these epochs.
 SAMPLES = 40_000
-EPOCHS = (5, 150)
+EPOCHS = (5, 60)
 
 #: Epochs that are worth their time for the network that was chosen, at least.
 CHOSEN_EPOCHS = 30
-
-#: Least flip threshold of the first layer for so few samples that they take all the epochs.
-_FEW_TAU = 16
 
 #: By what flip thresholds grow in the course of a training.
 _GROWTH = 3.0
@@ -85,7 +85,7 @@ class Shape:
     title: str
     network: dict
     most: int
-    ways: Ways = field(default_factory=lambda: _FEW_BITS)
+    ways: Ways = field(default_factory=lambda: _USUAL)
     learning: dict = field(default_factory=dict)
 
     @property
@@ -104,12 +104,19 @@ def epochs_for(samples: int) -> int:
     return min(max(least, -(-SAMPLES // samples)), most)
 
 
+def few(epochs: int) -> bool:
+    """Whether there are so few samples that they take all the epochs."""
+    return epochs >= EPOCHS[1]
+
+
 def chosen_epochs(samples: int) -> int:
     """Epochs that a network which was chosen is trained for."""
     return max(epochs_for(samples), CHOSEN_EPOCHS)
 
 
-def shapes_for(kind: str, image: tuple[int, int], classes: int = 10) -> list[Shape]:
+def shapes_for(
+    kind: str, image: tuple[int, int], classes: int = 10, epochs: int = 5
+) -> list[Shape]:
     """List shapes for data of a kind, the most promising first.
 
     Parameters
@@ -118,22 +125,27 @@ def shapes_for(kind: str, image: tuple[int, int], classes: int = 10) -> list[Sha
     image : (int, int)
         Height and width.
     classes : int
+    epochs : int
+        Of a brief training, from :func:`epochs_for`.
     """
+    usual = {"ways": _FEW_SAMPLES if few(epochs) else _USUAL}
 
     def dense(thresholds, most, **options):
         title = f"dense, {_bits(thresholds)}"
-        return Shape(title, {"image": list(image), "thresholds": thresholds}, most, **options)
+        return Shape(
+            title, {"image": list(image), "thresholds": thresholds}, most, **(usual | options)
+        )
 
     def windows(thresholds, window, stride, most, pool=(1, 1), **options):
         title = f"windows {window[0]} x {window[1]}, {_bits(thresholds)}"
-        network = {
+        network: dict = {
             "image": list(image), "thresholds": thresholds, "first": "local",
             "window": _short(window), "stride": _short(stride),
         }  # fmt: skip
         if max(pool) > 1:
             title += f", best of {pool[0]} x {pool[1]}"
             network["pool"] = _short(pool)
-        return Shape(title, network, most, **options)
+        return Shape(title, network, most, **(usual | options))
 
     if kind == "table":
         return [dense(_EIGHTHS, 256), dense(_QUARTERS, 256)]
@@ -160,17 +172,18 @@ def shapes_for(kind: str, image: tuple[int, int], classes: int = 10) -> list[Sha
             windows(_EIGHTHS, [window] * 2, [step] * 2, 64),
             windows(_QUARTERS, [pooled] * 2, [step] * 2, 32, (3, 3)),
         ]
-    large = {
-        "ways": _LARGE if classes >= _MANY_CLASSES else _LARGE_FEW_CLASSES,
-        "learning": {"shift": 1, "latent_bits": 8},
-    }
-    window, small = [round(0.36 * side)] * 2, [round(0.29 * side)] * 2
+    large: dict = {"learning": {"shift": 1, "latent_bits": 8}}
+    if not few(epochs):
+        large["ways"] = _LARGE if classes >= _MANY_CLASSES else _LARGE_FEW_CLASSES
+    wide, small = [round(0.36 * side)] * 2, [round(0.29 * side)] * 2
+    fine, coarse = [max(2, round(side / 14))] * 2, [round(3 * side / 28)] * 2
     return [
-        windows(_THIRDS, window, [2, 2], 32, (3, 3), **large),
-        windows(_QUARTERS, small, [2, 2], 32, (3, 3), **large),
-        windows(_HALVES, window, [3, 3], 32, (3, 3), **large),
-        # Pooling takes logic, which the smallest boards lack.
-        windows(_HALVES, window, [3, 3], 32, **large),
+        windows(_THIRDS, wide, fine, 32, (3, 3), **large),
+        windows(_QUARTERS, small, fine, 32, (3, 3), **large),
+        windows(_HALVES, wide, coarse, 32, (3, 3), **large),
+        # Pooling takes logic, of which the smallest boards have little.
+        windows(_HALVES, small, coarse, 32, (2, 2), **large),
+        windows(_HALVES, wide, coarse, 32, **large),
         dense(_HALVES, 512, **large),
     ]
 
@@ -203,11 +216,7 @@ def proposals(
         What flip thresholds grow over.
     """
     shared = bool(machine.get("shared_update"))
-    # Of few samples each counts many times: what flips a weight has to be said more often.
-    few = epochs >= EPOCHS[1]
     for tau in shape.ways[copies]:
-        if few and tau[0] < _FEW_TAU:
-            continue
         tree = {
             "network": shape.sized(size) | {"classes": classes, "copies": copies},
             "dynamics": {"gains": [16, 8], "active_bound": copies},
@@ -216,7 +225,7 @@ def proposals(
                 "latent_bits": 7,
                 "tau": list(tau),
                 "tau_growth": growth_over(epochs),
-                "batch": 1 if shared or few else 8,
+                "batch": 1 if shared or few(epochs) else 8,
             }
             | shape.learning,
             "machine": machine,

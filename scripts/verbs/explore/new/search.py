@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from popflip.boards.registry import find_board
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.datasets.loading import place_of, read_raw
@@ -31,6 +33,9 @@ __all__ = ["Wish", "find_network"]
 
 #: Columns of a table from which on they may be the pixels of square images.
 _PIXELS = 49
+
+#: Best networks whose cycles are counted, which takes seconds for a large one.
+_RATED = 3
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,11 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
     board = find_board(wish.board) if wish.board else None
     budget = Budget(board, wish.memory)
     dataset, kind = _read(wish)
+    if np.bincount(dataset.train_labels).max() < 2:
+        raise InputError(
+            f"{wish.data or DEFAULT} must have 2 training samples of a class at least: one to "
+            "learn, one to judge the networks by"
+        )
     epochs = epochs_for(min(len(dataset.train_labels), 12_000))
     with Display() as display:
         candidates = _candidates(wish, budget, dataset, kind, epochs, display)
@@ -99,7 +109,7 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
     chosen = calibrated(best.params, dataset, wish.seed).replace(
         name=wish.name, learning={"tau_growth": growth_over(more)}, standalone={"epochs": more}
     )
-    rows = [_row(each, budget) for each in ranked]
+    rows = [_row(each, budget, number < _RATED) for number, each in enumerate(ranked)]
     report: NewReport = {
         "verb": "new",
         "data": wish.data or DEFAULT,
@@ -143,7 +153,7 @@ def _candidates(
     image: tuple[int, int] = dataset.train_images.shape[1:]
     classes = dataset.n_classes
     ways = []
-    for shape in shapes_for(kind, image, classes):
+    for shape in shapes_for(kind, image, classes, epochs):
         copies_of = [*shape.ways]
         # What fits a board takes seconds to find out: there with the usual number of outputs and
         # the least.
@@ -177,7 +187,7 @@ def _candidates(
     return found
 
 
-def _row(candidate: Candidate, budget: Budget) -> ProposalReport:
+def _row(candidate: Candidate, budget: Budget, rated: bool) -> ProposalReport:
     params, guess = candidate.params, candidate.fitted.estimate
     return {
         "what": candidate.title,
@@ -190,7 +200,7 @@ def _row(candidate: Candidate, budget: Budget) -> ProposalReport:
         "memory_bits": memory_bits(params),
         "blocks": guess.used["block"] if guess else None,
         "luts": guess.used["lut"] if guess else None,
-        "samples_per_s": _rate(candidate, budget),
+        "samples_per_s": _rate(candidate, budget) if rated else None,
     }
 
 

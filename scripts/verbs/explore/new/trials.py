@@ -3,8 +3,8 @@
 Each is judged on samples that are kept from the training part, never on the test part: a fifth of
 each class, another one for each *fold*. After each round of folds the worse half is left out, until
 one is left, all have had their folds, or the time is up. Few samples take more folds: each is
-another training too, from another seed. All choices hang on the seed; only where
-the time ends them, they also hang on how fast the computer is.
+another training too, from another seed. All choices hang on the seed; only where the time ends
+them, they also hang on how fast the computer is.
 """
 
 import statistics
@@ -147,7 +147,7 @@ class Race:
             fold += 1
             running.sort(key=lambda c: (c.error, c.params.n_synapses))
             # Of a small data set one fold judges on a handful of samples.
-            if fold * len(part.test_labels) >= _JUDGED:
+            if fold * len(part.test_labels) >= _JUDGED or fold % FOLDS == 0:
                 running = running[: max(2, -(-len(running) // 2))]
         self._on_training(1, 1, None)
 
