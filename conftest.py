@@ -1,6 +1,7 @@
 """What the tests of every room may count on."""
 
 import importlib.util
+import shutil
 import signal
 
 import pytest
@@ -10,6 +11,11 @@ HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 #: Whether the test of the system that LiteX makes can.
 HAS_LITEX = importlib.util.find_spec("litex") is not None
+
+#: What leads the live page in tests; None where there is none, and they are left out.
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 
 
 def has_gpu():
@@ -22,10 +28,12 @@ def has_gpu():
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what needs PyTorch, LiteX or a GPU, where there is none."""
+    """Leave out what needs PyTorch, LiteX, a browser or a GPU, where there is none."""
     lacking = set() if HAS_TORCH else {"torch"}
     if not HAS_LITEX:
         lacking.add("litex")
+    if BROWSER is None:
+        lacking.add("browser")
     if any(item.get_closest_marker("gpu") for item in items) and not has_gpu():
         lacking.add("gpu")
     left_out = [item for item in items if any(map(item.get_closest_marker, lacking))]
@@ -47,6 +55,17 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(
             "Left out: the test of a RISC-V system, which needs LiteX: pip install 'popflip[litex]'"
         )
+    if BROWSER is None:
+        terminalreporter.write_line(
+            "Left out: tests of the live page in a browser, which need Chromium: apt-get install "
+            "chromium"
+        )
+
+
+@pytest.fixture(scope="session")
+def browser_path():
+    """The path of a browser; a test that asks for it has the mark of the same name."""
+    return BROWSER
 
 
 @pytest.fixture

@@ -38,6 +38,25 @@ TINY = Params.build({
 
 SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
+_WINDOWS = {
+    "image": [7, 6], "first": "local", "window": 3, "stride": 2, "features": 3,
+    "classes": 3, "copies": 2,
+}  # fmt: skip
+
+#: Other kinds of machines.
+OTHERS = {
+    "pooled": {"network": _WINDOWS | {"pool": 3}, "machine": {"pool_lanes": 3}},
+    "pooled and shared": {
+        "network": _WINDOWS | {"pool": [2, 3], "sharing": "full"},
+        "learning": {"first_latent_bits": 9},
+    },
+    "leaky": {
+        "network": {"image": [4, 4], "hidden": [5], "classes": 3, "copies": 2},
+        "dynamics": {"kind": "leaky", "gains": [80, 60], "free_sweeps": 7},
+        "learning": {"nudged_sweeps": 3, "batch": 2},
+    },
+}
+
 
 def refusals(params, bus):
     """Accesses that are refused while nothing runs, and the reason of each."""
@@ -135,6 +154,17 @@ def test_small_networks_in_icarus(bus, manner):
 )
 def test_small_networks_in_verilator(bus, manner):
     check(SMALL, "verilator", bus, MANNERS[bus][manner], 40)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("bus", MANNERS)
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_machines(name, bus):
+    """Pooled windows, shared weights and leaky neurons behind a bus."""
+    given = {"dynamics": {"gains": [90, 40]}, **OTHERS[name]}
+    learning = {"tau": [2, 1], "beta": 3, **given.pop("learning", {})}
+    check(Params.build(given | {"learning": learning}), "icarus", bus, MANNERS[bus][1], 5)
 
 
 def check_driver(folder, params, simulator, bus, samples, *, stream=True, seconds=800):

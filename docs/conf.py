@@ -20,7 +20,7 @@ author = copyright = "popflip developers"
 release = version = __version__
 
 extensions = [
-    "myst_parser",  # pages in Markdown
+    "myst_nb",  # pages in Markdown, and notebooks
     "sphinx.ext.autodoc",  # the Python API, from docstrings
     "sphinx.ext.napoleon",  # which are numpydoc
 ]
@@ -28,6 +28,17 @@ html_theme = "furo"
 html_title = "popflip"
 html_static_path = ["_static"]
 html_css_files = ["popflip.css"]
+
+# What a notebook shows is of the code as it is: it is run whenever the site is built.
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600
+# A page has no kernel that widgets could talk to, and fetches nothing from other hosts.
+nb_ipywidgets_js = {}
+nb_mime_priority_overrides = [
+    ("html", "application/vnd.jupyter.widget-view+json", None),
+    ("html", "image/png", 0),
+]
 
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3

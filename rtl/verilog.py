@@ -84,12 +84,18 @@ def convert(component: wiring.Component, name: str) -> str:
     return _repaired(_yosys(to_rtlil(component, name)))
 
 
-def waivers() -> str:
+def waivers(file: str = "*") -> str:
     """Return the configuration file that Verilator's lint takes beside the Verilog.
 
     It silences what follows from how Amaranth and yosys write, each with its reason.
+
+    Parameters
+    ----------
+    file : str
+        The Verilog file that it is for, with any folder before it; by default any file.
     """
-    return (resources.files("popflip.rtl") / "waivers.vlt").read_text("utf-8")
+    text = (resources.files("popflip.rtl") / "waivers.vlt").read_text("utf-8")
+    return text if file == "*" else text.replace('-file "*"', f'-file "*{file}"')
 
 
 def _yosys(text: str) -> str:

@@ -86,18 +86,24 @@ may_install() {
     [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; }
 }
 
+is_debian() { grep -qsx 'ID="\?debian"\?' /etc/os-release; }
+
 # Whether it worked shows in what is missing afterwards.
+updated=
 apt_install() {
     local out
     out=$(mktemp)
     say "installing $* with apt-get"
     {
-        as_root apt-get -q update || true # one unreachable source need not matter
+        # Once is enough; one unreachable source need not matter.
+        [ -n "$updated" ] || as_root apt-get -q update || true
         as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 \
             install --no-install-recommends "$@"
     } >"$out" 2>&1 </dev/null || tail -n 15 "$out" >&2
+    updated=yes
     rm -f "$out"
 }
+have_browser() { have chromium || have chromium-browser || have google-chrome; }
 
 # Names hold no spaces, so that lists can be strings: the bash of macOS knows no better.
 missing=$(missing_tools)
@@ -113,6 +119,9 @@ if may_install; then
     # Compile the C driver and the VHDL component in slow tests; 40 MB to download.
     have riscv64-unknown-elf-gcc || apt_install gcc-riscv64-unknown-elf
     have ghdl || apt_install ghdl
+    # Looks at the live page in slow tests; 100 MB to download. Where it is a snap, as on Ubuntu, the
+    # package has no file of its own, and those tests are left out.
+    have_browser || ! is_debian || apt_install chromium
     # openFPGALoader's libraries, for popflip flash and its tests.
     have_library libusb-1.0 && have_library libftdi1 || apt_install libusb-1.0-0 libftdi1-2
 fi

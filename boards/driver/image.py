@@ -103,7 +103,10 @@ class NetworkImage:
             raise ImageError("this is no image of a network, or one of another popflip")
         _, found, n = _HEAD.unpack_from(image)
         if found != identity:
-            raise ImageError(f"the image is of design {found.hex()}, not {identity.hex()}")
+            raise ImageError(
+                f"the image is of design {found.hex()}, not {identity.hex()}: of another network, "
+                "or behind another front end"
+            )
         wanted = image_bytes(params)
         if len(image) != wanted or n != wanted - _HEAD.size - _WORD.size:
             raise ImageError(f"the image must have {wanted} bytes, not {len(image)}")

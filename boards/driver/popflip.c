@@ -497,7 +497,7 @@ const char *popflip_text(int result)
         "what talks on the line is no popflip machine",
         "the program could not send",
         "another design than that of NAME_design.h",
-        "the machine refused",
+        "the machine refused, or the bus answered by an error",
         "a run is on",
         "an argument that there is not",
         "the image is damaged",

@@ -32,7 +32,8 @@ enum popflip_result {
     POPFLIP_GARBAGE,      /* something talks on the line, but not as popflip does */
     POPFLIP_LINE,         /* the program's own callback failed */
     POPFLIP_OTHER_DESIGN, /* the machine, or the image, is of another design */
-    POPFLIP_REFUSED,      /* the machine refused; device.status says why on a serial line */
+    POPFLIP_REFUSED,      /* the machine refused, or a bus answered by an error; device.status says
+                             why on a serial line */
     POPFLIP_BUSY,         /* a run is on */
     POPFLIP_RANGE,        /* an argument that there is not; nothing was sent */
     POPFLIP_IMAGE         /* the image is damaged, or none */

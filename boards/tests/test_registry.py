@@ -26,8 +26,20 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 every_board = pytest.mark.parametrize("board", BOARDS.values(), ids=lambda board: board.name)
 
-#: One of the boards for each network and family; the others differ in their pins.
-_BUILDS = {(board.preset, board.device.family.name): name for name, board in BOARDS.items()}
+#: Small boards of each family, with and without a flash. The others differ in pins and in size.
+QUICK = {"icebreaker", "upduino-v3", "tang-nano-9k", "arty-a7-35t", "ulx3s-25f", "crosslink-nx-evn"}
+
+#: Those whose own network is looked into.
+FITTED = {"icebreaker", "tang-nano-9k"}
+
+#: What takes seconds for a board.
+thorough = pytest.mark.parametrize(
+    "board",
+    [
+        pytest.param(board, id=name, marks=[pytest.mark.slow] * (name not in QUICK))
+        for name, board in BOARDS.items()
+    ],
+)
 
 
 def files_of(board, params=MICRO):
@@ -35,7 +47,7 @@ def files_of(board, params=MICRO):
     return {k: v if isinstance(v, str) else v.decode() for k, v in files.items()}
 
 
-@every_board
+@thorough
 def test_the_design_elaborates_with_the_pins_of_the_board(board):
     files = files_of(board)
     family = board.device.family
@@ -109,7 +121,7 @@ def test_a_small_network_has_an_estimate(board, micro):
 @pytest.mark.parametrize(
     "board",
     [
-        pytest.param(board, id=name, marks=[pytest.mark.slow] * (name not in _BUILDS.values()))
+        pytest.param(board, id=name, marks=[pytest.mark.slow] * (name not in FITTED))
         for name, board in BOARDS.items()
     ],
 )

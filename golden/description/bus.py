@@ -14,12 +14,16 @@ lane 0 on, and the last one writes the region's word. Bits above those of a word
 words between the parts of a region.
 """
 
-from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from popflip.golden.description.layout import Region
-from popflip.golden.description.named import Table
-from popflip.golden.description.protocol import IDENTITY_BYTES, SAMPLE_BITS, RunFlags
+from popflip.golden.description.named import Meanings, Table
+from popflip.golden.description.protocol import (
+    FLAG_MEANINGS,
+    IDENTITY_BYTES,
+    SAMPLE_BITS,
+    RunFlags,
+)
 from popflip.golden.description.registers import REGISTER_BITS, REGISTER_BYTES, Field, Register
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.integers import ceil_div
@@ -50,25 +54,17 @@ _CONTROL_WORDS = 16
 _COUNT_BITS = 16
 
 
-class Refusal(IntEnum):
+class Refusal(Meanings):
     """Why an access was answered by an error. It changed nothing."""
 
-    #: None was refused yet.
-    NONE = 0
-    #: There is nothing at this address.
-    UNMAPPED = 1
-    #: Not a whole aligned word, where it has to be one.
-    WIDTH = 2
-    #: It cannot be written, or not be read.
-    ACCESS = 3
-    #: Not while a run is on.
-    BUSY = 4
-    #: A lane, or a word of a sample, that is not the next one.
-    ORDER = 5
-    #: A run of no samples, or flags that there are not.
-    VALUE = 6
-    #: No room for the sample, and no run that would take one.
-    FULL = 7
+    NONE = 0, "none was refused yet"
+    UNMAPPED = 1, "there is nothing at this address"
+    WIDTH = 2, "not a whole aligned word, where it has to be one"
+    ACCESS = 3, "it cannot be written, or not be read"
+    BUSY = 4, "not while a run is on"
+    ORDER = 5, "a lane, or a word of a sample, that is not the next one"
+    VALUE = 6, "a run of no samples, or flags that there are not"
+    FULL = 7, "no room for the sample, and no run that would take one"
 
 
 class Window(NamedTuple):
@@ -249,11 +245,7 @@ _RUNS: tuple[dict, ...] = (
         "command": True,
         "fields": tuple(
             Field(str(flag.name).lower(), flag.bit_length() - 1, 1, meaning)
-            for flag, meaning in (
-                (RunFlags.TRAIN, "learn from the samples, instead of only predicting"),
-                (RunFlags.INTERNAL, "take them from the slots"),
-                (RunFlags.FLUSH, "end with the flips of a batch that is not full"),
-            )
+            for flag, meaning in FLAG_MEANINGS.items()
         ),
     },
     {

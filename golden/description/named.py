@@ -1,11 +1,29 @@
-"""Tables whose entries are found by their name as well as by their number."""
+"""Tables whose entries are found by their name as well as by their number; numbers with names."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import IntEnum
 from typing import Protocol, TypeVar, overload
 
 from popflip.golden.description.renamed import current
 
-__all__ = ["Named", "Table"]
+__all__ = ["Meanings", "Named", "Table"]
+
+
+class Meanings(IntEnum):
+    """Numbers with names, each of which says what it means: ``NAME = 3, "what it means"``.
+
+    Attributes
+    ----------
+    meaning : str
+    """
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str = ""):
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
 
 
 class Named(Protocol):

@@ -38,16 +38,20 @@ from enum import IntEnum, IntFlag
 
 from amaranth.lib.crc.catalog import CRC16_IBM_3740
 
+from popflip.golden.description.named import Meanings
+
 __all__ = [
     "CRC",
     "CRC_BYTES",
     "FILL",
+    "FLAG_MEANINGS",
     "FRAME_COUNT_BITS",
     "HEADER",
     "IDENTIFY_ANSWER",
     "IDENTITY_BYTES",
     "MAX_PAYLOAD",
     "READ",
+    "RULES",
     "RUN",
     "SAMPLE_BITS",
     "STATUS_ANSWER",
@@ -95,27 +99,27 @@ class Verb(IntEnum):
     STATUS = 7
 
 
-class Status(IntEnum):
+class Status(Meanings):
     """The outcome of a request. With any but ``OK`` it changed nothing."""
 
-    OK = 0
-    #: Broken COBS, or too short for a header and a checksum.
-    BAD_FRAME = 1
-    #: More payload than ``MAX_PAYLOAD``.
-    OVERSIZE = 2
-    BAD_CRC = 3
-    BAD_VERSION = 4
-    UNKNOWN_VERB = 5
-    #: The payload's length is not one that the verb takes.
-    BAD_LENGTH = 6
-    #: No such region, words beyond its end, an answer longer than ``MAX_PAYLOAD``, or a run of no
-    #: samples or of samples and flags that there are not.
-    OUT_OF_RANGE = 7
-    #: Not while the core runs: all but reads of registers and results, writes of samples, and the
-    #: verbs that name no region and start nothing.
-    BUSY = 8
-    #: No answer, but a frame that a machine in standalone training sends by itself.
-    REPORT = 9
+    OK = 0, "done; a run has begun"
+    BAD_FRAME = 1, "broken COBS, or too short for a header and a checksum"
+    OVERSIZE = 2, "more payload than MAX_PAYLOAD"
+    BAD_CRC = 3, "another checksum than that of the bytes before it"
+    BAD_VERSION = 4, "another version of this protocol"
+    UNKNOWN_VERB = 5, "no request has this number"
+    BAD_LENGTH = 6, "the payload's length is not one that the request takes"
+    OUT_OF_RANGE = (
+        7,
+        "no such region, words beyond its end, an answer longer than MAX_PAYLOAD, or a run of no "
+        "samples or of samples and flags that there are not",
+    )
+    BUSY = (
+        8,
+        "not while the core runs: all but reads of registers and results, writes of samples, and "
+        "the requests that name no region and start nothing",
+    )
+    REPORT = 9, "no answer, but a frame that a machine in standalone training sends by itself"
 
 
 class RunFlags(IntFlag):
@@ -124,6 +128,30 @@ class RunFlags(IntFlag):
     TRAIN = 1
     INTERNAL = 2
     FLUSH = 4
+
+
+#: What each of them says.
+FLAG_MEANINGS = {
+    RunFlags.TRAIN: "learn from the samples, instead of only predicting",
+    RunFlags.INTERNAL: "take them from the slots that the host loads, instead of the stream or the "
+    "sample store",
+    RunFlags.FLUSH: "end with the flips of a batch that is not full",
+}
+
+#: What a host keeps to. The board has no time-out.
+RULES = (
+    "One request is under way at a time. Sequence numbers go from 1 to 255; each request takes "
+    "another one. Skip whatever does not carry the number that you wait for.",
+    "Send a zero byte before each frame. It ends whatever noise has begun.",
+    "Give up after a time without an answer, whether the line is silent or talks.",
+    "Send a lost request again if doing it twice does what doing it once does: every request but "
+    "RUN. Before that, send a zero byte and read until the line is silent.",
+    "After BAD_FRAME, OVERSIZE or BAD_CRC the request had arrived damaged, and nothing was done. "
+    "Send it again, RUN too.",
+    "After a RUN whose answer was lost, ask STATUS whether the machine is busy, and read counter "
+    "`samples`.",
+    "IDENTIFY tells the longest payload. Requests and answers keep to it.",
+)
 
 
 #: Region, address, count.

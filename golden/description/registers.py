@@ -9,10 +9,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from popflip.golden.description.named import Table
+from popflip.golden.description.named import Meanings, Table
 from popflip.golden.description.renamed import REGISTERS
 
 if TYPE_CHECKING:
@@ -47,19 +46,15 @@ BATCH_BITS = 16
 EPOCH_BITS = 16
 
 
-class StandaloneState(IntEnum):
+class StandaloneState(Meanings):
     """What a standalone machine does: field ``state`` of register ``standalone``."""
 
-    #: Nothing: it was not started, or it was stopped.
-    IDLE = 0
-    #: It writes the initial network.
-    PREPARING = 1
-    TRAINING = 2
-    TESTING = 3
-    #: All epochs are complete.
-    DONE = 4
-    #: It was started, but its flash holds no data set for this network.
-    NO_IMAGE = 5
+    IDLE = 0, "nothing: it was not started, or it was stopped"
+    PREPARING = 1, "it writes the initial network"
+    TRAINING = 2, "it learns"
+    TESTING = 3, "it predicts the test samples"
+    DONE = 4, "all epochs are complete"
+    NO_IMAGE = 5, "it was started, but its flash holds no data set for this network"
 
 
 class Field(NamedTuple):
@@ -72,7 +67,7 @@ class Field(NamedTuple):
         Number of the lowest of them.
     bits : int
     meaning : str
-    values : type of IntEnum, optional
+    values : type of Meanings, optional
         What its values are called.
     """
 
@@ -80,7 +75,7 @@ class Field(NamedTuple):
     low: int
     bits: int
     meaning: str
-    values: type[IntEnum] | None = None
+    values: type[Meanings] | None = None
 
     @property
     def place(self) -> str:

@@ -8,7 +8,6 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Iterator
-from enum import Enum
 from itertools import groupby
 from pathlib import Path
 
@@ -102,10 +101,7 @@ def registers() -> str:
 
 def states() -> str:
     """What a standalone machine does, as register ``standalone`` has it."""
-    rows = [
-        [state.value, code(state.name), _comment(StandaloneState, state)]
-        for state in StandaloneState
-    ]
+    rows = [[state.value, code(state.name), state.meaning] for state in StandaloneState]
     return table(("value", "state", "meaning"), rows, right=(0,))
 
 
@@ -147,7 +143,7 @@ def windows() -> str:
 
 def refusals() -> str:
     """Why an access is refused."""
-    rows = [[each.value, code(each.name), _comment(Refusal, each)] for each in Refusal]
+    rows = [[each.value, code(each.name), each.meaning] for each in Refusal]
     return table(("value", "reason", "meaning"), rows, right=(0,))
 
 
@@ -207,20 +203,22 @@ def requests() -> str:
 
 def statuses() -> str:
     """The numbers of the statuses, and what each says."""
-    rows = [
-        [status.value, code(status.name), _comment(protocol.Status, status)]
-        for status in protocol.Status
-    ]
+    rows = [[status.value, code(status.name), status.meaning] for status in protocol.Status]
     return table(("kind", "status", "meaning"), rows, right=(0,))
 
 
 def run_flags() -> str:
     """The flags of RUN."""
     rows = [
-        [code(flag.name), f"{flag.value:#04x}", _RUN_FLAGS[flag.name or ""]]
-        for flag in protocol.RunFlags
+        [code(flag.name), f"{flag.value:#04x}", meaning]
+        for flag, meaning in protocol.FLAG_MEANINGS.items()
     ]
     return table(("flag", "bit", "meaning"), rows)
+
+
+def rules() -> str:
+    """What a host keeps to."""
+    return "\n".join(f"{i}. {rule}" for i, rule in enumerate(protocol.RULES, 1))
 
 
 def timing() -> str:
@@ -232,26 +230,6 @@ def timing() -> str:
         if isinstance(one.default, int | float)
     ]
     return table(("setting", "default", "meaning"), rows)
-
-
-#: As `popflip.rtl.interface.RunLayout` has them.
-_RUN_FLAGS = {
-    "TRAIN": "learn; else only predict",
-    "INTERNAL": "samples come from the slots that the host loaded; else from the sample store "
-    "beside the core",
-    "FLUSH": "end with the flips of a batch that is not full",
-}
-
-
-def _comment(kind: type[Enum], member: Enum) -> str:
-    """Read the ``#:`` comment above a member of an enumeration."""
-    lines = inspect.getsource(kind).splitlines()
-    at = next(i for i, line in enumerate(lines) if re.match(rf"\s+{member.name} = ", line))
-    found: list[str] = []
-    while lines[at - 1].strip().startswith("#:"):
-        at -= 1
-        found.insert(0, lines[at].strip()[2:].strip())
-    return _plain(" ".join(found))
 
 
 # Verbs ------------------------------------------------------------------------------------------
@@ -381,6 +359,7 @@ FRAGMENTS = {
     "requests": requests,
     "statuses": statuses,
     "run-flags": run_flags,
+    "rules": rules,
     "timing": timing,
     "verbs": verbs,
 }

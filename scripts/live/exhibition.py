@@ -26,8 +26,7 @@ MOST_TIMES = 100
 
 def class_names(data: Dataset | None, classes: int) -> list[str]:
     """Return what classes are called; those that have no name, by their number."""
-    named = list(data.classes) if data is not None else []
-    return [named[n] if n < len(named) else str(n) for n in range(classes)]
+    return [*map(str, range(classes))] if data is None else data.class_names(classes)
 
 
 class Exhibition:

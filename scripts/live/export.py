@@ -24,7 +24,7 @@ from popflip.scripts.live.pictures import (
 )
 from popflip.scripts.plots.style import BLUE, GREEN, LAYERS, ORANGE, QUIET, RED, dress
 
-__all__ = ["export_page"]
+__all__ = ["curves_figure", "export_page"]
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b2027; --paper: #fff; --quiet: #4c5560; }
@@ -49,8 +49,16 @@ def _svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def _curves(curves: Curves) -> Figure:
-    figure = Figure(figsize=(9.5, 6.2), layout="constrained")
+def curves_figure(curves: Curves, size: tuple[float, float] = (9.5, 6.2)) -> Figure:
+    """Draw all curves.
+
+    Parameters
+    ----------
+    curves : Curves
+    size : (float, float)
+        Width and height in inches.
+    """
+    figure = Figure(figsize=size, layout="constrained")
     error, flips, cycles, changed = figure.subplots(2, 2).ravel()
     points = curves.points
     at = [point.at for point in points]
@@ -164,13 +172,13 @@ def export_page(
     cycles = total.cycles.get("total", 0) / max(1, total.samples)
     if cycles:
         body.append(f", {cycles:,.0f} cycles per sample")
-    body += [".</p>", "<figure>", _svg(_curves(curves)), "</figure>"]
+    body += [".</p>", "<figure>", _svg(curves_figure(curves)), "</figure>"]
     rows = [(f"{event.at:,}", event.text) for event in curves.events]
     if rows:
         body += ["<h2>What happened</h2>", _table(["samples", ""], rows)]
     if snapshot is not None:
         body += [
-            f"<h2>Behind sample {snapshot.at:,}</h2>",
+            f"<h2>Behind sample {exhibit.history.since(snapshot.at):,}</h2>",
             _picture(weight_picture(exhibit.params, snapshot), "weights of the first layer",
                      "Weights of the first layer. Sand: +1. Blue: \N{MINUS SIGN}1."),
             _picture(latent_picture(exhibit.params, snapshot), "latents of the first layer",

@@ -123,6 +123,13 @@ class History:
         """Samples learned."""
         return self._last.samples - self._base.samples
 
+    def since(self, samples: int) -> int:
+        """Return what a count of the run's samples is since the beginning of the curves.
+
+        It is negative of what was before.
+        """
+        return samples - self._base.samples
+
     def add(self, report: RunReport) -> None:
         """Take in a report."""
         total = report.total

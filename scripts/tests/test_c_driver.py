@@ -12,6 +12,7 @@ from popflip.boards.driver.tests.native import Driver, Result, compile_driver
 from popflip.boards.driver.tests.test_image import network
 from popflip.boards.host.frames import Frame, FrameError, decode_frame, encode_frame
 from popflip.boards.host.machine import virtual_board
+from popflip.golden.description.bus import BusMap
 from popflip.golden.description.packing import pack_samples
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import CRC, MAX_PAYLOAD, READ, STATUS_ANSWER, Status, Verb
@@ -289,6 +290,72 @@ def test_it_falls_silent_in_the_midst_of_a_run(driver):
     assert driver.wait() == Result.TIMEOUT  # a run that does not go on
     line.drop = lambda verb: True
     assert driver.wait() == Result.TIMEOUT
+
+
+# Buses with nothing of ours on them ----------------------------------------------------------
+
+
+class Bus:
+    """Registers at addresses, of a machine that begins runs and ends none.
+
+    ``answer`` makes of what is read what comes instead; None is the bus's error.
+    """
+
+    def __init__(self, identity=IDENTITY, answer=lambda word: word):
+        registers = BusMap(PARAMS, "wishbone").registers
+        self.words = {4 * r.index: r.reset for r in registers}
+        for i in range(4):
+            self.words[4 * i] = int.from_bytes(identity[4 * i : 4 * i + 4], "little")
+        self.run, self.status = (4 * registers[name].index for name in ("run", "status"))
+        self.answer, self.reads, self.writes = answer, 0, []
+
+    def read(self, address):
+        self.reads += 1
+        return self.answer(self.words.get(address, 0))
+
+    def write(self, address, value):
+        self.writes.append(address)
+        if address == self.run:
+            self.words[self.status] = 1
+        return True
+
+
+@pytest.fixture(scope="module")
+def on_bus(tmp_path_factory):
+    path = compile_driver(tmp_path_factory.mktemp("bus"), PARAMS, "wishbone", IDENTITY)
+    return Driver(path, PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("bus", "result"),
+    [
+        (Bus(answer=lambda word: None), Result.REFUSED),
+        (Bus(answer=lambda word: 0), Result.OTHER_DESIGN),
+        (Bus(answer=lambda word: 0xFFFFFFFF), Result.OTHER_DESIGN),
+        (Bus(bytes(16)), Result.OTHER_DESIGN),
+    ],
+)
+def test_a_bus_without_the_machine(on_bus, bus, result):
+    assert on_bus.open_bus(bus.read, bus.write, patience=50) == result
+    assert bus.writes == []
+    assert bus.reads <= 5
+
+
+def test_a_machine_on_a_bus_that_does_not_go_on(on_bus):
+    bus = Bus()
+    assert on_bus.open_bus(bus.read, bus.write, patience=50) == Result.OK
+    assert on_bus.begin(3, 0, 2) == Result.OK
+    assert on_bus.begin(3, 0, 2) == Result.BUSY
+    bus.reads = 0
+    assert on_bus.wait() == Result.TIMEOUT
+    assert bus.reads < 200
+
+
+def test_a_network_of_another_design_does_not_reach_the_bus(on_bus):
+    bus = Bus()
+    assert on_bus.open_bus(bus.read, bus.write, patience=50) == Result.OK
+    assert on_bus.load(network(PARAMS).pack(PARAMS, bytes(16))) == Result.OTHER_DESIGN
+    assert bus.writes == []
 
 
 # A board that is one ----------------------------------------------------------------------------

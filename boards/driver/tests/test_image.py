@@ -49,7 +49,10 @@ def test_what_is_no_image_is_refused():
     ):
         with pytest.raises(ImageError, match=f"^{re.escape(message)}$"):
             NetworkImage.unpack(params, IDENTITY, bad)
-    message = f"the image is of design {IDENTITY.hex()}, not {other.hex()}"
+    message = (
+        f"the image is of design {IDENTITY.hex()}, not {other.hex()}: of another network, or "
+        "behind another front end"
+    )
     with pytest.raises(ImageError, match=f"^{message}$"):
         NetworkImage.unpack(params, other, data)
 

@@ -54,6 +54,19 @@ CONFIGS = {
         {"neuron_lanes": 3, "overlap": True},
         {"flash_divider": 1, "flash_delay": 2, "record_bytes": 30},
     ),
+    "pooled": build(
+        LOCAL | {"pool": 3, "stride": 2, "image": [7, 6]}, None, {"batch": 4, "shift": 1},
+        {"pool_lanes": 3},
+    ),
+    "pooled, shared": build(
+        LOCAL | {"pool": [2, 3], "sharing": "full", "features": 4}, {"active_bound": 2},
+        {"batch": 3, "first_latent_bits": 6, "shift": 1}, {"latent_lanes": [9, 6]},
+    ),
+    "leaky": build(
+        {"hidden": [11]}, {"kind": "leaky", "gains": [50, 40], "free_sweeps": 7},
+        {"batch": 3, "nudged_sweeps": 3},
+        {"row_lanes": 20, "neuron_lanes": 3, "relax_lanes": 4, "latent_lanes": [7, 2]},
+    ),
 }  # fmt: skip
 
 
@@ -100,7 +113,9 @@ def compare(params, board, data=DATA, link=None):
 
 
 #: Each has a model of its own to be compiled.
-SLOW = ("dense", "padded", "records", "single, no divider")
+SLOW = (
+    "dense", "padded", "records", "single, no divider", "pooled", "pooled, shared", "leaky",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -108,9 +123,9 @@ SLOW = ("dense", "padded", "records", "single, no divider")
     [pytest.param(name, marks=pytest.mark.slow if name in SLOW else []) for name in CONFIGS],
 )
 def test_a_board_trains_as_golden_does(name):
-    params, data = CONFIGS[name], DATA
-    if params.standalone.record_bytes:
-        data = draw_data(image=params.network.image, lit=0.5)
+    params = CONFIGS[name]
+    lit = 0.5 if params.standalone.record_bytes else 1.0
+    data = draw_data(image=params.network.image, lit=lit)
     with board_of(params, data) as board:
         compare(params, board, data)
 

@@ -276,7 +276,10 @@ GAPS = [("local", 9), ("overlap", 1), ("overlap-online", 3), ("overlap-alone", 9
 SLOW = {
     "local-narrow", "local-edge", "serial-wide", "shared-serial-even", "overlap-narrow",
     "three-hidden-sign", "leaky-rests", "leaky-deep-sign", "leaky-local", "leaky-one-step",
-    "leaky-serial", "leaky-shared",
+    "leaky-serial", "leaky-shared", "oblong", "oblong-overlap", "sliced", "shared-narrow",
+    "shared-serial", "shared-deep", "pool-row", "pool-deep", "pool-serial-sign",
+    "pool-shared-serial", "pool-overlap-narrow", "convolution-pool", "convolution-overlap",
+    "three-hidden",
 }  # fmt: skip
 
 

@@ -29,8 +29,8 @@ def add_disturbing(client: Client) -> None:
             names = dict(enumerate(exhibition.classes))
             first = ui.select(names, value=0, label="Swap")
             second = ui.select(names, value=1, label="with")
-            for choice in (first, second):
-                choice.props("outlined dense").style("min-width: 5rem")
+            for choice, name in ((first, "swap"), (second, "with")):
+                choice.props(f"outlined dense data-testid={name}").style("min-width: 5rem")
                 choice.bind_visibility_from(kind, "value", lambda v: v == "swap-labels")
         note = ui.label(KINDS["invert"]).classes("quiet")
         kind.on_value_change(lambda: note.set_text(KINDS.get(kind.value, "")))

@@ -72,9 +72,8 @@ def add_network(client: Client, exhibit: Shown) -> None:
         _put(place, drawn(exhibit.params, snapshot), text)
         weight_key.set_visibility(choice.value == "weights")
         flipped = sum(int(array.sum()) for array in snapshot.flipped)
-        note.set_text(
-            f"behind sample {snapshot.at:,}; {flipped:,} weights are not as at the last look"
-        )
+        at = exhibit.history.since(snapshot.at)
+        note.set_text(f"behind sample {at:,}; {flipped:,} weights are not as at the last look")
 
     client.parts.append(show)
 

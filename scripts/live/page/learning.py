@@ -157,7 +157,7 @@ def add_figures(client: Client, exhibit: Shown) -> None:
                 name: _figure(name, text)
                 for name, text in (
                     ("error", "error while learning"), ("tested", "test error"),
-                    ("samples", "samples learned"), ("speed", "samples/s here"),
+                    ("samples", "samples learned"), ("rate", "samples/s here"),
                     ("clock", f"samples/s at {CLOCKS_MHZ[1]} MHz"), ("cycles", "cycles per sample"),
                 )
             }  # fmt: skip
@@ -171,7 +171,7 @@ def add_figures(client: Client, exhibit: Shown) -> None:
         values["samples"].set_text(f"{exhibit.history.at:,}")
         values["error"].set_text(f"{last.error:.1f} %" if last else "...")
         values["tested"].set_text(f"{curves.tests[-1].error:.1f} %" if curves.tests else "...")
-        values["speed"].set_text(f"{last.samples_per_s:,.0f}" if last else "...")
+        values["rate"].set_text(f"{last.samples_per_s:,.0f}" if last else "...")
         values["cycles"].set_text(f"{cycles:,.0f}" if cycles else "...")
         clock = CLOCKS_MHZ[1] * 1e6
         values["clock"].set_text(f"{clock / cycles:,.0f}" if cycles else "...")
@@ -200,15 +200,17 @@ def _state_text(exhibit: Shown) -> str:
 
 
 def _show_lamp(exhibit: Shown, lamp: ui.label) -> None:
-    proof = exhibit.proof
+    proof, since = exhibit.proof, exhibit.history.since
     if proof.message:
         kind, text = "none", proof.message
     elif not proof.equal:
         kind, text = "bad", f"\N{HEAVY MULTIPLICATION X} not golden's: {proof.differences[0]}"
+    elif since(proof.samples) <= 0:
+        kind, text = "none", "golden has learned nothing yet"
     else:
-        text = f"\N{HEAVY CHECK MARK} as golden to sample {proof.samples:,}"
-        if proof.bits_at is not None:
-            text += f", every bit at {proof.bits_at:,}"
+        text = f"\N{HEAVY CHECK MARK} as golden to sample {since(proof.samples):,}"
+        if proof.bits_at is not None and since(proof.bits_at) >= 0:
+            text += f", every bit at {since(proof.bits_at):,}"
         kind = "good"
     lamp.classes(remove="good bad none", add=kind)
     lamp.set_text(text)

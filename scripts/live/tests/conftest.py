@@ -1,10 +1,5 @@
 """Fixtures of the tests of the page: a small data set of strokes, and the page in a browser."""
 
-import json
-import shutil
-import signal
-import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -74,47 +69,16 @@ def digits(tmp_path_factory):
     return folder
 
 
-@contextmanager
-def served(folder, *words, ends_with=0):
-    """Serve a page for the length of a ``with`` block; yield its address and the process."""
-    command = [sys.executable, "-m", "popflip", "live", "--no-open", "--json", "--http-port", "0"]
-    log = open(folder / "live.log", "w")  # noqa: SIM115
-    process = subprocess.Popen(
-        [*command, *map(str, words)], cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
-    )
-    try:
-        told = ""
-        for line in process.stdout:
-            told += line
-            if line.startswith("}"):
-                break
-        assert told, (folder / "live.log").read_text()
-        yield json.loads(told)["address"], process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(LONG)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-        finally:
-            process.stdout.close()
-            log.close()
-    assert process.returncode == ends_with, (folder / "live.log").read_text()
-
-
 def learner(folder, *words):
     """Return words of a call that serves the small network on the golden model."""
     return ["--config", folder / "net.toml", "--data", folder, "--engine", "golden", *words]
 
 
 @pytest.fixture(scope="session")
-def chromium():
+def chromium(browser_path):
     """A browser without a window."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-    assert path, "the tests of the page need Chromium: apt-get install chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         yield browser
         browser.close()
 

@@ -62,7 +62,7 @@ def test_a_new_network_begins_at_zero():
     history.add(report(100, 50, flips=(7,), tested=reports.Tested(90, 10, 5)))
     history.mark("x")
     history.clear()
-    assert history.at == 0
+    assert (history.at, history.since(100), history.since(90)) == (0, 0, -10)
     curves = history.curves()
     assert (curves.points, curves.tests, curves.events) == ([], [], [])
     history.add(report(110, 60, flips=(9,), tested=reports.Tested(90, 10, 5)))  # a test from before
@@ -77,7 +77,7 @@ def test_another_run_of_the_same_network_goes_on():
     history.add(report(100, 50, flips=(7,)))
     history.carry()
     history.add(report(20, 20, flips=(1,), tested=reports.Tested(20, 10, 5)))
-    assert history.at == 120
+    assert (history.at, history.since(20)) == (120, 120)
     assert history.total().flips == [8]
     assert history.curves().tests[-1].at == 120
     assert history.curves().points[-1].at == 120

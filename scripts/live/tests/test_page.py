@@ -5,17 +5,19 @@ import re
 import signal
 import subprocess
 import sys
-import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from popflip.golden.datasets.changes import KINDS
 from popflip.golden.training.checkpoint import read_checkpoint
-from popflip.scripts.live.tests.conftest import learner, opened, served, shots, stroke
+from popflip.scripts.live.tests.conftest import learner, opened, shots, stroke
+from popflip.scripts.live.visitor import served
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(600)]
 
 LONG = 60_000  # milliseconds that anything may take: it ends if something hangs
 
@@ -62,6 +64,20 @@ def learn_until(page, samples):
     expect(named(page, "state")).to_contain_text("paused")
 
 
+def learn_epochs(page, epochs):
+    """Have it learn so many epochs of its 600 samples, and none more."""
+    for epoch in range(1, epochs + 1):
+        named(page, "epoch").click()
+        expect(named(page, "samples")).to_have_text(f"{600 * epoch:,}")
+    expect(named(page, "state")).to_contain_text("paused")
+
+
+def choose(page, name, text):
+    """Choose an entry of a list."""
+    named(page, name).locator("xpath=ancestor-or-self::label").first.click()
+    page.get_by_role("option", name=text, exact=True).and_(page.locator(":visible")).click()
+
+
 def draw(page, digit):
     """Draw a digit with the mouse."""
     named(page, "clear").click()
@@ -99,27 +115,27 @@ def test_it_learns_step_by_step_epoch_by_epoch_and_until_it_is_paused(page):
 
 
 def test_the_speed_is_what_one_chooses(page):
-    named(page, "speed").locator("xpath=ancestor-or-self::label").first.click()
-    page.get_by_text("5 /s", exact=True).click()
+    choose(page, "speed", "5 /s")
     named(page, "start").click()
     expect(named(page, "samples")).to_have_text(re.compile(r"^[1-9]\d?$"))
     named(page, "pause").click()
     expect(named(page, "state")).to_contain_text("paused")
     assert number(page) < 100
-    named(page, "speed").locator("xpath=ancestor-or-self::label").first.click()
-    page.get_by_text("full speed", exact=True).click()
+    choose(page, "speed", "full speed")
 
 
 def test_a_drawn_7_is_read_and_what_is_taught_is_learned_and_undone(page):
-    learn_until(page, 1200)
+    learn_epochs(page, 2)  # more would make it so sure that 100 times are too few
     draw(page, 7)
     expect(named(page, "prediction")).to_have_text("7")
+    named(page, "centre").click()  # as it was drawn
+    expect(named(page, "prediction")).to_have_text(re.compile(r"^\d$"))
+    named(page, "centre").click()
     draw(page, 1)
     expect(named(page, "prediction")).to_have_text("1")
     page.screenshot(path=shots() / "drawn.png", full_page=True)
     # It is a 3 from now on.
-    named(page, "label").locator("xpath=ancestor-or-self::label").first.click()
-    page.get_by_role("option", name="3", exact=True).click()
+    choose(page, "label", "3")
     named(page, "times").fill("100")
     named(page, "teach").click()
     expect(named(page, "prediction")).to_have_text("3")
@@ -130,22 +146,45 @@ def test_a_drawn_7_is_read_and_what_is_taught_is_learned_and_undone(page):
 
 
 def test_a_disturbance_raises_the_error_and_the_network_recovers(page):
-    learn_until(page, 1200)
+    learn_epochs(page, 2)
     calm = number(page, "error")
+    choose(page, "change", "rotate-90")
     named(page, "disturb").click()
-    expect(named(page, "state")).to_contain_text("disturbed: invert")
-    before = number(page)
-    learn_until(page, before + 150)
+    expect(named(page, "state")).to_contain_text("disturbed: rotate-90")
+    choose(page, "speed", "100 /s")  # else it might have recovered before anybody looks
+    learn_until(page, 1350)
     shaken = number(page, "error")
     assert shaken > calm + 5
-    learn_until(page, before + 4000)
+    choose(page, "speed", "full speed")
+    learn_until(page, 2500)
     assert number(page, "error") < shaken
+    page.screenshot(path=shots() / "recovered.png", full_page=True)
     named(page, "calm").click()
     expect(named(page, "state")).not_to_contain_text("disturbed")
     named(page, "bits").fill("300")
     named(page, "upset").click()
     named(page, "compare").click()
     expect(named(page, "lamp")).to_contain_text("as golden")
+
+
+def test_every_change_of_the_samples_can_be_chosen(page):
+    for kind in KINDS:
+        choose(page, "change", kind)
+        named(page, "percent").fill("30" if kind == "noise" else "")
+        if kind == "swap-labels":
+            choose(page, "swap", "1")
+            choose(page, "with", "0")
+        named(page, "disturb").click()
+        expect(named(page, "state")).to_contain_text(f"disturbed: {kind}")
+        named(page, "step").click()
+        expect(named(page, "samples")).to_have_text(str(1 + list(KINDS).index(kind)))
+    named(page, "percent").fill("300")
+    choose(page, "change", "noise")
+    named(page, "disturb").click()
+    expect(named(page, "percent")).to_have_value("100")
+    expect(named(page, "state")).to_contain_text("disturbed: noise")
+    named(page, "compare").click()
+    expect(named(page, "lamp")).to_contain_text(f"every bit at {len(KINDS)}")
 
 
 def test_weights_are_seen_and_a_sample_is_explained_sweep_by_sweep(page):
@@ -157,6 +196,7 @@ def test_weights_are_seen_and_a_sample_is_explained_sweep_by_sweep(page):
     expect(named(page, "network").locator("img")).to_have_attribute(
         "alt", "Latents of the first layer"
     )
+    named(page, "sample").fill("5")
     named(page, "explain").click()
     expect(named(page, "phase")).to_contain_text("free phase, sweep 0")
     slider = page.get_by_role("slider").locator("[tabindex]")
@@ -193,6 +233,8 @@ def test_a_checkpoint_is_saved_and_loaded(page, tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"PK nothing")
     page.set_input_files("input[type=file]", tmp_path / "bad.npz")
     expect(page.get_by_text("the file is not a checkpoint of popflip")).to_be_visible()
+    named(page, "close-upload").click()
+    expect(named(page, "close-upload")).not_to_be_visible()
 
 
 def test_a_page_to_share_opens_without_a_network(page, chromium, tmp_path):
@@ -231,16 +273,71 @@ def test_reload_two_tabs_and_a_second_client(page, chromium, address):
         assert len({named(seen, "samples").inner_text() for seen in (page, other, tab)}) == 1
 
 
-def test_the_page_answers_while_it_learns(page):
-    named(page, "start").click()
-    page.wait_for_timeout(2000)
-    took = []
-    for _ in range(20):
-        began = time.monotonic()
-        page.request.get(page.url)
-        took.append(time.monotonic() - began)
-    named(page, "pause").click()
-    print("the page answered within", sorted(took)[10], "s, at most", max(took))
+def test_keys_lead_it(page):
+    page.keyboard.press("e")
+    expect(named(page, "samples")).to_have_text("600")
+    page.keyboard.press("t")
+    expect(named(page, "tested")).to_contain_text("%")
+    expect(named(page, "state")).to_contain_text("paused")
+    page.keyboard.press("p")
+    expect(named(page, "state")).to_contain_text("learning")
+    page.keyboard.press("p")
+    expect(named(page, "state")).to_contain_text("paused")
+    there = number(page)
+    named(page, "times").click()
+    page.keyboard.type("s")  # into a field it is no key
+    named(page, "step").click()
+    expect(named(page, "samples")).to_have_text(f"{int(there) + 1:,}")
+
+
+def test_dark_and_light(page):
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    named(page, "dark").click()
+    page.wait_for_function(f"light => {ground} != light", arg=light)
+    named(page, "dark").click()
+    page.wait_for_function(f"light => {ground} == light", arg=light)
+
+
+def test_a_finger_draws_on_a_phone(chromium, address):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    with opened(chromium, address, **phone) as page:
+        pad = named(page, "pad")
+        pad.scroll_into_view_if_needed()
+        box = pad.bounding_box()
+        session = page.context.new_cdp_session(page)
+        points = [(box["x"] + x, box["y"] + y) for x, y in stroke(7, box["width"])]
+        path = [
+            (x + (u - x) * k / 12, y + (v - y) * k / 12)
+            for (x, y), (u, v) in pairwise(points) for k in range(13)
+        ]  # fmt: skip
+        for number, (x, y) in enumerate(path):
+            kind = "touchMove" if number else "touchStart"
+            session.send(
+                "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]}
+            )
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        expect(named(page, "prediction")).to_have_text(re.compile(r"^\d$"))
+        page.screenshot(path=shots() / "phone.png")
+
+
+#: What is looked at or typed into by a test of its own way, in place of its name.
+ELSEWHERE = {"sweep": 'get_by_role("slider")', "inside": "Latents", "upload": "input[type=file]"}
+
+
+def test_every_control_is_used_by_a_test(page):
+    named(page, "explain").click()
+    expect(named(page, "facts")).to_contain_text("prediction")
+    names = page.evaluate("""[...document.querySelectorAll('[data-testid]')].filter(
+      e => e.matches('button, input, .q-slider, .q-option-group, .q-toggle, .q-uploader')
+    ).map(e => e.dataset.testid)""")
+    assert len(names) > 25
+    text = Path(__file__).read_text("utf-8")
+    unused = [name for name in names if ELSEWHERE.get(name, f'"{name}"') not in text]
+    assert unused == []
+    unnamed = page.evaluate("""[...document.querySelectorAll('button, input')].filter(
+      e => e.offsetParent && !e.closest('[data-testid]')).map(e => e.outerHTML)""")
+    assert unnamed == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -27,6 +27,7 @@ def test_ablations_refuse_bad_input_in_one_line(popflip, folder, tmp_path, optio
     assert not {path.name for path in tmp_path.iterdir()} & {"page", "page.md"}
 
 
+@pytest.mark.slow
 def test_ablations_make_a_page(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(ablate, "BASE", str(folder / "batches.toml"))
     asked = [

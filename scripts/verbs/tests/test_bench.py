@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from matplotlib.image import imread
 
 from popflip.boards.build.shell import Measured
@@ -9,7 +10,7 @@ from popflip.golden.description.params import Params
 from popflip.scripts.plots.benchmarks import growth
 from popflip.scripts.plots.style import save_figure
 from popflip.scripts.results import latest
-from popflip.scripts.verbs.explore.bench import buses
+from popflip.scripts.verbs.explore.bench import buses, dynamics
 from popflip.scripts.verbs.explore.bench.growth import _sizes
 
 OVERLAP = """
@@ -36,6 +37,7 @@ overlap = true
 """
 
 
+@pytest.mark.slow
 def test_the_cycles_of_a_core_are_those_that_its_counters_tell(popflip, folder):
     (folder / "overlap.toml").write_text(OVERLAP)
     argv = ["--preset", "overlap.toml", "--data", folder]
@@ -115,5 +117,21 @@ def test_what_is_not_measured_is_refused(popflip):
     status, out, err = popflip("bench", "speed")
     assert (status, out) == (2, "")
     assert err.startswith(
-        "popflip: what to bench must be engine, core, standalone, growth, own-data or buses,"
+        "popflip: what to bench must be engine, core, standalone, growth, dynamics, own-data, buses or live,"
     )
+
+
+def test_pairs_of_dynamics(popflip, folder, monkeypatch):
+    small = str(folder / "tiny.toml")
+    monkeypatch.setattr(dynamics, "PAIRS", {small: {"dynamics": {"kind": "leaky"}}})
+    monkeypatch.setattr(dynamics.bench_dynamics, "__defaults__", (2, (1, 2)))
+    status, out, said = popflip("bench", "dynamics", "--data", folder, "--json")
+    assert status == 0, said
+    swept, leaky = json.loads(out)
+    assert (swept["dynamics"], leaky["dynamics"]) == ("sweeps", "leaky")
+    assert (leaky["epochs"], leaky["seeds"]) == (2, 2)
+    assert swept["error"] < 50
+    assert leaky["error"] < 80
+    for row in (swept, leaky):
+        assert row["cycles"] == pytest.approx(sum(row["stages"].values()))
+    assert leaky["stages"]["free"] > swept["stages"]["free"]

@@ -78,7 +78,7 @@ def test_samples(popflip, folder, tmp_path, part):
     images, labels = (getattr(data, f"{part}_{what}")[:30] for what in ("images", "labels"))
     wanted = pack_samples(params, encode(images, params.network.thresholds), labels)
     assert file.read_bytes() == wanted.tobytes()
-    assert (told["samples"], told["bytes"]) == (30, wanted.size)
+    assert (told["samples"], told["bytes"], told["design"]) == (30, wanted.size, None)
     assert np.frombuffer(file.read_bytes(), np.uint8)[params.sample_bytes - 1] == labels[0]
 
 

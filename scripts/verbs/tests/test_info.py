@@ -2,6 +2,8 @@
 
 import json
 
+from matplotlib.image import imread
+
 from popflip.golden.description.params import Params
 from popflip.golden.description.reference import to_toml
 from popflip.rtl.identity import identity
@@ -21,6 +23,13 @@ def test_info_gives_what_follows_from_the_parameters(popflip):
     status, out, _ = popflip("info")
     assert status == 0
     assert "68,600" in out
+
+
+def test_the_windows_are_drawn(popflip, folder, tmp_path):
+    words = ("info", "--config", folder / "tiny.toml", "--windows")
+    status, _, err = popflip(*words, tmp_path / "w.png", "--data", folder)
+    assert (status, err) == (0, f"popflip: the windows are drawn in {tmp_path / 'w.png'}\n")
+    assert imread(tmp_path / "w.png").shape[2] == 4
 
 
 def test_the_identity_is_given_if_it_is_known_or_asked_for(popflip, tmp_path, monkeypatch):

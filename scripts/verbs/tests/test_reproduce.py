@@ -185,6 +185,7 @@ def test_synthetic_images_of_cifar10s_shape(popflip, tmp_path):
     assert len(report["history"][0]["flips"]) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_ctrl_c_saves_and_the_rest_comes_to_the_same(digits, tmp_path):
     words = [

@@ -32,12 +32,12 @@ _C_SUFFIXES = (".h", ".c", ".inc")
 
 
 class ExportReport(TypedDict):
-    """What ``--json`` prints."""
+    """What ``--json`` prints; samples are of no design."""
 
     verb: str
     preset: str
     bus: str
-    design: str
+    design: str | None
     file: str
     array: str | None
     bytes: int
@@ -112,7 +112,7 @@ def export(
         "verb": "export",
         "preset": params.name,
         "bus": bus,
-        "design": identity(params, bus).hex(),
+        "design": None if samples else identity(params, bus).hex(),
         "file": str(out),
         "array": array,
         "bytes": len(content),
@@ -170,5 +170,6 @@ def show(report: ExportReport) -> None:
     if report["array"]:
         table.add_row("array", report["array"])
     table.add_row("bytes", f"{report['bytes']:,}")
-    table.add_row("design", f"{report['design']} ({report['bus']})")
+    if report["design"]:
+        table.add_row("design", f"{report['design']} ({report['bus']})")
     put(table)

@@ -14,8 +14,8 @@ from popflip.golden.support.files import write_atomically
 from popflip.rtl.identity import identity, known_identity
 from popflip.scripts.console import say
 from popflip.scripts.flash_budget import ways_to_read
-from popflip.scripts.options import Config, Json, Preset
-from popflip.scripts.session import named_network
+from popflip.scripts.options import Config, Data, Json, Preset
+from popflip.scripts.session import choose_data, named_network
 from popflip.scripts.tables import grid, pairs, put
 from popflip.scripts.verb import Verb, print_json
 
@@ -58,6 +58,14 @@ def info(
             metavar="FILE",
         ),
     ] = None,
+    windows: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw the windows of the first hidden layer, over an image of --data if given.",
+            metavar="PNG",
+        ),
+    ] = None,
+    data: Data = None,
     with_identity: Annotated[
         bool,
         typer.Option(
@@ -77,6 +85,14 @@ def info(
             raise InputError(f"write must name a .toml file, not {str(write)!r}")
         write_atomically(write, to_toml(params).encode())
         say(f"popflip: {write} holds {params.name}; --config takes it")
+    if windows is not None:
+        # Here: everything else of this verb is there at once.
+        from popflip.scripts.plots.style import save_figure
+        from popflip.scripts.plots.windows import first_windows
+
+        image = None if data is None else choose_data(data, params=params)[0].train_images[0]
+        save_figure(first_windows(params, image), windows)
+        say(f"popflip: the windows are drawn in {windows}")
     report = describe(params, identity(params) if with_identity else known_identity(params))
     print_json(report) if as_json else show(report)
 
@@ -87,6 +103,7 @@ VERB = Verb(
         "popflip info",
         "popflip info --preset dense-wide --json",
         "popflip info --preset local-small --write mine.toml",
+        "popflip info --preset ecp5-25f --windows windows.png --data mnist",
         "popflip info --identity",
     ),
 )

@@ -71,7 +71,10 @@ def save(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The checkpoint. runs/saved-PRESET/checkpoint.npz if left out.", metavar="FILE"
+            "--out",
+            "-o",
+            help="The checkpoint. runs/saved-PRESET/checkpoint.npz if left out.",
+            metavar="FILE",
         ),
     ] = None,
     data: Data = None,

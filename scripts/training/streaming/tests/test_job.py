@@ -269,11 +269,12 @@ def test_checkpoints_are_written_by_time_between_two_batches(folder, job, config
 
 
 def test_a_board_that_vanishes_leaves_the_last_checkpoint(folder, job, capsys, monkeypatch):
-    ask = Run.learn
+    ask, there = Run.learn, []
 
     def vanish(run, images, labels):
         future = ask(run, images, labels)
-        if run.report.total.samples >= 20:
+        if run.report.total.samples >= 20 and job().checkpoint.exists():
+            there.append(read_checkpoint(job().checkpoint)[0]["streamed"]["samples"])
             os.kill(run._process.pid, 9)
         return future
 
@@ -283,7 +284,7 @@ def test_a_board_that_vanishes_leaves_the_last_checkpoint(folder, job, capsys, m
     with pytest.raises(Failure, match=r"^the run's process ended with status -9$"):
         run_learning(job(save_every=0.0), source, rows.extend)
     meta, _ = read_checkpoint(job().checkpoint)
-    assert meta["streamed"]["samples"] in (20, 30)
+    assert meta["streamed"]["samples"] in range(there[0], 90, 10)
     assert source.closed
 
 

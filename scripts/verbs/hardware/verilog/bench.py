@@ -1,4 +1,7 @@
-"""A first test of a design, in Verilog: the machine answers with its identity."""
+"""A first test of a design, in Verilog: the machine answers with its identity.
+
+The core alone has none, and answers with its settings.
+"""
 
 from popflip.boards.host.frames import encode_frame
 from popflip.golden.description.bus import BusMap
@@ -12,7 +15,7 @@ __all__ = ["bench"]
 _BENCH = """\
 // {heading}
 //
-// A first test: reset the machine, and see that it answers with its identity.
+// A first test: reset the machine, and see that it answers {said}.
 `timescale 1ns / 1ps
 module {name}_tb;
   reg clk = 0;
@@ -36,7 +39,7 @@ module {name}_tb;
     rst = 0;
     repeat (4) @(negedge clk);
 {steps}
-    $display("{name}: the machine answers with its identity");
+    $display("{name}: the machine answers {said}");
     $finish;
   end
 
@@ -112,6 +115,21 @@ _SERIAL = """
 """
 
 
+#: Of the core alone: bit 0 of a command says that it writes, then come region and address.
+_COMMANDS = """
+  task check(input [23:0] address, input [31:0] wanted);
+    begin
+      host_command_payload = {address, 5'd0};
+      host_command_valid = 1;
+      #1 while (!host_command_ready) @(negedge clk);
+      @(negedge clk) host_command_valid = 0;
+      while (!host_reply_valid) @(negedge clk);
+      if (host_reply_payload[31:0] !== wanted) fail("another setting");
+    end
+  endtask
+"""
+
+
 def bench(
     params: Params, bus: str, name: str, heading: str, ports: list[Port], identity: bytes
 ) -> str:
@@ -122,7 +140,7 @@ def bench(
     params, bus, name, heading, ports, identity
         The design, its front end, its name, a line of comment, its ports, its id.
     """
-    tasks, cycles = "", 10_000
+    said, cycles = "with its identity", 10_000
     if bus in _READ:
         tasks, registers = _READ[bus], BusMap(params, bus).registers
         words = [
@@ -144,9 +162,12 @@ def bench(
         steps += [f"check(8'h{byte:02x});" for byte in answer]
         cycles += 20 * divisor * (len(asked) + len(answer))
     else:
-        steps = [
-            'if (host_busy !== 0 || host_run_ready !== 1) fail("the machine is not at rest");',
-            'if (host_command_ready !== 1) fail("the machine takes no command");',
+        tasks, said = _COMMANDS, "with its settings"
+        steps = ['if (host_busy !== 0 || host_run_ready !== 1) fail("it is not at rest");']
+        steps += [
+            f"check({register.index}, {register.reset});"
+            for register in params.registers
+            if register.writable and not register.command
         ]
     declared, joined = [], []
     for port in ports:
@@ -159,6 +180,7 @@ def bench(
     return _BENCH.format(
         heading=heading,
         name=name,
+        said=said,
         declared="\n".join(declared),
         joined="\n".join(joined),
         tasks=tasks,

@@ -31,8 +31,9 @@ filesets:
     file_type: systemVerilogSource
 {more}
 targets:
+  # What a core gets that depends on this one.
   default:
-    filesets: [rtl]
+    filesets: [waivers, rtl]
     toplevel: {name}
 
   lint:

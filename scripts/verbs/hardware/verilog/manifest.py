@@ -5,17 +5,20 @@ import re
 from importlib import metadata
 
 from popflip import __version__
+from popflip.boards.host.link import Link
 from popflip.golden.description import bus as bus_description
 from popflip.golden.description import packing, protocol
 from popflip.golden.description.bus import MAPPED, BusMap, Refusal
 from popflip.golden.description.layout import Region, Synapses
+from popflip.golden.description.named import Meanings
 from popflip.golden.description.names import default_name
 from popflip.golden.description.params import Params
-from popflip.golden.description.registers import REGISTER_BITS, REGISTER_BYTES
+from popflip.golden.description.registers import REGISTER_BITS, REGISTER_BYTES, Register
 from popflip.golden.support.integers import ceil_div
 from popflip.rtl.identity import identity
 from popflip.scripts.verbs.hardware.verilog.cycle_rules import cycle_rules
 from popflip.scripts.verbs.hardware.verilog.ports import ports
+from popflip.scripts.verbs.hardware.verilog.systemrdl import access_of
 
 __all__ = ["manifest", "title", "verilog_name"]
 
@@ -55,15 +58,7 @@ def manifest(params: Params, bus: str = "uart", name: str | None = None) -> dict
             "weight_layers": [_weight_layer(params.synapses(l)) for l in range(params.depth)],
         },
         "memory_map": [_region(region) for region in params.regions],
-        "registers": [
-            {
-                "name": register.name,
-                "address": register.index,
-                "access": "read and write" if register.writable else "read",
-                "meaning": register.meaning,
-            }
-            for register in params.registers
-        ],
+        "registers": [_register(register, register.index) for register in params.registers],
         "packing": {
             "rules": _paragraph(packing, 1),
             "rows": _paragraph(Synapses, 1),
@@ -98,13 +93,7 @@ def _bus_map(bus_map: BusMap) -> dict:
         "address_bits": bus_map.address_bits,
         "rules": _paragraph(bus_description, 3),
         "control": [
-            {
-                "name": register.name,
-                "address": REGISTER_BYTES * register.index,
-                "access": "read and write" if register.writable else "read",
-                "meaning": register.meaning,
-            }
-            for register in bus_map.registers
+            _register(register, REGISTER_BYTES * register.index) for register in bus_map.registers
         ],
         "windows": [
             {
@@ -116,8 +105,40 @@ def _bus_map(bus_map: BusMap) -> dict:
             }
             for window in bus_map.windows
         ],
-        "refusals": {refusal.name: refusal.value for refusal in Refusal},
+        "refusals": _numbers(Refusal),
     }
+
+
+#: How a register is used.
+_ACCESS = {
+    "r": "read", "w": "write", "rw": "read and write", "w1c": "read, write 1 to clear",
+}  # fmt: skip
+
+
+def _register(register: Register, address: int) -> dict:
+    """Describe a register; after a reset it is ``reset``, unless the hardware sets it by itself."""
+    return {
+        "name": register.name,
+        "address": address,
+        "access": _ACCESS[access_of(register)],
+        "bits": register.bits or REGISTER_BITS,
+        "reset": register.reset,
+        "meaning": register.about,
+        "fields": [
+            {
+                "name": field.name,
+                "low": field.low,
+                "bits": field.bits,
+                "meaning": field.meaning,
+                "values": _numbers(field.values) if field.values else [],
+            }
+            for field in register.fields
+        ],
+    }
+
+
+def _numbers(kind: type[Meanings]) -> list[dict]:
+    return [{"name": one.name, "value": one.value, "meaning": one.meaning} for one in kind]
 
 
 def _paragraph(thing, number: int) -> str:
@@ -188,8 +209,17 @@ def _host_link(params: Params) -> dict:
             "check": f"{protocol.CRC.compute(b'123456789'):#06x}",
         },
         "verbs": {verb.name: verb.value for verb in protocol.Verb},
-        "statuses": {status.name: status.value for status in protocol.Status},
-        "run_flags": {flag.name: flag.value for flag in protocol.RunFlags},
+        "statuses": _numbers(protocol.Status),
+        "run_flags": [
+            {"name": flag.name, "value": flag.value, "meaning": meaning}
+            for flag, meaning in protocol.FLAG_MEANINGS.items()
+        ],
+        "rules": list(protocol.RULES),
+        "timing": {  # what popflip's own host does
+            name: one.default
+            for name, one in inspect.signature(Link.__init__).parameters.items()
+            if isinstance(one.default, int | float)
+        },
         "description": [
             re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"\1", line).replace("``", "")
             for line in (inspect.getdoc(protocol) or "").splitlines()

@@ -4,14 +4,18 @@ import json
 import textwrap
 from pathlib import Path
 
+from amaranth.lib import data
+
 from popflip.boards.driver.header import FRONT_ENDS, design_header, driver_files
 from popflip.golden.description.bus import MAPPED
 from popflip.golden.description.names import checked_name, default_name
 from popflip.golden.description.params import Params
+from popflip.golden.description.protocol import FLAG_MEANINGS
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import write_atomically
 from popflip.rtl.designs import check_design
 from popflip.rtl.identity import identity
+from popflip.rtl.interface import HostSignature
 from popflip.rtl.verilog import generate, waivers
 from popflip.scripts.verbs.hardware.verilog.bench import bench
 from popflip.scripts.verbs.hardware.verilog.fusesoc import core_file
@@ -74,7 +78,7 @@ def write_package(
         check_html()
     check_design(params, bus)
     name = default_name(params) if name is None else checked_name(name)
-    if name in (taken := [port.name for port in ports(params, bus)]):
+    if name.lower() in (taken := [port.name for port in ports(params, bus)]):
         raise InputError(f"name must not be that of a port ({', '.join(taken)}), not {name!r}")
     _check_folder(Path(folder), name)
     heading, own = title(params, bus), identity(params, bus)
@@ -84,7 +88,7 @@ def write_package(
         + "\n",
         "instantiate.v": _template(params, bus, name),
         f"{name}_component.vhd": component(name, heading, ports(params, bus)),
-        "waivers.vlt": waivers(),
+        "waivers.vlt": waivers(verilog_name(name)),
         f"{name}_tb.v": bench(params, bus, name, heading, ports(params, bus), own),
         f"{name}.core": core_file(name, bus, heading),
     }
@@ -154,9 +158,17 @@ _NOTES = {
     "uart": (_STORE,),
     "none": (
         """\
-Host. Packed structures travel on host_command_payload, host_run_payload and
-host_reply_payload: popflip.rtl.interface has their layout. Words are written to and
-read from regions as `memory_map` of manifest.json lists them.
+Host. A command writes a word to a region, or reads one; `memory_map` of manifest.json lists
+regions and words. Bits of host_command_payload:
+  {command}
+It stays for another cycle after a write is taken, and after a read is taken until its
+reply, which is high for a cycle. While host_busy is high only `samples` may be written,
+and `registers` and `results` be read.
+
+Runs. Bits of host_run_payload:
+  {run}
+{flags}
+host_stop, high for a cycle, ends a run behind the sample in hand.
 """,
         _STORE,
     ),
@@ -182,6 +194,13 @@ Samples. Write the {sample} bytes of a sample, as `sample` of manifest.json has 
 }
 
 
+def _bits_of(layout: data.Layout) -> str:
+    """Say where the fields of a structure lie."""
+    return ", ".join(
+        f"{name} [{field.offset + field.width - 1}:{field.offset}]" for name, field in layout
+    )
+
+
 def _template(params: Params, bus: str, name: str) -> str:
     """Return Verilog to copy from: one instance of the design, its ports joined to signals."""
     listed = ports(params, bus)
@@ -191,8 +210,17 @@ def _template(params: Params, bus: str, name: str) -> str:
         "//",
         "// A template, to be copied into the design that uses popflip: it drives nothing.",
     ]
+    host = HostSignature(params).members
+    told = {
+        kind: _bits_of(host[kind].signature.members["payload"].shape) for kind in ("command", "run")
+    }
+    told["flags"] = "\n".join(
+        textwrap.fill(f"{str(flag.name).lower()}: {meaning}", 85, initial_indent="  ",
+                      subsequent_indent="    ")
+        for flag, meaning in FLAG_MEANINGS.items()
+    )  # fmt: skip
     for note in notes:
-        text = note.format(sample=params.sample_bytes, name=name).strip()
+        text = note.format(sample=params.sample_bytes, name=name, **told).strip()
         lines += ["//", *(f"// {line}".rstrip() for line in text.splitlines())]
     lines.append("")
     for port in listed:

@@ -95,6 +95,7 @@ def _register(parent, register: Register, base: int, name: str, reset: int) -> N
             for each in field.values:
                 value = _put(values, "enumeratedValue")
                 _put(value, "name", each.name)
+                _put(value, "description", each.meaning)
                 _put(value, "value", each.value)
 
 

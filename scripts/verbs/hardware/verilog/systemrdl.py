@@ -6,11 +6,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from popflip.golden.description.bus import BusMap, Window
+from popflip.golden.description.named import Meanings
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import REGISTER_BITS, REGISTER_BYTES, Field, Register
 from popflip.golden.support.errors import InputError
@@ -151,11 +151,12 @@ def _enums(bus_map: BusMap, params: Params) -> Iterator[str]:
     kinds = {f.values for r in [*bus_map.registers, *params.registers] for f in r.fields}
     for kind in sorted(filter(None, kinds), key=lambda kind: kind.__name__):
         yield f"enum {_enum(kind)} {{"
-        yield from (f"    {each.name} = {each.value};" for each in kind)
+        for each in kind:
+            yield f"    {each.name} = {each.value} {{ desc = {_text(each.meaning)}; }};"
         yield from ("};", "")
 
 
-def _enum(kind: type[IntEnum]) -> str:
+def _enum(kind: type[Meanings]) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
