@@ -115,6 +115,23 @@ def test_what_fits_a_board_does():
     assert again == fitted.estimate
 
 
+@pytest.mark.slow
+def test_a_board_is_filled_and_pooled_windows_on_it_fit():
+    board = find_board("icebreaker")
+    (shape,) = (shape for shape in shapes_for("images", (28, 28)) if "best of 2 x 2" in shape.title)
+
+    def make(size, machine):
+        return next(proposals(shape, size, 10, 1, Data(), machine, 5), None)
+
+    def estimated(size, machine):
+        return estimate(board.device, inventory(board.params(make(size, machine))))
+
+    fitted = Budget(board).fit(make, shape.most)
+    assert make(fitted.size, fitted.machine).first_layer.pooled
+    assert estimated(fitted.size, fitted.machine).fits
+    assert not estimated(fitted.size + 2, fitted.machine).fits
+
+
 def race(table, n=4, seconds=600.0, on_training=lambda *_: None, **options):
     values, labels = table
     data = from_arrays(values, labels)

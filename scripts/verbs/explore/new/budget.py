@@ -13,8 +13,8 @@ __all__ = ["Budget", "Fitted", "memory_bits"]
 #: Share of a board's memory that weights and latents are given at first; words leave gaps.
 _SHARE = 0.8
 
-#: Networks that are tried with the same lanes, each smaller than the one before.
-_TRIES = 4
+#: Sizes that are tried with the same lanes: smaller ones until one fits, then between.
+_TRIES = 7
 
 #: Widest row that one update engine takes whole.
 _WHOLE_ROW = 256
@@ -104,7 +104,9 @@ class Budget:
         pooled = plain is not None and plain.first_layer.pooled
         # What a network before needed, one of its kind will need too.
         for number in range(self._lanes.get(pooled, 0), len(_LANES)):
-            found = self._on_board(make, size, _LANES[number])
+            # The least one first: what lacks logic for that need not be tried at other sizes.
+            least, _ = self._at(make, 1, _LANES[number])
+            found = least and self._on_board(make, size, _LANES[number])
             if found is not None:
                 self._lanes[pooled] = number
                 return found
@@ -124,28 +126,46 @@ class Budget:
         return within or None
 
     def _on_board(self, make, size: int, lanes: dict) -> Fitted | None:
-        assert self.board is not None
+        """The greatest size up to one that fits the board, about; None if some lanes never do."""
+        best, above = None, None
         for _ in range(_TRIES):
-            plain = make(size, {})
-            if plain is None:
-                return None
-            shares = {"lut": 2.0}
-            for machine in self._machines(plain, lanes):
-                params = make(size, machine)
-                if params is None:
-                    continue
-                try:
-                    found = estimate(self.board.device, inventory(self.board.params(params)))
-                except ValueError:  # there is no such hardware
-                    continue
-                if found.fits:
-                    return Fitted(size, machine, found)
-                shares = found.shares
-            memory = max(shares.get("block", 0.0), shares.get("spram", 0.0))
-            if memory <= 1 or size == 1:
+            found, memory = self._at(make, size, lanes)
+            if found is not None:
+                best = found
+                if above is None:
+                    return best
+            elif best is None and (memory <= 1 or size == 1):
                 return None  # it lacks logic: other lanes
-            size = max(1, int(size * min(0.9, 0.95 / memory)))
-        return None
+            else:
+                above = size
+            if best is None:
+                size = max(1, int(size * min(0.9, 0.95 / memory)))
+            elif above - best.size <= max(1, best.size // 16):
+                return best
+            else:
+                size = (best.size + above) // 2
+        return best
+
+    def _at(self, make, size: int, lanes: dict) -> tuple[Fitted | None, float]:
+        """A network of a size that fits, else the least share of the board's memory it takes.
+
+        That share is 0 if there is no such hardware.
+        """
+        assert self.board is not None
+        plain = make(size, {})
+        taken = []
+        for machine in self._machines(plain, lanes) if plain is not None else ():
+            params = make(size, machine)
+            if params is None:
+                continue
+            try:
+                found = estimate(self.board.device, inventory(self.board.params(params)))
+            except ValueError:  # there is no such hardware
+                continue
+            if found.fits:
+                return Fitted(size, machine, found), 0.0
+            taken.append(max(found.shares.get("block", 0.0), found.shares.get("spram", 0.0)))
+        return None, min(taken, default=0.0)
 
     def _machines(self, params: Params, lanes: dict) -> Iterator[dict]:
         """Sections ``machine`` with some lanes, for a network's rows."""
