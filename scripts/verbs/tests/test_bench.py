@@ -117,7 +117,8 @@ def test_what_is_not_measured_is_refused(popflip):
     status, out, err = popflip("bench", "speed")
     assert (status, out) == (2, "")
     assert err.startswith(
-        "popflip: what to bench must be engine, core, standalone, growth, dynamics, own-data, buses or live,"
+        "popflip: what to bench must be engine, core, standalone, growth, dynamics, own-data, "
+        "buses or live,"
     )
 
 
