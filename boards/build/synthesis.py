@@ -59,6 +59,8 @@ def synthesis_script(
     ]
     if spram:
         lines.append(f"delete {machine}{SINGLE_PORT}/t:$meminit_v2")
+        # Else yosys makes small ones of block RAMs, which the estimate leaves to the weights.
+        lines.append(f'setattr -set ram_style "huge" {machine}{SINGLE_PORT}/m:*')
     if family.shallow_in_tables:
         lines.append('setattr -set ram_style "distributed" a:shallow')
     if family.mapping:

@@ -63,6 +63,12 @@ def test_a_techmap_comes_before_the_last_cells():
     ]
 
 
+def test_latents_go_to_single_port_rams_where_there_are_such():
+    forced = 'setattr -set ram_style "huge" top.machine.core.latents*/m:*'
+    assert forced in script("icebreaker")
+    assert forced not in script("hx8k-b-evn")
+
+
 # With the tools -----------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from popflip.golden.datasets.tests.small import idx
+from popflip.scripts.verbs.explore.sweep.study import default_epochs
 
 #: A network for 8 x 8 pixels of 16 grey levels, and one for a table of two numbers.
 PIXELS = """\
@@ -151,6 +152,10 @@ def test_case_10_a_sweep_has_a_default_that_follows_the_data(command, tmp_path, 
     )  # fmt: skip
     assert status == 0, err
     assert json.loads(out)["validation"] == 1400 // 6
+
+
+def test_a_sweep_of_few_samples_has_more_epochs():
+    assert [default_epochs(n) for n in (50_000, 10_000, 1_400, 40, 1)] == [1, 1, 7, 60, 60]
 
 
 def test_case_14_no_data_are_needed_to_compare_a_core(command, tmp_path, monkeypatch):

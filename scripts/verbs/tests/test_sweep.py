@@ -31,7 +31,8 @@ def command(folder, out, *options):
     return [
         sys.executable, "-m", "popflip.scripts.cli", "sweep",
         "--config", str(folder / "batches.toml"),
-        "--data", str(folder), "--out", str(out), "--validation", "100", *map(str, options),
+        "--data", str(folder), "--out", str(out), "--validation", "100", "--epochs", "1",
+        *map(str, options),
     ]  # fmt: skip
 
 

@@ -148,7 +148,8 @@ def shapes_for(
         return Shape(title, network, most, **(usual | options))
 
     if kind == "table":
-        return [dense(_EIGHTHS, 256), dense(_QUARTERS, 256)]
+        # Where memory is short, fewer neurons cost less accuracy than fewer steps of a value.
+        return [dense(_EIGHTHS, 256)]
     if kind == "series":
         channels, length = image
         long, short = max(2, length // 4), max(2, round(0.1 * length))

@@ -50,7 +50,13 @@ def sweep(
     trials: Annotated[
         int, typer.Option(help="Trials in all, those before a resumption included.")
     ] = 20,
-    epochs: Annotated[int, typer.Option(help="Epochs of each training.")] = 1,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Epochs of each training. If left out so many that it sees 10,000 samples, at "
+            "most 60."
+        ),
+    ] = None,
     seeds: Annotated[
         int, typer.Option(help="Trainings of each trial, whose mean error counts.")
     ] = 1,
@@ -88,7 +94,12 @@ def sweep(
     seeds.
     """
     from popflip.scripts.verbs.explore.sweep.axis import Axis
-    from popflip.scripts.verbs.explore.sweep.study import Sweep, default_validation, run_sweep
+    from popflip.scripts.verbs.explore.sweep.study import (
+        Sweep,
+        default_epochs,
+        default_validation,
+        run_sweep,
+    )
 
     params = with_label(named_network(preset, config), label)
     axes = tuple(Axis.parse(text) for text in vary or ())
@@ -97,6 +108,10 @@ def sweep(
     prepare_folder(out)
     if validation is None:
         validation = default_validation(dataset)
+    if epochs is None:
+        epochs = default_epochs(
+            len(dataset.train_labels) - validation if samples is None else samples
+        )
     plan = Sweep(
         params, axes, source, out, trials=trials, epochs=epochs, seeds=seeds, samples=samples,
         validation=validation, grid=grid, seed=seed, workers=workers, scheduler=scheduler,

@@ -41,7 +41,10 @@ from popflip.scripts.session import results_folder
 from popflip.scripts.verbs.explore.sweep import SweepReport
 from popflip.scripts.verbs.explore.sweep.axis import Axis
 
-__all__ = ["Sweep", "check_sweep", "default_validation", "run_sweep"]
+__all__ = ["Sweep", "check_sweep", "default_epochs", "default_validation", "run_sweep"]
+
+#: Samples, those of all epochs, that a trial learns at least; within so many epochs.
+_SEEN, _MOST_EPOCHS = 10_000, 60
 
 
 class _Journal(JournalFileBackend):
@@ -188,6 +191,19 @@ def default_validation(dataset: Dataset) -> int:
     """
     samples = len(dataset.train_labels)
     return min(10_000, max(1, samples // 6), samples - 1)
+
+
+def default_epochs(samples: int) -> int:
+    """Return the epochs of a trial if nobody says it: one, or more if there are few samples.
+
+    After a handful of samples no network has learned enough to be compared.
+
+    Parameters
+    ----------
+    samples : int
+        Training images per epoch.
+    """
+    return max(1, min(_MOST_EPOCHS, _SEEN // max(1, samples)))
 
 
 def check_sweep(sweep: Sweep) -> None:
