@@ -136,6 +136,8 @@ class ProcessRun:
             self._closing = True
         self._send(None)
         self._process.join(CLOSE_S)
+        if self._process.pid is not None and self._process.is_alive():
+            interrupts.kill_children(self._process.pid)  # it may be compiling a board's model
         self._process.kill()
         self._process.join()
         self._reader.join()
