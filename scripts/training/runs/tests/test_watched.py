@@ -2,7 +2,10 @@
 
 import os
 import signal
+import sys
 import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,19 +15,20 @@ from popflip.boards.virtual.terminal import pseudo_terminal
 from popflip.golden.datasets.loading import load
 from popflip.golden.description.flash_image import write_image
 from popflip.golden.description.params import Params
+from popflip.golden.support import interrupts
 from popflip.golden.support.errors import InputError
 from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
 from popflip.golden.training.state import differences, initial_state
 from popflip.scripts.session import VIRTUAL, Failure, Target
-from popflip.scripts.training.runs import watcher
+from popflip.scripts.training.runs import process, watcher
 from popflip.scripts.training.runs.reports import State
 from popflip.scripts.training.runs.watched import WatchedRun
 
 TRAIN, TEST = 200, 50
 
 #: Seconds that a run has for anything in these tests: it ends if something hangs.
-LONG = 240.0
+LONG = 120.0
 
 
 def ended(report):
@@ -244,6 +248,45 @@ def test_a_process_that_dies_is_noticed(params, flash):
         with pytest.raises(Failure, match=r"^the run's process ended with status -9$"):
             run.wait(ended, LONG)
         assert run.report.state is State.FAILED
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a process has started")
+def test_compilers_end_with_a_run_that_is_closed(params, flash, monkeypatch, tmp_path):
+    monkeypatch.setenv("POPFLIP_CACHE", str(tmp_path))  # where no model of the board is yet
+    monkeypatch.setattr(process, "CLOSE_S", 0.0)
+    end = time.monotonic() + LONG
+    with WatchedRun(params, image=flash) as run:
+        while not (held := stop_one(interrupts._descendants(run._process.pid))):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    try:
+        while is_alive(held):
+            assert time.monotonic() < end, "it is still there"
+            time.sleep(0.01)
+    finally:
+        if is_alive(held):
+            os.kill(held, signal.SIGKILL)
+
+
+def stop_one(processes):
+    """Have one of some processes stand still, which then ends only if it is killed; return it."""
+    for number in processes:
+        try:
+            os.kill(number, signal.SIGSTOP)
+        except ProcessLookupError:
+            continue
+        if is_alive(number):
+            return number
+    return None
+
+
+def is_alive(number):
+    """Whether a process is there that has not ended; who adopts it may not have noticed."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def test_a_run_that_was_closed_asks_nothing_more(params, flash):
