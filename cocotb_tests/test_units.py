@@ -66,7 +66,7 @@ CONFIGS = {
     }),
 }  # fmt: skip
 
-# Verilator takes seconds for each design.
+# Verilator takes seconds for each design; whole machines run in it among the fast tests.
 pytestmark = pytest.mark.parametrize(
     ("simulator", "params"),
     [
@@ -74,9 +74,9 @@ pytestmark = pytest.mark.parametrize(
         pytest.param("icarus", CONFIGS["serial"], id="icarus-serial"),
         pytest.param("icarus", CONFIGS["pool"], id="icarus-pool"),
         pytest.param("icarus", CONFIGS["dense-sign"], id="icarus-dense-sign"),
-        pytest.param("verilator", CONFIGS["local"], id="verilator-local"),
-        pytest.param(
-            "verilator", CONFIGS["dense-sign"], id="verilator-dense-sign", marks=pytest.mark.slow
+        *(
+            pytest.param("verilator", CONFIGS[name], id=f"verilator-{name}", marks=pytest.mark.slow)
+            for name in ("local", "dense-sign")
         ),
     ],
 )

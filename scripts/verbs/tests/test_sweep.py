@@ -65,6 +65,7 @@ def test_a_search_goes_on_where_it_ended(folder, tmp_path):
     assert imread(tmp_path / "sweep.png").shape[2] == 4
 
 
+@pytest.mark.slow
 def test_a_grid_tries_every_combination_once(folder, tmp_path):
     axes = [
         "--vary",

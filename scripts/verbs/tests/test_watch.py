@@ -3,14 +3,19 @@
 import csv
 import json
 import os
+import signal
+import threading
+import tty
 
 import pytest
 
-from popflip.boards.host.machine import virtual_board
+from popflip.boards.host.link import Link
+from popflip.boards.host.machine import stop_standalone, virtual_board
 from popflip.boards.virtual.terminal import pseudo_terminal
 from popflip.golden.datasets.loading import load
 from popflip.golden.description.flash_image import read_image, write_image
 from popflip.golden.description.params import Params
+from popflip.golden.support import interrupts
 from popflip.golden.training.standalone import image_of
 
 pytestmark = pytest.mark.usefixtures("default_signals")
@@ -89,6 +94,47 @@ def test_a_board_at_a_serial_port_is_listened_to(popflip, folder, tmp_path):
     report = json.loads(out)
     assert report["verified"] is None
     assert [log["samples"] for log in report["history"]] == [200, 200]
+
+
+def test_a_board_that_does_not_train_is_said(popflip, folder, tmp_path):
+    params = Params.load(tmp_path / "standalone.toml")
+    image = write_image(params, *image_of(params, load(str(folder)), 200, 50))
+    with virtual_board(params, image) as board:
+        stop_standalone(Link(board, params), params, board)
+        with pseudo_terminal(board) as port:
+            status, out, err = popflip("watch", "--config", "standalone.toml", "--board", port)
+    assert (status, out) == (2, "")
+    assert err == "popflip: the board is idle; popflip watch --start begins standalone training\n"
+
+
+@pytest.fixture
+def silent_port():
+    """Return a serial port at which nobody answers."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    yield os.ttyname(slave)
+    os.close(slave)
+    os.close(master)
+
+
+def test_ctrl_c_ends_the_watch_of_a_board_that_says_nothing(popflip, silent_port):
+    def type_ctrl_c():
+        while not interrupts._state.sections and not over.wait(0.01):
+            pass
+        if not over.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+
+    over = threading.Event()
+    thread = threading.Thread(target=type_ctrl_c, daemon=True)
+    thread.start()
+    try:
+        status, out, err = popflip("watch", "--config", "standalone.toml", "--board", silent_port)
+    finally:
+        over.set()
+        thread.join()
+        interrupts.install()  # forgets that somebody has asked
+    assert (status, out) == (2, "")
+    assert interrupts.LAST_WORDS in err
 
 
 def test_an_image_holds_what_fits(popflip, folder, tmp_path):

@@ -11,11 +11,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from popflip.boards.host import monitor
-from popflip.boards.host.link import Link
-from popflip.boards.host.machine import BoardMachine, stop_standalone, virtual_board
 from popflip.boards.host.monitor import Epoch, Sighting
-from popflip.boards.host.transport import Transport
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.flash_image import (
     FLASH_BYTES,
     TURN_CYCLES,
@@ -25,12 +22,13 @@ from popflip.golden.description.flash_image import (
 )
 from popflip.golden.description.params import Params
 from popflip.golden.description.registers import StandaloneState
+from popflip.golden.support import interrupts
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import read_file, write_atomically
 from popflip.golden.training import health
 from popflip.golden.training.log import EpochLog, Log
 from popflip.golden.training.standalone import StandaloneTrainer, image_of
-from popflip.golden.training.state import differences
+from popflip.golden.training.state import NetworkState, differences
 from popflip.golden.training.trainer import Trainer
 from popflip.rtl.interface import check_hardware
 from popflip.scripts.console import Display, say
@@ -44,13 +42,20 @@ from popflip.scripts.session import (
     compared_bits,
     named_network,
     open_machine,
-    open_serial,
     results_folder,
 )
 from popflip.scripts.tables import grid, pairs, put, target_of
+from popflip.scripts.training.runs.reports import State
+from popflip.scripts.training.runs.watched import WatchedRun
 from popflip.scripts.verb import Verb, fail_unless_learned, fail_unless_verified, print_json
 
 __all__ = ["VERB", "WatchJob", "WatchReport", "watch_board"]
+
+#: What a board does, in words of the progress.
+PHASES = {StandaloneState.TRAINING: "train", StandaloneState.TESTING: "test"}
+
+#: Seconds between two looks at whether somebody has asked for an end, if the board says nothing.
+LOOK_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -289,44 +294,81 @@ def _say_epoch(log: dict) -> None:
     say(text)
 
 
+class _Listener:
+    """What the user sees of a board, and what is kept of it.
+
+    Parameters
+    ----------
+    params : Params
+    display : Display
+    counts : dict, optional
+        Samples of a training and of a test; only the image says them, which a host at a serial port
+        does not see.
+    test_labels : ndarray, optional
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        display: Display,
+        counts: dict | None = None,
+        test_labels: np.ndarray | None = None,
+    ):
+        self._params, self._display = params, display
+        self._counts, self._test_labels = counts, test_labels
+        self._found: list[str] = []
+        self.history: list[dict] = []
+
+    @property
+    def learns(self) -> bool | None:
+        """Whether the network learns; None if no epoch has ended."""
+        return not self._found if self.history else None
+
+    def see(self, now: Sighting) -> None:
+        """Show how far the board is."""
+        phase = PHASES.get(now.state)
+        if phase is None or not now.report.samples:
+            return
+        total = self._counts[phase] if self._counts else now.report.samples
+        title = f"{phase} {now.epoch + 1}/{self._params.standalone.epochs}"
+        cycles = now.report.cycles["total"] / now.report.samples
+        # The counters move on while they are read: of the first samples more may be right than
+        # there were.
+        error = max(0.0, now.report.error)
+        note = f"error {error:.1f} %  {cycles:,.0f} cycles each"
+        self._display.show(title, now.report.samples, total, note)
+
+    def keep(self, epoch: Epoch) -> None:
+        """Say and keep what an epoch came to; warn of a network that does not learn."""
+        log = _log(self._params, epoch)
+        _say_epoch(log)
+        self.history.append(log)
+        logs = [_counted_log(each) for each in self.history]
+        known = self._found
+        self._found = health.symptoms(self._params, logs, epoch.tested.report, self._test_labels)
+        if self._found and not known:
+            say(f"warning: {health.complaint(self._found)}")
+
+
 def _follow(
-    job: WatchJob,
-    transport: Transport,
-    link: Link,
-    counts: dict | None,
-    test_labels: np.ndarray | None = None,
+    run: WatchedRun, counts: dict | None = None, test_labels: np.ndarray | None = None
 ) -> tuple[list[dict], bool | None]:
     """Show what a board does until it has come to its end; also return whether it learns."""
-    params: Params = job.params
-    history: list[dict] = []
-    found: list[str] = []
-    phases = {StandaloneState.TRAINING: "train", StandaloneState.TESTING: "test"}
-    with Display() as display:
-
-        def on_sighting(now: Sighting):
-            phase = phases.get(now.state)
-            if phase is None or not now.report.samples:
-                return
-            # How many there are only the image says, which a host at a serial port does not see.
-            total = counts[phase] if counts else now.report.samples
-            title = f"{phase} {now.epoch + 1}/{params.standalone.epochs}"
-            cycles = now.report.cycles["total"] / now.report.samples
-            # The counters move on while they are read: of the first samples more may be right than
-            # there were.
-            error = max(0.0, now.report.error)
-            note = f"error {error:.1f} %  {cycles:,.0f} cycles each"
-            display.show(title, now.report.samples, total, note)
-
-        for epoch in monitor.watch(params, link, on_sighting):
-            log = _log(params, epoch)
-            _say_epoch(log)
-            history.append(log)
-            logs = [_counted_log(each) for each in history]
-            known = found
-            found = health.symptoms(params, logs, epoch.tested.report, test_labels)
-            if found and not known:
-                say(f"warning: {health.complaint(found)}")
-    return history, not found if history else None
+    with run.subscribe() as reports, Display() as display:
+        listener = _Listener(run.params, display, counts, test_labels)
+        ended = False
+        while not ended:
+            interrupts.check()
+            report = reports.get(LOOK_S)
+            if report is None:
+                continue
+            ended = report.over or report.state is State.PAUSED
+            if report.sighting is not None:
+                listener.see(report.sighting)
+            for epoch in run.epochs(len(listener.history)):
+                listener.keep(epoch)
+    run.wait(lambda report: report.state is State.PAUSED, 0)  # raises what has gone wrong
+    return listener.history, listener.learns
 
 
 def _on_virtual_board(job: WatchJob) -> tuple[list[dict], bool | None, list[str] | None]:
@@ -343,14 +385,23 @@ def _on_virtual_board(job: WatchJob) -> tuple[list[dict], bool | None, list[str]
             say(f"the first {counts['train']:,} training images are in the flash")
         if counts["test"] < len(dataset.test_labels):
             say(f"the first {counts['test']:,} test images are in the flash")
-    with virtual_board(params, write_image(params, *image)) as board:
+    flash = write_image(params, *image)
+    with WatchedRun(params, image=flash, samples=counts["train"]) as run:
         labels = image.test[:, -1]  # the last byte of a sample
-        history, learns = _follow(job, board, Link(board, params), counts, labels)
-        if board.flash_errors:
-            raise Failure(f"the flash did not understand {board.flash_errors} commands")
+        history, learns = _follow(run, counts, labels)
+        if run.report.flash_errors:
+            raise Failure(f"the flash did not understand {run.report.flash_errors} commands")
         if not job.verify or dataset is None:
             return history, learns, None
-        state = BoardMachine(params, board).read_state()
+        state = run.result(run.state())
+    return history, learns, _compare(job, dataset, counts, history, state)
+
+
+def _compare(
+    job: WatchJob, dataset: Dataset, counts: dict, history: list[dict], state: NetworkState
+) -> list[str]:
+    """Train the same with the fast engine, and return what is not as the board has it."""
+    params = job.params
     with open_machine(params, Target(engine="fast")) as machine:
         trainer: Trainer = StandaloneTrainer(
             params, dataset, machine, samples=counts["train"], test_samples=counts["test"]
@@ -364,19 +415,12 @@ def _on_virtual_board(job: WatchJob) -> tuple[list[dict], bool | None, list[str]
             for name, value in _software_log(wanted).items()
             if value is not None and name != "stage_cycles" and log[name] != value
         ]
-    return history, learns, found
+    return found
 
 
 def _at_serial_port(job: WatchJob) -> tuple[list[dict], bool | None]:
-    params, target = job.params, job.target
-    with open_serial(target) as transport:
-        link = Link(transport, params)
-        link.resync()
-        if job.start:
-            stop_standalone(link, params, transport)
-            index = params.registers["standalone"].index
-            link.write("registers", index, bytes([1, 0, 0, 0]))
-        return _follow(job, transport, link, None)
+    with WatchedRun(job.params, target=job.target, start=job.start) as run:
+        return _follow(run)
 
 
 def _write_results(job: WatchJob, history: list[dict]) -> dict[str, str]:

@@ -18,8 +18,9 @@ from popflip.golden.training.state import NetworkState, differences, initial_sta
 from popflip.golden.training.trainer import Trainer
 from popflip.scripts.session import Failure, Target
 from popflip.scripts.training.runs import worker
+from popflip.scripts.training.runs.process import MOST_REQUESTS
 from popflip.scripts.training.runs.reports import State
-from popflip.scripts.training.runs.run import MOST_REQUESTS, Run
+from popflip.scripts.training.runs.run import Run
 
 GOLDEN = Target(engine="golden")
 
