@@ -17,6 +17,7 @@ from popflip.golden.training.calibration import vital_signs
 from popflip.scripts.verbs.explore.new import trials
 from popflip.scripts.verbs.explore.new.budget import Budget, Fitted, memory_bits
 from popflip.scripts.verbs.explore.new.proposals import (
+    calibrated,
     epochs_for,
     proposals,
     shapes_for,
@@ -270,3 +271,12 @@ def test_a_single_sample_of_each_class_judges_nothing(command, tmp_path, monkeyp
         "popflip: few.csv must have 2 training samples of a class at least: one to learn, one to "
         "judge the networks by"
     )
+
+
+def test_a_loud_network_hears_its_input_more_and_its_outputs_less(table):
+    data = from_arrays(*table)
+    (params, *_) = proposals(shapes_for("table", (1, 4))[0], 8, 3, 4, Data(), {}, 20)
+    plain, loud = (calibrated(params, data, 1, loud).dynamics for loud in (False, True))
+    assert list(loud.gains) == [round(1.5 * gain) for gain in plain.gains]
+    assert list(loud.feedback_gains) == [round(0.5 * gain) for gain in plain.feedback_gains]
+    assert loud.threshold == plain.threshold

@@ -64,6 +64,10 @@ CHOSEN_EPOCHS = 30
 _GROWTH = 3.0
 
 
+#: What gains are multiplied by, and those of the feedback, if a network is to be loud.
+_LOUDER, _FEEDBACK = 1.5, 0.5
+
+
 @dataclass(frozen=True)
 class Shape:
     """A network with an open number of first-layer neurons.
@@ -80,6 +84,8 @@ class Shape:
         Outputs of a class, and the flip thresholds that are tried with them.
     learning : dict
         What section ``learning`` has besides.
+    loud : bool
+        Whether what neurons receive is calibrated louder (:func:`calibrated`).
     """
 
     title: str
@@ -87,6 +93,7 @@ class Shape:
     most: int
     ways: Ways = field(default_factory=lambda: _USUAL)
     learning: dict = field(default_factory=dict)
+    loud: bool = False
 
     @property
     def windowed(self) -> bool:
@@ -176,15 +183,16 @@ def shapes_for(
     large: dict = {"learning": {"shift": 1, "latent_bits": 8}}
     if not few(epochs):
         large["ways"] = _LARGE if classes >= _MANY_CLASSES else _LARGE_FEW_CLASSES
+    one_bit = large | {"loud": not few(epochs) and classes >= _MANY_CLASSES}
     wide, small = [round(0.36 * side)] * 2, [round(0.29 * side)] * 2
     fine, coarse = [max(2, round(side / 14))] * 2, [round(3 * side / 28)] * 2
     return [
         windows(_THIRDS, wide, fine, 32, (3, 3), **large),
         windows(_QUARTERS, small, fine, 32, (3, 3), **large),
-        windows(_HALVES, wide, coarse, 32, (3, 3), **large),
+        windows(_HALVES, wide, coarse, 32, (3, 3), **one_bit),
         # Pooling takes logic, of which the smallest boards have little.
-        windows(_HALVES, small, coarse, 32, (2, 2), **large),
-        windows(_HALVES, wide, coarse, 32, **large),
+        windows(_HALVES, small, coarse, 32, (2, 2), **one_bit),
+        windows(_HALVES, wide, coarse, 32, **one_bit),
         dense(_HALVES, 512, **large),
     ]
 
@@ -244,8 +252,25 @@ def growth_over(epochs: int) -> float:
     return round(100 * (_GROWTH ** (1 / epochs) - 1), 2)
 
 
-def calibrated(params: Params, dataset: Dataset, seed: int) -> Params:
-    """Return a network with gains and a threshold that suit the training samples."""
+def calibrated(params: Params, dataset: Dataset, seed: int, loud: bool = False) -> Params:
+    """Return a network with gains and a threshold that suit the training samples.
+
+    Parameters
+    ----------
+    params : Params
+    dataset : Dataset
+    seed : int
+    loud : bool
+        Whether gains are half as much again, and those of the feedback half. So large images of one
+        bit a value are learned better from many epochs, though more neurons are active at first.
+    """
     images = dataset.train_images[: calibration.SAMPLES]
     labels = np.asarray(dataset.train_labels[: len(images)])
-    return calibration.calibrate(params, input_of(params.network, images), labels, seed).params
+    found = calibration.calibrate(params, input_of(params.network, images), labels, seed).params
+    if not loud:
+        return found
+    d = found.dynamics
+    return found.replace(dynamics={
+        "gains": [round(_LOUDER * gain) for gain in d.gains],
+        "feedback_gains": [max(1, round(_FEEDBACK * gain)) for gain in d.feedback_gains or ()],
+    })  # fmt: skip

@@ -106,7 +106,7 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
     best = ranked[0]
     # More epochs than the candidates had: only one network takes them.
     more = chosen_epochs(len(dataset.train_labels))
-    chosen = calibrated(best.params, dataset, wish.seed).replace(
+    chosen = calibrated(best.params, dataset, wish.seed, best.loud).replace(
         name=wish.name, learning={"tau_growth": growth_over(more)}, standalone={"epochs": more}
     )
     rows = [_row(each, budget, number < _RATED) for number, each in enumerate(ranked)]
@@ -173,7 +173,7 @@ def _candidates(
         fitted = budget.fit(make, shape.most)
         if fitted is not None:
             found += [
-                Candidate(shape.title, params, fitted)
+                Candidate(shape.title, params, fitted, shape.loud)
                 for params in proposals(
                     shape, fitted.size, classes, copies, data, fitted.machine, epochs
                 )

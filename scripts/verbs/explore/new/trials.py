@@ -59,6 +59,8 @@ class Candidate:
         Of its shape.
     params : Params
     fitted : Fitted
+    loud : bool
+        How it is calibrated.
     errors : list of float
         Validation error of each fold, in percent.
     network : Params, optional
@@ -72,6 +74,7 @@ class Candidate:
     title: str
     params: Params
     fitted: Fitted
+    loud: bool = False
     errors: list[float] = field(default_factory=list)
     network: Params | None = None
     state: NetworkState | None = None
@@ -167,7 +170,7 @@ class Race:
         if self.stopped or time.monotonic() > self._deadline:
             return None
         try:
-            params = calibrated(candidate.params, part, seed)
+            params = calibrated(candidate.params, part, seed, candidate.loud)
         except InputError:  # its thresholds leave no bit that differs
             return 100.0
         machine = FastMachine(params)
