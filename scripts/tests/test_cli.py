@@ -128,7 +128,7 @@ def test_the_version(popflip):
         (["data", "--data", "./mnist"], r"there is no data set or folder '\./mnist'; .*"),
         (
             ["bench", "model"],
-            r"what to bench must be engine, core, .*, own-data or buses, not 'model'",
+            r"what to bench must be engine, core, .*, buses or live, not 'model'",
         ),
         (["bench", "standalone", "--samples", "-1"], r"samples must be 0 to \d+, not -1"),
         (["bench", "engine", "--samples", "9"], r"samples must be 64 to \d+, not 9"),
