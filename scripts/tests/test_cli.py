@@ -288,33 +288,16 @@ def test_every_verb_is_a_module_and_has_its_group():
 
 def test_a_verb_is_one_file(tmp_path, monkeypatch, command):
     """The worked example of docs: a file in a group's folder, and nothing else."""
+    page = (Path(__file__).parents[2] / "docs" / "layout.md").read_text("utf-8")
+    (code,) = re.findall(r"`scripts/verbs/prove/greet.py`:\n\n```python\n(.*?)```", page, re.S)
     (tmp_path / "prove").mkdir()
-    (tmp_path / "prove" / "greet.py").write_text(GREET)
+    (tmp_path / "prove" / "greet.py").write_text(code)
     group = importlib.import_module("popflip.scripts.verbs.prove")
     monkeypatch.setattr(verbs, "__path__", [*verbs.__path__, str(tmp_path)])
     monkeypatch.setattr(group, "__path__", [*group.__path__, str(tmp_path / "prove")])
     assert command("greet", "--name", "you") == (0, "hello, you\n", "")
     status, out, _ = command("--help")
     assert (status, "greet " in out.partition("Prove")[2]) == (0, True)
-
-
-GREET = '''
-"""``popflip greet``."""
-
-from typing import Annotated
-
-import typer
-
-from popflip.scripts.verb import Verb
-
-
-def greet(name: Annotated[str, typer.Option(help="Whom.")] = "world") -> None:
-    """Greet somebody."""
-    print(f"hello, {name}")
-
-
-VERB = Verb(greet, examples=("popflip greet --name you",))
-'''
 
 
 def test_an_old_name_is_said_once_in_a_line(tmp_path):
