@@ -79,7 +79,7 @@ def design_header(params: Params, bus: str, name: str, identity: bytes) -> str:
         "",
         "/* Regions by number. */",
         "enum {",
-        *(f"    {name}_{r.name} = {r.index}, /* {r.meaning} */" for r in regions),
+        *(f"    {name}_region_{r.name} = {r.index}, /* {r.meaning} */" for r in regions),
         "};",
         "",
         f"/* Counters, for popflip_count; each takes {COUNTER_WORDS} registers. */",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from popflip.boards.driver.header import FRONT_ENDS, design_header, driver_files
+from popflip.boards.driver.image import c_array
 from popflip.boards.driver.tests.native import FLAGS, Driver, Result, compile_driver
 from popflip.golden.datasets.encoding import encode
 from popflip.golden.description import protocol
@@ -58,6 +59,22 @@ def test_cpp_takes_the_headers(tmp_path):
     (tmp_path / "mine_design.h").write_text(header)
     (tmp_path / "user.cpp").write_text('#include "mine_design.h"\nauto &design = mine_design;\n')
     command = ["g++", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "user.cpp"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert run.returncode == 0, run.stderr
+
+
+def test_names_of_a_design_do_not_meet_those_of_its_exports(tmp_path):
+    """Files called NAME_samples.h and NAME_network.h, which `popflip export` makes arrays of."""
+    for name, text in driver_files().items():
+        (tmp_path / name).write_text(text)
+    params = Params.load("ice40hx8k")
+    (tmp_path / "mine_design.h").write_text(design_header(params, "uart", "mine", IDENTITY))
+    names = [f"mine_{name}" for name in ("network", *params.regions.names)]
+    arrays = "".join(c_array(name, b"\1", "an array") for name in names)
+    uses = "".join(f", mine_region_{name}" for name in params.regions.names)
+    text = f'#include "mine_design.h"\n{arrays}const int numbers[] = {{0{uses}}};\n'
+    (tmp_path / "user.c").write_text(text)
+    command = ["gcc", *FLAGS, "-Wno-unused-const-variable", "-fsyntax-only", "user.c"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert run.returncode == 0, run.stderr
 
