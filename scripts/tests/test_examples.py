@@ -185,7 +185,7 @@ def test_the_workflow_runs(folder, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_two_machines_on_a_bus(popflip, tmp_path):
+def test_two_machines_on_a_bus(popflip, tmp_path, monkeypatch):
     """The whole page: the package, the exports, Verilator, 200 samples of MNIST each."""
     params, n = Params.load("ice40hx8k"), 200
     assert BusMap(params, "wishbone").address_bits == 14  # as the program says
@@ -206,6 +206,12 @@ def test_two_machines_on_a_bus(popflip, tmp_path):
     [command] = re.findall(r"^verilator .*?[^\\]$", script, re.S | re.M)
     run(["bash", "-e", "-c", command], tmp_path, 1500, env=verilator_of_the_page())
     said = run([tmp_path / "obj_dir" / "Vtwo_machines"], tmp_path, 250)
+    monkeypatch.chdir(tmp_path)
+    checks = lines_of("driver-bus.md", "sh", "popflip verify")
+    assert len(checks) == 2
+    for line in checks:
+        status, _, err = popflip(*shlex.split(line)[1:])
+        assert status == 0, err
     data = load("mnist")
     x = encode(data.train_images[:n], params.network.thresholds)
     for seed, name in enumerate(("left", "right")):

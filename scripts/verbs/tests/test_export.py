@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from popflip.golden.datasets.encoding import encode
 from popflip.golden.datasets.loading import load
 from popflip.golden.description.packing import pack_samples
 from popflip.golden.description.params import Params
-from popflip.golden.training.state import differences, initial_state
+from popflip.golden.model import Model
+from popflip.golden.training.state import NetworkState, differences, initial_state
 from popflip.golden.training.trainer import Trainer
 from popflip.rtl.identity import identity
 
@@ -108,6 +110,114 @@ def test_a_network_that_has_learned_nothing(popflip, folder, tmp_path):
     image = NetworkImage.unpack(params, identity(params), file.read_bytes())
     assert differences(image.state, initial_state(params, 5)) == []
     assert (image.batch, image.tau) == (1, (3, 2))
+
+
+def learned_in_c(params, start, x, labels, epochs):
+    """What a program with the driver saves: of any machine that learns as golden does."""
+    model = Model(params, start.state.weights, start.state.latents, start.state.sign_state)
+    for _ in range(epochs):
+        for first in range(0, len(x), model.batch):
+            model.train(x[first : first + model.batch], labels[first : first + model.batch])
+        model.flush()
+    return replace(start, state=NetworkState(model.weights, model.latents, model.signs.state))
+
+
+@pytest.fixture
+def images(popflip, folder, tmp_path):
+    """Images that a program begins with, and has learned: 50 samples, twice, in batches of 16."""
+    start, samples, learned = (tmp_path / f"{name}.bin" for name in ("start", "x", "learned"))
+    more = ["--config", "batches.toml", "--data", folder]
+    assert popflip("export", *more, "--seed", 6, "--bus", "axi", "-o", start)[0] == 0
+    assert popflip("export", *more, "--samples", 50, "-o", samples)[0] == 0
+    params, data = Params.load(folder / "batches.toml"), load(folder)
+    own = identity(params, "axi")
+    image = NetworkImage.unpack(params, own, start.read_bytes())
+    x, labels = encode(data.train_images[:50], params.network.thresholds), data.train_labels[:50]
+    assert samples.read_bytes() == pack_samples(params, x, labels.astype(int)).tobytes()
+    image = learned_in_c(params, image, x, labels.astype(int), 2)
+    learned.write_bytes(image.pack(params, own))
+    return params, image, start, learned
+
+
+def test_what_a_program_has_learned_is_verified(popflip, folder, images):
+    params, image, start, learned = images
+    argv = ["--config", "batches.toml", "--data", folder, "--bus", "axi", "--image", learned]
+    argv = ["verify", *argv, "--epochs", 2]
+    told = answered(popflip(*argv, "--start", start, "--samples", 50, "--json"))
+    assert (told["verified"], told["differences"]) == (True, [])
+    assert (told["image"], told["start"], told["batch"]) == (str(learned), str(start), 16)
+    status, out, err = popflip(*argv, "--seed", 6, "--samples", 50)
+    assert status == 0, err
+    assert "equal, every one" in out
+
+    for wrong in (["--seed", 7, "--samples", 50], ["--seed", 6, "--samples", 49]):
+        status, _, err = popflip(*argv, *wrong)
+        assert status == 1
+        assert " differ" in err
+    image.state.latents[1][2, 1] ^= 1
+    learned.write_bytes(image.pack(params, identity(params, "axi")))
+    status, _, err = popflip(*argv, "--seed", 6, "--samples", 50)
+    line = "popflip: not verified: 1 of 36 latents of layer 1 differ"
+    assert (status, err.splitlines()[-1]) == (1, line)
+
+
+def test_a_program_may_have_changed_its_settings(popflip, folder, images):
+    params, image, start, learned = images
+    data, own = load(folder), identity(params, "axi")
+    other = params.replace(learning={"batch": 4, "tau": [2, 1]})
+    begun = NetworkImage.unpack(params, own, start.read_bytes())
+    begun = replace(begun, batch=4, tau=(2, 1))
+    x = encode(data.train_images[:30], params.network.thresholds)
+    image = learned_in_c(other, begun, x, data.train_labels[:30].astype(int), 1)
+    learned.write_bytes(image.pack(params, own))
+    argv = ["--config", "batches.toml", "--data", folder, "--bus", "axi", "--image", learned]
+    told = answered(popflip("verify", *argv, "--seed", 6, "--samples", 30, "--json"))
+    assert (told["verified"], told["batch"], told["tau"]) == (True, 4, [2, 1])
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--image", "x"], "--image needs --samples: how many the program has learned"),
+        (["--image", "x", "--samples", 3, "--engine", "golden"],
+         "--engine has no place beside --image, which golden alone verifies"),
+        (["--image", "x", "--samples", 3, "--bus", "none"],
+         "bus must be one of uart, axi, wishbone, not 'none'"),
+        (["--image", "x", "--samples", 3, "--seed", 1, "--start", "y"],
+         "name one of --start and --seed, not both"),
+        (["--image", "x.bin", "--samples", 3], "x.bin: No such file or directory"),
+        (["--bus", "axi"], "--bus goes with --image"),
+    ],
+)  # fmt: skip
+def test_images_that_cannot_be_verified(popflip, folder, argv, message):
+    status, _, err = popflip("verify", "--config", "tiny.toml", *argv)
+    assert (status, err.strip()) == (2, f"popflip: {message}")
+
+
+def test_an_image_is_saved_without_data(popflip, folder, tmp_path):
+    """A network that fits no data set of ours; verbs that need data say so."""
+    image, file = tmp_path / "image.bin", tmp_path / "checkpoint.npz"
+    assert popflip("export", "--config", "tiny.toml", "--seed", 3, "-o", image)[0] == 0
+    status, out, err = popflip("save", "--config", "tiny.toml", "--image", image, "-o", file)
+    assert status == 0, err
+    assert f"tiny: image {image} saved as {file}" in out
+    params = Params.load(folder / "tiny.toml")
+    assert differences(Trainer.read_checkpoint(file)[1], initial_state(params, 3)) == []
+    again = tmp_path / "again.bin"
+    assert popflip("export", "--checkpoint", file, "-o", again)[0] == 0
+    assert again.read_bytes() == image.read_bytes()
+    status, _, err = popflip("infer", "--checkpoint", file, "--engine", "golden")
+    assert status == 2
+    assert err.strip().endswith("name that data set with --data")
+    argv = ["--checkpoint", file, "--engine", "golden", "--data", folder]
+    assert popflip("infer", *argv)[0] == 0
+
+
+def test_samples_of_other_images_are_asked_for(popflip):
+    status, _, err = popflip("export", "--config", "tiny.toml", "--samples", 3, "-o", "never")
+    assert (status, err.strip()) == (
+        2, "popflip: network.image must be 28 x 28 for mnist, not 8 x 8; name your data by --data"
+    )  # fmt: skip
 
 
 def test_save_needs_one_place(popflip):

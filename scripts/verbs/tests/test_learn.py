@@ -70,7 +70,7 @@ def test_standard_input_is_learned_and_each_line_answered(folder, tmp_path):
     wanted.learn(data.train_images[:50], np.array(labels))
     assert differences(read_checkpoint(out / "checkpoint.npz")[1], wanted.state()) == []
     assert "51 lines, 50 predicted, 50 learned" in errors
-    assert f"go on with: popflip learn --checkpoint {out / 'checkpoint.npz'}" in errors
+    assert f"popflip: saved; go on with: popflip learn --checkpoint {out / 'checkpoint.npz'}" in errors
     report = json.loads((out / "report.json").read_text())
     assert (report["verb"], report["bad"], report["engine"]) == ("learn", 1, "golden")
 
@@ -215,6 +215,7 @@ def test_latents_can_be_cleared(popflip, folder, trained, tmp_path):
             source, "--out", tmp_path / "out", *argv,
         )  # fmt: skip
         assert status == 0, errors
+        assert "popflip: nothing learned, saved; go on with: " in errors
         states.append(read_checkpoint(tmp_path / "out" / "checkpoint.npz")[1])
     kept, cleared = states
     assert all(latents.any() for latents in kept.latents)

@@ -242,6 +242,7 @@ def test_package_lints_and_the_template_fits(package, tmp_path):
 
     assert lint(name, "-Wall", f"{name}.v") == (0, "")
     template = (folder / "instantiate.v").read_text()
+    assert ("`wb_adr` counts words of 32 bits" in template) == (package.bus == "wishbone")
     user = tmp_path / "user.v"
     user.write_text(f"module user;\n{template}\nendmodule\n")
     assert lint("user", str(user), f"{name}.v") == (0, "")

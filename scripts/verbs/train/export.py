@@ -8,20 +8,18 @@ import typer
 
 from popflip.boards.driver.header import FRONT_ENDS
 from popflip.boards.driver.image import NetworkImage, c_array
-from popflip.golden.datasets.dataset import check_data
-from popflip.golden.datasets.encoding import encode
 from popflip.golden.description.names import is_legal
 from popflip.golden.description.packing import pack_samples
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import prepare_folder, write_atomically
-from popflip.golden.training.state import initial_state
 from popflip.golden.training.trainer import Trainer
 from popflip.rtl.designs import check_design
 from popflip.rtl.identity import identity
 from popflip.scripts.options import Config, Data, Json, Preset
-from popflip.scripts.session import choose_data, choose_params, named_network
+from popflip.scripts.session import choose_params, named_network
 from popflip.scripts.tables import pairs, put
+from popflip.scripts.training.exported import exported_samples, fitting_data, new_image
 from popflip.scripts.transfer import Settings, check_machine, check_words, held_by
 from popflip.scripts.verb import Verb, print_json
 
@@ -68,7 +66,10 @@ def export(
     samples: Annotated[
         int | None,
         typer.Option(
-            help="Samples to export instead, packed as the machine takes them.", min=1, metavar="N"
+            help="Samples to export instead, packed as the machine takes them: the first N, in the "
+            "data's own order.",
+            min=1,
+            metavar="N",
         ),
     ] = None,
     data: Data = None,
@@ -84,7 +85,8 @@ def export(
 
     A network becomes an image that popflip_load takes, for one design: that of --preset or
     --config, else of the checkpoint's parameters, behind --bus. Samples are what popflip_train and
-    popflip_infer take, one behind the other.
+    popflip_infer take, one behind the other. verify --image checks what a program has learned from
+    them.
     """
     if [checkpoint, seed, samples].count(None) != 2:
         raise InputError("name one of --checkpoint, --seed and --samples")
@@ -96,12 +98,13 @@ def export(
         params = named_network(preset, config)
         check_design(params, bus)
     if seed is not None:
-        learning = params.learning
-        held = held_by(params, initial_state(params, seed))
-        image = NetworkImage(held, learning.batch, learning.reset_on_flip, learning.tau)
-        content = image.pack(params, identity(params, bus))
+        content = new_image(params, seed).pack(params, identity(params, bus))
     if samples is not None:
-        content = _samples(params, data, part, samples)
+        if part not in ("train", "test"):
+            raise InputError(f"part must be train or test, not {part!r}")
+        dataset, _ = fitting_data(data, params)
+        x, labels = exported_samples(params, dataset, part, samples)
+        content = pack_samples(params, x, labels).tobytes()
         about = f"{params.name}, {samples} samples of {params.sample_bytes} bytes"
     else:
         about = f"{params.name}, image of a network for design {identity(params, bus).hex()}"
@@ -141,19 +144,6 @@ def _network(path: Path, wanted: Params | None, bus: str) -> tuple[Params, bytes
     held = held_by(params, state)
     image = NetworkImage(held, settings.batch, settings.reset_on_flip, settings.tau)
     return params, image.pack(params, identity(params, bus))
-
-
-def _samples(params: Params, data: str | None, part: str, count: int) -> bytes:
-    """Pack the first samples of a part of a data set."""
-    if part not in ("train", "test"):
-        raise InputError(f"part must be train or test, not {part!r}")
-    dataset, _ = choose_data(data, params=params)
-    check_data(params, dataset)
-    images, labels = (getattr(dataset, f"{part}_{what}") for what in ("images", "labels"))
-    if count > len(images):
-        raise InputError(f"samples must be at most {len(images)}, not {count}")
-    x = encode(images[:count], params.network.thresholds)
-    return pack_samples(params, x, labels[:count].astype(int)).tobytes()
 
 
 def _identifier(stem: str) -> str:

@@ -280,5 +280,6 @@ def show(report: LearnReport) -> None:
             f"popflip: verified: {report['compared_bits']:,} bits of weights and latents, and all "
             "predictions, equal the golden model's"
         )
-    go_on = f"popflip learn --checkpoint {report['checkpoint']}"
-    say(f"popflip: saved; go on with: {go_on}, and --first {report['last_line'] + 1} in that file")
+    saved = "saved" if report["learned"] else "nothing learned, saved"
+    go_on = f"popflip learn --checkpoint {report['checkpoint']}, and --first"
+    say(f"popflip: {saved}; go on with: {go_on} {report['last_line'] + 1} in that file")

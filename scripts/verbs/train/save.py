@@ -7,14 +7,13 @@ from typing import Annotated
 import typer
 
 from popflip.boards.driver.header import FRONT_ENDS
-from popflip.boards.driver.image import NetworkImage
 from popflip.boards.host.machine import BoardMachine
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import VERSION
-from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import file_errors, prepare_folder
-from popflip.golden.training.checkpoint import Origin
+from popflip.golden.support.errors import InputError, PopflipError
+from popflip.golden.support.files import prepare_folder
+from popflip.golden.training.checkpoint import Origin, save_network
 from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.trainer import Trainer
 from popflip.rtl.identity import identity
@@ -29,6 +28,8 @@ from popflip.scripts.session import (
     open_machine,
 )
 from popflip.scripts.tables import pairs, put, target_of
+from popflip.scripts.training.exported import fitting_data, read_image
+from popflip.scripts.training.streaming.job import blank_meta
 from popflip.scripts.transfer import Settings
 from popflip.scripts.verb import Verb, print_json
 
@@ -87,7 +88,7 @@ def save(
     and the generator of nudge signs are read from the board, or from the image. infer takes the
     file, load writes it to another board, and train --resume --out FOLDER goes on from a
     checkpoint.npz in that folder: with the data and the seed that are named here, from its first
-    epoch on.
+    epoch on. An image whose network does not fit the default data is saved without a word of data.
     """
     if (board is None) == (image is None):
         raise InputError("name one of --board and --image")
@@ -95,13 +96,16 @@ def save(
         raise InputError(f"bus must be one of {', '.join(FRONT_ENDS)}, not {bus!r}")
     params = named_network(preset, config, board=board)
     out = out or Path("runs") / f"saved-{params.name}" / "checkpoint.npz"
-    dataset, _ = choose_data(data, params=params)
     if image is not None:
+        dataset = _data_of_image(data, params)
         report = save_image(params, dataset, image, bus, out, seed=seed)
+        what = f"image {image}"
     else:
+        dataset, _ = choose_data(data, params=params)
         target = Target(board, baud, port=port, config=config)
         report = save_board(params, dataset, target, out, seed=seed)
-    print_json(report) if as_json else show(report)
+        what = target_of(report)
+    print_json(report) if as_json else show(report, what)
 
 
 VERB = Verb(
@@ -112,6 +116,16 @@ VERB = Verb(
         "popflip save --image learned.bin --bus wishbone --preset ice40hx8k",
     ),
 )
+
+
+def _data_of_image(data: str | None, params: Params) -> Dataset | None:
+    """Load the data that were named, else the default ones if they are there and fit."""
+    if data is not None:
+        return choose_data(data, params=params)[0]
+    try:
+        return fitting_data(None, params)[0]
+    except PopflipError:
+        return None
 
 
 def save_board(
@@ -147,59 +161,66 @@ def save_board(
             f"saved in the middle of a batch, {settings.pending} of {settings.batch} samples: the "
             "next batch begins anew"
         )
-    return _saved(plan, settings, str(target.report["board"]), identity(params), out, target.report)
+    plan.origin = _origin(settings, str(target.report["board"]), identity(params))
+    plan.save(out)
+    return _report(params, plan.origin, out, target.report)
 
 
 def save_image(
-    params: Params, dataset: Dataset, path: Path, bus: str, out: Path, *, seed: int = 1
+    params: Params, dataset: Dataset | None, path: Path, bus: str, out: Path, *, seed: int = 1
 ) -> SavedReport:
     """Save what a program has read from a machine by the C driver, and return the report.
 
     Parameters
     ----------
-    params, dataset, out, seed
+    params, out, seed
         As for :func:`save_board`.
+    dataset : Dataset, optional
+        Likewise; without one no training goes on from the file, though a stream of samples does.
     path : Path
         Of the image.
     bus : str
         Front end of its design.
     """
-    plan = Trainer(params, dataset, GoldenMachine(params), seed=seed)
-    own = identity(params, bus)
-    with file_errors(path):
-        content = path.read_bytes()
-    image = NetworkImage.unpack(params, own, content)
-    prepare_folder(out.parent)
-    plan.machine.write_state(image.state)
+    image = read_image(path, params, bus)
     settings = Settings(image.batch, image.tau, image.reset_on_flip)
-    return _saved(plan, settings, str(path), own, out, {"board": str(path), "engine": None})
+    origin = _origin(settings, str(path), identity(params, bus))
+    prepare_folder(out.parent)
+    if dataset is None:
+        meta = blank_meta(params, seed) | {"origin": asdict(origin)}
+        save_network(out, params, image.state, None, meta)
+    else:
+        plan = Trainer(params, dataset, GoldenMachine(params), seed=seed)
+        plan.machine.write_state(image.state)
+        plan.origin = origin
+        plan.save(out)
+    return _report(params, origin, out, {"board": str(path), "engine": None})
 
 
-def _saved(
-    plan: Trainer, settings: Settings, place: str, own: bytes, out: Path, report: TargetReport
-) -> SavedReport:
-    """Write the checkpoint, and return the report."""
-    params = plan.params
-    plan.origin = Origin(
+def _origin(settings: Settings, place: str, own: bytes) -> Origin:
+    """Say where a network has come from."""
+    return Origin(
         board=place, design=own.hex(), protocol=VERSION, batch=settings.batch,
         tau=list(settings.tau), reset_on_flip=settings.reset_on_flip, pending=settings.pending,
     )  # fmt: skip
-    plan.save(out)
+
+
+def _report(params: Params, origin: Origin, out: Path, report: TargetReport) -> SavedReport:
     return {
         "verb": "save",
         "preset": params.name,
         "checkpoint": str(out),
         **report,
         "bits": compared_bits(params),
-        "origin": asdict(plan.origin),
+        "origin": asdict(origin),
         "digest": params.digest,
     }
 
 
-def show(report: SavedReport) -> None:
-    """Print the report of a network that was saved from a board."""
+def show(report: SavedReport, what: str) -> None:
+    """Print the report of a network that was saved, and what from."""
     origin = report["origin"]
-    table = pairs(f"{report['preset']}: {target_of(report)} saved as {report['checkpoint']}")
+    table = pairs(f"{report['preset']}: {what} saved as {report['checkpoint']}")
     table.add_row("weights and latents", f"{report['bits']:,} bits")
     text = f"batch {origin['batch']}, tau {', '.join(map(str, origin['tau']))}"
     table.add_row("settings", text)

@@ -1,12 +1,16 @@
 """``popflip verify``: the golden model against a board, or against a checkpoint."""
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NotRequired
 
 import numpy as np
 import typer
 
+from popflip.boards.driver.header import FRONT_ENDS
+from popflip.boards.driver.image import NetworkImage
 from popflip.golden.cycles.model import CycleModel
 from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.datasets.dataset import Dataset
@@ -18,6 +22,7 @@ from popflip.golden.training.checkpoint import CheckpointError
 from popflip.golden.training.machine import GoldenMachine
 from popflip.golden.training.state import NetworkState, differences
 from popflip.golden.training.trainer import Trainer
+from popflip.rtl.designs import check_design
 from popflip.scripts.console import Display
 from popflip.scripts.options import (
     Baud,
@@ -40,14 +45,22 @@ from popflip.scripts.session import (
     choose_data,
     choose_params,
     compared_bits,
+    named_network,
     open_machine,
 )
 from popflip.scripts.tables import add_verdict, pairs, put, target_of
+from popflip.scripts.training.exported import (
+    exported_samples,
+    fitting_data,
+    golden_image,
+    new_image,
+    read_image,
+)
 from popflip.scripts.training.replay import Replay, Task
 from popflip.scripts.transfer import compare_board, show_comparison
 from popflip.scripts.verb import Verb, fail_unless_verified, print_json
 
-__all__ = ["VERB", "VerificationReport", "verify_board", "verify_checkpoint"]
+__all__ = ["VERB", "VerificationReport", "verify_board", "verify_checkpoint", "verify_image"]
 
 
 class VerificationReport(TargetReport):
@@ -63,7 +76,12 @@ class VerificationReport(TargetReport):
     differences: list[str]
     compared_bits: int
     seconds: float
-    # Of a checkpoint.
+    # Of an image.
+    image: NotRequired[str]
+    start: NotRequired[str]
+    batch: NotRequired[int]
+    tau: NotRequired[list[int]]
+    # Of a checkpoint; of an image the epochs, too.
     epochs: NotRequired[int]
     position: NotRequired[int]
     # Of a board.
@@ -82,8 +100,38 @@ def verify(
             metavar="FILE",
         ),
     ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            help="Verify what popflip_save of the C driver wrote instead, after popflip_train.",
+            metavar="FILE",
+        ),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Image that the program began with; that of export --seed if left out.",
+            metavar="FILE",
+        ),
+    ] = None,
+    bus: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Front end of the images' design: {', '.join(FRONT_ENDS)}. uart if left out.",
+            metavar="BUS",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="How often the program learned all samples. 1 if left out.", min=1),
+    ] = None,
     samples: Annotated[
-        int | None, typer.Option(help="Training images to learn. 1000 if left out.", min=1)
+        int | None,
+        typer.Option(
+            help="Training images to learn, 1000 if left out; with --image as many as were "
+            "exported.",
+            min=1,
+        ),
     ] = None,
     data: Data = None,
     board: Board = None,
@@ -94,17 +142,27 @@ def verify(
     seed: TrainingSeed = None,
     as_json: Json = False,
 ) -> None:
-    """Compare a board, or a checkpoint, with the golden model, bit for bit.
+    """Compare a board, a checkpoint or an image with the golden model, bit for bit.
 
     A board learns some samples from scratch, and the golden model the same ones; then weights,
     latents, counters and predictions are read back and must be equal, and so must the cycles of
     each of the first 200 samples. For a checkpoint the golden model learns from scratch all that
     the checkpoint's network has learned. With --checkpoint and --board nothing is learned: what the
-    board holds must be what the file holds.
+    board holds must be what the file holds. With --image the golden model learns the samples that
+    export --samples has written, in that order, and ends each epoch with flush.
     """
     from popflip.golden.description.params import Params
     from popflip.golden.training.trainer import Trainer
 
+    if image is not None:
+        elsewhere = {"checkpoint": checkpoint, "board": board, "port": port, "baud": baud,
+                     "engine": engine, "threads": threads}  # fmt: skip
+        _leave_out(elsewhere, "has no place beside --image, which golden alone verifies")
+        learned = _of_image(preset, config, image, start, bus, epochs, samples, data, seed)
+        print_json(learned) if as_json else show(learned)
+        fail_unless_verified(learned)
+        return
+    _leave_out({"start": start, "bus": bus, "epochs": epochs}, "goes with --image")
     target = Target(board, baud, engine, threads, port, config)
     if checkpoint is not None and (board is not None or port is not None):
         learning = {"samples": samples, "seed": seed, "data": data}
@@ -148,6 +206,7 @@ VERB = Verb(
         "popflip verify --samples 500",
         "popflip verify --preset dense-wide --board /dev/ttyUSB0",
         "popflip verify --checkpoint runs/demo/checkpoint.npz",
+        "popflip verify --image learned.bin --seed 0 --samples 200 --preset ice40hx8k --bus axi",
         "popflip verify --checkpoint moved.npz --board /dev/ttyUSB0",
     ),
 )
@@ -164,6 +223,72 @@ PREDICTIONS = 256
 
 #: Samples between two signs of life.
 CHUNK = 256
+
+
+def _leave_out(options: Mapping[str, object], why: str) -> None:
+    """Raise InputError if one of some options is named."""
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(f"--{name} {why}")
+
+
+def _of_image(preset, config, image, start, bus, epochs, samples, data, seed):
+    """Choose what an image is compared with, and compare."""
+    bus = "uart" if bus is None else bus
+    if bus not in FRONT_ENDS:
+        raise InputError(f"bus must be one of {', '.join(FRONT_ENDS)}, not {bus!r}")
+    if samples is None:
+        raise InputError("--image needs --samples: how many the program has learned")
+    if start is not None and seed is not None:
+        raise InputError("name one of --start and --seed, not both")
+    params = named_network(preset, config)
+    check_trains(params, VIRTUAL)
+    check_design(params, bus)
+    learned = read_image(image, params, bus)
+    seed = 1 if seed is None else seed
+    begun = new_image(params, seed) if start is None else read_image(start, params, bus)
+    dataset, source = fitting_data(data, params)
+    x, labels = exported_samples(params, dataset, "train", samples)
+    report = verify_image(params, begun, learned, x, labels, 1 if epochs is None else epochs)
+    begins = str(start or f"seed {seed}")
+    return {**report, "image": str(image), "start": begins, "data": source, "seed": seed}
+
+
+def verify_image(
+    params: Params,
+    start: NetworkImage,
+    learned: NetworkImage,
+    x: np.ndarray,
+    labels: np.ndarray,
+    epochs: int,
+) -> dict:
+    """Have the golden model learn what a program has learned, and compare every bit.
+
+    It learns with the batch and the flip thresholds of the image that was learned: a program may
+    have set them.
+
+    Parameters
+    ----------
+    params : Params
+    start, learned : NetworkImage
+    x, labels : ndarray
+        Samples, in the order in which the program learned them.
+    epochs : int
+
+    Returns
+    -------
+    dict
+        The report that ``--json`` prints, but for the names of files and data.
+    """
+    started = time.perf_counter()
+    golden = golden_image(params, replace(learned, state=start.state), x, labels, epochs)
+    found = differences(learned.state, golden.state)
+    return {
+        "verb": "verify", "preset": params.name, "checkpoint": None, "board": None, "engine": None,
+        "samples": len(x), "epochs": epochs, "verified": not found, "differences": found,
+        "compared_bits": compared_bits(params), "batch": learned.batch, "tau": list(learned.tau),
+        "seconds": round(time.perf_counter() - started, 2),
+    }  # fmt: skip
 
 
 def verify_checkpoint(
@@ -350,9 +475,18 @@ def _cycles(params, plan, x, labels, seen, samples) -> dict:
 
 def show(report: VerificationReport) -> None:
     """Print the report of a verification."""
-    what = report["checkpoint"] or target_of(report)
-    table = pairs(f"{report['preset']}, seed {report['seed']}: {what} against the golden model")
-    table.add_row("samples", f"{report['samples']:,} of {report['data']}")
+    if "image" in report:
+        begun = report["start"]
+        what = f"image {report['image']}"
+    else:
+        begun = f"seed {report['seed']}"
+        what = report["checkpoint"] or target_of(report)
+    table = pairs(f"{report['preset']}, {begun}: {what} against the golden model")
+    times = f"{report['epochs']} x " if "image" in report else ""
+    table.add_row("samples", f"{times}{report['samples']:,} of {report['data']}")
+    if "image" in report:
+        tau = ", ".join(map(str, report["tau"]))
+        table.add_row("settings", f"batch {report['batch']}, tau {tau}")
     table.add_row("weights and latents", f"{report['compared_bits']:,} bits")
     if report["board"] or report["engine"]:
         table.add_row("predictions", f"{report['compared_predictions']:,} images")

@@ -146,12 +146,16 @@ and the host loads all samples (RUN with INTERNAL).
 
 _MAPPED = """\
 Addresses. `bus_map` of manifest.json, {name}.rdl, {name}.svd and {name}_regs.h have all
-registers and windows. A refused access is answered by the bus's error and changes
-nothing; registers `refusal` and `refused` then say why, and where.
+registers and windows, at addresses of bytes.{word_addresses} A refused access is answered by
+the bus's error and changes nothing; registers `refusal` and `refused` then say why, and
+where.
 
 Runs. Write `first`, `count`, and the flags to `run`. Event `done` is set at the end, and
 raises `irq` while `enable` says so.
 """
+
+#: Of the only port that counts in something else.
+_WORD_ADDRESSES = " `wb_adr` counts words of 32 bits: it is\nthe address of bytes divided by 4."
 
 #: What a template says, by bus.
 _NOTES = {
@@ -219,6 +223,7 @@ def _template(params: Params, bus: str, name: str) -> str:
                       subsequent_indent="    ")
         for flag, meaning in FLAG_MEANINGS.items()
     )  # fmt: skip
+    told["word_addresses"] = _WORD_ADDRESSES if bus == "wishbone" else ""
     for note in notes:
         text = note.format(sample=params.sample_bytes, name=name, **told).strip()
         lines += ["//", *(f"// {line}".rstrip() for line in text.splitlines())]
