@@ -70,7 +70,8 @@ def test_standard_input_is_learned_and_each_line_answered(folder, tmp_path):
     wanted.learn(data.train_images[:50], np.array(labels))
     assert differences(read_checkpoint(out / "checkpoint.npz")[1], wanted.state()) == []
     assert "51 lines, 50 predicted, 50 learned" in errors
-    assert f"popflip: saved; go on with: popflip learn --checkpoint {out / 'checkpoint.npz'}" in errors
+    go_on = f"popflip learn --checkpoint {out / 'checkpoint.npz'}"
+    assert f"popflip: saved; go on with: {go_on}" in errors
     report = json.loads((out / "report.json").read_text())
     assert (report["verb"], report["bad"], report["engine"]) == ("learn", 1, "golden")
 
