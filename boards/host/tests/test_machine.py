@@ -122,6 +122,7 @@ def test_samples_over_the_link_are_those_of_the_store(board, monkeypatch):
     assert differences(learns(board, 3), stored) == []
 
 
+@pytest.mark.slow
 def test_a_machine_that_only_infers():
     params = PARAMS.replace(machine={"training": False})
     machine = virtual_machine(params)

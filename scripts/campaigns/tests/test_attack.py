@@ -26,6 +26,7 @@ def test_the_host_survives_damage():
         assert outcome.answers[what] > 0, what
 
 
+@pytest.mark.slow
 def test_the_board_survives_damage():
     outcome = well(attack_board(500, 1))
     assert {*DAMAGES, "a lie", "replayed", "a reset inside", "a host vanished"} <= {*outcome.kinds}
