@@ -36,8 +36,6 @@ TINY = Params.build({
     "machine": {"row_lanes": 16, "relax_lanes": 6, "latent_lanes": [4, 6]},
 })  # fmt: skip
 
-SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
-
 _WINDOWS = {
     "image": [7, 6], "first": "local", "window": 3, "stride": 2, "features": 3,
     "classes": 3, "copies": 2,
