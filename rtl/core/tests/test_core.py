@@ -280,7 +280,7 @@ SLOW = {
     "shared-serial", "shared-deep", "pool-row", "pool-deep", "pool-serial-sign",
     "pool-shared-serial", "pool-overlap-narrow", "convolution-pool", "convolution-overlap",
     "three-hidden", "serial-sign", "oblong-line", "oblong-serial", "oblong-shared", "awake",
-    "shared-saturated", "pool-all", "pool-line",
+    "shared-saturated", "pool-all", "pool-line", "leaky-deep", "pool-serial",
 }  # fmt: skip
 
 
