@@ -36,8 +36,6 @@ TINY = Params.build({
     "machine": {"row_lanes": 16, "relax_lanes": 6, "latent_lanes": [4, 6]},
 })  # fmt: skip
 
-SLOW = [pytest.mark.slow, pytest.mark.timeout(1800)]
-
 _WINDOWS = {
     "image": [7, 6], "first": "local", "window": 3, "stride": 2, "features": 3,
     "classes": 3, "copies": 2,
@@ -143,15 +141,10 @@ def test_small_networks_in_icarus(bus, manner):
     check(TINY, "icarus", bus, MANNERS[bus][manner], 5)
 
 
-@pytest.mark.parametrize(
-    ("bus", "manner"),
-    [
-        ("axi", 1),
-        pytest.param("axi", 0, marks=SLOW),
-        pytest.param("wishbone", 0, marks=SLOW),
-        pytest.param("wishbone", 1, marks=SLOW),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("manner", [0, 1])
+@pytest.mark.parametrize("bus", MANNERS)
 def test_small_networks_in_verilator(bus, manner):
     check(SMALL, "verilator", bus, MANNERS[bus][manner], 40)
 

@@ -48,7 +48,7 @@ def agree(result):
     return result
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("simulator", ["icarus", pytest.param("verilator", marks=pytest.mark.slow)])
 def test_one_training_step(simulator):
     result = agree(cosim(SMALL, simulator, *random_samples(SMALL, 1, 1), seed=3))
     assert result["changed"] > 0

@@ -28,7 +28,10 @@ CONFIGS = {
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=[pytest.mark.slow] * (name == "dense")) for name in CONFIGS],
+    params=[
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ("dense", "local")))
+        for name in CONFIGS
+    ],
 )
 def folder(request, tmp_path_factory):
     """Hold the Verilog of one design and the waivers."""

@@ -361,6 +361,7 @@ def test_a_network_of_another_design_does_not_reach_the_bus(on_bus):
 # A board that is one ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_virtual_board_learns_by_it(tmp_path, folder):
     """More samples than there are slots, in batches across runs; every bit as in golden."""
     params = Params.load(folder / "tiny.toml")

@@ -41,6 +41,7 @@ def learns(machine: BoardMachine, seed: int) -> NetworkState:
     return state
 
 
+@pytest.mark.slow
 def test_a_batch_left_half_done_does_not_reach_the_next_session(board):
     fresh = learns(board, 1)
     for done in (1, 3):
@@ -122,6 +123,7 @@ def test_samples_over_the_link_are_those_of_the_store(board, monkeypatch):
     assert differences(learns(board, 3), stored) == []
 
 
+@pytest.mark.slow
 def test_a_machine_that_only_infers():
     params = PARAMS.replace(machine={"training": False})
     machine = virtual_machine(params)

@@ -199,6 +199,7 @@ def test_a_flash_without_an_image_is_refused():
                 list(watch(params, Link(board, params)))
 
 
+@pytest.mark.slow
 def test_without_autostart_it_waits():
     params = CONFIGS["quad"].replace(standalone={"autostart": False})
     with board_of(params) as board:

@@ -145,6 +145,7 @@ def test_interrupt_leaves_nothing(text, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [folder]
 
 
+@pytest.mark.slow
 def test_waves(text, tmp_path):
     waves = tmp_path / "waves.vcd"
     with VirtualBoard(text, divisor=DIVISOR, sample_bytes=1, trace=waves, folder=tmp_path) as board:

@@ -42,14 +42,29 @@ def agree(params, x, labels, parts, threads, seed=1, taus=()):
 PLAIN = {"shared_update": False, "serial_windows": False}
 
 
-@given(
+networks = given(
     seed=st.integers(0, 2**32 - 1),
     leaky=st.booleans(),
     batch=st.sampled_from([1, 2, 3, 16]),
     threads=st.integers(1, most_threads()),
 )
-@settings(max_examples=60, deadline=None)
+
+
+@networks
+@settings(max_examples=20, deadline=None)
 def test_random_networks(seed, leaky, batch, threads):
+    check_network(seed, leaky, batch, threads)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@networks
+@settings(max_examples=200, deadline=None)
+def test_many_random_networks(seed, leaky, batch, threads):
+    check_network(seed, leaky, batch, threads)
+
+
+def check_network(seed, leaky, batch, threads):
     rng = np.random.default_rng(seed)
     params = random_params(rng).replace(
         dynamics={"kind": "leaky" if leaky else "sweeps"},
@@ -63,14 +78,29 @@ def test_random_networks(seed, leaky, batch, threads):
     agree(params, x, labels, [(7, False), (20, True), (23, True)], threads, seed, taus)
 
 
-@given(
+windows = given(
     seed=st.integers(0, 2**32 - 1),
     batch=st.sampled_from([1, 2, 3, 16]),
     pixels=st.booleans(),
     threads=st.integers(1, most_threads()),
 )
-@settings(max_examples=60, deadline=None)
+
+
+@windows
+@settings(max_examples=30, deadline=None)
 def test_random_windows(seed, batch, pixels, threads):
+    check_windows(seed, batch, pixels, threads)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@windows
+@settings(max_examples=200, deadline=None)
+def test_many_random_windows(seed, batch, pixels, threads):
+    check_windows(seed, batch, pixels, threads)
+
+
+def check_windows(seed, batch, pixels, threads):
     rng = np.random.default_rng(seed)
     drawn = random_params(rng, software=True)
     params = drawn.replace(learning={"batch": batch}, machine=PLAIN)

@@ -279,7 +279,8 @@ SLOW = {
     "leaky-serial", "leaky-shared", "oblong", "oblong-overlap", "sliced", "shared-narrow",
     "shared-serial", "shared-deep", "pool-row", "pool-deep", "pool-serial-sign",
     "pool-shared-serial", "pool-overlap-narrow", "convolution-pool", "convolution-overlap",
-    "three-hidden",
+    "three-hidden", "serial-sign", "oblong-line", "oblong-serial", "oblong-shared", "awake",
+    "shared-saturated", "pool-all", "pool-line", "leaky-deep", "pool-serial",
 }  # fmt: skip
 
 

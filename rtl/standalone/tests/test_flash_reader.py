@@ -119,7 +119,13 @@ def test_samples_arrive(flash, divider, delay, records, handshake):
     ]
 
 
-@pytest.mark.parametrize(("flash", "divider", "delay", "records"), READS)
+@pytest.mark.parametrize(
+    ("flash", "divider", "delay", "records"),
+    [
+        pytest.param(*read, marks=[pytest.mark.slow] * (number % 3 > 0))
+        for number, read in enumerate(READS)
+    ],
+)
 def test_a_sample_takes_as_long_as_predicted(flash, divider, delay, records):
     params = build(flash, records, flash_divider=divider, flash_delay=delay)
     dut = FlashReader(params)

@@ -26,6 +26,7 @@ def test_the_host_survives_damage():
         assert outcome.answers[what] > 0, what
 
 
+@pytest.mark.slow
 def test_the_board_survives_damage():
     outcome = well(attack_board(500, 1))
     assert {*DAMAGES, "a lie", "replayed", "a reset inside", "a host vanished"} <= {*outcome.kinds}
@@ -47,6 +48,7 @@ def test_a_codec_without_a_checksum_is_found(monkeypatch):
     assert any("was decoded as" in line or "not its words" in line for line in found)
 
 
+@pytest.mark.slow
 def test_a_silent_change_is_found(monkeypatch):
     """Of the board, or of what it should have been: it comes to the same."""
     monkeypatch.setattr(LinkModel, "_store", lambda *arguments: None)

@@ -25,6 +25,7 @@ def play(params):
         play_scenario(make(), lambda flash: board_of(params, verilog, flash))
 
 
+@pytest.mark.slow
 def test_a_virtual_board_plays_every_scene():
     play(SMALL_LOCAL)
 

@@ -35,7 +35,7 @@ def test_trains_over_its_pins(simulator):
     play(trains(PARAMS), simulator)
 
 
-@simulators(fast="verilator")
+@simulators()
 def test_trains_alone_from_its_flash(simulator):
     params = PARAMS.replace(
         network={"first": "local", "window": 3, "stride": 1, "features": 2, "hidden": []},

@@ -16,6 +16,7 @@ def words(folder, *argv):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_virtual_board_and_both_engines_come_to_the_same_bits(popflip, folder, tmp_path):
     reports = []
     for name, argv in (

@@ -52,6 +52,7 @@ def test_a_missing_extra(popflip, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_a_board_that_does_not_talk_popflip(folder):
     # In a process of its own, as the page's library serves once in one.
     command = [sys.executable, "-m", "popflip", "live", "--no-open", "--http-port", "0"]

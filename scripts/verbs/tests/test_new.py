@@ -145,6 +145,7 @@ def race(table, n=4, seconds=600.0, on_training=lambda *_: None, **options):
     return Race(candidates, data, 3, options.get("seed", 1), seconds, on_training)
 
 
+@pytest.mark.slow
 def test_the_worse_half_is_left_out(table, monkeypatch):
     monkeypatch.setattr(trials, "_JUDGED", 1)
     runs = race(table)

@@ -216,6 +216,7 @@ def test_ctrl_c_saves_and_the_rest_comes_to_the_same(digits, tmp_path):
     assert len(rows[0]) == 3
 
 
+@pytest.mark.slow
 def test_the_fast_engine_trains_its_row(popflip, digits):
     options = ["--data", digits, "--samples", 64, "--test-samples", 20]
     status, printed, said = popflip("full-fc1-integer", "--epochs", 1, *options, "--json")

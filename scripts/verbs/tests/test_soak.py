@@ -7,6 +7,7 @@ import pytest
 pytestmark = pytest.mark.timeout(600)
 
 
+@pytest.mark.slow
 def test_soak(popflip, folder):
     argv = ["--config", "tiny.toml", "--data", folder, "--out", "soak", "--json"]
     argv += ["--samples", 800, "--stops", 2, "--stop-samples", 768]

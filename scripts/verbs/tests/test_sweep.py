@@ -87,6 +87,7 @@ def test_a_grid_tries_every_combination_once(folder, tmp_path):
     assert "holds another sweep: its axes differ; name another folder" in done.stderr
 
 
+@pytest.mark.slow
 def test_one_network_with_several_seeds_on_the_test_set(folder, tmp_path):
     report = sweep(folder, tmp_path, "--seeds", 3, "--validation", 0, "--epochs", 2)
     assert report["complete"] == len(report["rows"]) == 1
@@ -105,6 +106,7 @@ def train(folder, seed):
     return trainer
 
 
+@pytest.mark.slow
 def test_networks_that_cannot_be_are_left_out(folder, tmp_path):
     axes = ["--vary", "learning.tau.0=3,500,5"]
     report = sweep(folder, tmp_path, *axes, "--grid")

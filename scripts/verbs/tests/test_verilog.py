@@ -44,7 +44,7 @@ SMALL = random_params(np.random.default_rng(3)).replace(name="odd name 1")
 #: Of both kinds of first layer, and an inference-only machine.
 DESIGNS = [
     *(Params.load(name) for name in preset_names()),
-    *(random_params(np.random.default_rng(seed)) for seed in range(4)),
+    *(random_params(np.random.default_rng(seed)) for seed in range(2)),
     random_params(np.random.default_rng(6)).replace(machine={"training": False}),
 ]
 each_design = pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def errors(report):
     return [(log["train_error"], log["test_error"]) for log in report["history"]]
 
 
+@pytest.mark.slow
 def test_the_virtual_board_learns_what_the_engine_learns(popflip, folder, tmp_path):
     argv = [
         "watch",

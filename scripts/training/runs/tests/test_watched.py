@@ -85,6 +85,7 @@ def golden(params, folder):
     return trainer
 
 
+@pytest.mark.slow
 def test_a_board_is_watched_to_its_end_and_has_learned_what_golden_learns(seen, golden):
     run, _, _ = seen
     assert [epoch.number for epoch in run.epochs()] == [1, 2]
