@@ -81,6 +81,7 @@ def run(command, folder, seconds=100, **more):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_program_at_a_serial_port(popflip, folder, tmp_path):
     params = Params.load(folder / "tiny.toml")
     network = ["--config", "tiny.toml"]

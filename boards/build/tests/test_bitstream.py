@@ -204,6 +204,7 @@ def test_a_design_that_misses_its_timing_is_refused(tools, tmp_path):
     assert left(tmp_path) == ["placements/whole", "synthesis/whole"]
 
 
+@pytest.mark.slow
 def test_more_seeds_are_tried_if_the_first_misses_and_nobody_said_how_many(tools):
     ran = tools(mhz=[23, 24, 26, 25])
     found = made()
@@ -216,6 +217,7 @@ def test_more_seeds_are_tried_if_the_first_misses_and_nobody_said_how_many(tools
     assert ran() == ["yosys", *["nextpnr-ice40"] * 4]
 
 
+@pytest.mark.slow
 def test_a_router_without_an_end_is_ended_and_other_seeds_are_tried(tools, monkeypatch):
     monkeypatch.setattr("popflip.boards.tools._LOOK", 0.1)
     ran = tools(mhz=[30, 31, 32, 33], rounds={"1": 1001, "2": 1000, "3": 46000})

@@ -41,7 +41,6 @@ def learns(machine: BoardMachine, seed: int) -> NetworkState:
     return state
 
 
-@pytest.mark.slow
 def test_a_batch_left_half_done_does_not_reach_the_next_session(board):
     fresh = learns(board, 1)
     for done in (1, 3):

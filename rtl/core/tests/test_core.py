@@ -281,6 +281,7 @@ SLOW = {
     "pool-shared-serial", "pool-overlap-narrow", "convolution-pool", "convolution-overlap",
     "three-hidden", "serial-sign", "oblong-line", "oblong-serial", "oblong-shared", "awake",
     "shared-saturated", "pool-all", "pool-line", "leaky-deep", "pool-serial",
+    "overlap-online", "pool-overlap",
 }  # fmt: skip
 
 

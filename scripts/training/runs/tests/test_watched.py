@@ -106,6 +106,7 @@ def test_a_board_is_watched_to_its_end_and_has_learned_what_golden_learns(seen, 
     assert round(report.tested.error, 4) == golden.history[-1].test_error
 
 
+@pytest.mark.slow
 def test_two_listen_and_no_epoch_is_lost_to_either(seen):
     run, quick, slow = seen
     assert quick.reports[0].state is State.OPENING
