@@ -112,6 +112,7 @@ def test_the_program_at_a_serial_port(popflip, folder, tmp_path):
     assert silent.returncode == 2
 
 
+@pytest.mark.slow
 def test_a_bench_of_ones_own(popflip, folder, tmp_path):
     """The file of the page, as pytest runs it; of a smaller network."""
     argv = ["--config", "tiny.toml", "--bus", "wishbone", "--name", "digits"]

@@ -8,6 +8,7 @@ from matplotlib.image import imread
 pytestmark = pytest.mark.timeout(600)
 
 
+@pytest.mark.slow
 def test_upsets(popflip, folder):
     argv = ["--config", "tiny.toml", "--data", folder, "--seeds", 2, "--board-samples", 40]
     for rate in (0, 0.01, 10):

@@ -140,6 +140,7 @@ def test_two_listen_and_no_epoch_is_lost_to_either(seen):
         lambda run: run.write_state(initial_state(run.params, 1)),
     ],
 )
+@pytest.mark.slow
 def test_nobody_leads_it(seen, ask):
     with pytest.raises(InputError, match=r"^a board that trains alone is only watched: "):
         ask(seen[0])
