@@ -63,8 +63,9 @@ def test_convolutional_rows_learn(small, blobs, name):
         changes |= {"gamma": (1e-6,) * 3, "tau": (1e-7,) * 3}
     trainer = Trainer(small(name, **changes), blobs, seed=1)
     assert trainer.run(3)
-    # Guessing gives 90; sums are rounded differently from one processor to another.
-    assert trainer.history[-1].test_error < 72, trainer.history
+    # Guessing gives 90. With BPTT it hangs on how a processor rounds sums: 62.5 was seen on one.
+    most = 72 if name == "conv-bptt" else 60
+    assert trainer.history[-1].test_error < most, [log.test_error for log in trainer.history]
 
 
 def cut(images, n):

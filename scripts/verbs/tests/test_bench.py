@@ -125,7 +125,8 @@ def test_what_is_not_measured_is_refused(popflip):
 def test_pairs_of_dynamics(popflip, folder, monkeypatch):
     small = str(folder / "tiny.toml")
     monkeypatch.setattr(dynamics, "PAIRS", {small: {"dynamics": {"kind": "leaky"}}})
-    monkeypatch.setattr(dynamics.bench_dynamics, "__defaults__", (2, (1, 2)))
+    monkeypatch.setattr(dynamics, "EPOCHS", 2)
+    monkeypatch.setattr(dynamics, "SEEDS", (1, 2))
     status, out, said = popflip("bench", "dynamics", "--data", folder, "--json")
     assert status == 0, said
     swept, leaky = json.loads(out)

@@ -166,12 +166,8 @@ def verify(
     target = Target(board, baud, engine, threads, port, config)
     if checkpoint is not None and (board is not None or port is not None):
         learning = {"samples": samples, "seed": seed, "data": data}
-        for name, given in learning.items():
-            if given is not None:
-                raise InputError(
-                    f"leave out --{name}: with --checkpoint and --board nothing is learned, "
-                    "they are compared as they are"
-                )
+        why = "has no place beside --checkpoint and --board: nothing is learned to compare them"
+        _leave_out(learning, why)
         meta, state = Trainer.read_checkpoint(checkpoint)
         held = choose_params(preset, config, board) or Params.build(meta["params"])
         compared = compare_board(checkpoint, meta, state, held, target)
@@ -180,10 +176,11 @@ def verify(
         return
     if checkpoint is not None:
         says = {"preset": preset, "config": config, "samples": samples, "seed": seed}
-        for name, value in (says | {"baud": baud, "engine": engine, "threads": threads}).items():
-            if value is not None:
-                why = "says it" if name in says else "is compared without a board"
-                raise InputError(f"--{name} has no place beside --checkpoint, which {why}")
+        _leave_out(says, "has no place beside --checkpoint, which says it")
+        board_only = {"baud": baud, "engine": engine, "threads": threads}
+        _leave_out(
+            board_only, "has no place beside --checkpoint, which is compared without a board"
+        )
         meta, state = Trainer.read_checkpoint(checkpoint)
         dataset, source = choose_data(data, checkpoint, meta)
         report = verify_checkpoint(checkpoint, meta, state, dataset, source)

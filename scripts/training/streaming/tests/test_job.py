@@ -284,7 +284,7 @@ def test_a_board_that_vanishes_leaves_the_last_checkpoint(folder, job, capsys, m
     with pytest.raises(Failure, match=r"^the run's process ended with status -9$"):
         run_learning(job(save_every=0.0), source, rows.extend)
     meta, _ = read_checkpoint(job().checkpoint)
-    assert meta["streamed"]["samples"] in range(there[0], 90, 10)
+    assert meta["streamed"]["samples"] in (there[0], there[0] + 10)
     assert source.closed
 
 
