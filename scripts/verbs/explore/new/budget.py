@@ -1,7 +1,7 @@
 """What a network may take: a board, or a number of memory bits."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from popflip.boards.board import Board
 from popflip.boards.build.estimate import Estimate, estimate
@@ -111,6 +111,20 @@ class Budget:
                 self._lanes[pooled] = number
                 return found
         return None
+
+    def holds(self, params: Params, fitted: Fitted) -> Fitted | None:
+        """Return what a network takes, once its gains are known; None if that is too much.
+
+        Parameters
+        ----------
+        params : Params
+        fitted : Fitted
+            What was found before they were.
+        """
+        if self.board is None:
+            return fitted
+        found = estimate(self.board.device, inventory(self.board.params(params)))
+        return replace(fitted, estimate=found) if found.fits else None
 
     def _by_memory(self, make: Callable[[int], Params | None], most: int) -> int | None:
         """The greatest size whose weights and latents there is room for."""
