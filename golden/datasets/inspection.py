@@ -117,7 +117,9 @@ def inspect(raw: RawData, name: str, params: Params | None = None, fits: bool = 
             lit = 100 * float(bits.mean()) / (255 if bits.dtype == np.uint8 else 1)
         else:
             lit = 100 * float((dataset.train_images[:COUNTED] > 127).mean())
-        if raw.kind != "table" and lit > 50:
+        # Rows of numbers have no background.
+        pictures = raw.kind != "table" and np.ndim(raw.train.values) > 2
+        if pictures and lit > 50:
             warnings.append(
                 f"{lit:.0f} % of the input bits are 1, and should be few: if the background is "
                 "bright, set data.invert = true"

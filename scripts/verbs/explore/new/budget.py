@@ -11,7 +11,7 @@ from popflip.golden.description.params import Params
 __all__ = ["Budget", "Fitted", "memory_bits"]
 
 #: Share of a board's memory that weights and latents are given at first; words leave gaps.
-_SHARE = 0.8
+_SHARE = 0.95
 
 #: Sizes that are tried with the same lanes: smaller ones until one fits, then between.
 _TRIES = 7
@@ -102,11 +102,14 @@ class Budget:
             return Fitted(size, {})
         plain = make(size, {})
         pooled = plain is not None and plain.first_layer.pooled
+        last = len(_LANES) - 1
+        # The least one first: what lacks logic for that need not be tried with more.
+        if self._at(make, 1, _LANES[last])[0] is None:
+            return None
         # What a network before needed, one of its kind will need too.
         for number in range(self._lanes.get(pooled, 0), len(_LANES)):
-            # The least one first: what lacks logic for that need not be tried at other sizes.
-            least, _ = self._at(make, 1, _LANES[number])
-            found = least and self._on_board(make, size, _LANES[number])
+            least = number == last or self._at(make, 1, _LANES[number])[0]
+            found = self._on_board(make, size, _LANES[number]) if least else None
             if found is not None:
                 self._lanes[pooled] = number
                 return found
