@@ -30,6 +30,10 @@ from popflip.scripts.verbs.explore.new.trials import Candidate, Race
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("default_signals")]
 
 
+#: A shape that just fits the smallest board that is in these tests.
+_POOLED = "windows 8 x 8, 1 bit a value, best of 3 x 3"
+
+
 @pytest.fixture(scope="module")
 def table():
     """Three classes of four numbers, in a CSV file's arrays."""
@@ -120,10 +124,10 @@ def test_what_fits_a_board_does():
 @pytest.mark.slow
 def test_a_board_is_filled_and_pooled_windows_on_it_fit():
     board = find_board("icebreaker")
-    (shape,) = (shape for shape in shapes_for("images", (28, 28)) if "best of 2 x 2" in shape.title)
+    (shape,) = (s for s in shapes_for("images", (28, 28)) if s.title.startswith(_POOLED))
 
     def make(size, machine):
-        return next(proposals(shape, size, 10, 1, Data(), machine, 5), None)
+        return next(proposals(shape, size, 10, 1, Data(), machine, 30), None)
 
     def estimated(size, machine):
         return estimate(board.device, inventory(board.params(make(size, machine))))
@@ -344,7 +348,8 @@ def test_where_logic_is_scarce_gains_are_small_and_hardly_anything_changes(table
     plain, short = dynamics
     unit = short.gains[0]
     assert unit in (1, 2, 4)
-    assert short.gains[1] == plain.gains[1]
+    assert short.gains[1] in (8, 16, 32, 64)
+    assert short.gains[1] / plain.gains[1] == pytest.approx(1, abs=0.42)
     assert short.feedback_gains[0] / unit == pytest.approx(
         plain.feedback_gains[0] / plain.gains[0], abs=0.5 / unit
     )
@@ -355,10 +360,10 @@ def test_where_logic_is_scarce_gains_are_small_and_hardly_anything_changes(table
 
 def test_what_no_longer_fits_once_it_is_calibrated_is_not_chosen():
     board = find_board("icebreaker")
-    shape = next(s for s in shapes_for("images", (28, 28)) if "best of 2 x 2" in s.title)
+    shape = next(s for s in shapes_for("images", (28, 28)) if s.title.startswith(_POOLED))
 
     def make(size, machine):
-        return next(proposals(shape, size, 10, 1, Data(), machine, 5), None)
+        return next(proposals(shape, size, 10, 1, Data(), machine, 30), None)
 
     fitted = Budget(board)._at(make, 4, _LANES[0])[0]
     params = make(4, fitted.machine)

@@ -102,14 +102,11 @@ class Budget:
             return Fitted(size, {})
         plain = make(size, {})
         pooled = plain is not None and plain.first_layer.pooled
-        last = len(_LANES) - 1
-        # The least one first: what lacks logic for that need not be tried with more.
-        if self._at(make, 1, _LANES[last])[0] is None:
-            return None
         # What a network before needed, one of its kind will need too.
         for number in range(self._lanes.get(pooled, 0), len(_LANES)):
-            least = number == last or self._at(make, 1, _LANES[number])[0]
-            found = self._on_board(make, size, _LANES[number]) if least else None
+            # The least one first: what lacks logic for that need not be tried at other sizes.
+            least, _ = self._at(make, 1, _LANES[number])
+            found = least and self._on_board(make, size, _LANES[number])
             if found is not None:
                 self._lanes[pooled] = number
                 return found

@@ -200,7 +200,6 @@ def shapes_for(
         windows(_HALVES, wide, coarse, 32, (3, 3), **one_bit),
         # Pooling takes logic, of which the smallest boards have little: shorter potentials save it.
         windows(_HALVES, small, coarse, 32, (3, 3), dynamics={"potential_bits": 7}, **one_bit),
-        windows(_HALVES, small, coarse, 32, (2, 2), **one_bit),
         windows(_HALVES, wide, coarse, 32, **one_bit),
         dense(_HALVES, 512, **large),
     ]
@@ -237,11 +236,11 @@ def proposals(
     for tau in shape.ways[copies]:
         tree = {
             "network": shape.sized(size) | {"classes": classes, "copies": copies},
-            # As much logic as those take that are calibrated later.
+            # They take about as much logic as those that suit the data.
             "dynamics": {
-                "gains": [1 if shared else 27, 15],
-                "feedback_gains": [3 if shared else 25],
-                "threshold": 11 if shared else 117,
+                "gains": [1, 8] if shared else [27, 15],
+                "feedback_gains": [2 if shared else 25],
+                "threshold": 9 if shared else 117,
                 "active_bound": copies,
             }
             | shape.dynamics,
@@ -271,8 +270,9 @@ def growth_over(epochs: int) -> float:
 def calibrated(params: Params, dataset: Dataset, seed: int, loud: bool = False) -> Params:
     """Return a network with gains and a threshold that suit the training samples.
 
-    For a machine with ``shared_update``, whose FPGA has little logic, the hidden gain is 1, or the
-    least power of two at which the feedback is not lost: multiples take logic.
+    Multiples take logic, of which the FPGA of a machine with ``shared_update`` has little. There
+    the hidden gain is 1, or the least power of two at which the feedback is not lost, and the
+    output gain the nearest power of two.
 
     Parameters
     ----------
@@ -299,7 +299,7 @@ def calibrated(params: Params, dataset: Dataset, seed: int, loud: bool = False) 
         while 2 * feedback * unit < gain:
             unit *= 2
         chosen = {
-            "gains": [unit, last],
+            "gains": [unit, 1 << round(math.log2(last))],
             "feedback_gains": [max(1, round(feedback * unit / gain))],
             "threshold": math.ceil(d.hidden_threshold * unit / gain),
         }

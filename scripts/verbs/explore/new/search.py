@@ -86,8 +86,10 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
             "learn, one to judge the networks by"
         )
     epochs = epochs_for(min(len(dataset.train_labels), 12_000))
+    # More epochs than the candidates have: only one network takes them all.
+    more = chosen_epochs(len(dataset.train_labels))
     with Display() as display:
-        candidates = _candidates(wish, budget, dataset, kind, epochs, display)
+        candidates = _candidates(wish, budget, dataset, kind, (epochs, more), display)
 
         def on_training(done: int, total: int, candidate: Candidate | None, in_final: bool) -> None:
             ranked = race.ranked
@@ -97,8 +99,6 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
                 f"{note}  {candidate.title if candidate else ''}",
             )  # fmt: skip
 
-        # More epochs than the candidates have: only one network takes them all.
-        more = chosen_epochs(len(dataset.train_labels))
         race = Race(
             candidates, dataset, epochs, round(_FINAL_SHARE * more), wish.seed, 60 * wish.minutes,
             on_training,
@@ -153,9 +153,18 @@ def _read(wish: Wish) -> tuple[Dataset, str]:
 
 
 def _candidates(
-    wish: Wish, budget: Budget, dataset: Dataset, kind: str, epochs: int, display: Display
+    wish: Wish,
+    budget: Budget,
+    dataset: Dataset,
+    kind: str,
+    all_epochs: tuple[int, int],
+    display: Display,
 ) -> list[Candidate]:
-    """Return networks that fit; of each shape the largest there is room for."""
+    """Return networks that fit; of each shape the largest there is room for.
+
+    They are to fit with the counters that all epochs of the chosen one take, the second number.
+    """
+    epochs, more = all_epochs
     image: tuple[int, int] = dataset.train_images.shape[1:]
     classes = dataset.n_classes
     ways = []
@@ -174,7 +183,7 @@ def _candidates(
         def make(
             size: int, machine: dict, shape: Shape = shape, copies: int = copies
         ) -> Params | None:
-            return next(proposals(shape, size, classes, copies, data, machine, epochs), None)
+            return next(proposals(shape, size, classes, copies, data, machine, more), None)
 
         fitted = budget.fit(make, shape.most)
         if fitted is not None:
