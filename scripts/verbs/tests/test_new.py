@@ -223,6 +223,21 @@ def test_the_last_ones_are_trained_longer_and_the_final_decides(table):
 
 
 @pytest.mark.usefixtures("with_final")
+def test_the_final_shows_whether_shifted_images_are_worth_it(table):
+    runs = race(table, n=2, final_epochs=4)
+    values, labels = table
+    runs.dataset = from_arrays(values.reshape(-1, 2, 2), labels)
+    for each in runs.candidates:
+        each.params = each.params.replace(network={"image": [2, 2]}, learning={"shift": 1})
+    runs.run()
+    *others, again = runs.candidates
+    assert [each.params.learning.shift for each in runs.candidates] == [1, 1, 0]
+    assert again.title.endswith(", not shifted")
+    assert all(each.final is not None for each in runs.candidates)
+    assert again.errors == min(others, key=lambda c: c.error).errors
+
+
+@pytest.mark.usefixtures("with_final")
 def test_a_final_that_is_cut_short_leaves_the_brief_order(table):
     def on_training(done, total, candidate, in_final):
         if in_final:

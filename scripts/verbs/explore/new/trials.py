@@ -6,7 +6,8 @@ samples take more folds: each is another training too, from another seed.
 
 What learns fast is not always what learns best. So where a brief training sees only a part of what
 there is to learn, the rounds end when :data:`FINALISTS` are left, and these are trained longer, on
-more samples: the *final*, which decides. All choices hang on the seed; only where the time ends
+more samples: the *final*, which decides. The best one is trained there a second time, with images
+that are not shifted. All choices hang on the seed; only where the time ends
 them, they also hang on how fast the computer is.
 """
 
@@ -64,7 +65,7 @@ _ENOUGH = 600
 _LAST = 3
 
 
-@dataclass
+@dataclass(eq=False)
 class Candidate:
     """A network that is tried.
 
@@ -197,14 +198,23 @@ class Race:
                 running = running[: max(2, -(-len(running) // 2))]
 
     def _final(self) -> None:
-        """Train the best at length."""
+        """Train the best at length, and see whether they would do without shifts."""
         finalists = self.ranked[:FINALISTS]
+        if finalists and finalists[0].params.learning.shift:
+            # Shifted images are harder to learn, and worth it only at length: so it shows here.
+            first = finalists[0]
+            finalists.append(replace(
+                first, title=f"{first.title}, not shifted", errors=list(first.errors),
+                params=first.params.replace(learning={"shift": 0}),
+            ))  # fmt: skip
         part = self._fold(0, _FINAL_TEACH, _FINAL_JUDGE)
         for number, candidate in enumerate(finalists):
             self._on_training(number, len(finalists), candidate, True)
             candidate.final = self._train(candidate, part, self.final_epochs, self.seed)
             if candidate.final is None:
                 return
+            if candidate not in self.candidates:
+                self.candidates.append(candidate)
 
     def _fold(self, fold: int, most_teach: int, most_judge: int) -> Dataset:
         """Return the training part without those samples that judge, and these as the test."""
