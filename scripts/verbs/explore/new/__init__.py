@@ -78,7 +78,7 @@ def new(
     ] = None,
     minutes: Annotated[
         float, typer.Option(help="Time for all trainings; what was found until then counts.")
-    ] = 5.0,
+    ] = 8.0,
     seed: Seed = 1,
     as_json: Json = False,
 ) -> None:

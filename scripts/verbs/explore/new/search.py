@@ -65,7 +65,7 @@ class Wish:
     board: str | None
     memory: int | None
     seed: int = 1
-    minutes: float = 5.0
+    minutes: float = 8.0
     name: str = "net"
 
 
