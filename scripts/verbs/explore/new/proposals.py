@@ -192,11 +192,15 @@ def shapes_for(
     if not few(epochs) and classes >= _MANY_CLASSES:
         # Often better, and at times the end of all learning: which it is shows at once.
         one_bit = large | {"loud": (True, False)}
+    grey: dict = dict(large)
+    if not few(epochs) and classes >= _MANY_CLASSES:
+        # Pictures that need their shades are hard, and take slower flips.
+        grey["ways"] = {1: (*_LARGE[1], (28, 12))}
     wide, small = [round(0.36 * side)] * 2, [round(0.29 * side)] * 2
     fine, coarse = [max(2, round(side / 14))] * 2, [round(3 * side / 28)] * 2
     return [
         windows(_THIRDS, wide, fine, 32, (3, 3), **large),
-        windows(_QUARTERS, small, fine, 32, (3, 3), **large),
+        windows(_QUARTERS, small, fine, 32, (3, 3), **grey),
         windows(_HALVES, wide, coarse, 32, (3, 3), **one_bit),
         # Pooling takes logic, of which the smallest boards have little: shorter potentials save it.
         windows(_HALVES, small, coarse, 32, (3, 3), dynamics={"potential_bits": 7}, **one_bit),
