@@ -15,6 +15,7 @@ from popflip.golden.training.state import NetworkState, check_state, initial_sta
 from popflip.scripts.live.history import History
 from popflip.scripts.live.witness import Judged, Proof, Snapshot, Witness, fed_by, when_done
 from popflip.scripts.session import VIRTUAL, Target
+from popflip.scripts.training.runs.process import promised
 from popflip.scripts.training.runs.reports import RunReport, State
 from popflip.scripts.training.runs.run import Run
 
@@ -278,7 +279,7 @@ class Exhibit(Shown):
         return self.run.test(samples)
 
     def predict(self, image: np.ndarray) -> "Future[Judged]":
-        answer: Future[Judged] = Future()
+        answer = promised()
 
         def predicted(predictions) -> None:
             judged = self._note("judge", image, int(predictions[0]))
@@ -290,7 +291,7 @@ class Exhibit(Shown):
         return answer
 
     def teach(self, images: np.ndarray, labels: np.ndarray) -> "Future[NetworkState]":
-        answer: Future[NetworkState] = Future()
+        answer = promised()
 
         def learned(_) -> None:
             noted = self._note("learn", images, labels)
@@ -325,7 +326,7 @@ class Exhibit(Shown):
 
     def compare(self) -> Future:
         """Read the network from the board, and compare it with golden's."""
-        began, answer = time.monotonic(), Future()  # type: ignore[var-annotated]
+        began, answer = time.monotonic(), promised()
 
         def looked(state: NetworkState) -> None:
             self._compare_took = time.monotonic() - began
@@ -359,9 +360,7 @@ class Exhibit(Shown):
 
 
 def _pass_on(done: Future, answer: Future) -> None:
-    if done.cancelled():
-        answer.set_exception(InputError("golden has ended"))
-    elif (error := done.exception()) is not None:
+    if (error := done.exception()) is not None:
         answer.set_exception(error)
     else:
         answer.set_result(done.result())

@@ -22,7 +22,8 @@ from popflip.golden.description.params import Params
 from popflip.golden.model import Model, Report
 from popflip.golden.support.errors import PopflipError
 from popflip.golden.training.state import NetworkState, differences
-from popflip.scripts.session import Target
+from popflip.scripts.session import Failure, Target
+from popflip.scripts.training.runs.process import promised
 from popflip.scripts.training.runs.reports import RunReport, State
 from popflip.scripts.training.runs.run import Run
 
@@ -154,10 +155,10 @@ class Witness:
 
     def note(self, fed: int, kind: str, *what: Any, wanted: Report | None = None) -> Future:
         """Do something behind so many samples of the data set; the answer says that it is done."""
-        note = _Note(fed, kind, what, wanted, Future())
+        note = _Note(fed, kind, what, wanted, promised())
         assert note.answer is not None
         if self.proof.message or self._closing.is_set():
-            note.answer.cancel()
+            note.answer.set_exception(_ended(self.proof))
         elif kind in ("judge", "compare") and self._notes.qsize() >= MOST:
             note.answer.set_exception(PopflipError("golden is too far behind the board"))
         else:
@@ -195,14 +196,14 @@ class Witness:
             while not self._notes.empty():
                 answer = self._notes.get().answer
                 if answer is not None:
-                    answer.cancel()
+                    answer.set_exception(_ended(self.proof))
 
     def _do(self, note: _Note) -> None:
         if note.kind == "reach" and not self._can_reach(note):
             return
         if not self._go_to(note.fed):
             if note.answer is not None:
-                note.answer.cancel()
+                note.answer.set_exception(_ended(self.proof))
             return
         answer = None
         if note.kind != "reach":
@@ -318,11 +319,16 @@ class Witness:
         return Judged(prediction, votes, self._run.report.total.samples)
 
 
+def _ended(proof: Proof) -> Failure:
+    """What one is told who asked golden for something that it cannot do any more."""
+    return Failure(f"golden has ended{': ' if proof.message else ''}{proof.message}")
+
+
 def when_done(future: Future, then: Callable[[Any], object]) -> Future:
     """Have something happen once a future has a result; return the future."""
 
     def done(future: Future) -> None:
-        if not future.cancelled() and future.exception() is None:
+        if future.exception() is None:
             then(future.result())
 
     future.add_done_callback(done)

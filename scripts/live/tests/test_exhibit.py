@@ -15,7 +15,7 @@ from popflip.scripts.live.exhibition import Exhibition, class_names
 from popflip.scripts.live.explained import facts, moves_table, sweep_views, trace_of
 from popflip.scripts.live.export import export_page
 from popflip.scripts.live.recording import Playback, Recorder
-from popflip.scripts.session import Target
+from popflip.scripts.session import Failure, Target
 from popflip.scripts.training.runs.reports import State
 
 GOLDEN = Target(engine="golden")
@@ -132,6 +132,28 @@ def test_the_page_to_share_needs_nothing_else(exhibition, exhibit):
     for word in ("http://", "https://"):
         outside = [part[:30] for part in text.split(word)[1:] if not part.startswith("www.w3.org")]
         assert all(part.startswith("purl.org") or "creativecommons" in part for part in outside)
+
+
+def test_one_who_no_longer_wants_an_answer_stops_nothing(exhibition, exhibit):
+    image, label = exhibition.sample(0)
+    asked = [*exhibition.predict(image), *exhibition.teach(image, label), exhibit.compare()]
+    assert not any(future.cancel() for future in asked)
+    done(asked)
+    learned(exhibit, 10)
+
+
+def test_golden_that_has_ended_says_so_to_those_who_ask(folder):
+    params = Params.load(folder / "tiny.toml")
+    with Exhibition([Exhibit(params, target=GOLDEN, source=str(folder))], None) as exhibition:
+        (exhibit,) = exhibition.exhibits
+        learned(exhibit, 10)
+        exhibit.witness._run._process.kill()
+        until(lambda: exhibit.witness._run.report.over)
+        with pytest.raises(Failure, match=r"^golden has ended: the run's process ended with "):
+            exhibit.compare().result(LONG)
+        assert exhibit.proof.message
+        with pytest.raises(Failure, match=r"^golden has ended: "):
+            exhibit.compare().result(LONG)
 
 
 def test_what_cannot_be(exhibition, exhibit):
