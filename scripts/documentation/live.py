@@ -127,7 +127,7 @@ def take(address: str, browser: str, folder: Path) -> list[Path]:
         expect(page.get_by_test_id("tested")).not_to_have_text(before)
         expect(page.get_by_test_id("state")).to_contain_text("paused")
         page.get_by_test_id("compare").click()
-        expect(page.get_by_test_id("lamp")).to_contain_text("every bit")
+        expect(page.get_by_test_id("lamp")).to_contain_text("all bits compared at")
         _draw(page)
         page.wait_for_timeout(6000)  # notices are gone
         page.evaluate("scrollTo(0, 0)")

@@ -75,6 +75,16 @@ class Exhibition:
         """Ask the same of all networks."""
         return [ask(exhibit) for exhibit in self.exhibits]
 
+    @property
+    def answering(self) -> bool:
+        """Whether no board at a serial port is being opened any more.
+
+        A virtual one may have to be compiled, which the page shows.
+        """
+        return not any(
+            exhibit.at_port and exhibit.report.state is State.OPENING for exhibit in self.exhibits
+        )
+
     def check_opened(self) -> None:
         """Raise what went wrong where a board could not be opened at all."""
         for exhibit in self.exhibits:
@@ -170,8 +180,8 @@ class Exhibition:
         self.mark(f"{count:,} bits turned over")
         return futures
 
-    def load(self, state: NetworkState) -> list[Future]:
-        """Have the first network go on with a state."""
-        future = self.exhibits[0].write(state)
-        self.exhibits[0].history.mark("checkpoint loaded")
+    def load(self, exhibit: Shown, state: NetworkState) -> list[Future]:
+        """Have one of the networks go on with a state."""
+        future = exhibit.write(state)
+        exhibit.history.mark("checkpoint loaded")
         return [future]

@@ -1,8 +1,10 @@
 """The server of the page: one address, a guard before it, and an end when somebody asks for it."""
 
+import errno
 import logging
 import socket
 import threading
+import time
 import webbrowser
 from collections.abc import Callable
 
@@ -42,9 +44,9 @@ def open_socket(host: str, port: int) -> socket.socket:
         if listener is not None:
             listener.close()
         why = getattr(error, "strerror", None) or str(error)
-        raise InputError(
-            f"cannot listen at {host}, port {port}: {why}; --port 0 takes one that is free"
-        ) from None
+        taken = getattr(error, "errno", None) == errno.EADDRINUSE
+        advice = "; --http-port 0 takes one that is free" if taken else ""
+        raise InputError(f"cannot listen at {host}, port {port}: {why}{advice}") from None
     return listener
 
 
@@ -77,7 +79,7 @@ def serve_page(
     host : str
         Its address.
     ready : callable
-        Gets the page's address, once it can be opened.
+        Gets the page's address, once it can be opened and boards at serial ports answer.
 
     Raises
     ------
@@ -107,8 +109,11 @@ def serve_page(
 
     def on_startup() -> None:
         def tell() -> None:
+            while not exhibition.answering and not server.should_exit:
+                time.sleep(0.05)
             try:
-                ready(address)
+                if not server.should_exit:
+                    ready(address)
             except Exception as error:
                 problems.append(error)
                 server.should_exit = True

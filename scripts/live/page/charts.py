@@ -1,14 +1,27 @@
 """Options of the charts, for ECharts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from popflip.scripts.live.history import STAGES, Curves
+from nicegui import ui
+
+from popflip.scripts.live.history import STAGES, Curves, Event
 from popflip.scripts.live.page.style import PALETTE, ink
 
-__all__ = ["bars", "changed_chart", "cycle_chart", "error_chart", "flip_chart"]
+__all__ = [
+    "bars",
+    "changed_chart",
+    "cycle_chart",
+    "draw",
+    "error_chart",
+    "flip_chart",
+    "pair_bars",
+]
 
 #: Points that a chart shows at most.
 SHOWN = 200
+
+#: Names of events that have room beside each other.
+EVENTS = 30
 
 _DASHES = ("solid", "dashed")
 
@@ -56,11 +69,19 @@ def error_chart(titles: Sequence[str], curves: Sequence[Curves], dark: bool) -> 
         data = [[p.at, round(p.error, 2)] for p in _thin(curve.points)]
         series = _line(_named(titles, exhibit, "while learning"), data, exhibit, 0)
         if exhibit == 0 and curve.events:
-            label = {"formatter": "{b}", "color": ink(dark), "fontSize": 11}
+            # Along the line, so that several events have room beside each other.
+            label = {
+                "formatter": "{b}", "color": ink(dark), "fontSize": 13,
+                "position": "insideEndTop",
+            }  # fmt: skip
+            last = curve.points[-1].at if curve.points else 0
             series["markLine"] = {
                 "symbol": "none", "label": label, "silent": True,
                 "lineStyle": {"color": ink(dark), "type": "dotted"},
-                "data": [{"xAxis": event.at, "name": event.text} for event in curve.events[-6:]],
+                "data": [
+                    {"xAxis": event.at, "name": event.text}
+                    for event in _apart(curve.events, last / EVENTS)
+                ],
             }  # fmt: skip
         tests = [[t.at, round(t.error, 2)] for t in _thin(curve.tests)]
         test = _line(
@@ -68,6 +89,17 @@ def error_chart(titles: Sequence[str], curves: Sequence[Curves], dark: bool) -> 
         )
         options["series"] += [series, test | {"showSymbol": True}]
     return options
+
+
+def _apart(events: Sequence[Event], distance: float) -> list[Event]:
+    """Return the newest events; those that are too near each other for two names share a line."""
+    kept: list[Event] = []
+    for event in events:
+        if kept and event.at - kept[-1].at < distance:
+            kept[-1] = Event(kept[-1].at, f"{kept[-1].text}, {event.text}")
+        else:
+            kept.append(event)
+    return kept[-6:]
 
 
 def flip_chart(titles: Sequence[str], curves: Sequence[Curves], dark: bool) -> dict:
@@ -106,14 +138,37 @@ def cycle_chart(titles: Sequence[str], curves: Sequence[Curves], dark: bool) -> 
     return options
 
 
-def bars(classes: Sequence[str], values: Sequence[int], dark: bool, chosen: int | None) -> dict:
-    """Draw a bar for each class; one stands out."""
-    options = _base(dark, "potential")
-    color = ink(dark)
+def draw(chart: ui.echart, options: dict) -> None:
+    """Have a chart show something else."""
+    chart.options.clear()
+    chart.options.update(options)
+    chart.update()
+
+
+def _class_axis(options: dict, classes: Sequence[str], color: str) -> None:
     options["xAxis"] = {
         "type": "category", "data": list(classes),
         "axisLabel": {"color": color, "fontSize": 15, "interval": 0},
     }  # fmt: skip
+
+
+def pair_bars(classes: Sequence[str], values: Mapping[str, Sequence[int]], dark: bool) -> dict:
+    """Draw bars for each class, side by side, each kind with a name."""
+    options = _base(dark, "")
+    _class_axis(options, classes, ink(dark))
+    colours = (PALETTE[1], PALETTE[4])  # as hidden neurons have them
+    options["series"] = [
+        {"type": "bar", "name": name, "data": list(counts), "itemStyle": {"color": colour}}
+        for (name, counts), colour in zip(values.items(), colours, strict=False)
+    ]
+    return options
+
+
+def bars(classes: Sequence[str], values: Sequence[int], dark: bool, chosen: int | None) -> dict:
+    """Draw a bar for each class; one stands out."""
+    options = _base(dark, "potential")
+    color = ink(dark)
+    _class_axis(options, classes, color)
     options["legend"] = {"show": False}
     data = [
         {"value": int(value), "itemStyle": {"color": PALETTE[1 if n == chosen else 0]}}

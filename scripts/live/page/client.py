@@ -10,7 +10,7 @@ from nicegui import ui
 from popflip.golden.support.errors import PopflipError
 from popflip.scripts.live.exhibition import Exhibition
 
-__all__ = ["Client"]
+__all__ = ["Client", "button", "caption"]
 
 #: Seconds that a browser may take for an update, until it gets no more of them.
 PATIENCE_S = 60.0
@@ -98,6 +98,11 @@ class Client:
             await self.ask(do, done)
 
         return handle
+
+
+def caption(text: str) -> ui.label:
+    """Add a sentence that says what one sees."""
+    return ui.label(text).classes("quiet")
 
 
 def button(text: str, name: str, handle: Callable[..., Awaitable[None] | None], **props: str):

@@ -9,12 +9,23 @@ from nicegui import events, ui
 
 from popflip.golden.support.errors import PopflipError
 from popflip.scripts.live.drawing import Drawing, centred
-from popflip.scripts.live.page.charts import bars
-from popflip.scripts.live.page.client import Client, button
+from popflip.scripts.live.page.charts import bars, draw
+from popflip.scripts.live.page.client import Client, button, caption
 from popflip.scripts.live.page.inside import Explained
 from popflip.scripts.live.pictures import address
 
 __all__ = ["Pad"]
+
+_DRAW = (
+    "Draw in the black square with the mouse or a finger; the board says at once what it takes it "
+    "for. The bars are the potentials of its outputs, summed by class. Is it wrong? Say what it "
+    "is, and teach it."
+)
+
+_BROWSE = (
+    "Show a test sample; the board says what it takes it for. The bars are the potentials of its "
+    "outputs, summed by class. Is it wrong? Teach it."
+)
 
 #: Sides of images below which nobody can draw.
 LEAST = 8
@@ -34,41 +45,52 @@ class Pad:
         self._client, self._explained = client, explained
         self._drawing = Drawing(client.exhibition.params.network.image)
         self._given: np.ndarray | None = None  # a sample, which is taken as it is
+        self._drawable = min(client.exhibition.params.network.image) >= LEAST
         self._down = False
         self._stale, self._asking = False, False
         with ui.element("section").classes("card").props('aria-label="Draw"'):
-            drawable = min(client.exhibition.params.network.image) >= LEAST
-            ui.html(f"<h3>{'Draw' if drawable else 'Samples'}</h3>", sanitize=True)
-            with ui.element("div").classes("board"):
-                with ui.element("div"):
-                    self._build_pad(drawable)
-                with ui.element("div"):
+            ui.html(f"<h3>{'Draw' if self._drawable else 'Samples'}</h3>", sanitize=True)
+            caption(_DRAW if self._drawable else _BROWSE)
+            with ui.element("div").classes("halves"):
+                with ui.element("div").classes("place"):
+                    self._build_pad()
+                with ui.element("div").classes("place"):
                     self._build_answers()
             self._build_teaching()
 
-    def _build_pad(self, drawable: bool) -> None:
-        kinds = ["pointerdown", "pointermove", "pointerup", "pointerleave"] if drawable else []
+    def _build_pad(self) -> None:
+        moves = ["pointerdown", "pointermove", "pointerup", "pointerleave"]
+        kinds = moves if self._drawable else []
         self._image = ui.interactive_image(
             address(self._drawing.image, 1), on_mouse=self._on_pointer, events=kinds
         )
         self._image.classes("pad").props('data-testid=pad role=img aria-label="the image"')
         exhibition = self._client.exhibition
         with ui.element("div").classes("bar"):
-            if drawable:
+            if self._drawable:
                 button("Clear", "clear", self._clear)
                 self._centre = ui.switch("Centre", value=True, on_change=self._ask_soon)
                 self._centre.props("data-testid=centre")
             if exhibition.n_samples:
-                self._number = ui.number(
-                    "Test sample", value=0, min=0, max=exhibition.n_samples - 1, format="%d"
-                ).props("outlined dense data-testid=browse")
+                self._number = (
+                    ui
+                    .number(
+                        "Test sample", value=0, min=0, max=exhibition.n_samples - 1, format="%d"
+                    )
+                    .props("outlined dense data-testid=browse")
+                    .style("width: 9rem")
+                )
                 button("Show", "show-sample", self._show_sample)
+
+    @property
+    def _nothing(self) -> str:
+        return "nothing drawn" if self._drawable else "no sample"
 
     def _build_answers(self) -> None:
         self._answers, self._charts = [], []
         for exhibit in self._client.exhibition.exhibits:
             name = "" if len(self._client.exhibition.exhibits) == 1 else f"{exhibit.title}: "
-            text = ui.label(f"{name}nothing drawn").classes("big")
+            text = ui.label(f"{name}{self._nothing}").classes("big")
             self._answers.append(text.props("role=status data-testid=prediction"))
             chart = ui.echart(bars(self._client.exhibition.classes, [], False, None)).classes(
                 "chart"
@@ -113,7 +135,9 @@ class Pad:
         """The image as the networks get it."""
         if self._given is not None:
             return self._given
-        return centred(self._drawing.image) if self._centre.value else self._drawing.image.copy()
+        if self._drawable and self._centre.value:
+            return centred(self._drawing.image)
+        return self._drawing.image.copy()
 
     # Drawing --------------------------------------------------------------------------------
 
@@ -144,7 +168,7 @@ class Pad:
         self._drawing.clear()
         self._image.set_source(address(self._drawing.image))
         for text, chart in zip(self._answers, self._charts, strict=True):
-            text.set_text("nothing drawn")
+            text.set_text(self._nothing)
             self._show_bars(chart, [], None)
 
     def _show_sample(self) -> None:
@@ -190,8 +214,4 @@ class Pad:
             self._show_bars(chart, judged.votes.tolist(), judged.prediction)
 
     def _show_bars(self, chart: ui.echart, votes: list, chosen: int | None) -> None:
-        chart.options.clear()
-        chart.options.update(
-            bars(self._client.exhibition.classes, votes, self._client.dark, chosen)
-        )
-        chart.update()
+        draw(chart, bars(self._client.exhibition.classes, votes, self._client.dark, chosen))

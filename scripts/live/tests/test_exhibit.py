@@ -14,7 +14,7 @@ from popflip.scripts.live.exhibit import Exhibit
 from popflip.scripts.live.exhibition import Exhibition, class_names
 from popflip.scripts.live.explained import facts, moves_table, sweep_views, trace_of
 from popflip.scripts.live.export import export_page
-from popflip.scripts.live.recording import Playback, Recorder
+from popflip.scripts.live.recording import Recorder, playbacks
 from popflip.scripts.session import Failure, Target
 from popflip.scripts.training.runs.reports import State
 
@@ -126,7 +126,7 @@ def test_a_sample_is_explained_with_the_network_that_is_shown(exhibition, exhibi
 
 def test_the_page_to_share_needs_nothing_else(exhibition, exhibit):
     learned(exhibit, 60)
-    text = export_page(exhibit, exhibition.classes, exhibition.sample(0)).decode()
+    text = export_page([exhibit], exhibition.classes, exhibition.sample(0)).decode()
     assert "One sample, sweep by sweep" in text
     assert "<script" not in text
     for word in ("http://", "https://"):
@@ -230,7 +230,7 @@ def test_networks_of_other_images_do_not_stand_beside_each_other(folder):
 def test_a_recording_plays_what_was(folder, tmp_path):
     params = Params.load(folder / "tiny.toml")
     recorder = Recorder(tmp_path / "run.jsonl")
-    exhibit = Exhibit(params, target=GOLDEN, source=str(folder), listen=recorder.listen)
+    exhibit = Exhibit(params, target=GOLDEN, source=str(folder), listen=recorder.listener(0))
     with Exhibition([exhibit], None):
         learned(exhibit, 200)
         until(lambda: exhibit.snapshot.at == 200)
@@ -239,11 +239,11 @@ def test_a_recording_plays_what_was(folder, tmp_path):
         until(lambda: '"tested":{' in (tmp_path / "run.jsonl").read_text())
         wanted, state = exhibit.history.total(), exhibit.snapshot.state
     recorder.close()
-    with Exhibition([Playback(tmp_path / "run.jsonl")], None) as exhibition:
+    with Exhibition(playbacks(tmp_path / "run.jsonl"), None) as exhibition:
         (played,) = exhibition.exhibits
         assert played.recorded
         assert played.params == params
-        done([played.speed(1e9), played.start()])
+        done([played.faster(1e9), played.start()])
         until(lambda: played.done and played.report.total.samples == 200)
         assert played.history.total() == wanted
         assert differences(played.snapshot.state, state) == []
@@ -265,10 +265,10 @@ def test_a_recording_plays_what_was(folder, tmp_path):
 def test_what_is_no_recording(text, tmp_path):
     (tmp_path / "run").write_text(text)
     with pytest.raises(InputError, match=r"is not a recorded run of popflip, or is damaged$"):
-        Playback(tmp_path / "run")
+        playbacks(tmp_path / "run")
 
 
 def test_a_recording_of_another_format(tmp_path):
     (tmp_path / "run").write_text('{"format": 2}')
     with pytest.raises(InputError, match="is a recording of format 2; this popflip reads format 1"):
-        Playback(tmp_path / "run")
+        playbacks(tmp_path / "run")

@@ -107,7 +107,7 @@ def test_it_learns_step_by_step_epoch_by_epoch_and_until_it_is_paused(page):
     assert number(page) == there
     named(page, "compare").click()
     expect(named(page, "lamp")).to_contain_text(
-        re.compile(r"as golden to sample [\d,]+, every bit")
+        re.compile(r"equal to golden to sample [\d,]+, all bits compared at")
     )
     assert number(page, "error") < 50
     named(page, "reset").click()
@@ -164,7 +164,7 @@ def test_a_disturbance_raises_the_error_and_the_network_recovers(page):
     named(page, "bits").fill("300")
     named(page, "upset").click()
     named(page, "compare").click()
-    expect(named(page, "lamp")).to_contain_text("as golden")
+    expect(named(page, "lamp")).to_contain_text("equal to golden")
 
 
 def test_every_change_of_the_samples_can_be_chosen(page):
@@ -184,7 +184,7 @@ def test_every_change_of_the_samples_can_be_chosen(page):
     expect(named(page, "percent")).to_have_value("100")
     expect(named(page, "state")).to_contain_text("disturbed: noise")
     named(page, "compare").click()
-    expect(named(page, "lamp")).to_contain_text(f"every bit at {len(KINDS)}")
+    expect(named(page, "lamp")).to_contain_text(f"all bits compared at {len(KINDS)}")
 
 
 def test_weights_are_seen_and_a_sample_is_explained_sweep_by_sweep(page):
@@ -380,7 +380,7 @@ def test_bad_messages_change_nothing(page, address, chromium):
         expect(named(other, "state")).to_contain_text("paused")
         assert number(other) == before
         named(other, "compare").click()
-        expect(named(other, "lamp")).to_contain_text("as golden")
+        expect(named(other, "lamp")).to_contain_text("equal to golden")
         named(other, "step").click()
         expect(named(other, "samples")).to_have_text(f"{int(before) + 1:,}")
 
@@ -396,7 +396,7 @@ def test_a_board_vanishes_and_comes_back(chromium, digits):
         named(page, "step").click()
         expect(named(page, "samples")).to_have_text(f"{int(before) + 1:,}")
         named(page, "compare").click()
-        expect(named(page, "lamp")).to_contain_text("every bit")
+        expect(named(page, "lamp")).to_contain_text("all bits compared at")
 
 
 def kill_run(server):
@@ -418,7 +418,7 @@ def test_two_networks_side_by_side(chromium, digits):
         named(page, "epoch").click()
         for exhibit in (0, 1):
             expect(page.get_by_test_id("samples").nth(exhibit)).to_have_text("600")
-            expect(page.get_by_test_id("lamp").nth(exhibit)).to_contain_text("as golden")
+            expect(page.get_by_test_id("lamp").nth(exhibit)).to_contain_text("equal to golden")
         draw(page, 7)
         expect(page.get_by_test_id("prediction").nth(1)).to_have_text(re.compile(r"wider: \d"))
 

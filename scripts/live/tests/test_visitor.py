@@ -67,8 +67,8 @@ def test_it_answers_while_the_board_does_nothing_at_all(page_of):
                     process.send_signal(signal.SIGCONT)
             await visitor.until(lambda: "paused" in visitor.text("state"))
             await visitor.press("compare")
-            await visitor.until(lambda: "every bit" in visitor.text("lamp"))
-            assert "as golden" in visitor.text("lamp")
+            await visitor.until(lambda: "all bits compared at" in visitor.text("lamp"))
+            assert "equal to golden" in visitor.text("lamp")
 
     asyncio.run(asyncio.wait_for(look(), 300))
 
