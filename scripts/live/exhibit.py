@@ -49,7 +49,7 @@ class Shown:
     recorded : bool
         Whether it only plays what has been.
     machine : str
-        What learns, for a title.
+        What learns and where, to go behind a title.
     clock_mhz : float
         What samples per second are told for: the board's clock, if somebody knows it.
     at_port : bool
@@ -180,9 +180,11 @@ class Exhibit(Shown):
         line = target.line
         self.at_port = line is not None
         if target.engine is not None:
-            self.machine = f"the {target.engine} engine"
+            self.machine = f"in the {target.engine} engine"
         else:
-            self.machine = "the virtual board" if line is None else f"the board at {line.port}"
+            self.machine = (
+                "on the virtual board" if line is None else f"on the board at {line.port}"
+            )
         self.clock_mhz = (line and line.clock_mhz) or CLOCKS_MHZ[1]
         self.history = History(params.depth)
         self._options, self._listen = options, listen

@@ -169,7 +169,7 @@ class Exhibition:
         if change is not None and not all(0 <= number < classes for number in swapped):
             raise InputError(f"classes must be 0 to {classes - 1}, not {change.classes}")
         futures = self.all(lambda exhibit: exhibit.disturb(change))
-        self.mark(change.kind if change else "as it was")
+        self.mark(change.kind if change else "back to normal")
         return futures
 
     def upset(self, count: int) -> list[Future]:
@@ -177,7 +177,7 @@ class Exhibition:
         self._upsets += 1
         seed = self._upsets
         futures = self.all(lambda exhibit: exhibit.upset(count, seed))
-        self.mark(f"{count:,} bits turned over")
+        self.mark(f"{count:,} bits flipped")
         return futures
 
     def load(self, exhibit: Shown, state: NetworkState) -> list[Future]:

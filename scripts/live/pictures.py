@@ -147,8 +147,8 @@ def contrast_picture(params: Params, plus: np.ndarray, minus: np.ndarray) -> str
 def _neurons(params: Params, kinds: np.ndarray, colours: tuple) -> str:
     n = len(kinds)
     across = params.first_layer.block * params.first_layer.grid[1]
-    if n != params.first_layer.neurons or across > 200:
-        across = min(n, max(10, int(n**0.5)))
+    if n != params.first_layer.neurons or across > 200 or across >= n:
+        across = min(n, max(10, int((2 * n) ** 0.5)))
     down = -(-n // across)
     pixels = np.full((down * across, 3), 255, np.uint8)
     pixels[:n] = np.array(colours, np.uint8)[kinds]

@@ -7,6 +7,7 @@ line.
 
 import base64
 import json
+import math
 import threading
 import time
 import zlib
@@ -105,7 +106,7 @@ class Recorder:
 
     def _listen(self, number: int, exhibit: Any, report: RunReport) -> None:
         with self._lock:
-            if self._file.closed:
+            if self._file.closed or report.state is State.OPENING:
                 return
             if number not in self._told:
                 self._write(number, {
@@ -180,7 +181,7 @@ def _read(path: Path, lines: list[str]) -> tuple[dict[int, _Header], dict[int, l
     """Return, by network, what it is and what became of it; pauses are cut short."""
     headers: dict[int, _Header] = {}
     steps: dict[int, list[tuple[float, Any]]] = {}
-    before = at = 0.0
+    before, at = math.inf, 0.0  # it begins at once
     for place, line in enumerate(lines or [""]):
         try:
             told = json.loads(line)
@@ -231,7 +232,7 @@ class Playback(Shown):
     """
 
     recorded = True
-    machine = "a recording"
+    machine = "from a recording"
 
     def __init__(self, header: _Header, steps: list[tuple[float, Any]]):
         self.title, self.params, self.clock_mhz = header.title, header.params, header.clock_mhz

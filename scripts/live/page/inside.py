@@ -203,8 +203,12 @@ class Explained:
 
     def _build_moves(self) -> None:
         ui.html("<h4>Synapses that it moves</h4>", sanitize=True)
-        self._moved = _image("moved")
-        _legend({"latent goes down": COLD, "latent goes up": WARM, "its weight flips": FLIPPED[0]})
+        with ui.element("div").classes("place") as self._first:
+            caption("Those of the first layer, where the pictures above have its weights")
+            self._moved = _image("moved")
+            _legend({
+                "latent goes down": COLD, "latent goes up": WARM, "its weight flips": FLIPPED[0],
+            })  # fmt: skip
         caption(
             "Layer, row and bit are the place in the weight memory. A weight flips when its latent "
             "has gone far enough against it. The table shows the first of each layer."
@@ -229,6 +233,7 @@ class Explained:
         told = facts(params, traced, exhibition.classes)
         rows = "".join(f"<dt>{html.escape(a)}</dt><dd>{html.escape(b)}</dd>" for a, b in told)
         self._facts.set_content(f'<dl class="facts">{rows}</dl>')
+        self._first.set_visibility(len(traced.moves[0]) > 0)
         _put(self._moved, moved_picture(params, traced), "latents that move")
         self._table.set_content(_table(moves_table(traced)))
         self._slider.props["max"] = len(self._views) - 1

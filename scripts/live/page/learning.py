@@ -38,16 +38,32 @@ NOTHING = "\N{EN DASH}"
 
 #: Names of charts, what draws them, and what they show.
 CHARTS = (
-    ("Error", error_chart, f"Of the last {WINDOW} samples, how many it got wrong before it learned "
-     "them; and tests now and then."),
-    ("Flips", flip_chart, "Weights that flip between \N{MINUS SIGN}1 and +1, per sample. Layer 0 "
-     "joins the input to the hidden neurons, the last layer leads to the outputs."),
-    ("Cycles by stage", cycle_chart, "What the board spends its clock cycles on. Drive: the input "
-     "meets the weights. Free: the network settles. Nudged: it settles again, pushed towards the "
-     "right answer and away from it. Update: latents and weights are written."),
-    ("Changed neurons", changed_chart, "Hidden neurons that the two nudges leave in different "
-     "states, per sample. Only their weights can change."),
-)  # fmt: skip
+    (
+        "Error, %",
+        error_chart,
+        f"Of the last {WINDOW} samples, how many it got wrong before it learned them; and tests "
+        "now and then.",
+    ),
+    (
+        "Flips per sample",
+        flip_chart,
+        "Weights that flip between \N{MINUS SIGN}1 and +1. Layer 0 joins the input to the hidden "
+        "neurons, the last layer leads to the outputs.",
+    ),
+    (
+        "Clock cycles per sample, by stage",
+        cycle_chart,
+        "Drive: the input meets the weights. Free: the network settles. Nudged: it settles again, "
+        "pushed towards the right answer and away from it. Update: latents and weights are "
+        "written.",
+    ),
+    (
+        "Changed neurons per sample",
+        changed_chart,
+        "Hidden neurons that the two nudges leave in different states. Only the weights of "
+        "neurons that differ can change.",
+    ),
+)
 
 #: Bytes of a checkpoint that is sent to the page, at most.
 MOST_UPLOAD = 1 << 28
@@ -74,6 +90,13 @@ def add_controls(client: Client) -> None:
         "samples, which it never learns. Keys: p starts and pauses, s is one step, e an epoch, t a "
         "test."
     )
+
+    if not recorded:
+        caption(
+            "The lamp: golden, the model in software that specifies every bit, learns the same "
+            "samples in a process of its own. Counts of errors, changed neurons and flips are "
+            "compared all along, all weights and latents now and then."
+        )
 
     def show() -> None:
         running = any(exhibit.running for exhibit in exhibition.exhibits)
@@ -186,7 +209,7 @@ def add_figures(client: Client, exhibit: Shown) -> None:
     with ui.element("section").classes("card").props(f'aria-label="{exhibit.title}"'):
         with ui.element("div").classes("bar"):
             ui.html(f"<h2>{html.escape(exhibit.title)}</h2>", sanitize=True)
-            caption(f"on {exhibit.machine}")
+            caption(exhibit.machine)
             state = ui.label().classes("quiet").props("role=status data-testid=state")
         with ui.element("div").classes("figures"):
             values = {
@@ -198,18 +221,11 @@ def add_figures(client: Client, exhibit: Shown) -> None:
                     ("cycles", "clock cycles per sample"),
                 )
             }  # fmt: skip
-        if not exhibit.recorded:
-            with ui.element("div").classes("bar"):
-                lamp_text = ui.label().classes("lamp none").props("role=status data-testid=lamp")
+        with ui.element("div").classes("bar"):
+            lamp_text = ui.label().classes("lamp none").props("role=status data-testid=lamp")
+            if not exhibit.recorded:
                 button("Compare all bits", "compare", client.handler(lambda: [exhibit.compare()]))
                 _add_checkpoints(client, exhibit)
-            caption(
-                "The lamp: golden, the model in software that specifies every bit, learns the same "
-                "samples in a process of its own. Counts of errors, changed neurons and flips are "
-                "compared all along, all weights and latents now and then."
-            )
-        else:
-            lamp_text = ui.label().classes("lamp none").props("role=status data-testid=lamp")
 
     def show() -> None:
         curves = exhibit.history.curves()
@@ -258,14 +274,19 @@ def _state_text(exhibit: Shown) -> str:
 def add_charts(client: Client) -> None:
     """Add the curves."""
     exhibition = client.exhibition
-    titles = [exhibit.title for exhibit in exhibition.exhibits]
     charts = {}
+    if len(exhibition.exhibits) > 1:
+        first, second = (exhibit.title for exhibit in exhibition.exhibits)
+        caption(
+            f"In the charts a solid line is {first}, a dashed one {second}. Both learn the same "
+            "samples in the same order, each as fast as it can."
+        )
     with ui.element("div").classes("board"):
         for name, maker, text in CHARTS:
             with ui.element("section").classes("card").props(f'aria-label="{name}"'):
                 ui.html(f"<h3>{name}</h3>", sanitize=True)
                 caption(text)
-                chart = ui.echart(maker(titles, [], False)).classes("chart")
+                chart = ui.echart(maker([], False)).classes("chart")
                 chart.props(
                     f'role=img aria-label="chart: {name}" data-testid=chart-{maker.__name__}'
                 )
@@ -280,6 +301,6 @@ def add_charts(client: Client) -> None:
             return
         drawn[0] = key
         for maker, chart in charts.items():
-            draw(chart, maker(titles, curves, client.dark))
+            draw(chart, maker(curves, client.dark))
 
     client.parts.append(show)

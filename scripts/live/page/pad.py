@@ -54,8 +54,7 @@ class Pad:
             with ui.element("div").classes("halves"):
                 with ui.element("div").classes("place"):
                     self._build_pad()
-                with ui.element("div").classes("place"):
-                    self._build_answers()
+                self._build_answers()
             self._build_teaching()
 
     def _build_pad(self) -> None:
@@ -90,11 +89,11 @@ class Pad:
         self._answers, self._charts = [], []
         for exhibit in self._client.exhibition.exhibits:
             name = "" if len(self._client.exhibition.exhibits) == 1 else f"{exhibit.title}: "
-            text = ui.label(f"{name}{self._nothing}").classes("big")
+            with ui.element("div").classes("place"):
+                text = ui.label(f"{name}{self._nothing}").classes("big")
+                chart = ui.echart(bars(self._client.exhibition.classes, [], False, None))
             self._answers.append(text.props("role=status data-testid=prediction"))
-            chart = ui.echart(bars(self._client.exhibition.classes, [], False, None)).classes(
-                "chart"
-            )
+            chart.classes("chart")
             self._charts.append(chart.props('role=img aria-label="potentials of the classes"'))
 
     def _build_teaching(self) -> None:

@@ -53,8 +53,11 @@ def _build(client: Client) -> None:
         if not exhibition.recorded:
             add_disturbing(client)
         add_charts(client)
+        together = len(exhibition.exhibits) == 1  # there is room for the pad beside one network
+        if not exhibition.recorded and not together:
+            pad_place = ui.element("div").classes("place")
         with ui.element("div").classes("board"):
-            if not exhibition.recorded:
+            if not exhibition.recorded and together:
                 pad_place = ui.element("div").classes("place")
             for exhibit in exhibition.exhibits:
                 add_network(client, exhibit)

@@ -38,14 +38,16 @@ h1, h2, h3, h4 { font-weight: 600; }
   15rem), 1fr)); } .place { display: flex; flex-direction: column; gap: 0.5rem; min-width: 0; }
 .place > .card { height: 100%; box-sizing: border-box; }
 .phase { font-size: 1.35rem; font-weight: 600; line-height: 1.3; }
-.chart { height: 15rem; width: 100%; }
+.chart { height: 15rem; width: 100%; margin-top: auto; }
 .lamp { display: inline-flex; gap: 0.5rem; align-items: center; padding: 0.25rem 0.7rem;
   border-radius: 1rem; border: 2px solid; font-weight: 600; }
 .lamp.good { background: #dff3ea; color: #004d38; border-color: #00694d; }
 .lamp.bad { background: #ffe1d6; color: #7a1f00; border-color: #b53000; }
 .lamp.none { background: #e6e9ed; color: #2c343d; border-color: #66717d; }
 .pixels img { image-rendering: pixelated; max-width: 100%; width: 100%; display: block; }
-[data-testid=explained-sample] img { max-width: 24rem; }
+[data-testid=explained-sample] img { max-width: 20rem; }
+[data-testid=hidden] img, [data-testid=differ] img { max-width: 34rem; }
+[data-testid=moved] img { max-width: 56rem; }
 .pad { width: min(100%, 22rem); touch-action: none; cursor: crosshair; border: 2px solid
   var(--line); } .pad img { image-rendering: pixelated; width: 100%; }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: 0.1rem 0.9rem; margin: 0; }

@@ -82,7 +82,7 @@ def test_golden_comes_to_the_same_bits_whatever_is_done(exhibition, exhibit):
     texts = [event.text for event in exhibit.history.curves().events]
     classes = exhibition.classes
     assert texts == [
-        f"taught {classes[label]}, 3 times", "noise", "20 bits turned over", "undone", "as it was",
+        f"taught {classes[label]}, 3 times", "noise", "20 bits flipped", "undone", "back to normal",
     ]  # fmt: skip
 
 
