@@ -76,7 +76,8 @@ def _put(place: ui.html, source: str, text: str) -> None:
 def add_network(client: Client, exhibit: Shown) -> None:
     """Add the weights and latents of a network, which change as it learns."""
     title = html.escape(exhibit.title)
-    with ui.element("section").classes("card").props(f'aria-label="Inside {title}"'):
+    with ui.element("section").classes("card") as section:
+        section.props["aria-label"] = f"Inside {exhibit.title}"
         ui.html(f"<h3>Inside {title}</h3>", sanitize=True)
         told = caption("")
         kinds = {"weights": "Weights", "latents": "Latents"}

@@ -206,7 +206,8 @@ def _read(content: bytes, params: Params):
 
 def add_figures(client: Client, exhibit: Shown) -> None:
     """Add the figures that one reads from the back of a room, and the lamp."""
-    with ui.element("section").classes("card").props(f'aria-label="{exhibit.title}"'):
+    with ui.element("section").classes("card") as section:
+        section.props["aria-label"] = exhibit.title
         with ui.element("div").classes("bar"):
             ui.html(f"<h2>{html.escape(exhibit.title)}</h2>", sanitize=True)
             caption(exhibit.machine)

@@ -105,6 +105,8 @@ class Pad:
             times.props("outlined dense data-testid=times").style("width: 6rem")
 
             async def teach() -> None:
+                if self._is_empty():
+                    return
                 answers = await client.ask(
                     lambda: exhibition.teach(
                         self._sample, int(choice.value), int(times.value or 0)
@@ -119,6 +121,8 @@ class Pad:
                 self._ask_soon()
 
             def explain() -> None:
+                if self._is_empty():
+                    return
                 try:
                     self._explained.show(self._sample, int(choice.value))
                 except PopflipError as error:
@@ -128,6 +132,18 @@ class Pad:
             button("Undo", "undo", undo)
             button("Explain it", "explain-drawing", explain)
         self._label = choice
+
+    def _is_empty(self) -> bool:
+        """Whether there is nothing to teach or to explain; says so if there is not."""
+        if self._there:
+            return False
+        self._client.say("draw something first" if self._drawable else "show a sample first", True)
+        return True
+
+    @property
+    def _there(self) -> bool:
+        """Whether something is drawn or shown; a sample may be all black."""
+        return self._given is not None or bool(self._drawing.image.any())
 
     @property
     def _sample(self) -> np.ndarray:
@@ -195,9 +211,8 @@ class Pad:
         try:
             while self._stale:
                 self._stale = False
-                image = self._sample
-                if image.any():
-                    answers = await self._client.ask(partial(exhibition.predict, image))
+                if self._there:
+                    answers = await self._client.ask(partial(exhibition.predict, self._sample))
                     self._show(answers)
                 await asyncio.sleep(0.1)
         finally:

@@ -8,13 +8,14 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from popflip.golden.datasets.changes import KINDS
 from popflip.golden.training.checkpoint import read_checkpoint
-from popflip.scripts.live.tests.conftest import learner, opened, shots, stroke
+from popflip.scripts.live.tests.conftest import NETWORK, learner, opened, shots, stroke
 from popflip.scripts.live.visitor import served
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(600)]
@@ -208,6 +209,10 @@ def test_weights_are_seen_and_a_sample_is_explained_sweep_by_sweep(page):
         page.wait_for_timeout(150)
     assert seen == {"free phase", "nudged towards the label", "nudged away from the label"}
     expect(named(page, "facts")).to_contain_text("undecided neurons")
+    expect(named(page, "contrast")).to_contain_text("of 40 hidden neurons")
+    expect(named(page, "differ").locator("img")).to_be_visible()
+    named(page, "neuron").fill("3")
+    expect(named(page, "window")).to_contain_text(re.compile(r"hidden neuron 3: drive -?[\d,]+, "))
 
 
 def test_samples_can_be_browsed(page):
@@ -215,6 +220,11 @@ def test_samples_can_be_browsed(page):
     named(page, "browse").fill("3")
     named(page, "show-sample").click()
     expect(named(page, "prediction")).to_have_text(re.compile(r"^\d$"))
+    named(page, "clear").click()
+    expect(named(page, "prediction")).to_have_text("nothing drawn")
+    for name in ("teach", "explain-drawing"):
+        named(page, name).click()
+    expect(page.get_by_text("draw something first").first).to_be_visible()
     named(page, "browse").fill("9999")
     named(page, "show-sample").click()
     expect(page.get_by_text("sample must be 0 to 59, not 9999")).to_be_visible()
@@ -288,6 +298,8 @@ def test_keys_lead_it(page):
     page.keyboard.type("s")  # into a field it is no key
     named(page, "step").click()
     expect(named(page, "samples")).to_have_text(f"{int(there) + 1:,}")
+    page.keyboard.press("s")  # on the button that was pressed last it is one
+    expect(named(page, "samples")).to_have_text(f"{int(there) + 2:,}")
 
 
 def test_dark_and_light(page):
@@ -363,6 +375,9 @@ def test_bad_messages_change_nothing(page, address, chromium):
         {mouse_event_type: 'pointermove', image_x: 1e300, image_y: -1e300, buttons: 1}];
       let seed = 7;
       const any = n => (seed = (seed * 1103515245 + 12345) % 2147483648) % n;
+      const listeners = Object.entries(mounted_app.elements).flatMap(
+        ([id, e]) => (e.events ?? []).filter(l => l.type != 'click' && l.type != 'key').map(
+          l => ({id: Number(id), listener_id: l.listener_id})));
       const ids = [...document.querySelectorAll('[id^=c]')].map(e => Number(e.id.slice(1)));
       const kinds = ['event', 'event', 'event', 'javascript_response', 'ack', 'log', 'handshake',
         'nothing'];
@@ -373,6 +388,12 @@ def test_bad_messages_change_nothing(page, address, chromium):
           listener_id: any(2) ? value : String(any(1000)), args: any(2) ? value : [value],
           request_id: value, result: value, next_message_id: value, level: value, tab_id: value,
         } : value);
+        // And such as its own script sends: to what listens there, but for buttons and keys, which
+        // whatever comes with them cannot make a bad message.
+        const listener = listeners[any(listeners.length)];
+        window.socket.emit('event', {
+          client_id: window.clientId, ...listener, args: [JSON.stringify(value) ?? 'x']
+        });
         if (i % 200 == 199) await new Promise(r => setTimeout(r, 30));
       }
     }""")
@@ -421,21 +442,80 @@ def test_two_networks_side_by_side(chromium, digits):
             expect(page.get_by_test_id("lamp").nth(exhibit)).to_contain_text("equal to golden")
         draw(page, 7)
         expect(page.get_by_test_id("prediction").nth(1)).to_have_text(re.compile(r"wider: \d"))
+        choose(page, "which", "wider")
+        named(page, "explain-drawing").click()
+        expect(named(page, "contrast")).to_contain_text("of 50 hidden neurons")
+        for name, neurons in (("net", 40), ("wider", 50)):
+            with page.expect_download() as download:
+                page.get_by_label(name, exact=True).get_by_test_id("save").click()
+            meta, state = read_checkpoint(download.value.path())
+            assert state.weights[1].shape[0] == neurons
+            assert meta["streamed"]["samples"] == 600
+        with page.expect_download() as download:
+            named(page, "export").click()
+        text = download.value.path().read_text("utf-8")
+        assert text.count("600 samples learned") == 2
+        page.screenshot(path=shots() / "two.png", full_page=True)
+
+
+def test_data_that_nobody_can_draw(chromium, digits):
+    """Rows of a table have a browser of samples in place of the pad."""
+    rng = np.random.default_rng(5)
+    kinds = rng.integers(0, 3, 300)
+    lines = [
+        f"{2 * k + x:.2f},{y - k:.2f},{'abc'[k]}"
+        for k, x, y in zip(kinds, rng.normal(0, 0.3, 300), rng.normal(0, 0.3, 300), strict=True)
+    ]
+    (digits / "own.csv").write_text("\n".join(["long,wide,kind", *lines]) + "\n")
+    net = NETWORK.replace("[14, 14]", "[1, 2]\nthresholds = [31, 63, 95, 127, 159, 191, 223]")
+    net = net.replace("98", "14").replace("49", "7").replace("classes = 8", "classes = 3")
+    (digits / "own.toml").write_text('name = "my \\"<b>own"\n' + net)
+    words = ("--config", digits / "own.toml", "--data", digits / "own.csv", "--label", "kind")
+    with (
+        served(digits, *words, "--engine", "golden") as (address, _),
+        opened(chromium, address) as page,
+    ):
+        expect(page.get_by_text('my "<b>own', exact=True)).to_be_visible()
+        expect(named(page, "prediction")).to_have_text("no sample")
+        assert page.get_by_test_id("centre").count() == 0
+        named(page, "teach").click()
+        expect(page.get_by_text("show a sample first")).to_be_visible()
+        named(page, "epoch").click()
+        expect(named(page, "samples")).not_to_have_text("0")
+        expect(named(page, "state")).to_contain_text("paused")
+        named(page, "browse").fill("3")
+        named(page, "show-sample").click()
+        expect(named(page, "prediction")).to_have_text(re.compile(r"^[abc]$"))
+        named(page, "teach").click()
+        expect(page.get_by_text("taught", exact=True)).to_be_visible()
+        named(page, "explain-drawing").click()
+        expect(named(page, "facts")).to_contain_text("of 14 bits")
 
 
 def test_a_recorded_run_plays_without_a_board(chromium, digits):
-    words = learner(digits, "--record", digits / "run.jsonl")
+    words = learner(digits, "--record", digits / "run.jsonl", "--beside", digits / "net.toml")
     with served(digits, *words) as (address, _), opened(chromium, address) as page:
+        choose(page, "speed", "100 /s")  # so that there is something to stop when it is played
         learn_until(page, 400)
-        learned = number(page)
         page.wait_for_timeout(1500)
+        learned, beside = number(page), page.get_by_test_id("samples").nth(1).inner_text()
     with (
         served(digits, "--replay", digits / "run.jsonl") as (address, _),
         opened(chromium, address) as page,
     ):
+        expect(named(page, "state")).to_contain_text("stopped")
         named(page, "start").click()
+        expect(named(page, "state")).to_contain_text("playing: learning")
+        named(page, "pause").click()
+        expect(named(page, "state")).to_contain_text("stopped: learning")
+        choose(page, "speed", "10 times as fast")
+        page.keyboard.press("p")
         expect(named(page, "samples")).to_have_text(f"{int(learned):,}")
-        assert page.get_by_test_id("teach").count() == 0
+        expect(page.get_by_test_id("samples").nth(1)).to_have_text(beside)
+        expect(named(page, "state")).to_contain_text("stopped: ")
+        for name in ("teach", "explain", "compare", "epoch", "save", "disturb"):
+            assert page.get_by_test_id(name).count() == 0
+        expect(named(page, "reopen")).not_to_be_visible()
         expect(named(page, "network").locator("img")).to_be_visible()
 
 
