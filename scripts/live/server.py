@@ -112,6 +112,7 @@ def serve_page(
             while not exhibition.answering and not server.should_exit:
                 time.sleep(0.05)
             try:
+                exhibition.check_opened()
                 if not server.should_exit:
                     ready(address)
             except Exception as error:

@@ -125,6 +125,7 @@ class Explained:
         self._client = client
         self._shown: tuple[Shown, Trace] | None = None
         self._views: list[SweepView] = []
+        self._which: ui.select | None = None  # of two networks
         self._build()
 
     def _build(self) -> None:
@@ -134,9 +135,9 @@ class Explained:
             caption(_EXPLAINED)
             with ui.element("div").classes("bar"):
                 titles = dict(enumerate(exhibit.title for exhibit in exhibition.exhibits))
-                self._which = ui.select(titles, value=0, label="Network")
-                self._which.props("outlined dense data-testid=which").style("min-width: 10rem")
-                self._which.set_visibility(len(titles) > 1)
+                if len(titles) > 1:
+                    self._which = ui.select(titles, value=0, label="Network")
+                    self._which.props("outlined dense data-testid=which").style("min-width: 10rem")
                 number = ui.number(
                     "Test sample", value=0, min=0, max=exhibition.n_samples - 1, format="%d"
                 )
@@ -219,8 +220,8 @@ class Explained:
     def show(self, image: np.ndarray, label: int) -> None:
         """Explain an image."""
         exhibition = self._client.exhibition
-        which = self._which.value
-        exhibit = exhibition.exhibits[which if which in range(len(exhibition.exhibits)) else 0]
+        which = 0 if self._which is None else int(self._which.value or 0)
+        exhibit = exhibition.exhibits[which]
         snapshot: Snapshot | None = exhibit.snapshot
         if snapshot is None:
             self._client.say("there is no network to look at yet", bad=True)

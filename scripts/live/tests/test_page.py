@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from popflip.golden.datasets.changes import KINDS
+from popflip.golden.datasets.changes import KINDS, STRENGTH
 from popflip.golden.training.checkpoint import read_checkpoint
 from popflip.scripts.live.tests.conftest import NETWORK, learner, opened, shots, stroke
 from popflip.scripts.live.visitor import served
@@ -171,7 +171,9 @@ def test_a_disturbance_raises_the_error_and_the_network_recovers(page):
 def test_every_change_of_the_samples_can_be_chosen(page):
     for kind in KINDS:
         choose(page, "change", kind)
-        named(page, "percent").fill("30" if kind == "noise" else "")
+        expect(named(page, "percent")).to_be_visible(visible=kind in STRENGTH)
+        if kind in STRENGTH:
+            named(page, "percent").fill("30" if kind == "noise" else "")
         if kind == "swap-labels":
             choose(page, "swap", "1")
             choose(page, "with", "0")
@@ -179,10 +181,11 @@ def test_every_change_of_the_samples_can_be_chosen(page):
         expect(named(page, "state")).to_contain_text(f"disturbed: {kind}")
         named(page, "step").click()
         expect(named(page, "samples")).to_have_text(str(1 + list(KINDS).index(kind)))
-    named(page, "percent").fill("300")
     choose(page, "change", "noise")
-    named(page, "disturb").click()
+    named(page, "percent").fill("300")
+    named(page, "percent").press("Tab")
     expect(named(page, "percent")).to_have_value("100")
+    named(page, "disturb").click()
     expect(named(page, "state")).to_contain_text("disturbed: noise")
     named(page, "compare").click()
     expect(named(page, "lamp")).to_contain_text(f"all bits compared at {len(KINDS)}")
@@ -458,7 +461,7 @@ def test_two_networks_side_by_side(chromium, digits):
         page.screenshot(path=shots() / "two.png", full_page=True)
 
 
-def test_data_that_nobody_can_draw(chromium, digits):
+def test_data_that_nobody_can_draw(chromium, tmp_path):
     """Rows of a table have a browser of samples in place of the pad."""
     rng = np.random.default_rng(5)
     kinds = rng.integers(0, 3, 300)
@@ -466,16 +469,16 @@ def test_data_that_nobody_can_draw(chromium, digits):
         f"{2 * k + x:.2f},{y - k:.2f},{'abc'[k]}"
         for k, x, y in zip(kinds, rng.normal(0, 0.3, 300), rng.normal(0, 0.3, 300), strict=True)
     ]
-    (digits / "own.csv").write_text("\n".join(["long,wide,kind", *lines]) + "\n")
+    (tmp_path / "own.csv").write_text("\n".join(["long,wide,kind", *lines]) + "\n")
     net = NETWORK.replace("[14, 14]", "[1, 2]\nthresholds = [31, 63, 95, 127, 159, 191, 223]")
     net = net.replace("98", "14").replace("49", "7").replace("classes = 8", "classes = 3")
-    (digits / "own.toml").write_text('name = "my \\"<b>own"\n' + net)
-    words = ("--config", digits / "own.toml", "--data", digits / "own.csv", "--label", "kind")
+    (tmp_path / "own.toml").write_text('name = "my \\"<b>own"\n' + net)
+    words = ("--config", tmp_path / "own.toml", "--data", tmp_path / "own.csv", "--label", "kind")
     with (
-        served(digits, *words, "--engine", "golden") as (address, _),
+        served(tmp_path, *words, "--engine", "golden") as (address, _),
         opened(chromium, address) as page,
     ):
-        expect(page.get_by_text('my "<b>own', exact=True)).to_be_visible()
+        expect(page.get_by_role("heading", name='my "<b>own', exact=True)).to_be_visible()
         expect(named(page, "prediction")).to_have_text("no sample")
         assert page.get_by_test_id("centre").count() == 0
         named(page, "teach").click()
@@ -509,7 +512,7 @@ def test_a_recorded_run_plays_without_a_board(chromium, digits):
         named(page, "pause").click()
         expect(named(page, "state")).to_contain_text("stopped: learning")
         choose(page, "speed", "10 times as fast")
-        page.keyboard.press("p")
+        named(page, "start").click()
         expect(named(page, "samples")).to_have_text(f"{int(learned):,}")
         expect(page.get_by_test_id("samples").nth(1)).to_have_text(beside)
         expect(named(page, "state")).to_contain_text("stopped: ")
