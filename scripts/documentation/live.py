@@ -27,7 +27,7 @@ __all__ = ["take"]
 SAMPLES, EPOCHS = 3000, (4, 4, 3)
 
 #: Width and height of the first picture: what a page with much to show still has room for.
-WIDTH, HEIGHT = 900, 1400
+WIDTH, HEIGHT = 900, 1800
 
 #: Width of the second one, and the test sample that it explains: a 5 that is hard to read.
 WIDE, SAMPLE = 1280, 8

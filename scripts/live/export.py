@@ -173,7 +173,8 @@ def _explained(exhibit: Shown, traced: Trace, classes: list[str]) -> str:
         ]),
         "<h3>Synapses that it moves</h3>",
         _picture(moved_picture(params, traced), "latents of the first layer that move",
-                 "Blue: down. Orange: up. Purple: the weight flips."),
+                 "First layer. Blue: down. Orange: up. Purple: the weight flips.")
+        if len(traced.moves[0]) else "<p>None of the first layer.</p>",
         _table(MOVES, [row.values() for row in moves_table(traced)]),
     ]  # fmt: skip
     return "".join(parts)
@@ -229,7 +230,7 @@ def _network(
         f"<h2>After sample {exhibit.history.since(snapshot.at):,}</h2>",
         _picture(weight_picture(exhibit.params, snapshot), "weights of the first layer",
                  "Weights of the first layer: each tile is what one hidden neuron looks for. Sand: "
-                 "+1. Blue: \N{MINUS SIGN}1."),
+                 "+1. Blue: \N{MINUS SIGN}1. Purple and pink: just flipped."),
         _picture(latent_picture(exhibit.params, snapshot), "latents of the first layer",
                  "Latents of the first layer, the counters behind the weights. Blue: negative. "
                  "Orange: positive."),

@@ -34,13 +34,19 @@ class Client:
         self.exhibition = exhibition
         self.dark = False
         self.parts: list[Callable[[], None]] = []
-        self.themed: list[Callable[[], None]] = []
+        self.themed: list[Callable[[], None]] = []  # what draws for another ground
         self.updates = 0
         self._gone = False
         ui.context.client.on_delete(self._leave)
 
     def _leave(self) -> None:
         self._gone = True
+
+    def turn(self, dark: bool) -> None:
+        """Draw for a dark ground, or a light one."""
+        self.dark = dark
+        for redraw in self.themed:
+            redraw()
 
     async def update(self) -> None:
         """Show what is new, and wait until the browser has it."""

@@ -127,6 +127,7 @@ class Explained:
         self._views: list[SweepView] = []
         self._which: ui.select | None = None  # of two networks
         self._build()
+        client.themed.append(self._redraw)
 
     def _build(self) -> None:
         client, exhibition = self._client, self._client.exhibition
@@ -242,12 +243,22 @@ class Explained:
         self._slider.update()
         self._slider.set_value(0)
         self._show_sweep()
-        contrast = contrast_of(params, traced)
+        self._show_contrast()
+        self._body.set_visibility(True)
+
+    def _redraw(self) -> None:
+        if self._shown is not None:
+            self._show_sweep()
+            self._show_contrast()
+
+    def _show_contrast(self) -> None:
+        assert self._shown is not None
+        exhibit, traced = self._shown
+        contrast = contrast_of(exhibit.params, traced)
         self._contrast.set_text(contrast.text)
         _put(self._differ, contrast.hidden, "hidden neurons in both nudged states")
         ends = {"nudged towards": contrast.towards, "nudged away": contrast.away}
-        draw(self._ends, pair_bars(exhibition.classes, ends, self._client.dark))
-        self._body.set_visibility(True)
+        draw(self._ends, pair_bars(self._client.exhibition.classes, ends, self._client.dark))
 
     def _show_neuron(self) -> None:
         value = self._neuron.value

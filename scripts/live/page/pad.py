@@ -56,6 +56,7 @@ class Pad:
                     self._build_pad()
                 self._build_answers()
             self._build_teaching()
+        client.themed.append(self._redraw)
 
     def _build_pad(self) -> None:
         moves = ["pointerdown", "pointermove", "pointerup", "pointerleave"]
@@ -87,11 +88,13 @@ class Pad:
 
     def _build_answers(self) -> None:
         self._answers, self._charts = [], []
+        self._bars: dict[ui.echart, tuple[list, int | None]] = {}
         for exhibit in self._client.exhibition.exhibits:
             name = "" if len(self._client.exhibition.exhibits) == 1 else f"{exhibit.title}: "
             with ui.element("div").classes("place"):
                 text = ui.label(f"{name}{self._nothing}").classes("big")
-                chart = ui.echart(bars(self._client.exhibition.classes, [], False, None))
+                chart = ui.echart({})
+            self._show_bars(chart, [], None)
             self._answers.append(text.props("role=status data-testid=prediction"))
             chart.classes("chart")
             self._charts.append(chart.props('role=img aria-label="potentials of the classes"'))
@@ -227,5 +230,10 @@ class Pad:
             text.set_text(f"{name}{exhibition.classes[judged.prediction]}")
             self._show_bars(chart, judged.votes.tolist(), judged.prediction)
 
+    def _redraw(self) -> None:
+        for chart, (votes, chosen) in self._bars.items():
+            draw(chart, bars(self._client.exhibition.classes, votes, self._client.dark, chosen))
+
     def _show_bars(self, chart: ui.echart, votes: list, chosen: int | None) -> None:
+        self._bars[chart] = votes, chosen
         draw(chart, bars(self._client.exhibition.classes, votes, self._client.dark, chosen))

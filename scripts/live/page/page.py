@@ -39,7 +39,7 @@ def _build(client: Client) -> None:
         caption(_LEAD)
 
         def turn() -> None:
-            client.dark = not client.dark
+            client.turn(not client.dark)
             dark.set_value(client.dark)
 
         button("Dark or light", "dark", turn).props("dense")
@@ -71,7 +71,7 @@ def _build(client: Client) -> None:
         # The element gives its picture no text of its own.
         ui.run_javascript("document.querySelector('.pad img')?.setAttribute('alt', 'the image')")
         query = "matchMedia('(prefers-color-scheme: dark)').matches"
-        client.dark = bool(await ui.run_javascript(query, timeout=60))
+        client.turn(bool(await ui.run_javascript(query, timeout=60)))
         ui.timer(UPDATE_S, client.update)
 
     ui.timer(0, begin, once=True)

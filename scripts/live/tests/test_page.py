@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 
 from popflip.golden.datasets.changes import KINDS, STRENGTH
 from popflip.golden.training.checkpoint import read_checkpoint
+from popflip.scripts.live.page.style import DARK_INK, INK
 from popflip.scripts.live.tests.conftest import NETWORK, learner, opened, shots, stroke
 from popflip.scripts.live.visitor import served
 
@@ -308,8 +309,14 @@ def test_keys_lead_it(page):
 def test_dark_and_light(page):
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(ground)
+    named(page, "explain").click()
+    expect(named(page, "facts")).to_contain_text("prediction")
+    axes = """[...document.querySelectorAll('.chart')].map(
+      e => getElement(e.id.slice(1)).chart.getOption().textStyle.color)"""
+    assert set(page.evaluate(axes)) == {INK}
     named(page, "dark").click()
     page.wait_for_function(f"light => {ground} != light", arg=light)
+    page.wait_for_function(f"ink => {axes}.every(c => c == ink)", arg=DARK_INK)
     named(page, "dark").click()
     page.wait_for_function(f"light => {ground} == light", arg=light)
 
@@ -525,11 +532,11 @@ def test_a_recorded_run_plays_without_a_board(chromium, digits):
 def test_a_token_is_wanted_where_others_can_reach_it(chromium, digits):
     with served(digits, *learner(digits, "--host", "0.0.0.0")) as (address, _):
         assert "?token=" in address
-        local = address.replace("0.0.0.0", "127.0.0.1")
+        assert "0.0.0.0" not in address
         context = chromium.new_context()
-        assert context.request.get(local.split("?")[0]).status == 403
+        assert context.request.get(address.split("?")[0]).status == 403
         context.close()
-        with opened(chromium, local) as page:
+        with opened(chromium, address) as page:
             named(page, "step").click()
             expect(named(page, "samples")).to_have_text("1")
 
