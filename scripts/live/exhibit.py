@@ -54,9 +54,11 @@ class Shown:
         What samples per second are told for: the board's clock, if somebody knows it.
     at_port : bool
         Whether the board is at a serial port, so that it answers soon or never.
+    again : bool
+        Whether the board has been opened anew; it may not be back yet.
     """
 
-    recorded = at_port = False
+    recorded = at_port = again = False
     machine = ""
     clock_mhz: float = CLOCKS_MHZ[1]
     params: Params
@@ -218,6 +220,7 @@ class Exhibit(Shown):
             snapshot = self.witness.snapshot
             assert snapshot is not None
             self._end()
+            self.again = True
             self.history.carry()
             self._open(snapshot.state, snapshot.place)
             if self._change is not None:

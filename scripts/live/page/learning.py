@@ -1,5 +1,6 @@
 """The part of the page that leads a run, and shows how it learns."""
 
+import asyncio
 import html
 import io
 import tempfile
@@ -157,7 +158,7 @@ async def _reopen(client: Client) -> None:
     for exhibit in client.exhibition.exhibits:
         try:
             if exhibit.report.over:
-                exhibit.reopen()
+                await asyncio.to_thread(exhibit.reopen)  # the process of before may take a while
         except PopflipError as error:
             client.say(str(error), bad=True)
 

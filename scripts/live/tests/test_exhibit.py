@@ -221,6 +221,12 @@ def test_a_board_that_vanishes_can_be_opened_anew(folder):
         until(lambda: exhibit.report.state is State.FAILED)
         with pytest.raises(Exception, match="ended with status"):
             exhibit.start()
+        exhibit.target = Target(board="/dev/ttyAWAY")  # one is too early
+        exhibit.reopen()
+        until(lambda: exhibit.report.state is State.FAILED)
+        assert exhibit.report.message.startswith("no serial port /dev/ttyAWAY")
+        exhibition.check_opened()  # which would end the page
+        exhibit.target = GOLDEN
         exhibit.reopen()
         until(lambda: exhibit.report.state is State.PAUSED)
         assert (exhibit.report.epoch, exhibit.report.position) == (0, 50)

@@ -5,6 +5,8 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -428,6 +430,49 @@ def test_a_board_vanishes_and_comes_back(chromium, digits):
         expect(named(page, "samples")).to_have_text(f"{int(before) + 1:,}")
         named(page, "compare").click()
         expect(named(page, "lamp")).to_contain_text("all bits compared at")
+
+
+@contextmanager
+def board_at(port, folder):
+    """Keep a virtual board at a serial port; it vanishes with all that it has learned."""
+    command = [sys.executable, "-m", "popflip", "serve", "--config", "net.toml", "--link", port]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as process:
+        try:
+            while not port.exists():  # it may have to be compiled
+                assert process.poll() is None
+                time.sleep(0.2)
+            yield process
+        finally:
+            process.kill()
+            port.unlink(missing_ok=True)
+
+
+def test_a_board_at_a_serial_port_vanishes_and_comes_back(chromium, digits, tmp_path):
+    """Whoever presses Reconnect too early loses nothing."""
+    port = tmp_path / "board"
+    words = ("--config", digits / "net.toml", "--data", digits, "--board", port)
+    with ExitStack() as stack:
+        with board_at(port, digits):
+            address, _ = stack.enter_context(served(tmp_path, *words))
+            page = stack.enter_context(opened(chromium, address))
+            named(page, "step").click()
+            expect(named(page, "samples")).to_have_text("1")
+            assert number(page, "cycles") > 100
+            assert number(page, "clock") == pytest.approx(5e7 / number(page, "cycles"), rel=0.01)
+            named(page, "compare").click()
+            expect(named(page, "lamp")).to_contain_text("all bits compared at 1")
+        named(page, "step").click()  # a board that does nothing is not asked whether it is there
+        expect(named(page, "state")).to_contain_text("the board is away: serial port")
+        named(page, "reopen").click()
+        expect(named(page, "state")).to_contain_text("the board is away: no serial port")
+        with board_at(port, digits):
+            named(page, "reopen").click()
+            expect(named(page, "state")).to_contain_text("paused, epoch 1, sample 1 of 600")
+            named(page, "step").click()
+            expect(named(page, "samples")).to_have_text("2")
+            named(page, "compare").click()
+            expect(named(page, "lamp")).to_contain_text("all bits compared at 2")
+            page.close()
 
 
 def kill_run(server):
