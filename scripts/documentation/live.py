@@ -40,10 +40,12 @@ SEVEN = ((0.25, 0.27), (0.72, 0.27), (0.45, 0.85))
 
 
 def _save(picture: bytes, path: Path) -> None:
-    """Write a picture with no more colours than it takes."""
+    """Write a picture with no more colours than it takes; also rare ones stay what they are."""
     buffer = io.BytesIO()
     image = Image.open(io.BytesIO(picture)).convert("RGB")
-    image.quantize(255, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    image.quantize(255, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        buffer, "PNG", optimize=True
+    )
     write_atomically(path, buffer.getvalue())
 
 

@@ -173,7 +173,7 @@ def _explained(exhibit: Shown, traced: Trace, classes: list[str]) -> str:
         ]),
         "<h3>Synapses that it moves</h3>",
         _picture(moved_picture(params, traced), "latents of the first layer that move",
-                 "First layer. Blue: down. Orange: up. Purple: the weight flips.")
+                 "First layer. Blue: down. Orange: up. Pink: the weight flips.")
         if len(traced.moves[0]) else "<p>None of the first layer.</p>",
         _table(MOVES, [row.values() for row in moves_table(traced)]),
     ]  # fmt: skip

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 #: A weight that has just flipped to -1 and to +1: far from both colours, also for the colour-blind.
-FLIPPED = (176, 0, 120), (255, 90, 200)
+FLIPPED = (160, 0, 224), (255, 90, 200)
 
 #: Latents of -S, 0 and S.
 COLD, NONE, WARM = (0, 90, 181), (245, 245, 245), (220, 90, 0)
@@ -105,7 +105,7 @@ def moved_picture(params: Params, traced: Trace) -> str:
     image, _ = tiles_of(params, values)
     pixels = _heat(image)
     changed, _ = tiles_of(params, flips)
-    pixels[np.nan_to_num(changed) > 0] = FLIPPED[0]
+    pixels[np.nan_to_num(changed) > 0] = FLIPPED[1]
     return address(pixels, _scale(image))
 
 

@@ -210,7 +210,7 @@ class Explained:
             caption("Those of the first layer, where the pictures above have its weights")
             self._moved = _image("moved")
             _legend({
-                "latent goes down": COLD, "latent goes up": WARM, "its weight flips": FLIPPED[0],
+                "latent goes down": COLD, "latent goes up": WARM, "its weight flips": FLIPPED[1],
             })  # fmt: skip
         caption(
             "Layer, row and bit are the place in the weight memory. A weight flips when its latent "

@@ -510,7 +510,11 @@ def test_two_networks_side_by_side(chromium, digits):
             named(page, "export").click()
         text = download.value.path().read_text("utf-8")
         assert text.count("600 samples learned") == 2
+        page.wait_for_timeout(6000)  # notices are gone
         page.screenshot(path=shots() / "two.png", full_page=True)
+        report = Axe().run(page)
+        assert report.violations_count == 0, report.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
 
 
 def test_data_that_nobody_can_draw(chromium, tmp_path):
@@ -571,6 +575,8 @@ def test_a_recorded_run_plays_without_a_board(chromium, digits):
         for name in ("teach", "explain", "compare", "epoch", "save", "disturb"):
             assert page.get_by_test_id(name).count() == 0
         expect(named(page, "reopen")).not_to_be_visible()
+        report = Axe().run(page)
+        assert report.violations_count == 0, report.generate_report()
         expect(named(page, "network").locator("img")).to_be_visible()
 
 
