@@ -170,7 +170,7 @@ def test_what_does_not_match_is_refused_in_one_line(
 ):
     argv = ["load", "--checkpoint", trained, "--board", board.port]
     line = refused(popflip(*argv, "--config", "wider.toml"))
-    assert line == f"{trained} is of another network: its network differ"
+    assert line == f"{trained} is of another network: its network differs"
     text = (folder / "batches.toml").read_text()
     (tmp_path / "short.toml").write_text(text.replace("batch =", "latent_bits = 6\nbatch ="))
     line = refused(popflip(*argv, "--config", tmp_path / "short.toml"))

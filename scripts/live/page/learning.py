@@ -182,11 +182,19 @@ def _add_checkpoints(client: Client, exhibit: Shown) -> None:
             return
         await client.ask(lambda: exhibition.load(exhibit, state), "checkpoint loaded")
 
+    def reject() -> None:
+        most = MOST_UPLOAD >> 20
+        client.say(f"a checkpoint is a file .npz of at most {most} MiB", bad=True)
+
     button("Save checkpoint", "save", save)
     with ui.dialog() as dialog, ui.element("div").classes("card"):
         ui.label("A checkpoint of this network, such as runs/mine/checkpoint.npz")
         ui.upload(
-            on_upload=load, auto_upload=True, max_file_size=MOST_UPLOAD, label="Checkpoint"
+            on_upload=load,
+            on_rejected=reject,
+            auto_upload=True,
+            max_file_size=MOST_UPLOAD,
+            label="Checkpoint",
         ).props('data-testid=upload accept=".npz"')
         button("Close", "close-upload", dialog.close)
     button("Load checkpoint", "load", dialog.open)

@@ -31,7 +31,7 @@ h1, h2, h3, h4 { font-weight: 600; }
   27rem), 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: 0.8rem; display: flex; flex-direction: column; gap: 0.6rem; min-width: 0; }
-.big { font-size: clamp(1.6rem, 3.2vw, 3rem); font-weight: 700; line-height: 1.1; }
+.big { font-size: clamp(1.6rem, 3.2vw, 4rem); font-weight: 700; line-height: 1.1; }
 .figures { display: flex; flex-wrap: wrap; gap: 0.4rem 1.6rem; }
 .figures > div { min-width: 6.5rem; } .quiet { color: var(--quiet); }
 .halves { display: grid; gap: 0.8rem; grid-template-columns: repeat(auto-fit, minmax(min(100%,

@@ -249,6 +249,9 @@ def test_a_checkpoint_is_saved_and_loaded(page, tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"PK nothing")
     page.set_input_files("input[type=file]", tmp_path / "bad.npz")
     expect(page.get_by_text("the file is not a checkpoint of popflip")).to_be_visible()
+    (tmp_path / "bad.txt").write_text("no checkpoint")
+    page.set_input_files("input[type=file]", tmp_path / "bad.txt")
+    expect(page.get_by_text("a checkpoint is a file .npz of at most 256 MiB")).to_be_visible()
     named(page, "close-upload").click()
     expect(named(page, "close-upload")).not_to_be_visible()
 
@@ -486,7 +489,7 @@ def kill_run(server):
     os.kill(min(spawned), signal.SIGKILL)
 
 
-def test_two_networks_side_by_side(chromium, digits):
+def test_two_networks_side_by_side(chromium, digits, tmp_path):
     wider = (digits / "net.toml").read_text().replace("[40]", "[50]")
     (digits / "wider.toml").write_text(wider)
     words = learner(digits, "--beside", digits / "wider.toml")
@@ -506,6 +509,12 @@ def test_two_networks_side_by_side(chromium, digits):
             meta, state = read_checkpoint(download.value.path())
             assert state.weights[1].shape[0] == neurons
             assert meta["streamed"]["samples"] == 600
+        page.get_by_label("net", exact=True).get_by_test_id("load").click()
+        download.value.save_as(tmp_path / "wider.npz")
+        page.set_input_files("input[type=file]", tmp_path / "wider.npz")
+        refusal = "the file is of another network: its network differs"
+        expect(page.get_by_text(refusal)).to_be_visible()
+        page.locator("[data-testid=close-upload]:visible").click()
         with page.expect_download() as download:
             named(page, "export").click()
         text = download.value.path().read_text("utf-8")

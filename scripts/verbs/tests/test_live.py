@@ -55,7 +55,7 @@ def test_a_checkpoint_of_another_network(popflip, folder):
         "--engine", "golden", "--checkpoint", "mine/checkpoint.npz",
     )  # fmt: skip
     assert status == 2
-    assert said == "popflip: mine/checkpoint.npz is of another network: its network differ\n"
+    assert said == "popflip: mine/checkpoint.npz is of another network: its network differs\n"
 
 
 def test_a_missing_extra(popflip, monkeypatch):
