@@ -53,12 +53,12 @@ class CheckpointError(InputError):
     """A checkpoint that cannot be used; the message is one line for the user."""
 
     @classmethod
-    def of_another_network(cls, path: Path, parts: Sequence[str]) -> "CheckpointError":
+    def of_another_network(cls, path: str | Path, parts: Sequence[str]) -> "CheckpointError":
         """Return the refusal of a checkpoint some of whose parameters are not what they should be.
 
         Parameters
         ----------
-        path : Path
+        path : str or Path
         parts : sequence of str
             Sections of the parameters.
         """
