@@ -164,7 +164,7 @@ def boards() -> str:
     for entry in entries:
         build = entry.values
         rows.append([
-            entry.name, build.device, code(build.network), f"{build.latent_bits} bits",
+            entry.name.split()[0], build.device, code(build.network), f"{build.latent_bits} bits",
             f"{build.lut:,} of {build.luts:,}",
             f"{build.bram} of {build.brams}" + (f" + {build.spram} SPRAM" if build.spram else ""),
             f"{build.fmax_mhz:.1f}", f"{build.clock_mhz:g}", number(build.cycles_per_sample),
