@@ -170,7 +170,7 @@ def test_what_does_not_match_is_refused_in_one_line(
 ):
     argv = ["load", "--checkpoint", trained, "--board", board.port]
     line = refused(popflip(*argv, "--config", "wider.toml"))
-    assert line == f"{trained} is of another network: its network differ"
+    assert line == f"{trained} is of another network: its network differs"
     text = (folder / "batches.toml").read_text()
     for bits, said in (("latent_bits = 6", "6"), ("first_latent_bits = 9", "9 and 8")):
         (tmp_path / "other.toml").write_text(text.replace("batch =", f"{bits}\nbatch ="))
