@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from popflip.golden.description.params import Params
+from popflip.golden.description.sections.dynamics import MOST_GAIN
 from popflip.golden.description.sections.machine import word_bits
 from popflip.golden.description.sections.network import Network
 from popflip.golden.support.integers import ceil_div
@@ -260,7 +261,8 @@ def _extremes(choices: Choices, dynamics: dict, learning: dict) -> None:
         dynamics |= {"potential_bits": bits, "v0": dynamics["v0"] * 2**bits >> 8}
         for scaled in ("gains", "feedback_gains"):
             if scaled in dynamics:
-                dynamics[scaled] = [max(1, g * 2**bits >> 8) for g in dynamics[scaled]]
+                gains = [max(1, g * 2**bits >> 8) for g in dynamics[scaled]]
+                dynamics[scaled] = [min(gain, MOST_GAIN) for gain in gains]
         if "threshold" in dynamics:
             dynamics["threshold"] = dynamics["threshold"] * 2**bits >> 8
     if choices.chance(0.1):

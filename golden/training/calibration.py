@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from popflip.golden.description.params import Params
+from popflip.golden.description.sections.dynamics import MOST_GAIN
 from popflip.golden.model import Model
 from popflip.golden.support.errors import InputError
 
@@ -60,9 +61,6 @@ SAMPLES = 256
 
 #: How far the outputs' sums may be off before they are corrected, as a share.
 _OFF = 0.2
-
-#: Greatest gain that there is.
-_MOST_GAIN = 4096
 
 
 @dataclass(frozen=True)
@@ -215,7 +213,7 @@ def _choose(params: Params, x: np.ndarray, seed: int) -> dict:
         below = _dots(model, layer, active)
         if layer == params.depth - 1:
             rms = _rms(below)
-            gains.append(_gain(OUTPUT_SUM[d.code] * d.v_max / rms if rms else _MOST_GAIN))
+            gains.append(_gain(OUTPUT_SUM[d.code] * d.v_max / rms if rms else MOST_GAIN))
         elif sign:
             gains.append(_gain(SIGN_SPREAD * d.v_max / max(1.0, float(below.std()))))
         else:
@@ -279,12 +277,12 @@ def _leaky_gain(received: np.ndarray, threshold: int) -> int:
     """The gain at which the share of active neurons comes nearest to :data:`ACTIVE`."""
     level = max(level_of(received), float(np.quantile(np.abs(received), 0.9)) / 2)
     near = _gain(threshold / level)
-    tried = range(max(1, near - 2), min(_MOST_GAIN, near + 2) + 1)
+    tried = range(max(1, near - 2), min(MOST_GAIN, near + 2) + 1)
     return min(tried, key=lambda g: abs(float((g * received >= threshold).mean()) - ACTIVE))
 
 
 def _gain(value: float) -> int:
-    return int(min(max(1, round(value)), _MOST_GAIN))
+    return int(min(max(1, round(value)), MOST_GAIN))
 
 
 def _rms(values: np.ndarray) -> float:

@@ -357,10 +357,12 @@ def _plus_minus(spread: float | None) -> str:
 
 
 def _measured() -> dict[str, Callable[[], str]]:
-    """Name a block for each bench and campaign on record."""
+    """Name a block for each bench and campaign on record, but for what has one of its own."""
     found: dict[str, Callable[[], str]] = {}
     for word, kind in (("bench", "bench"), ("campaign", "campaigns")):
         for name, entry in latest(kind).items():
+            if name.startswith("own-data "):
+                continue
             found[f"{word}: {name}"] = partial(measured, entry)
     return found
 

@@ -7,7 +7,13 @@ from pydantic import Field, model_validator
 from popflip.golden.description.sections.common import Natural, Positive, Section
 from popflip.golden.support.errors import InputError
 
-__all__ = ["Dynamics"]
+__all__ = ["MOST_GAIN", "Dynamics"]
+
+#: Greatest gain that there is.
+MOST_GAIN = 4096
+
+#: What a dot product is multiplied by.
+_Gain = Annotated[int, Field(ge=1, le=MOST_GAIN)]
 
 
 class Dynamics(Section):
@@ -46,8 +52,8 @@ class Dynamics(Section):
     code: Literal["heaviside", "sign"] = "heaviside"
     kind: Literal["sweeps", "leaky"] = "sweeps"
     free_sweeps: Annotated[int, Field(ge=1, le=255)] = 4
-    gains: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=2)]
-    feedback_gains: tuple[Annotated[int, Field(ge=1, le=4096)], ...] | None = None
+    gains: Annotated[tuple[_Gain, ...], Field(min_length=2)]
+    feedback_gains: tuple[_Gain, ...] | None = None
     potential_bits: Annotated[int, Field(ge=2, le=14)] = 8
     threshold: Annotated[int, Field(ge=-(1 << 20), le=1 << 20)] | None = None
     v0: Natural = 0
