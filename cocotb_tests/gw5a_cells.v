@@ -1,9 +1,9 @@
 // Cells of GW5A that yosys knows only by their ports, as far as netlists of popflip use them.
 // A mode that is not here is a module that does not exist: whoever reads the netlist says so.
 //
-// What nobody vouches for reads as the complement of the word: what the other port writes in the same
-// cycle, and what is read while RESET is up (yosys's issue 6163). A netlist that relies on either does
-// not learn what golden learns.
+// What nobody vouches for reads as the complement of the word: what the other port writes in the
+// same cycle, and what is read while RESET is up (yosys's issue 6163). A netlist that relies on
+// either does not learn what golden learns.
 
 // The content of a block RAM at the start, in which UNIT bits follow each other where it has 9.
 `define CONTENT(UNIT) \
@@ -36,8 +36,9 @@
   reg [35:0] memory [0:511]; \
   integer i; \
   initial \
-    for (i = 0; i < 2048; i = i + 1) \
-      memory[i / 4][9 * (i % 4) +: 9] = INIT[UNIT * i +: UNIT];
+    for (i = 0; i < 512; i = i + 1) \
+      memory[i] = INIT[UNIT * (4 * i + 3) +: UNIT] << 27 | INIT[UNIT * (4 * i + 2) +: UNIT] << 18 \
+        | INIT[UNIT * (4 * i + 1) +: UNIT] << 9 | INIT[UNIT * 4 * i +: UNIT];
 
 // A block RAM of 18 kbit: 512 words of 36 bits, in which narrower ports see parts of 18, 9, 4, 2 or
 // 1 bit. Of the last three, each ninth bit of a word belongs to none.
@@ -237,8 +238,8 @@ module DPX9B (
     if (CEB && WREB) memory[ADB[13:5]] <= (memory[ADB[13:5]] & ~mask_b) | (into_b & mask_b);
 endmodule
 
-// One port: which bits of a word it reaches and writes, and what it has read. While it writes, mode 0
-// keeps what it has read, and mode 1 shows what is written.
+// One port: which bits of a word it reaches and writes, and what it has read. While it writes,
+// mode 0 keeps what it has read, and mode 1 shows what is written.
 module GW5A_port #(parameter WIDTH = 18, parameter WRITE_MODE = 0) (
   input clock, enable, write, reset, collides, input [13:0] address, input [35:0] data, word,
   output [35:0] mask, into, reach, output reg [35:0] read = 36'd0
