@@ -41,14 +41,15 @@
         | INIT[UNIT * (4 * i + 1) +: UNIT] << 9 | INIT[UNIT * 4 * i +: UNIT];
 
 // A block RAM of 18 kbit: 512 words of 36 bits, in which narrower ports see parts of 18, 9, 4, 2 or
-// 1 bit. Of the last three, each ninth bit of a word belongs to none.
+// 1 bit. Of the last three, each ninth bit of a word belongs to none. Yosys takes SP, SDPB and DPB
+// for those only, and names the width of each.
 module SP (
   output [31:0] DO, input [31:0] DI, input [2:0] BLKSEL, input [13:0] AD,
   input WRE, CLK, CE, OCE, RESET
 );
   parameter READ_MODE = 1'b0;
   parameter WRITE_MODE = 2'b00;
-  parameter BIT_WIDTH = 32;
+  parameter BIT_WIDTH = 4;
   parameter BLK_SEL = 3'b000;
   parameter RESET_MODE = "SYNC";
   `CONTENT(8)
@@ -99,8 +100,8 @@ module SDPB (
   input [2:0] BLKSELA, BLKSELB, output [31:0] DO
 );
   parameter READ_MODE = 1'b0;
-  parameter BIT_WIDTH_0 = 32;
-  parameter BIT_WIDTH_1 = 32;
+  parameter BIT_WIDTH_0 = 4;
+  parameter BIT_WIDTH_1 = 4;
   parameter BLK_SEL_0 = 3'b000;
   parameter BLK_SEL_1 = 3'b000;
   parameter RESET_MODE = "SYNC";
@@ -166,8 +167,8 @@ module DPB (
   parameter READ_MODE1 = 1'b0;
   parameter WRITE_MODE0 = 2'b00;
   parameter WRITE_MODE1 = 2'b00;
-  parameter BIT_WIDTH_0 = 16;
-  parameter BIT_WIDTH_1 = 16;
+  parameter BIT_WIDTH_0 = 4;
+  parameter BIT_WIDTH_1 = 4;
   parameter BLK_SEL_0 = 3'b000;
   parameter BLK_SEL_1 = 3'b000;
   parameter RESET_MODE = "SYNC";

@@ -35,7 +35,8 @@ class _Gw5a(GowinFamily):
     cell_models = "read_verilog +/gowin/cells_sim.v\ndelete =SP =SPX9 =TBUF\n"
     shapes = ((1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
     distributed = 0
-    block_cost = 128
+    # Lies between a memory that became flip-flops and one that became a block RAM.
+    block_cost = 136
     weights = GOWIN.weights
 
     def pll(self, clock_mhz: float, core_mhz: float) -> Pll:
