@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from popflip.boards.registry import find_board
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 from popflip.scripts.results import (
@@ -181,12 +182,14 @@ def _build(words: list[str], report: dict) -> _Values:
     if report["bitstream"] is None or report["cycles"] is None:
         raise InputError(f"{report['board']} has no bitstream that trains: nothing to record")
     used, available = report["used"], report["available"]
+    board, network = report["board"], report["preset"]
     yield (
-        report["board"],
+        # A board may carry other networks beside its own.
+        board if network == find_board(board).preset else f"{board} {network}",
         (),
         BoardBuild(
             device=report["device"],
-            network=report["preset"],
+            network=network,
             latent_bits=report["latent_bits"],
             lut=used["lut"],
             luts=available["lut"],

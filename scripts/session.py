@@ -117,7 +117,7 @@ def same_network(path: Path, saved: Params, wanted: Params) -> None:
         part for part in ("network", "dynamics") if getattr(saved, part) != getattr(wanted, part)
     ]
     if parts:
-        raise CheckpointError(f"{path} is of another network: its {', '.join(parts)} differ")
+        raise CheckpointError.of_another_network(path, parts)
 
 
 def choose_data(

@@ -69,9 +69,15 @@ class Settings:
 def check_words(path: Path, saved: Params, wanted: Params) -> None:
     """Raise CheckpointError if a machine cannot hold the network of a file."""
     same_network(path, saved, wanted)
-    mine, theirs = saved.learning.latent_bits, wanted.learning.latent_bits
+    mine, theirs = _latent_bits(saved), _latent_bits(wanted)
     if wanted.machine.training and mine != theirs:
         raise CheckpointError(f"{path} has latents of {mine} bits, and the board's have {theirs}")
+
+
+def _latent_bits(params: Params) -> str:
+    """Say how wide latents are, from the first layer to the last, each width once."""
+    bits = [params.learning.latent_bits_of(layer) for layer in range(params.depth)]
+    return " and ".join(map(str, dict.fromkeys(bits)))
 
 
 def check_machine(path: Path, settings: Settings, params: Params) -> None:
@@ -133,7 +139,6 @@ def compared(
     settings: Settings,
 ) -> ComparisonReport:
     """Return the report of a comparison that has found some differences."""
-    latents = params.learning.latent_bits if params.machine.training else 0
     return {
         "verb": verb,
         "preset": params.name,
@@ -141,7 +146,7 @@ def compared(
         **target.report,
         "verified": not found,
         "differences": found,
-        "compared_bits": params.n_synapses * (1 + latents),
+        "compared_bits": params.memory_bits,
         "batch": settings.batch,
         "tau": list(settings.tau),
     }

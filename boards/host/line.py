@@ -48,6 +48,13 @@ class SerialLine:
     board: Board | None = None
 
     @property
+    def clock_mhz(self) -> float | None:
+        """Clock of the machine on the board, in MHz; None if nobody knows it."""
+        if self.built is not None:
+            return self.built.core_mhz
+        return None if self.board is None else self.board.core_mhz
+
+    @property
     def advice(self) -> str:
         """Where the rate comes from, in a clause that follows it in a message; may be empty."""
         if self.built is not None:

@@ -97,7 +97,8 @@ class Dataset:
     def class_names(self, classes: int) -> list[str]:
         """Return what each of a network's classes is called; its number if it has no name."""
         names = list(self.classes[:classes])
-        return names + [str(number) for number in range(len(names), classes)]
+        others = map(str, range(len(names), classes))
+        return names + [f"output {text}" if text in names else text for text in others]
 
 
 def _check_array(name: str, array, axes: int, is_kind: bool, kind: str) -> None:

@@ -107,6 +107,7 @@ def inspect(raw: RawData, name: str, params: Params | None = None, fits: bool = 
     lacking = [f"{each.name} ({each.missing:,})" for each in features if each.missing]
     if len(lacking) > 1:
         problems.append(f"values are missing in {listed(lacking)}")
+    values = raw.train.values
     classes, guessed, lit = _classes(raw, dataset), None, None
     if dataset is not None:
         warnings = list(dataset.warnings)
@@ -117,12 +118,13 @@ def inspect(raw: RawData, name: str, params: Params | None = None, fits: bool = 
             lit = 100 * float(bits.mean()) / (255 if bits.dtype == np.uint8 else 1)
         else:
             lit = 100 * float((dataset.train_images[:COUNTED] > 127).mean())
-        if raw.kind != "table" and lit > 50:
+        # Rows of numbers have no background.
+        pictures = not isinstance(values, dict) and values.ndim > 2
+        if pictures and lit > 50:
             warnings.append(
                 f"{lit:.0f} % of the input bits are 1, and should be few: if the background is "
                 "bright, set data.invert = true"
             )
-    values = raw.train.values
     return Inspection(
         samples=sum(map(len, parts)), has_test=raw.test is not None,
         shape=(len(raw.train), len(values)) if isinstance(values, dict) else values.shape,

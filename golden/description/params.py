@@ -433,6 +433,16 @@ class Params(Section):
         return sum(s.rows * s.row_bits for s in map(self.synapses, range(self.depth)))
 
     @cached_property
+    def memory_bits(self) -> int:
+        """Bits of all weights, and of all latents if the machine learns."""
+        bits = 0
+        for layer in range(self.depth):
+            shape = self.synapses(layer)
+            latents = self.learning.latent_bits_of(layer) if self.machine.training else 0
+            bits += shape.rows * shape.row_bits * (1 + latents)
+        return bits
+
+    @cached_property
     def registers(self) -> RegisterMap:
         """Registers that the host writes and reads."""
         return RegisterMap(self)

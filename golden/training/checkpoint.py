@@ -8,7 +8,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,19 @@ _Side = Annotated[int, Field(ge=1, le=1024)]
 
 class CheckpointError(InputError):
     """A checkpoint that cannot be used; the message is one line for the user."""
+
+    @classmethod
+    def of_another_network(cls, path: str | Path, parts: Sequence[str]) -> "CheckpointError":
+        """Return the refusal of a checkpoint some of whose parameters are not what they should be.
+
+        Parameters
+        ----------
+        path : str or Path
+        parts : sequence of str
+            Sections of the parameters.
+        """
+        verb = "differs" if len(parts) == 1 else "differ"
+        return cls(f"{path} is of another network: its {', '.join(parts)} {verb}")
 
 
 class Arrays:

@@ -260,7 +260,7 @@ class Trainer(TrainingLoop[EpochLog]):
             tree.pop("name", None)
         if saved != mine:
             parts = [part for part in mine if saved.get(part) != mine[part]]
-            raise CheckpointError(f"{path} is of another network: its {', '.join(parts)} differ")
+            raise CheckpointError.of_another_network(path, parts)
         self._check_meta(path, meta)
         if meta["data_digest"] != self.data.digest:
             other = "other data of that name" if meta["data"] == self.data.name else self.data.name

@@ -21,8 +21,8 @@ def test_tree_latency_is_the_trees():
 @pytest.mark.parametrize("name", preset_names())
 def test_drive_latency_is_the_engines(name):
     params = Params.load(name)
-    tree = latencies.tree_latency(params.synapses(0).word_bits)
-    assert latencies.DRIVE_LATENCY + tree == DriveEngine(params).latency
+    behind = latencies.tree_latency(params.synapses(0).word_bits) + latencies.pool_latency(params)
+    assert latencies.DRIVE_LATENCY + behind == DriveEngine(params).latency
 
 
 @pytest.mark.parametrize(("pool", "lanes"), [(2, 1), (3, 3), (3, 9), ([1, 5], 5)])

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from popflip.golden.support.files import write_atomically
 from popflip.scripts.documentation.blocks import ROOT
@@ -26,11 +26,11 @@ __all__ = ["take"]
 #: Training images of an epoch, and how many epochs before, during and after the disturbance.
 SAMPLES, EPOCHS = 3000, (4, 4, 3)
 
-#: Width and height of the first picture: what a page with much to show still has room for.
-WIDTH, HEIGHT = 900, 1400
+#: Width of the pictures, and the height that the page is looked at with.
+WIDTH, HEIGHT = 1280, 1800
 
-#: Width of the second one, and the test sample that it explains: a 5 that is hard to read.
-WIDE, SAMPLE = 1280, 8
+#: The test sample that the second one explains: a 5 that is hard to read.
+SAMPLE = 8
 
 #: Milliseconds that anything may take: learning goes on in between.
 LONG = 1_800_000
@@ -40,10 +40,12 @@ SEVEN = ((0.25, 0.27), (0.72, 0.27), (0.45, 0.85))
 
 
 def _save(picture: bytes, path: Path) -> None:
-    """Write a picture with no more colours than it takes."""
+    """Write a picture with no more colours than it takes; also rare ones stay what they are."""
     buffer = io.BytesIO()
     image = Image.open(io.BytesIO(picture)).convert("RGB")
-    image.quantize(255, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    image.quantize(255, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        buffer, "PNG", optimize=True
+    )
     write_atomically(path, buffer.getvalue())
 
 
@@ -72,9 +74,17 @@ def _draw(page: Page) -> None:
     expect(page.get_by_test_id("prediction")).not_to_have_text("nothing drawn")
 
 
+def _shot(page: Page, last: Locator, **clip: float) -> bytes:
+    """Take a picture from a place of the view down to the lower edge of an element."""
+    box = last.bounding_box()
+    assert box is not None
+    clip["height"] = box["y"] + box["height"] + 8 - clip["y"]
+    clip["y"] += page.evaluate("scrollY")
+    return page.screenshot(full_page=True, clip=clip)  # type: ignore[arg-type]
+
+
 def _explained(page: Page) -> bytes:
     """Explain a sample, and take a picture of it down to the synapses that it moves."""
-    page.set_viewport_size({"width": WIDE, "height": HEIGHT})
     page.get_by_test_id("sample").fill(str(SAMPLE))
     page.get_by_test_id("explain").click()
     phase = page.get_by_test_id("phase")
@@ -88,13 +98,8 @@ def _explained(page: Page) -> bytes:
     page.mouse.move(0, 0)
     page.wait_for_timeout(1000)  # the bars have grown
     section = page.get_by_label("One sample explained").bounding_box()
-    moved = page.get_by_test_id("moved").bounding_box()
     assert section is not None
-    assert moved is not None
-    bottom = moved["y"] + moved["height"] + 8
-    clip = {**section, "y": section["y"] + page.evaluate("scrollY")}
-    clip["height"] = bottom - section["y"]
-    return page.screenshot(full_page=True, clip=clip)  # type: ignore[arg-type]
+    return _shot(page, page.get_by_test_id("moved"), **section)
 
 
 def take(address: str, browser: str, folder: Path) -> list[Path]:
@@ -127,11 +132,12 @@ def take(address: str, browser: str, folder: Path) -> list[Path]:
         expect(page.get_by_test_id("tested")).not_to_have_text(before)
         expect(page.get_by_test_id("state")).to_contain_text("paused")
         page.get_by_test_id("compare").click()
-        expect(page.get_by_test_id("lamp")).to_contain_text("every bit")
+        expect(page.get_by_test_id("lamp")).to_contain_text("all bits compared at")
         _draw(page)
         page.wait_for_timeout(6000)  # notices are gone
         page.evaluate("scrollTo(0, 0)")
-        _save(page.screenshot(), paths[0])
+        shot = _shot(page, page.get_by_label("Draw", exact=True), x=0, y=0, width=WIDTH)
+        _save(shot, paths[0])
         _save(_explained(page), paths[1])
         chromium.close()
     return paths

@@ -164,7 +164,7 @@ def boards() -> str:
     for entry in entries:
         build = entry.values
         rows.append([
-            entry.name, build.device, code(build.network), f"{build.latent_bits} bits",
+            entry.name.split()[0], build.device, code(build.network), f"{build.latent_bits} bits",
             f"{build.lut:,} of {build.luts:,}",
             f"{build.bram} of {build.brams}" + (f" + {build.spram} SPRAM" if build.spram else ""),
             f"{build.fmax_mhz:.1f}", f"{build.clock_mhz:g}", number(build.cycles_per_sample),
@@ -340,12 +340,13 @@ def own_data() -> str:
             "" if hand is None else f"{hand:.2f} %",
             number(row["synapses"]),
             f"{number(bits)} after {row['samples']} samples" if bits else "",
-            f"{row['search_seconds']} s",
+            number(row["search_processor_seconds"]),
             code(entry.command),
         ])  # fmt: skip
     head = (
         "data", "budget", "popflip new", "logistic regression", "MLP of 100", "preset by hand",
-        "synapses", "bits equal on the virtual board", "a search takes", "command",
+        "synapses", "bits equal on the virtual board", "processor seconds of a search",
+        "command",
     )  # fmt: skip
     used = {entry.name: entry for entry, _ in last.values()}.values()
     return f"{table(head, rows, right=range(2, 9))}\n{_origin(used)}{_notes(used)}"

@@ -1,5 +1,6 @@
 """One network on show: a run, its curves, and golden beside it."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -10,15 +11,18 @@ import numpy as np
 
 from popflip.golden.datasets.changes import Change
 from popflip.golden.description.params import Params
-from popflip.golden.support.errors import InputError
+from popflip.golden.support.errors import InputError, PopflipError
 from popflip.golden.training.state import NetworkState, check_state, initial_state
 from popflip.scripts.live.history import History
 from popflip.scripts.live.witness import Judged, Proof, Snapshot, Witness, fed_by, when_done
-from popflip.scripts.session import VIRTUAL, Target
+from popflip.scripts.session import CLOCKS_MHZ, VIRTUAL, Target
+from popflip.scripts.training.runs.process import promised
 from popflip.scripts.training.runs.reports import RunReport, State
 from popflip.scripts.training.runs.run import Run
 
 __all__ = ["Exhibit", "Shown"]
+
+log = logging.getLogger(__name__)
 
 #: Of the time that a run learns: what tests, and what comparisons of all bits, may take.
 TEST_SHARE, COMPARE_SHARE = 30, 50
@@ -44,9 +48,19 @@ class Shown:
     report : RunReport
     recorded : bool
         Whether it only plays what has been.
+    machine : str
+        What learns and where, to go behind a title.
+    clock_mhz : float
+        What samples per second are told for: the board's clock, if somebody knows it.
+    at_port : bool
+        Whether the board is at a serial port, so that it answers soon or never.
+    again : bool
+        Whether the board has been opened anew; it may not be back yet.
     """
 
-    recorded = False
+    recorded = at_port = again = False
+    machine = ""
+    clock_mhz: float = CLOCKS_MHZ[1]
     params: Params
     title: str
     history: History
@@ -62,6 +76,11 @@ class Shown:
     @property
     def report(self) -> RunReport:
         raise NotImplementedError
+
+    @property
+    def running(self) -> bool:
+        """Whether it learns until it is paused, or plays; also while it tests in between."""
+        return self.report.learns and not self.report.over
 
     def _refuse(self) -> Future:
         raise InputError("a recorded run has no board that could do this")
@@ -81,6 +100,10 @@ class Shown:
     def speed(self, samples_per_s: float | None) -> Future:
         """Learn no faster than this."""
         return self._refuse()
+
+    def faster(self, times: float) -> Future:
+        """Play so many times as fast as it went."""
+        raise InputError("only a recording can be played faster")
 
     def test(self, samples: int | None = None) -> Future:
         """Test with the test set."""
@@ -156,6 +179,15 @@ class Exhibit(Shown):
     ):
         self.params, self.target, self.seed = params, target, seed
         self.title = title or params.name
+        line = target.line
+        self.at_port = line is not None
+        if target.engine is not None:
+            self.machine = f"in the {target.engine} engine"
+        else:
+            self.machine = (
+                "on the virtual board" if line is None else f"on the board at {line.port}"
+            )
+        self.clock_mhz = (line and line.clock_mhz) or CLOCKS_MHZ[1]
         self.history = History(params.depth)
         self._options, self._listen = options, listen
         self._first = initial_state(params, seed) if state is None else state
@@ -188,6 +220,7 @@ class Exhibit(Shown):
             snapshot = self.witness.snapshot
             assert snapshot is not None
             self._end()
+            self.again = True
             self.history.carry()
             self._open(snapshot.state, snapshot.place)
             if self._change is not None:
@@ -225,10 +258,19 @@ class Exhibit(Shown):
                 self.history.add(report)
                 if report.state is not State.OPENING and not report.over:
                     witness.reach(report)
-                if self._listen is not None:
-                    self._listen(self, report)
+                self._record(report)
                 if report.state is State.LEARNING:
                     self._ask_what_is_due(report)
+
+    def _record(self, report: RunReport) -> None:
+        """Pass a report on; a recorder whose disk is full ends nothing but the recording."""
+        if self._listen is None:
+            return
+        try:
+            self._listen(self, report)
+        except PopflipError as error:
+            self._listen = None
+            log.warning("%s; nothing more is recorded", error)
 
     def _ask_what_is_due(self, report: RunReport) -> None:
         """Test and compare at times, so that the run learns nearly always."""
@@ -278,7 +320,7 @@ class Exhibit(Shown):
         return self.run.test(samples)
 
     def predict(self, image: np.ndarray) -> "Future[Judged]":
-        answer: Future[Judged] = Future()
+        answer = promised()
 
         def predicted(predictions) -> None:
             judged = self._note("judge", image, int(predictions[0]))
@@ -290,7 +332,7 @@ class Exhibit(Shown):
         return answer
 
     def teach(self, images: np.ndarray, labels: np.ndarray) -> "Future[NetworkState]":
-        answer: Future[NetworkState] = Future()
+        answer = promised()
 
         def learned(_) -> None:
             noted = self._note("learn", images, labels)
@@ -325,7 +367,7 @@ class Exhibit(Shown):
 
     def compare(self) -> Future:
         """Read the network from the board, and compare it with golden's."""
-        began, answer = time.monotonic(), Future()  # type: ignore[var-annotated]
+        began, answer = time.monotonic(), promised()
 
         def looked(state: NetworkState) -> None:
             self._compare_took = time.monotonic() - began
@@ -359,9 +401,7 @@ class Exhibit(Shown):
 
 
 def _pass_on(done: Future, answer: Future) -> None:
-    if done.cancelled():
-        answer.set_exception(InputError("golden has ended"))
-    elif (error := done.exception()) is not None:
+    if (error := done.exception()) is not None:
         answer.set_exception(error)
     else:
         answer.set_result(done.result())

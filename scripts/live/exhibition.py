@@ -75,11 +75,24 @@ class Exhibition:
         """Ask the same of all networks."""
         return [ask(exhibit) for exhibit in self.exhibits]
 
+    @property
+    def answering(self) -> bool:
+        """Whether no board at a serial port is being opened any more.
+
+        A virtual one may have to be compiled, which the page shows.
+        """
+        return not any(
+            exhibit.at_port and exhibit.report.state is State.OPENING for exhibit in self.exhibits
+        )
+
     def check_opened(self) -> None:
-        """Raise what went wrong where a board could not be opened at all."""
+        """Raise what went wrong where a board could not be opened at all.
+
+        One that was there before may come back: the page goes on, and says that it is away.
+        """
         for exhibit in self.exhibits:
             report = exhibit.report
-            if report.state is State.FAILED and not report.samples:
+            if report.state is State.FAILED and not report.samples and not exhibit.again:
                 exhibit.pause()  # raises it
                 raise Failure(report.message)
 
@@ -159,7 +172,7 @@ class Exhibition:
         if change is not None and not all(0 <= number < classes for number in swapped):
             raise InputError(f"classes must be 0 to {classes - 1}, not {change.classes}")
         futures = self.all(lambda exhibit: exhibit.disturb(change))
-        self.mark(change.kind if change else "as it was")
+        self.mark(change.kind if change else "back to normal")
         return futures
 
     def upset(self, count: int) -> list[Future]:
@@ -167,11 +180,11 @@ class Exhibition:
         self._upsets += 1
         seed = self._upsets
         futures = self.all(lambda exhibit: exhibit.upset(count, seed))
-        self.mark(f"{count:,} bits turned over")
+        self.mark(f"{count:,} bits flipped")
         return futures
 
-    def load(self, state: NetworkState) -> list[Future]:
-        """Have the first network go on with a state."""
-        future = self.exhibits[0].write(state)
-        self.exhibits[0].history.mark("checkpoint loaded")
+    def load(self, exhibit: Shown, state: NetworkState) -> list[Future]:
+        """Have one of the networks go on with a state."""
+        future = exhibit.write(state)
+        exhibit.history.mark("checkpoint loaded")
         return [future]

@@ -5,7 +5,7 @@ It has no script and asks for nothing: pictures are inside, as SVG and as data a
 
 import html
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -14,7 +14,16 @@ from matplotlib.figure import Figure
 from popflip import __version__
 from popflip.golden.trace import Trace
 from popflip.scripts.live.exhibit import Shown
-from popflip.scripts.live.explained import PHASES, facts, moves_table, sweep_views, trace_of
+from popflip.scripts.live.explained import (
+    MOVES,
+    PHASES,
+    contrast_of,
+    facts,
+    moves_table,
+    neuron_text,
+    sweep_views,
+    trace_of,
+)
 from popflip.scripts.live.history import STAGES, Curves
 from popflip.scripts.live.pictures import (
     latent_picture,
@@ -39,6 +48,13 @@ th { text-align: left; } .scroll { overflow-x: auto; } figure { margin: 1rem 0; 
 .sweeps { display: flex; flex-wrap: wrap; gap: 1rem; } .sweeps figure { max-width: 18rem; }
 figcaption, .quiet { color: var(--quiet); }
 """
+
+_INTRODUCTION = (
+    "A network of 1-bit weights and 1-bit neurons that learns inside a chip, by Equilibrium "
+    "Propagation: it settles for a sample, then once nudged towards the right answer and once away "
+    "from it. Weights between neurons that differ in between are counted up or down, and flip when "
+    "a counter has gone far enough."
+)
 
 
 def _svg(figure: Figure) -> str:
@@ -114,16 +130,21 @@ def _picture(source: str, text: str, caption: str | None = None) -> str:
 def _explained(exhibit: Shown, traced: Trace, classes: list[str]) -> str:
     params = exhibit.params
     neuron = int(np.argmax(traced.differ[0]))
-    sample = sample_picture(params, traced.x, neuron)
+    sample = sample_picture(params, traced, neuron)
+    contrast = contrast_of(params, traced)
     parts = [
         "<h2>One sample, sweep by sweep</h2>",
-        _picture(sample, "what the network sees", f"What the network sees; the window of neuron "
-                 f"{neuron} is in colour."),
+        _picture(sample, "what the network sees", "What the network sees. In colour: the window of "
+                 f"{neuron_text(traced, neuron)}."),
         "<dl>",
         *(f"<dt><b>{html.escape(name)}</b></dt><dd>{html.escape(text)}</dd>"
           for name, text in facts(params, traced, classes)),
         "</dl>",
     ]  # fmt: skip
+    parts.append(
+        "<p>Hidden neurons in the pictures: dark is decided and silent, sand decided and active, "
+        "green undecided and silent, light green undecided and active.</p>"
+    )
     views = sweep_views(params, traced)
     for name, title in PHASES.items():
         mine = [view for view in views if view.phase == name]
@@ -132,7 +153,7 @@ def _explained(exhibit: Shown, traced: Trace, classes: list[str]) -> str:
         parts += [f"<h3>{title.capitalize()}</h3>", '<div class="sweeps">']
         parts += [
             _picture(
-                view.hidden, f"hidden neurons behind sweep {view.sweep}",
+                view.hidden, f"hidden neurons after sweep {view.sweep}",
                 f"Sweep {view.sweep}: {view.active:,} active, {view.toggled:,} changed, energy "
                 f"{view.energy:,}",
             )
@@ -141,32 +162,59 @@ def _explained(exhibit: Shown, traced: Trace, classes: list[str]) -> str:
         parts += ["</div>", _table(
             ["sweep", *classes], [[view.sweep, *view.votes] for view in mine]
         )]  # fmt: skip
-    head = ["layer", "row", "bit", "weight", "latent before", "after", "weight flips"]
     parts += [
+        "<h3>Contrast</h3>",
+        _picture(contrast.hidden, "hidden neurons in both nudged states",
+                 "Dark: silent in both. Sand: active in both. Orange: active only when nudged "
+                 "towards the label. Light blue: only when nudged away from it."),
+        f"<p>{html.escape(contrast.text)}</p>",
+        _table(["active outputs", *classes], [
+            ["nudged towards", *contrast.towards], ["nudged away", *contrast.away],
+        ]),
         "<h3>Synapses that it moves</h3>",
         _picture(moved_picture(params, traced), "latents of the first layer that move",
-                 "Blue: down. Orange: up. Purple: the weight flips."),
-        _table(head, [row.values() for row in moves_table(traced)]),
+                 "First layer. Blue: down. Orange: up. Pink: the weight flips.")
+        if len(traced.moves[0]) else "<p>None of the first layer.</p>",
+        _table(MOVES, [row.values() for row in moves_table(traced)]),
     ]  # fmt: skip
     return "".join(parts)
 
 
 def export_page(
-    exhibit: Shown, classes: list[str], sample: tuple[np.ndarray, int] | None = None
+    shown: Sequence[Shown], classes: list[str], sample: tuple[np.ndarray, int] | None = None
 ) -> bytes:
-    """Make the page of a network.
+    """Make the page of a network, or of several side by side.
 
     Parameters
     ----------
-    exhibit : Shown
+    shown : sequence of Shown
     classes : list of str
     sample : (ndarray of uint8, int), optional
         An image and its label to explain.
     """
+    names = " and ".join(exhibit.title for exhibit in shown)
+    learn = "a network that learns" if len(shown) == 1 else "networks that learn"
+    title = f"{names}: {learn} on chip"
+    body = [f"<h1>{html.escape(title)}</h1>", f"<p>{_INTRODUCTION}</p>"]
+    for exhibit in shown:
+        if len(shown) > 1:
+            body.append(f"<h2>{html.escape(exhibit.title)}</h2>")
+        body += _network(exhibit, classes, sample)
+    body.append(f'<p class="quiet">popflip {__version__}</p>')
+    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title>'
+    head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head += f"<style>{_STYLE}</style>"
+    main = f"<body><main>{''.join(body)}</main></body>"
+    return f'<!doctype html><html lang="en"><head>{head}</head>{main}</html>'.encode()
+
+
+def _network(
+    exhibit: Shown, classes: list[str], sample: tuple[np.ndarray, int] | None
+) -> list[str]:
+    """Return what there is to show of a network."""
     curves, snapshot = exhibit.history.curves(), exhibit.snapshot
     total = exhibit.history.total()
-    title = f"{exhibit.title}: a network that learns on chip"
-    body = [f"<h1>{html.escape(title)}</h1>", f"<p>{total.samples:,} samples learned"]
+    body = [f"<p>{total.samples:,} samples learned"]
     if curves.tests:
         body.append(f", test error {curves.tests[-1].error:.2f} %")
     cycles = total.cycles.get("total", 0) / max(1, total.samples)
@@ -176,20 +224,18 @@ def export_page(
     rows = [(f"{event.at:,}", event.text) for event in curves.events]
     if rows:
         body += ["<h2>What happened</h2>", _table(["samples", ""], rows)]
-    if snapshot is not None:
-        body += [
-            f"<h2>Behind sample {exhibit.history.since(snapshot.at):,}</h2>",
-            _picture(weight_picture(exhibit.params, snapshot), "weights of the first layer",
-                     "Weights of the first layer. Sand: +1. Blue: \N{MINUS SIGN}1."),
-            _picture(latent_picture(exhibit.params, snapshot), "latents of the first layer",
-                     "Latents of the first layer. Blue: negative. Orange: positive."),
-        ]  # fmt: skip
-        if sample is not None:
-            traced = trace_of(exhibit.params, snapshot, *sample)
-            body.append(_explained(exhibit, traced, classes))
-    body.append(f'<p class="quiet">popflip {__version__}</p>')
-    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title>'
-    head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    head += f"<style>{_STYLE}</style>"
-    main = f"<body><main>{''.join(body)}</main></body>"
-    return f'<!doctype html><html lang="en"><head>{head}</head>{main}</html>'.encode()
+    if snapshot is None:
+        return body
+    body += [
+        f"<h2>After sample {exhibit.history.since(snapshot.at):,}</h2>",
+        _picture(weight_picture(exhibit.params, snapshot), "weights of the first layer",
+                 "Weights of the first layer: each tile is what one hidden neuron looks for. Sand: "
+                 "+1. Blue: \N{MINUS SIGN}1. Purple and pink: just flipped."),
+        _picture(latent_picture(exhibit.params, snapshot), "latents of the first layer",
+                 "Latents of the first layer, the counters behind the weights. Blue: negative. "
+                 "Orange: positive."),
+    ]  # fmt: skip
+    if sample is not None:
+        traced = trace_of(exhibit.params, snapshot, *sample)
+        body.append(_explained(exhibit, traced, classes))
+    return body

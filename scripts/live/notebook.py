@@ -26,6 +26,7 @@ from popflip.golden.training.checkpoint import read_checkpoint
 from popflip.scripts.live.exhibit import Exhibit
 from popflip.scripts.live.exhibition import Exhibition
 from popflip.scripts.live.export import curves_figure
+from popflip.scripts.live.lamp import lamp
 from popflip.scripts.live.pictures import weight_picture
 from popflip.scripts.session import (
     DEFAULT_PRESET,
@@ -319,7 +320,7 @@ class _Widget:
         self._drawn = new
 
     def _text(self) -> str:
-        exhibit, proof = self._shown.exhibit, self._shown.exhibit.proof
+        exhibit = self._shown.exhibit
         curves, report = exhibit.history.curves(), exhibit.report
         told = [f"{exhibit.title}: {report.state.value}", f"{exhibit.history.at:,} samples"]
         if curves.points:
@@ -330,14 +331,8 @@ class _Widget:
             told.append(f"test error {curves.tests[-1].error:.1f} %")
         if report.state is State.FAILED:
             told.append(report.message.splitlines()[-1])
-        elif proof.message:
-            told.append(proof.message)
-        elif proof.equal:
-            equal = exhibit.history.since(proof.samples)
-            if equal > 0:
-                told.append(f"\N{HEAVY CHECK MARK} as golden to sample {equal:,}")
         else:
-            told.append(f"\N{HEAVY MULTIPLICATION X} not golden's: {proof.differences[0]}")
+            told.append(lamp(exhibit)[1])
         told += [self._note] if self._note else []
         return "<p>" + "; ".join(map(html.escape, told)) + "</p>"
 

@@ -12,9 +12,14 @@ from popflip.scripts.live.witness import Snapshot
 from popflip.scripts.plots.weights import DARK, GAP, LIGHT, tiles_of
 
 __all__ = [
+    "COLD",
+    "CONTRAST",
     "FLIPPED",
     "NEURONS",
+    "NONE",
+    "WARM",
     "address",
+    "contrast_picture",
     "grey",
     "latent_picture",
     "moved_picture",
@@ -24,13 +29,16 @@ __all__ = [
 ]
 
 #: A weight that has just flipped to -1 and to +1: far from both colours, also for the colour-blind.
-FLIPPED = (176, 0, 120), (255, 90, 200)
+FLIPPED = (160, 0, 224), (255, 90, 200)
 
 #: Latents of -S, 0 and S.
 COLD, NONE, WARM = (0, 90, 181), (245, 245, 245), (220, 90, 0)
 
 #: Decided and silent, decided and active, undecided and silent, undecided and active.
 NEURONS = (32, 48, 82), (244, 200, 116), (0, 158, 115), (150, 255, 220)
+
+#: Silent in both nudged states, active in both, only towards the label, and only away from it.
+CONTRAST = (32, 48, 82), (244, 200, 116), (213, 70, 0), (110, 200, 255)
 
 
 def address(pixels: np.ndarray, scale: int = 1) -> str:
@@ -97,7 +105,7 @@ def moved_picture(params: Params, traced: Trace) -> str:
     image, _ = tiles_of(params, values)
     pixels = _heat(image)
     changed, _ = tiles_of(params, flips)
-    pixels[np.nan_to_num(changed) > 0] = FLIPPED[0]
+    pixels[np.nan_to_num(changed) > 0] = FLIPPED[1]
     return address(pixels, _scale(image))
 
 
@@ -106,37 +114,42 @@ def grey(image: np.ndarray, wide: int = 280) -> str:
     return address(image, max(1, wide // max(image.shape)))
 
 
-def sample_picture(params: Params, x: np.ndarray, neuron: int | None = None) -> str:
-    """Draw what a network sees of a sample: mean of a pixel's bits; a neuron's window stands out.
+def sample_picture(params: Params, traced: Trace, neuron: int) -> str:
+    """Draw what a network sees of a sample: mean of a pixel's bits.
 
-    Parameters
-    ----------
-    params : Params
-    x : ndarray of bool or uint8, shape (n_in,)
-    neuron : int, optional
+    The window that a neuron of layer 1 sees stands out; if it looks for the best of several
+    (pooling), the one that won.
     """
+    x = traced.x
     height, width = params.network.image
     most = 255 if params.network.pixel_bits == 8 else 1
     values = x.reshape(height, width, -1).astype(float).mean(-1) / most
     pixels = _blend(values, (0, 0, 0), (255, 255, 255))
-    if neuron is not None:
-        first = params.first_layer
-        bits = first.input_bits(np.array([neuron]), np.array([first.own_offset]))[0]
-        seen = np.zeros(params.n_in, bool)
-        seen[bits] = True
-        inside = seen.reshape(height, width, -1).any(-1)
-        pixels[inside] = _blend(values[inside], (70, 40, 0), LIGHT)
+    bits = params.first_layer.input_bits(np.array([neuron]), traced.offset[[neuron]])[0]
+    seen = np.zeros(params.n_in, bool)
+    seen[bits] = True
+    inside = seen.reshape(height, width, -1).any(-1)
+    pixels[inside] = _blend(values[inside], (70, 40, 0), LIGHT)
     return address(pixels.round().astype(np.uint8), max(1, 280 // max(height, width)))
 
 
 def neuron_picture(params: Params, active: np.ndarray, undecided: np.ndarray) -> str:
-    """Draw neurons of a layer in rows of ten: whether they are decided, and active."""
-    n = len(active)
+    """Draw the neurons of a layer: whether they are decided, and active."""
+    return _neurons(params, active.astype(int) + 2 * undecided.astype(int), NEURONS)
+
+
+def contrast_picture(params: Params, plus: np.ndarray, minus: np.ndarray) -> str:
+    """Draw the neurons of a layer: which are active in the two nudged states."""
+    kinds = np.select([plus & minus, plus, minus], [1, 2, 3], 0)
+    return _neurons(params, kinds, CONTRAST)
+
+
+def _neurons(params: Params, kinds: np.ndarray, colours: tuple) -> str:
+    n = len(kinds)
     across = params.first_layer.block * params.first_layer.grid[1]
-    if n != params.first_layer.neurons or across > 200:
-        across = min(n, max(10, int(n**0.5)))
-    kinds = active.astype(int) + 2 * undecided.astype(int)
+    if n != params.first_layer.neurons or across > 200 or across >= n:
+        across = min(n, max(10, int((2 * n) ** 0.5)))
     down = -(-n // across)
     pixels = np.full((down * across, 3), 255, np.uint8)
-    pixels[:n] = np.array(NEURONS, np.uint8)[kinds]
+    pixels[:n] = np.array(colours, np.uint8)[kinds]
     return address(pixels.reshape(down, across, 3), max(1, min(10, 560 // across)))

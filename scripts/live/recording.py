@@ -1,16 +1,20 @@
 """Runs on record: a file of lines that grows while a network learns, and a run that plays it.
 
-The first line says what the network is; each other line is a report or a network, with the seconds
-since the beginning. Lines are JSON. A file that was cut off plays up to its last whole line.
+For each network on show one line says what it is; each other line is a report or a network, with
+the seconds since the beginning. Lines are JSON. A file that was cut off plays up to its last whole
+line.
 """
 
 import base64
 import json
+import math
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +28,18 @@ from popflip.golden.training.state import NetworkState, check_state
 from popflip.scripts.live.exhibit import Shown
 from popflip.scripts.live.history import History
 from popflip.scripts.live.witness import Proof, Snapshot
+from popflip.scripts.training.runs.process import promised
 from popflip.scripts.training.runs.reports import RunReport, State, Tested
 
-__all__ = ["Playback", "Recorder"]
+__all__ = ["Playback", "Recorder", "playbacks"]
 
 FORMAT = 1
 
 #: Seconds between two reports, and between two networks, that are written at least.
 REPORT_S, NETWORK_S = 0.5, 10.0
+
+#: Seconds that a pause of all networks takes when it is played, at most.
+MOST_PAUSE_S = 5.0
 
 #: Bytes of a recording that are read at most.
 MOST_BYTES = 1 << 30
@@ -68,8 +76,17 @@ def _unpacked(params: Params, told: dict) -> NetworkState:
     return state
 
 
+@dataclass
+class _Told:
+    """When there was something to write of a network, and of which samples its last picture is."""
+
+    reported: float = -1e9
+    looked: float = -1e9
+    at: int = -1
+
+
 class Recorder:
-    """Write what a network does to a file, line by line.
+    """Write what networks on show do to a file, line by line.
 
     Parameters
     ----------
@@ -79,39 +96,43 @@ class Recorder:
     def __init__(self, path: Path):
         self._path, self._began = path, time.monotonic()
         self._lock = threading.Lock()
-        self._reported = self._looked = -1e9
-        self._at, self._header = -1, False
+        self._told: dict[int, _Told] = {}
         with file_errors(path):
             self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115
 
-    def listen(self, exhibit: Any, report: RunReport) -> None:
-        """Take in a report of an exhibit."""
+    def listener(self, number: int) -> Callable[[Any, RunReport], None]:
+        """Return what takes in the reports of the exhibit that stands at such a place, from 0."""
+        return partial(self._listen, number)
+
+    def _listen(self, number: int, exhibit: Any, report: RunReport) -> None:
         with self._lock:
-            if self._file.closed:
+            if self._file.closed or report.state is State.OPENING:
                 return
+            if number not in self._told:
+                self._write(number, {
+                    "format": FORMAT, "title": exhibit.title, "clock_mhz": exhibit.clock_mhz,
+                    "params": exhibit.params.model_dump(mode="json"),
+                })  # fmt: skip
+            before = self._told.setdefault(number, _Told())
             now = time.monotonic() - self._began
-            if not self._header:
-                self._header = True
-                tree = exhibit.params.model_dump(mode="json")
-                self._write({"format": FORMAT, "title": exhibit.title, "params": tree})
             resting = report.state is not State.LEARNING
-            if resting or now - self._reported >= REPORT_S:
-                self._reported = now
+            if resting or now - before.reported >= REPORT_S:
+                before.reported = now
                 told = asdict(report) | {"state": report.state.value}
-                self._write({"t": round(now, 2), "report": told})
+                self._write(number, {"t": round(now, 2), "report": told})
             snapshot = exhibit.snapshot
             if (
                 snapshot is not None
-                and snapshot.at != self._at
-                and (resting or now - self._looked >= NETWORK_S)
+                and snapshot.at != before.at
+                and (resting or now - before.looked >= NETWORK_S)
             ):
-                self._at, self._looked = snapshot.at, now
+                before.at, before.looked = snapshot.at, now
                 packed = {"at": snapshot.at, "place": snapshot.place, **_packed(snapshot.state)}
-                self._write({"t": round(now, 2), "network": packed})
+                self._write(number, {"t": round(now, 2), "network": packed})
 
-    def _write(self, line: dict) -> None:
+    def _write(self, number: int, line: dict) -> None:
         with file_errors(self._path):
-            self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+            self._file.write(json.dumps({"n": number, **line}, separators=(",", ":")) + "\n")
             self._file.flush()
 
     def close(self) -> None:
@@ -120,8 +141,17 @@ class Recorder:
             self._file.close()
 
 
-class Playback(Shown):
-    """A recorded run that plays as it went, without a board.
+@dataclass(frozen=True)
+class _Header:
+    """What a network of a recording is."""
+
+    title: str
+    params: Params
+    clock_mhz: float
+
+
+def playbacks(path: Path) -> "list[Playback]":
+    """Read a recording, and return a playback of each network in it.
 
     Parameters
     ----------
@@ -132,31 +162,81 @@ class Playback(Shown):
     InputError
         If the file is no recording.
     """
+    text = read_file(path, MOST_BYTES, "a recorded run").decode("utf-8", "replace")
+    refusal = f"{path} is not a recorded run of popflip, or is damaged"
+    try:
+        headers, steps = _read(path, text.splitlines())
+    except InputError as error:
+        if isinstance(error, ParamsError):
+            raise InputError(refusal) from None
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError, zlib.error):
+        raise InputError(refusal) from None
+    if not all(steps.values()):
+        raise InputError(f"{path} holds no reports")
+    return [Playback(headers[number], steps[number]) for number in sorted(headers)]
+
+
+def _read(path: Path, lines: list[str]) -> tuple[dict[int, _Header], dict[int, list]]:
+    """Return, by network, what it is and what became of it; pauses are cut short."""
+    headers: dict[int, _Header] = {}
+    steps: dict[int, list[tuple[float, Any]]] = {}
+    before, at = math.inf, 0.0  # it begins at once
+    for place, line in enumerate(lines or [""]):
+        try:
+            told = json.loads(line)
+        except ValueError:
+            if place and place == len(lines) - 1:
+                break  # cut off
+            raise
+        if "format" in told and told["format"] != FORMAT:
+            raise InputError(
+                f"{path} is a recording of format {told['format']}; this popflip reads "
+                f"format {FORMAT}"
+            )
+        number = int(told["n"])
+        if "format" in told:
+            params, clock = Params.build(told["params"]), float(told["clock_mhz"])
+            headers[number], steps[number] = _Header(str(told["title"]), params, clock), []
+            continue
+        at += min(MOST_PAUSE_S, max(0.0, float(told["t"]) - before))
+        before = float(told["t"])
+        steps[number].append((at, _step(headers[number].params, told)))
+    return headers, steps
+
+
+def _step(params: Params, told: dict) -> Any:
+    """Return a report, or a network with its place."""
+    if "report" not in told:
+        network = told["network"]
+        state = _unpacked(params, network)
+        return int(network["at"]), tuple(network["place"]), state
+    report = dict(told["report"])
+    report["total"] = Report(**report["total"])
+    if len(report["total"].flips or params.learning.tau) != params.depth:
+        raise ValueError("flips of another network")
+    tested = report["tested"]
+    report["tested"] = None if tested is None else Tested(**tested)
+    report["state"] = State(report["state"])
+    return RunReport(**report)
+
+
+class Playback(Shown):
+    """A network of a recording that plays as it went, without a board.
+
+    Parameters
+    ----------
+    header : _Header
+    steps : list of (float, object)
+        Seconds since the beginning, and what there was then: reports, and networks.
+    """
 
     recorded = True
+    machine = "from a recording"
 
-    def __init__(self, path: Path):
-        text = read_file(path, MOST_BYTES, "a recorded run").decode("utf-8", "replace")
-        lines = text.splitlines()
-        refusal = f"{path} is not a recorded run of popflip, or is damaged"
-        try:
-            header = json.loads(lines[0])
-            if header["format"] != FORMAT:
-                raise InputError(
-                    f"{path} is a recording of format {header['format']}; this popflip reads "
-                    f"format {FORMAT}"
-                )
-            self.params = Params.build(header["params"])
-            self.title = str(header["title"])
-            self._steps = list(self._read(lines[1:]))
-        except InputError as error:
-            if isinstance(error, ParamsError):
-                raise InputError(refusal) from None
-            raise
-        except (ValueError, TypeError, KeyError, IndexError, RecursionError, zlib.error):
-            raise InputError(refusal) from None
-        if not self._steps:
-            raise InputError(f"{path} holds no reports")
+    def __init__(self, header: _Header, steps: list[tuple[float, Any]]):
+        self.title, self.params, self.clock_mhz = header.title, header.params, header.clock_mhz
+        self._steps = steps
         self.history = History(self.params.depth)
         self._report = RunReport(state=State.PAUSED)
         self._snapshot: Snapshot | None = None
@@ -165,29 +245,6 @@ class Playback(Shown):
         self._closed = False
         self._thread = threading.Thread(target=self._play, name="playback", daemon=True)
         self._thread.start()
-
-    def _read(self, lines: list[str]):
-        for number, line in enumerate(lines):
-            try:
-                told = json.loads(line)
-            except ValueError:
-                if number == len(lines) - 1:
-                    return  # cut off
-                raise
-            at = float(told["t"])
-            if "report" in told:
-                report = dict(told["report"])
-                report["total"] = Report(**report["total"])
-                if len(report["total"].flips or self.params.learning.tau) != self.params.depth:
-                    raise ValueError("flips of another network")
-                tested = report["tested"]
-                report["tested"] = None if tested is None else Tested(**tested)
-                report["state"] = State(report["state"])
-                yield at, RunReport(**report)
-            else:
-                network = told["network"]
-                state = _unpacked(self.params, network)
-                yield at, (int(network["at"]), tuple(network["place"]), state)
 
     @property
     def report(self) -> RunReport:
@@ -200,6 +257,10 @@ class Playback(Shown):
     @property
     def proof(self) -> Proof:
         return Proof(message="a recording: nothing is computed")
+
+    @property
+    def running(self) -> bool:
+        return self._can_go
 
     @property
     def done(self) -> bool:
@@ -220,9 +281,11 @@ class Playback(Shown):
         """Stop playing."""
         return self._set(left=0)
 
-    def speed(self, samples_per_s: float | None) -> Future:
-        """Play as it went with None, else slower or faster: so many hundredths."""
-        return self._set(faster=10.0 if samples_per_s is None else samples_per_s / 100)
+    def faster(self, times: float) -> Future:
+        """Play so many times as fast as it went."""
+        if not times > 0:
+            raise InputError(f"times must be more than 0, not {times}")
+        return self._set(faster=times)
 
     def reset(self) -> Future:
         """Go back to the beginning."""
@@ -239,7 +302,7 @@ class Playback(Shown):
                 self._next = first
                 self._report, self._snapshot = RunReport(state=State.PAUSED), None
             self._changed.notify_all()
-        done: Future = Future()
+        done = promised()
         done.set_result(None)
         return done
 
@@ -250,8 +313,8 @@ class Playback(Shown):
                 if self._closed:
                     return
                 at, step = self._steps[self._next]
-                before = self._steps[self._next - 1][0] if self._next else at
-                wait = min(5.0, max(0.0, at - before)) / self._faster
+                before = self._steps[self._next - 1][0] if self._next else 0.0
+                wait = (at - before) / self._faster
                 if self._changed.wait_for(lambda: self._closed or not self._left, wait):
                     continue
                 self._next, self._left = self._next + 1, self._left - 1

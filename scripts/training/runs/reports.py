@@ -66,6 +66,8 @@ class RunReport:
         Spent on learning.
     pending : int
         Samples of the batch in hand.
+    learns : bool
+        Whether it has samples still to learn, also while it tests in between.
     tested : Tested, optional
         The last whole test.
     change : str, optional
@@ -87,6 +89,7 @@ class RunReport:
     samples: int = 0
     seconds: float = 0.0
     pending: int = 0
+    learns: bool = False
     tested: Tested | None = None
     change: str | None = None
     upsets: int = 0

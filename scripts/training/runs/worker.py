@@ -257,6 +257,7 @@ class _Worker:
                 samples=feed.samples if feed else 0,
                 seconds=self._seconds,
                 pending=learner.pending,
+                learns=self._goal > 0,
                 tested=self._tested,
                 change=self._change.kind if self._change else None,
                 upsets=self._upsets,

@@ -192,8 +192,8 @@ def test_a_full_disk_leaves_earlier_results_as_they_were(folder, popflip, tmp_pa
     [
         (["--seed", "2"], r"was made with seed 1, not 2"),
         (["--samples", "1000"], r"was made with samples 1500, not 1000"),
-        (["--config", "wider.toml"], r"is of another network: its network differ"),
-        (["--config", "batches.toml"], r"is of another network: its learning differ"),
+        (["--config", "wider.toml"], r"is of another network: its network differs"),
+        (["--config", "batches.toml"], r"is of another network: its learning differs"),
     ],
 )
 def test_a_checkpoint_of_something_else_is_refused(popflip, trained, folder, argv, line):

@@ -1,9 +1,10 @@
-"""``popflip ablate``: what each setting of the learning is worth, one varied at a time.
+"""``popflip ablate``: what each setting of the learning, or of the windows, is worth.
 
 Each is a sweep over a grid (:mod:`.sweep`), judged by the last training images. What they come to
 is written as one page, with its plots and the commands that repeat them.
 """
 
+import textwrap
 from pathlib import Path
 from typing import Annotated, NamedTuple, TypedDict
 
@@ -12,13 +13,14 @@ import typer
 
 from popflip.golden.datasets import loading
 from popflip.golden.description.params import Params
+from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import prepare_folder, write_atomically
 from popflip.scripts.console import say
 from popflip.scripts.options import Data, Json, Workers
 from popflip.scripts.session import choose_data
 from popflip.scripts.verb import Verb, print_json
 
-__all__ = ["ABLATIONS", "BASE", "VERB", "Ablation", "AblationsReport", "run_ablations"]
+__all__ = ["TOPICS", "VERB", "Ablation", "AblationsReport", "Topic", "run_ablations"]
 
 
 class AblationsReport(TypedDict):
@@ -30,25 +32,46 @@ class AblationsReport(TypedDict):
 
 
 def ablate(
+    topic: Annotated[
+        str,
+        typer.Argument(
+            help="What is varied: learning, or windows, those of the first layer.",
+            metavar="[TOPIC]",
+        ),
+    ] = "learning",
     epochs: Annotated[int, typer.Option(help="Epochs of each training.")] = 5,
     seeds: Annotated[int, typer.Option(help="Trainings of each setting.")] = 3,
     data: Data = None,
     workers: Workers = None,
     out: Annotated[
-        Path,
-        typer.Option(help="Folder of the sweeps; one that exists is gone on with.", metavar="DIR"),
-    ] = Path("runs/ablations"),
+        Path | None,
+        typer.Option(
+            help="Folder of the sweeps; one that exists is gone on with. runs/ablations-TOPIC if "
+            "left out.",
+            metavar="DIR",
+        ),
+    ] = None,
     page: Annotated[
-        Path, typer.Option(help="Page to write; its plots go beside it.", metavar="MD")
-    ] = Path("docs/ablations.md"),
+        Path | None,
+        typer.Option(
+            help="Page to write; its plots go beside it. That of the documentation if left out.",
+            metavar="MD",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Vary the settings of a small network one by one, and write a page with what they are worth.
 
     Half an hour on two cores; called again it goes on where it ended.
     """
+    chosen = TOPICS.get(topic)
+    if chosen is None:
+        raise InputError(f"topic must be one of {', '.join(TOPICS)}, not {topic!r}")
     _, source = choose_data(data)
-    report = run_ablations(source, out, page, epochs, seeds, workers)
+    report = run_ablations(
+        chosen, source, out or Path(f"runs/ablations-{topic}"), page or chosen.page, epochs, seeds,
+        workers,
+    )  # fmt: skip
     print_json(report) if as_json else typer.echo(f"written: {report['page']}")
 
 
@@ -56,13 +79,10 @@ VERB = Verb(
     ablate,
     examples=(
         "popflip ablate",
+        "popflip ablate windows --epochs 4",
         "popflip ablate --epochs 20 --seeds 5 --page ablations.md",
     ),
 )
-
-
-#: The preset that all of them vary.
-BASE = "local-medium"
 
 
 class Ablation(NamedTuple):
@@ -73,7 +93,30 @@ class Ablation(NamedTuple):
     vary: tuple[str, ...]
 
 
-ABLATIONS = (
+class Topic(NamedTuple):
+    """Questions of one page.
+
+    Attributes
+    ----------
+    name, title : str
+    base : str
+        The preset that all of them vary.
+    page : Path
+        Where the documentation has them.
+    calibrate : bool
+        Whether each network's gains and threshold are chosen by what it receives.
+    ablations : tuple of Ablation
+    """
+
+    name: str
+    title: str
+    base: str
+    page: Path
+    calibrate: bool
+    ablations: tuple[Ablation, ...]
+
+
+_LEARNING = (
     Ablation(
         "latent-bits",
         "Width of the latent accumulators (16 bits: unbounded), with a tau that fits all of them",
@@ -121,8 +164,72 @@ ABLATIONS = (
     Ablation("shift", "Shifts of training images, in pixels", ("learning.shift=0,1,2",)),
 )
 
+#: What weights that all positions share need besides: wide latents, and more sweeps to settle.
+_SHARED = (
+    "network.sharing=full", "learning.first_latent_bits=16", "learning.tau.0=300",
+    "learning.tau.1=6", "dynamics.free_sweeps=6", "learning.nudged_sweeps=5", "network.stride=2",
+    "network.pool=3",
+)  # fmt: skip
+
+_WINDOWS = (
+    Ablation("pool", "Windows that a neuron takes the best of: p x p", ("network.pool=1,2,3,4,5",)),
+    Ablation(
+        "pool-features",
+        "Pooled windows or more neurons",
+        ("network.pool=1,3", "network.features=8,16,31,62"),
+    ),
+    Ablation(
+        "kernel",
+        "Side of the windows",
+        ("network.window=5,6,7,8,9,10,12", "network.pool=3", "machine.row_lanes=50"),
+    ),
+    Ablation(
+        "thresholds-pooled",
+        "Pixel thresholds",
+        (
+            "network.thresholds=[127],[85,170],[64,127,191],[50,110,170,220]",
+            "network.pool=3",
+        ),
+    ),
+    Ablation(
+        "shared-features",
+        "Features that all positions share",
+        ("network.features=16,32,64,128,256", "network.window=10", *_SHARED),
+    ),
+    Ablation(
+        "shared-kernel",
+        "Side of the windows, with 32 shared features",
+        ("network.window=5,7,10,12", "network.features=32", "machine.row_lanes=50", *_SHARED),
+    ),
+    Ablation(
+        "shared-pool",
+        "Windows that a neuron takes the best of, with 32 shared features",
+        ("network.pool=1,2,3,5", "network.features=32", "network.window=10", *_SHARED[:-1]),
+    ),
+)
+
+_TOPICS = (
+    Topic(
+        "learning", "Ablations", "local-medium", Path("docs/ablations.md"), False, _LEARNING
+    ),
+    Topic(
+        "windows", "Ablations of the windows", "local-medium", Path("docs/ablations-windows.md"),
+        True, _WINDOWS,
+    ),
+)  # fmt: skip
+
+#: By their names.
+TOPICS = {topic.name: topic for topic in _TOPICS}
+
+#: What the page says of networks that are calibrated.
+_CALIBRATED = (
+    "Each network's gains and threshold are those that `popflip calibrate` finds: pooling raises "
+    "what every neuron receives. "
+)
+
 
 def run_ablations(
+    topic: Topic,
     source: str,
     work: Path,
     page: Path,
@@ -135,6 +242,7 @@ def run_ablations(
 
     Parameters
     ----------
+    topic : Topic
     source : str
         The data set's name or folder.
     work : Path
@@ -159,11 +267,11 @@ def run_ablations(
 
     for folder in (work, page.parent):
         prepare_folder(folder)
-    base, reports, parts = Params.load(BASE), [], []
+    base, reports, parts = Params.load(topic.base), [], []
     if validation is None:
         validation = default_validation(loading.load(source))
     pictures = page.with_suffix("")
-    for number, (name, title, vary) in enumerate(ABLATIONS, 1):
+    for number, (name, title, vary) in enumerate(topic.ablations, 1):
         axes = tuple(map(Axis.parse, vary))
         plan = Sweep(
             base,
@@ -175,46 +283,53 @@ def run_ablations(
             validation=validation,
             grid=True,
             workers=workers,
+            calibrate=topic.calibrate,
         )
         check_sweep(plan)  # before any word but its own
-        say(f"{number} of {len(ABLATIONS)}: {title}")
+        say(f"{number} of {len(topic.ablations)}: {title}")
         report = run_sweep(plan)
         picture = Path(report["files"]["picture"]).read_bytes()
         write_atomically(pictures / f"{name}.png", picture)
         options = " ".join(f"--vary '{text}'" for text in vary)
         command = (
-            f"popflip sweep --preset {BASE} {options} --grid --epochs {epochs} --seeds {seeds}"
+            f"popflip sweep --preset {topic.base} {options}{' --calibrate' * topic.calibrate} "
+            f"--grid --epochs {epochs} --seeds {seeds}"
         )
         varied = [axis.name for axis in axes if len(axis.choices) > 1]
+        picture_name = f"{pictures.name}/{name}.png"
         parts.append(
-            _section(title, command, report["rows"], varied, f"{pictures.name}/{name}.png")
+            _section(title, command, report["rows"], varied, picture_name, topic.calibrate)
         )
         reports.append({"name": name, "title": title, "command": command, **report})
-    intro = f"""# Ablations
-
-<!-- all commands take: minutes -->
-
-Written by `popflip ablate --epochs {epochs} --seeds {seeds}`. Each table varies one setting of the
-preset `{BASE}` ({base.n_synapses:,} synapses), and what its command names besides. Networks learn
-for {epochs} epochs, with seeds 1 to {seeds}, from all training images of {source} but the last
-{validation:,}, which judge; the test set is not touched. Errors are percentages after the last
-epoch, mean and standard deviation over the seeds: differences below these mean nothing.
-"""
+    intro = textwrap.fill(
+        f"Written by `popflip ablate {topic.name} --epochs {epochs} --seeds {seeds}`. Each table "
+        f"varies one setting of the preset `{topic.base}` ({base.n_synapses:,} synapses), and what "
+        f"its command names besides. {_CALIBRATED if topic.calibrate else ''}Networks learn for "
+        f"{epochs} epochs, with seeds 1 to {seeds}, from all training images of {source} but the "
+        f"last {validation:,}, which judge; the test set is not touched. Errors are percentages "
+        "after the last epoch, mean and standard deviation over the seeds: differences below these "
+        "mean nothing.",
+        100,
+    )
+    intro = f"# {topic.title}\n\n<!-- all commands take: minutes -->\n\n{intro}\n"
     write_atomically(page, "\n".join([intro, *parts]).encode())
     return {"verb": "ablate", "page": str(page), "reports": reports}
 
 
-def _section(title, command, rows, varied, picture) -> str:
-    """Markdown of one ablation."""
+def _section(title, command, rows, varied, picture, memory: bool) -> str:
+    """Markdown of one ablation, with the memory that each network takes if it is wanted."""
     names = [name.split(".", 1)[1] for name in varied]
     lines = [f"## {title}", "", "```", command, "```", "", f"![{title}]({picture})", ""]
-    lines.append("| " + " | ".join([*names, "error", "first epoch", "training error"]) + " |")
-    lines.append("|" + "---|" * (len(names) + 3))
+    heads = [*names, "error", "first epoch", "training error"] + ["kbit"] * memory
+    lines.append("| " + " | ".join(heads) + " |")
+    lines.append("|" + "---|" * len(heads))
     for row in sorted(rows, key=lambda row: [_order(row[name]) for name in varied]):
         cells = [str(row[name]) for name in varied]
         cells.append(f"{row['error']:.2f} ± {row['spread']:.2f}")
         cells.append(f"{row['first_epoch_error']:.2f} ± {row['first_epoch_spread']:.2f}")
         cells.append(f"{row['train_error']:.2f}")
+        if memory:
+            cells.append(f"{row['memory_bits'] / 1000:,.0f}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 

@@ -102,7 +102,7 @@ def board_rows(
     seeds: int | None = None,
     tools: str | None = None,
 ) -> list[BoardRow]:
-    """Collect the rows of each board: one's own build, and the recorded one.
+    """Collect the rows of each board: one's own build, and the recorded ones.
 
     Parameters
     ----------
@@ -127,8 +127,11 @@ def board_rows(
         recorded = builds.get(board.name)
         if report or not recorded:
             rows.append(_row(board, params, report, state, errors))
-        if recorded:
-            rows.append(_recorded_row(board, params, recorded, accuracy))
+        others = [build for name, build in builds.items() if name.startswith(f"{board.name} ")]
+        rows += [
+            _recorded_row(board, build, accuracy)
+            for build in (*([recorded] if recorded else []), *others)
+        ]
     return rows
 
 
@@ -184,9 +187,10 @@ def _row(board: Board, params: Params, report: dict | None, state: str, errors: 
 
 
 def _recorded_row(
-    board: Board, params: Params, build: Entry[BoardBuild], accuracy: Iterable[Entry[Accuracy]]
+    board: Board, build: Entry[BoardBuild], accuracy: Iterable[Entry[Accuracy]]
 ) -> BoardRow:
     values = build.values
+    params = Params.load(values.network)
     errors = [
         entry
         for entry in accuracy

@@ -37,6 +37,7 @@ def test_networks_are_compared_on_the_same_samples(popflip, tmp_path):
     assert row["logistic"] < 15
     assert row["mlp"] < 15
     assert (row["bits_equal"], row["by_hand"]) == (None, None)
+    assert row["search_processor_seconds"] > 0
     # Each seed has a split of its own.
     files = [Params.load(tmp_path / f"new-iris-{seed}.toml") for seed in (1, 2)]
     assert [params.data.seed for params in files] == [1, 2]

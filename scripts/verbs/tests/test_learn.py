@@ -281,7 +281,7 @@ def test_a_checkpoint_of_another_network_is_refused(popflip, folder, trained, tm
         "--engine", "golden", "--out", tmp_path / "out",
     )  # fmt: skip
     assert status == 2
-    assert errors.endswith("is of another network: its network differ\n")
+    assert errors.endswith("is of another network: its network differs\n")
 
 
 def test_a_folder_in_use_is_refused(popflip, folder, tmp_path):

@@ -15,10 +15,11 @@ from popflip.golden.description.sections.data import Data
 from popflip.golden.model import Model
 from popflip.golden.training.calibration import vital_signs
 from popflip.scripts.verbs.explore.new import trials
-from popflip.scripts.verbs.explore.new.budget import Budget, Fitted, memory_bits
+from popflip.scripts.verbs.explore.new.budget import _LANES, Budget, Fitted, memory_bits
 from popflip.scripts.verbs.explore.new.proposals import (
     calibrated,
     epochs_for,
+    growth_over,
     proposals,
     shapes_for,
 )
@@ -27,6 +28,10 @@ from popflip.scripts.verbs.explore.new.trials import Candidate, Race
 
 # The first use of the fast engine compiles it.
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("default_signals")]
+
+
+#: A shape that just fits the smallest board that is in these tests.
+_POOLED = "windows 8 x 8, 1 bit a value, best of 3 x 3"
 
 
 @pytest.fixture(scope="module")
@@ -119,10 +124,10 @@ def test_what_fits_a_board_does():
 @pytest.mark.slow
 def test_a_board_is_filled_and_pooled_windows_on_it_fit():
     board = find_board("icebreaker")
-    (shape,) = (shape for shape in shapes_for("images", (28, 28)) if "best of 2 x 2" in shape.title)
+    (shape,) = (s for s in shapes_for("images", (28, 28)) if s.title.startswith(_POOLED))
 
     def make(size, machine):
-        return next(proposals(shape, size, 10, 1, Data(), machine, 5), None)
+        return next(proposals(shape, size, 10, 1, Data(), machine, 30), None)
 
     def estimated(size, machine):
         return estimate(board.device, inventory(board.params(make(size, machine))))
@@ -142,7 +147,8 @@ def race(table, n=4, seconds=600.0, on_training=lambda *_: None, **options):
         for k in range(1, n + 1)
         for params in list(proposals(shape, 8 * k, 3, 4, Data(), {}, 3))[:1]
     ]
-    return Race(candidates, data, 3, options.get("seed", 1), seconds, on_training)
+    final_epochs = options.get("final_epochs", 3)
+    return Race(candidates, data, 3, final_epochs, options.get("seed", 1), seconds, on_training)
 
 
 @pytest.mark.slow
@@ -167,17 +173,16 @@ def test_a_small_data_set_is_judged_on_several_folds_first(table):
 
 def test_the_test_part_is_not_touched(table):
     runs = race(table)
-    part = runs._fold(0)
+    part = runs._fold(0, 1000, 1000)
     train = {row.tobytes() for row in runs.dataset.train_images}
     assert {row.tobytes() for row in part.test_images} <= train
     assert len(part.train_labels) + len(part.test_labels) == len(runs.dataset.train_labels)
-    assert (runs._fold(1).test_labels != part.test_labels).any() or not np.array_equal(
-        runs._fold(1).test_images, part.test_images
-    )
+    other = runs._fold(1, 1000, 1000)
+    assert not np.array_equal(other.test_images, part.test_images)
 
 
 def test_whoever_ends_it_keeps_what_was_found(table):
-    def on_training(done, total, candidate):
+    def on_training(done, total, candidate, in_final):
         if done == 2:
             runs.stop()
 
@@ -185,6 +190,67 @@ def test_whoever_ends_it_keeps_what_was_found(table):
     runs.run()
     assert runs.stopped
     assert len(runs.ranked) == 2
+
+
+@pytest.fixture
+def with_final(monkeypatch):
+    """Bounds as if the table's 192 training samples were many."""
+    monkeypatch.setattr(trials, "_TEACH", 60)
+    monkeypatch.setattr(trials, "_JUDGED", 1)
+    monkeypatch.setattr(trials, "FINALISTS", 2)
+
+
+@pytest.mark.usefixtures("with_final")
+def test_the_last_ones_are_trained_longer_and_the_final_decides(table):
+    told = []
+    runs = race(table, final_epochs=4, on_training=lambda *what: told.append(what))
+    assert runs.has_final
+    runs.run()
+    assert sorted(len(each.errors) for each in runs.candidates) == [1, 1, 1, 1]
+    finalists = [each for each in runs.candidates if each.final is not None]
+    assert [each for *_, each, in_final in told if in_final] == sorted(
+        finalists, key=lambda c: (c.error, c.params.n_synapses)
+    )
+    assert len(finalists) == 2
+    assert runs.ranked[0].final == min(each.final for each in finalists)
+    assert runs.ranked[0].last_error == runs.ranked[0].final
+    assert all(
+        each.error >= max(f.error for f in finalists)
+        for each in runs.candidates
+        if each.final is None
+    )
+    assert runs.ranked[0].network.learning.tau_growth == growth_over(4)
+
+
+@pytest.mark.usefixtures("with_final")
+def test_the_final_shows_whether_shifted_images_are_worth_it(table):
+    runs = race(table, n=2, final_epochs=4)
+    values, labels = table
+    runs.dataset = from_arrays(values.reshape(-1, 2, 2), labels)
+    for each in runs.candidates:
+        each.params = each.params.replace(network={"image": [2, 2]}, learning={"shift": 1})
+    runs.run()
+    *others, again = runs.candidates
+    assert [each.params.learning.shift for each in runs.candidates] == [1, 1, 0]
+    assert again.title.endswith(", not shifted")
+    assert all(each.final is not None for each in runs.candidates)
+    assert again.errors == min(others, key=lambda c: c.error).errors
+
+
+@pytest.mark.usefixtures("with_final")
+def test_a_final_that_is_cut_short_leaves_the_brief_order(table):
+    def on_training(done, total, candidate, in_final):
+        if in_final:
+            runs.stop()
+
+    runs = race(table, final_epochs=4, on_training=on_training)
+    runs.run()
+    assert [each.final for each in runs.candidates] == [None] * 4
+    assert runs.ranked[0].error == min(each.error for each in runs.candidates)
+
+
+def test_brief_trainings_that_show_all_there_is_need_no_final(table):
+    assert not race(table).has_final
 
 
 def test_no_training_is_begun_when_the_time_is_up(table):
@@ -274,10 +340,50 @@ def test_a_single_sample_of_each_class_judges_nothing(command, tmp_path, monkeyp
     )
 
 
+def small(table, **machine):
+    """A network for the table, as proposed, on its first way."""
+    (params, *_) = proposals(shapes_for("table", (1, 4))[0], 8, 3, 4, Data(), machine, 20)
+    return params, from_arrays(*table)
+
+
 def test_a_loud_network_hears_its_input_more_and_its_outputs_less(table):
-    data = from_arrays(*table)
-    (params, *_) = proposals(shapes_for("table", (1, 4))[0], 8, 3, 4, Data(), {}, 20)
+    params, data = small(table)
     plain, loud = (calibrated(params, data, 1, loud).dynamics for loud in (False, True))
     assert list(loud.gains) == [round(1.5 * gain) for gain in plain.gains]
     assert list(loud.feedback_gains) == [round(0.5 * gain) for gain in plain.feedback_gains]
     assert loud.threshold == plain.threshold
+
+
+def test_where_logic_is_scarce_gains_are_small_and_hardly_anything_changes(table):
+    shared = {"shared_update": True, "latent_lanes": [2, 2], "weight_slice": 4}
+    dynamics = [
+        calibrated(params, data, 1).dynamics
+        for params, data in (small(table), small(table, **shared))
+    ]
+    plain, short = dynamics
+    unit = short.gains[0]
+    assert unit in (1, 2, 4)
+    assert short.gains[1] in (8, 16, 32, 64)
+    assert short.gains[1] / plain.gains[1] == pytest.approx(1, abs=0.42)
+    assert short.feedback_gains[0] / unit == pytest.approx(
+        plain.feedback_gains[0] / plain.gains[0], abs=0.5 / unit
+    )
+    # Sums of the input are odd or even, all of them: between two there is room for a threshold.
+    level = plain.hidden_threshold / plain.gains[0]
+    assert 0 <= short.threshold / unit - level < 1 / unit
+
+
+def test_what_no_longer_fits_once_it_is_calibrated_is_not_chosen():
+    board = find_board("icebreaker")
+    shape = next(s for s in shapes_for("images", (28, 28)) if s.title.startswith(_POOLED))
+
+    def make(size, machine):
+        return next(proposals(shape, size, 10, 1, Data(), machine, 30), None)
+
+    fitted = Budget(board)._at(make, 4, _LANES[0])[0]
+    params = make(4, fitted.machine)
+    again = Budget(board).holds(params, fitted)
+    assert again.estimate.fits
+    much = params.replace(dynamics={"gains": [683, 1365], "feedback_gains": [1365]})
+    assert Budget(board).holds(much, fitted) is None
+    assert Budget(memory=1).holds(much, fitted) is fitted

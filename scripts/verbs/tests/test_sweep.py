@@ -271,6 +271,17 @@ def test_axes_are_put_where_they_belong():
         Axis.parse("learning.tau.2=1,2").put(tree, 1)
 
 
+def test_parameters_that_a_file_leaves_out_can_be_varied():
+    tree = Params.load("local-small").model_dump(mode="json")
+    assert "pool" not in tree["network"]
+    for text in ("network.pool=1,3", "learning.first_latent_bits=9,16", "data.seed=1,2"):
+        axis = Axis.parse(text)
+        axis.put(tree, axis.choices[-1])
+    varied = Params.build(tree)
+    assert (varied.first_layer.pool, varied.learning.first_latent_bits) == ((3, 3), 16)
+    assert varied.data.seed == 2
+
+
 @pytest.mark.parametrize(("samples", "kept"), [(60_000, 10_000), (1400, 233), (5, 1), (1, 0)])
 def test_the_test_set_never_judges_by_default(samples, kept):
     from popflip.scripts.verbs.explore.sweep.study import default_validation

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,7 @@ from popflip.scripts.console import say
 from popflip.scripts.live.exhibit import TEST_SAMPLES, Exhibit, Shown
 from popflip.scripts.live.exhibition import Exhibition
 from popflip.scripts.live.export import export_page
-from popflip.scripts.live.recording import Playback, Recorder
+from popflip.scripts.live.recording import Playback, Recorder, playbacks
 from popflip.scripts.options import (
     Baud,
     Board,
@@ -150,12 +151,20 @@ def live(
     the same samples beside it, and a lamp says whether every bit is equal. The page is for this
     computer alone, and needs no network. Ctrl-C ends it.
     """
-    if replay is not None and (record is not None or beside is not None or checkpoint is not None):
-        raise InputError("--replay plays a file: --record, --beside and --checkpoint go without it")
+    if replay is not None:
+        given = {
+            "--preset": preset, "--config": config, "--checkpoint": checkpoint, "--data": data,
+            "--label": label, "--samples": samples, "--board": board, "--port": port,
+            "--baud": baud, "--engine": engine, "--threads": threads, "--beside": beside,
+            "--record": record,
+        }  # fmt: skip
+        for option, value in given.items():
+            if value is not None:
+                raise InputError(f"--replay plays a file: {option} goes without it")
     with ExitStack() as stack:
         serve = None if export else stack.enter_context(_page(host, http_port, browser, as_json))
         if replay is not None:
-            exhibition = stack.enter_context(Exhibition([Playback(replay)], None))
+            exhibition = stack.enter_context(Exhibition(playbacks(replay), None))
         else:
             target = Target(board, baud, engine, threads, port, config)
             job = _job(preset, config, checkpoint, data, label, target, beside)
@@ -166,9 +175,7 @@ def live(
         elif export is not None:
             _learn(exhibition, learn)
             sample = exhibition.sample(0) if exhibition.n_samples else None
-            write_atomically(
-                export, export_page(exhibition.exhibits[0], exhibition.classes, sample)
-            )
+            write_atomically(export, export_page(exhibition.exhibits, exhibition.classes, sample))
             told = {"verb": "live", "file": str(export)}
             print_json(told) if as_json else say(f"{export} is written")
 
@@ -204,7 +211,8 @@ def _job(
         params = named_network(preset, config, board=target.board)
     params = with_label(params, label)
     check_trains(params, target)
-    if target.virtual or beside is not None:
+    second_target = _target_beside(target)
+    if target.virtual or (beside is not None and second_target.virtual):
         require("verilator")
     dataset, source = choose_data(data, checkpoint, meta, params)
     check_data(params, dataset)
@@ -212,11 +220,16 @@ def _job(
     if beside is not None:
         path = Path(beside)
         second = Params.load(path if path.suffix == ".toml" else beside)
-        check_trains(second, Target())
+        check_trains(second, second_target)
         check_data(second, dataset)
     return LiveJob(
         params=params, target=target, dataset=dataset, source=source, state=state, beside=second
     )
+
+
+def _target_beside(target: Target) -> Target:
+    """Return what computes the second network: the same engine, or a virtual board."""
+    return target if target.engine else Target()
 
 
 @contextmanager
@@ -224,18 +237,25 @@ def open_exhibition(job: LiveJob) -> Iterator[Exhibition]:
     """Open the runs for the length of a ``with`` block."""
     options: dict[str, Any] = {"source": job.source, "seed": job.seed, "samples": job.samples}
     with ExitStack() as stack:
-        listen = None
+        listen, listen_beside = None, None
         if job.record is not None:
             recorder = Recorder(job.record)
             stack.callback(recorder.close)
-            listen = recorder.listen
+            listen, listen_beside = recorder.listener(0), recorder.listener(1)
         exhibits = []
         if job.beside is not None:
-            engine = job.target if job.target.engine else Target()
             title = job.beside.name
             if title == job.params.name:
                 title += " (beside)"
-            exhibits.append(Exhibit(job.beside, target=engine, title=title, **options))
+            exhibits.append(
+                Exhibit(
+                    job.beside,
+                    target=_target_beside(job.target),
+                    title=title,
+                    listen=listen_beside,
+                    **options,
+                )
+            )
             stack.callback(exhibits[0].close)
         exhibits.insert(0, Exhibit(job.params, target=job.target, state=job.state, listen=listen,
                              **options))  # fmt: skip
@@ -245,12 +265,21 @@ def open_exhibition(job: LiveJob) -> Iterator[Exhibition]:
 
 def _learn(exhibition: Exhibition, samples: int) -> None:
     """Learn so many samples, or play a whole recording."""
-    exhibit = exhibition.exhibits[0]
     exhibition.all(lambda exhibit: exhibit.start(samples if not exhibition.recorded else None))
-    if exhibition.recorded:
-        exhibit.speed(1e9)
-        _wait(exhibit, lambda _: exhibit.done)  # type: ignore[attr-defined]
-        return
+    for exhibit in exhibition.exhibits:
+        if isinstance(exhibit, Playback):
+            exhibit.faster(1e9)
+            _wait(exhibit, partial(_played, exhibit))
+        else:
+            _learn_one(exhibit, samples)
+
+
+def _played(playback: Playback, _: RunReport) -> bool:
+    return playback.done
+
+
+def _learn_one(exhibit: Shown, samples: int) -> None:
+    """Wait until a network has learned so many samples; test it, and compare it with golden's."""
 
     def learned(report: RunReport) -> bool:
         return report.state is State.PAUSED and report.total.samples >= samples
@@ -287,12 +316,12 @@ def _page(
     from popflip.scripts.live.server import open_browser, open_socket, serve_page
 
     def ready(address: str) -> None:
+        if browser:
+            open_browser(address)
         if as_json:
             print_json({"verb": "live", "address": address})
         else:
             say(f"the page is at {address}; Ctrl-C ends it")
-        if browser:
-            open_browser(address)
 
     with open_socket(host, port) as listener:
         yield lambda exhibition: serve_page(exhibition, listener, host, ready)

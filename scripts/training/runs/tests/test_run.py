@@ -251,6 +251,17 @@ def test_a_process_that_dies_is_noticed(params):
         assert run.wait(lambda r: r.over, LONG).state is State.FAILED
 
 
+def test_what_was_asked_for_cannot_be_cancelled_and_the_run_goes_on(params):
+    with Run(params, target=GOLDEN) as run:
+        run.wait(paused, LONG)
+        os.kill(run._process.pid, signal.SIGSTOP)
+        futures = [run.pause(), run.state()]
+        assert not any(future.cancel() for future in futures)
+        os.kill(run._process.pid, signal.SIGCONT)
+        for future in [*futures, run.pause()]:
+            run.result(future, LONG)
+
+
 def test_requests_are_bounded_and_waits_end(params):
     with Run(params, target=GOLDEN) as run:
         run.wait(paused, LONG)

@@ -147,8 +147,8 @@ async def _shown(visitor, samples: int, answers: list[float], opened: list[float
         learned.set()
     await visitor.until(lambda: "paused" in visitor.text("state"))
     await visitor.press("compare")
-    await visitor.until(lambda: f"every bit at {samples:,}" in visitor.text("lamp"), LONG_S)
-    if "as golden" not in visitor.text("lamp"):
+    await visitor.until(lambda: f"all bits compared at {samples:,}" in visitor.text("lamp"), LONG_S)
+    if "equal to golden" not in visitor.text("lamp"):
         raise Failure(f"the page's board is not golden's: {visitor.text('lamp')}")
     return samples / took
 

@@ -25,6 +25,7 @@ class ProposalReport(TypedDict):
     copies: int
     tau: list[int]
     error: float
+    final_error: float | None
     folds: int
     synapses: int
     memory_bits: int
@@ -85,7 +86,8 @@ def new(
 
     Several networks that fit are calibrated to the data and trained briefly by the fast engine.
     Samples that are kept from the training part judge; the test part is not touched. After each
-    round the worse half is left out. Ctrl-C ends the search, and keeps the best so far.
+    round the worse half is left out. Of large data sets the last three are trained longer before
+    the choice: the finalists. Ctrl-C ends the search, and keeps the best so far.
     """
     from popflip.scripts.verbs.explore.new.search import Wish, find_network
 
@@ -118,7 +120,7 @@ VERB = Verb(
 def show(report: NewReport, most: int = 12) -> None:
     """Print the networks that were tried."""
     available = report["available"]
-    columns = ["network", "neurons", "copies", "tau", "error %", "folds", "synapses"]
+    columns = ["network", "neurons", "copies", "tau", "error %", "folds", "final %", "synapses"]
     columns += ["block RAMs", "LUTs"] if available else ["memory bits"]
     columns += [f"samples/s at {report['mhz']:g} MHz"]
     rows = []
@@ -126,7 +128,7 @@ def show(report: NewReport, most: int = 12) -> None:
         cells: list = [
             each["what"], "-".join(map(str, each["sizes"])), each["copies"],
             ", ".join(map(str, each["tau"])), f"{each['error']:.2f}", each["folds"],
-            each["synapses"],
+            "" if each["final_error"] is None else f"{each['final_error']:.2f}", each["synapses"],
         ]  # fmt: skip
         cells += [each["blocks"], each["luts"]] if available else [each["memory_bits"]]
         rate = each["samples_per_s"]

@@ -1,7 +1,7 @@
 """What a network may take: a board, or a number of memory bits."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from popflip.boards.board import Board
 from popflip.boards.build.estimate import Estimate, estimate
@@ -11,7 +11,7 @@ from popflip.golden.description.params import Params
 __all__ = ["Budget", "Fitted", "memory_bits"]
 
 #: Share of a board's memory that weights and latents are given at first; words leave gaps.
-_SHARE = 0.8
+_SHARE = 0.95
 
 #: Sizes that are tried with the same lanes: smaller ones until one fits, then between.
 _TRIES = 7
@@ -111,6 +111,20 @@ class Budget:
                 self._lanes[pooled] = number
                 return found
         return None
+
+    def holds(self, params: Params, fitted: Fitted) -> Fitted | None:
+        """Return what a network takes, once its gains are known; None if that is too much.
+
+        Parameters
+        ----------
+        params : Params
+        fitted : Fitted
+            What was found before they were.
+        """
+        if self.board is None:
+            return fitted
+        found = estimate(self.board.device, inventory(self.board.params(params)))
+        return replace(fitted, estimate=found) if found.fits else None
 
     def _by_memory(self, make: Callable[[int], Params | None], most: int) -> int | None:
         """The greatest size whose weights and latents there is room for."""

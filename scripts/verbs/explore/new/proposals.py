@@ -6,6 +6,7 @@ many of them there is room for. Each shape is tried with several outputs per cla
 thresholds. Shapes that the description or the hardware does not know drop out by themselves.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -82,10 +83,10 @@ class Shape:
         Neurons at a position (of a dense layer: in all) beyond which nothing is gained.
     ways : dict of int to tuple of (int, int)
         Outputs of a class, and the flip thresholds that are tried with them.
-    learning : dict
-        What section ``learning`` has besides.
-    loud : bool
-        Whether what neurons receive is calibrated louder (:func:`calibrated`).
+    learning, dynamics : dict
+        What these sections have besides.
+    loud : tuple of bool
+        Whether what neurons receive is calibrated louder (:func:`calibrated`); each way is tried.
     """
 
     title: str
@@ -93,7 +94,8 @@ class Shape:
     most: int
     ways: Ways = field(default_factory=lambda: _USUAL)
     learning: dict = field(default_factory=dict)
-    loud: bool = False
+    dynamics: dict = field(default_factory=dict)
+    loud: tuple[bool, ...] = (False,)
 
     @property
     def windowed(self) -> bool:
@@ -156,7 +158,10 @@ def shapes_for(
 
     if kind == "table":
         # Where memory is short, fewer neurons cost less accuracy than fewer steps of a value.
-        return [dense(_EIGHTHS, 256)]
+        # Of few samples many neurons learn each by heart: on kept samples of breast-cancer 64 beat
+        # 256 (popflip new --data breast-cancer --memory 600000, seeds 1 and 2, both tried).
+        narrow = dense(_EIGHTHS, 64)
+        return [narrow] if few(epochs) else [dense(_EIGHTHS, 256), narrow]
     if kind == "series":
         channels, length = image
         long, short = max(2, length // 4), max(2, round(0.1 * length))
@@ -183,15 +188,18 @@ def shapes_for(
     large: dict = {"learning": {"shift": 1, "latent_bits": 8}}
     if not few(epochs):
         large["ways"] = _LARGE if classes >= _MANY_CLASSES else _LARGE_FEW_CLASSES
-    one_bit = large | {"loud": not few(epochs) and classes >= _MANY_CLASSES}
+    one_bit = large
+    if not few(epochs) and classes >= _MANY_CLASSES:
+        # Often better, and at times the end of all learning: which it is shows at once.
+        one_bit = large | {"loud": (True, False)}
     wide, small = [round(0.36 * side)] * 2, [round(0.29 * side)] * 2
     fine, coarse = [max(2, round(side / 14))] * 2, [round(3 * side / 28)] * 2
     return [
         windows(_THIRDS, wide, fine, 32, (3, 3), **large),
         windows(_QUARTERS, small, fine, 32, (3, 3), **large),
         windows(_HALVES, wide, coarse, 32, (3, 3), **one_bit),
-        # Pooling takes logic, of which the smallest boards have little.
-        windows(_HALVES, small, coarse, 32, (2, 2), **one_bit),
+        # Pooling takes logic, of which the smallest boards have little: shorter potentials save it.
+        windows(_HALVES, small, coarse, 32, (3, 3), dynamics={"potential_bits": 7}, **one_bit),
         windows(_HALVES, wide, coarse, 32, **one_bit),
         dense(_HALVES, 512, **large),
     ]
@@ -228,7 +236,14 @@ def proposals(
     for tau in shape.ways[copies]:
         tree = {
             "network": shape.sized(size) | {"classes": classes, "copies": copies},
-            "dynamics": {"gains": [16, 8], "active_bound": copies},
+            # They take about as much logic as those that suit the data.
+            "dynamics": {
+                "gains": [1, 8] if shared else [27, 15],
+                "feedback_gains": [2 if shared else 25],
+                "threshold": 9 if shared else 117,
+                "active_bound": copies,
+            }
+            | shape.dynamics,
             "learning": {
                 "beta": 8,
                 "latent_bits": 7,
@@ -255,6 +270,10 @@ def growth_over(epochs: int) -> float:
 def calibrated(params: Params, dataset: Dataset, seed: int, loud: bool = False) -> Params:
     """Return a network with gains and a threshold that suit the training samples.
 
+    Multiples take logic, of which the FPGA of a machine with ``shared_update`` has little. There
+    the hidden gain is 1, or the least power of two at which the feedback is not lost, and the
+    output gain the nearest power of two.
+
     Parameters
     ----------
     params : Params
@@ -267,10 +286,21 @@ def calibrated(params: Params, dataset: Dataset, seed: int, loud: bool = False) 
     images = dataset.train_images[: calibration.SAMPLES]
     labels = np.asarray(dataset.train_labels[: len(images)])
     found = calibration.calibrate(params, input_of(params.network, images), labels, seed).params
-    if not loud:
-        return found
     d = found.dynamics
-    return found.replace(dynamics={
-        "gains": [round(_LOUDER * gain) for gain in d.gains],
-        "feedback_gains": [max(1, round(_FEEDBACK * gain)) for gain in d.feedback_gains or ()],
-    })  # fmt: skip
+    gain, last = d.gains
+    (feedback,) = d.feedback_gains or (gain,)
+    if loud:
+        gain, last = round(_LOUDER * gain), round(_LOUDER * last)
+        feedback = max(1, round(_FEEDBACK * feedback))
+    chosen: dict = {"gains": [gain, last], "feedback_gains": [feedback]}
+    if params.machine.shared_update:
+        # What a hidden neuron hears has no unit of its own: that of an input bit will mostly do.
+        unit = 1
+        while 2 * feedback * unit < gain:
+            unit *= 2
+        chosen = {
+            "gains": [unit, 1 << round(math.log2(last))],
+            "feedback_gains": [max(1, round(feedback * unit / gain))],
+            "threshold": math.ceil(d.hidden_threshold * unit / gain),
+        }
+    return found.replace(dynamics=chosen)

@@ -34,6 +34,9 @@ __all__ = ["Wish", "find_network"]
 #: Columns of a table from which on they may be the pixels of square images.
 _PIXELS = 49
 
+#: Part of the chosen network's epochs that finalists are trained for.
+_FINAL_SHARE = 0.4
+
 #: Best networks whose cycles are counted, which takes seconds for a large one.
 _RATED = 3
 
@@ -83,17 +86,23 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
             "learn, one to judge the networks by"
         )
     epochs = epochs_for(min(len(dataset.train_labels), 12_000))
+    # More epochs than the candidates have: only one network takes them all.
+    more = chosen_epochs(len(dataset.train_labels))
     with Display() as display:
-        candidates = _candidates(wish, budget, dataset, kind, epochs, display)
+        candidates = _candidates(wish, budget, dataset, kind, (epochs, more), display)
 
-        def on_training(done: int, total: int, candidate: Candidate | None) -> None:
+        def on_training(done: int, total: int, candidate: Candidate | None, in_final: bool) -> None:
             ranked = race.ranked
-            note = f"best {ranked[0].error:.2f} %" if ranked else ""
+            note = f"best {ranked[0].last_error:.2f} %" if ranked else ""
             display.show(
-                "trainings", done, total, f"{note}  {candidate.title if candidate else ''}"
-            )
+                "finalists, trained longer" if in_final else "trainings", done, total,
+                f"{note}  {candidate.title if candidate else ''}",
+            )  # fmt: skip
 
-        race = Race(candidates, dataset, epochs, wish.seed, 60 * wish.minutes, on_training)
+        race = Race(
+            candidates, dataset, epochs, round(_FINAL_SHARE * more), wish.seed, 60 * wish.minutes,
+            on_training,
+        )  # fmt: skip
         with interrupts.noted(race.stop):
             race.run()
     ranked = race.ranked
@@ -103,12 +112,9 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
             if not race.stopped
             else "ended before a network was trained: there is nothing to write"
         )
-    best = ranked[0]
-    # More epochs than the candidates had: only one network takes them.
-    more = chosen_epochs(len(dataset.train_labels))
-    chosen = calibrated(best.params, dataset, wish.seed, best.loud).replace(
-        name=wish.name, learning={"tau_growth": growth_over(more)}, standalone={"epochs": more}
-    )
+    best, chosen = _choice(ranked, budget, dataset, wish, more)
+    ranked.remove(best)
+    ranked.insert(0, best)
     rows = [_row(each, budget, number < _RATED) for number, each in enumerate(ranked)]
     report: NewReport = {
         "verb": "new",
@@ -147,9 +153,18 @@ def _read(wish: Wish) -> tuple[Dataset, str]:
 
 
 def _candidates(
-    wish: Wish, budget: Budget, dataset: Dataset, kind: str, epochs: int, display: Display
+    wish: Wish,
+    budget: Budget,
+    dataset: Dataset,
+    kind: str,
+    all_epochs: tuple[int, int],
+    display: Display,
 ) -> list[Candidate]:
-    """Return networks that fit; of each shape the largest there is room for."""
+    """Return networks that fit; of each shape the largest there is room for.
+
+    They are to fit with the counters that all epochs of the chosen one take, the second number.
+    """
+    epochs, more = all_epochs
     image: tuple[int, int] = dataset.train_images.shape[1:]
     classes = dataset.n_classes
     ways = []
@@ -168,15 +183,16 @@ def _candidates(
         def make(
             size: int, machine: dict, shape: Shape = shape, copies: int = copies
         ) -> Params | None:
-            return next(proposals(shape, size, classes, copies, data, machine, epochs), None)
+            return next(proposals(shape, size, classes, copies, data, machine, more), None)
 
         fitted = budget.fit(make, shape.most)
         if fitted is not None:
             found += [
-                Candidate(shape.title, params, fitted, shape.loud)
+                Candidate(shape.title + ", louder" * loud, params, fitted, loud)
                 for params in proposals(
                     shape, fitted.size, classes, copies, data, fitted.machine, epochs
                 )
+                for loud in shape.loud
             ]
     display.show("networks that fit", len(ways), len(ways))
     if not found:
@@ -187,6 +203,24 @@ def _candidates(
     return found
 
 
+def _choice(
+    ranked: list[Candidate], budget: Budget, dataset: Dataset, wish: Wish, epochs: int
+) -> tuple[Candidate, Params]:
+    """Return the best candidate that fits as it was calibrated too, and its network."""
+    for candidate in ranked:
+        chosen = calibrated(candidate.params, dataset, wish.seed, candidate.loud).replace(
+            name=wish.name, learning={"tau_growth": growth_over(epochs)},
+            standalone={"epochs": epochs},
+        )  # fmt: skip
+        fitted = budget.holds(chosen, candidate.fitted)
+        if fitted is not None:
+            candidate.fitted = fitted
+            return candidate, chosen
+    raise InputError(
+        f"no network fits {budget} with gains that suit {wish.data or DEFAULT}: name a larger one"
+    )
+
+
 def _row(candidate: Candidate, budget: Budget, rated: bool) -> ProposalReport:
     params, guess = candidate.params, candidate.fitted.estimate
     return {
@@ -195,6 +229,7 @@ def _row(candidate: Candidate, budget: Budget, rated: bool) -> ProposalReport:
         "copies": params.network.copies,
         "tau": list(params.learning.tau),
         "error": round(candidate.error, 3),
+        "final_error": None if candidate.final is None else round(candidate.final, 3),
         "folds": len(candidate.errors),
         "synapses": params.n_synapses,
         "memory_bits": memory_bits(params),
@@ -220,13 +255,16 @@ def _rate(candidate: Candidate, budget: Budget) -> float | None:
 def _text(params: Params, report: NewReport) -> str:
     """Write the file, with what the search said of it at its top."""
     best = report["best"]
+    if best["final_error"] is None:
+        found = f"after a brief training: {best['error']:.2f} % (mean of {best['folds']} folds)."
+    else:
+        found = f"as a finalist that was trained longer: {best['final_error']:.2f} %."
     lines = [
         f"Proposed by popflip new for {report['data']}, on {report['budget']}, seed "
         f"{report['seed']}.",
         f"{best['what']}: {'-'.join(map(str, best['sizes']))} neurons, {best['synapses']:,} "
         "synapses.",
-        f"Error on samples kept from the training part, after a brief training: "
-        f"{best['error']:.2f} % (mean of {best['folds']} folds).",
+        f"Error on samples kept from the training part, {found}",
         f"Train it: popflip train --config FILE --data {report['data']} --engine fast --epochs "
         f"{report['epochs']}",
     ]

@@ -72,6 +72,14 @@ def sweep(
     grid: Annotated[
         bool, typer.Option("--grid", help="Try every combination of choices, once.")
     ] = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Choose the gains and the threshold of each network by what it receives from the "
+            "data, as popflip calibrate does.",
+        ),
+    ] = False,
     data: Data = None,
     label: Label = None,
     seed: Annotated[int, typer.Option(help="Seed of the sampler.")] = 1,
@@ -115,6 +123,7 @@ def sweep(
     plan = Sweep(
         params, axes, source, out, trials=trials, epochs=epochs, seeds=seeds, samples=samples,
         validation=validation, grid=grid, seed=seed, workers=workers, scheduler=scheduler,
+        calibrate=calibrate,
     )  # fmt: skip
     report = run_sweep(plan)
     print_json(report) if as_json else show(report)
@@ -125,6 +134,7 @@ VERB = Verb(
     examples=(
         "popflip sweep --vary learning.beta=1..6 --vary learning.tau.0=6..40:log --trials 50",
         "popflip sweep --vary learning.latent_bits=5,6,7,8 --grid --seeds 3 --epochs 5",
+        "popflip sweep --vary network.pool=1,2,3 --calibrate --grid --epochs 4 --seeds 3",
         "popflip sweep --preset ecp5-85f --epochs 60 --seeds 5 --validation 0",
         "popflip sweep --vary dynamics.gains=[20,8],[26,9] --scheduler tcp://10.0.0.1:8786",
     ),

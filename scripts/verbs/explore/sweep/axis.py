@@ -7,7 +7,7 @@ from typing import Any
 
 import optuna
 
-from popflip.golden.description.params import ParamsError
+from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.support.errors import InputError
 
 __all__ = ["Axis"]
@@ -79,6 +79,11 @@ class Axis:
 
     def put(self, tree: dict, value) -> None:
         """Set it in a tree of parameters."""
+        section, *rest = self.path
+        field = Params.model_fields.get(section)
+        # A tree leaves out some parameters that have their defaults.
+        if field and rest and rest[0] in getattr(field.annotation, "model_fields", {}):
+            tree.setdefault(section, {}).setdefault(rest[0], None)
         place: Any = tree
         for step in self.path[:-1]:
             place = place[self._key(place, step)]

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from distributed import Client, as_completed
 from optuna.storages import JournalStorage
@@ -27,12 +28,14 @@ from optuna.trial import TrialState
 
 from popflip.golden.datasets import loading
 from popflip.golden.datasets.dataset import Dataset, check_data
+from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params, ParamsError
 from popflip.golden.engine.machine import FastMachine
 from popflip.golden.engine.threads import most_threads
 from popflip.golden.support import interrupts
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import MOST_TEXT, file_errors, read_file, write_atomically
+from popflip.golden.training.calibration import SAMPLES, calibrate
 from popflip.golden.training.trainer import Trainer
 from popflip.scripts.console import Display, say
 from popflip.scripts.plots.style import save_figure
@@ -98,6 +101,9 @@ class Sweep:
         Processes on this computer, at most as many as it has threads; so many if left out.
     scheduler : str, optional
         Address of a Dask scheduler, whose workers are taken instead.
+    calibrate : bool
+        Choose each network's gains and threshold by what it receives from its training samples,
+        with the first seed, before it is trained.
     """
 
     params: Params
@@ -113,6 +119,7 @@ class Sweep:
     seed: int = 1
     workers: int | None = None
     scheduler: str | None = None
+    calibrate: bool = False
 
     @property
     def wanted(self) -> int:
@@ -136,7 +143,8 @@ def train_once(tree: dict, source: str, sweep: dict, seed: int) -> dict:
     -------
     dict
         ``error`` and ``first_error``, in percent of the images that judge, after the last and
-        after the first epoch, and ``train_error`` of the last.
+        after the first epoch, ``train_error`` of the last, and ``memory_bits`` of weights and
+        latents.
     """
     params = Params.build(tree)
     dataset = loading.load(source, params=params)
@@ -150,6 +158,10 @@ def train_once(tree: dict, source: str, sweep: dict, seed: int) -> dict:
             test_images=images[-kept:],
             test_labels=labels[-kept:],
         )
+    if sweep["calibrate"]:
+        images = dataset.train_images[:SAMPLES]
+        x = input_of(params.network, images)
+        params = calibrate(params, x, np.asarray(dataset.train_labels[: len(images)])).params
     # One thread: the trials themselves run side by side.
     machine = FastMachine(params, threads=1)
     trainer = Trainer(params, dataset, machine, seed=seed, samples=sweep["samples"])
@@ -159,6 +171,7 @@ def train_once(tree: dict, source: str, sweep: dict, seed: int) -> dict:
         "error": last.test_error,
         "first_error": first.test_error,
         "train_error": last.train_error,
+        "memory_bits": params.memory_bits,
     }
 
 
@@ -235,12 +248,14 @@ def check_sweep(sweep: Sweep) -> None:
 
 def _study(sweep: Sweep) -> optuna.Study:
     """Open what was tried so far; trials that nobody ended have failed."""
-    described = {
+    described: dict[str, Any] = {
         "params": sweep.params.model_dump(mode="json"),
         "axes": [str(axis) for axis in sweep.axes],
         "source": sweep.source,
         "training": [sweep.epochs, sweep.seeds, sweep.validation, sweep.samples, sweep.grid],
     }
+    if sweep.calibrate:  # of earlier sweeps nothing is said
+        described["calibrate"] = True
     storage = JournalStorage(_Journal(sweep.out / "sweep.journal"))
     study = optuna.create_study(storage=storage, study_name="sweep", load_if_exists=True)
     # A resumed sampler would draw again what it drew first.
@@ -248,7 +263,7 @@ def _study(sweep: Sweep) -> optuna.Study:
     study.sampler = optuna.samplers.TPESampler(multivariate=True, seed=sweep.seed + drawn)
     before = study.user_attrs.get("sweep")
     if before is not None and before != described:
-        parts = [part for part in described if before.get(part) != described[part]]
+        parts = [part for part in before | described if before.get(part) != described.get(part)]
         raise InputError(
             f"{sweep.out} holds another sweep: its {', '.join(parts)} differ; name another folder"
         )
@@ -290,6 +305,7 @@ def _connect(sweep: Sweep, workers: int) -> Client:
 def _run(sweep: Sweep, study: optuna.Study, display: Display) -> None:
     settings = {
         "validation": sweep.validation, "samples": sweep.samples, "epochs": sweep.epochs,
+        "calibrate": sweep.calibrate,
     }  # fmt: skip
     done = len(study.get_trials(states=(TrialState.COMPLETE,)))
     left = sweep.wanted - done
@@ -393,6 +409,8 @@ def _report(sweep: Sweep, study: optuna.Study) -> SweepReport:
             "first_epoch_error": round(statistics.mean(found["first_error"]), 4),
             "first_epoch_spread": _spread(found["first_error"]),
             "train_error": round(statistics.mean(found["train_error"]), 4),
+            # Of trials from before this was written down there is none.
+            "memory_bits": found.get("memory_bits", [None])[0],
             **{
                 a.name: json.loads(trial.params[a.name]) if a.choices else trial.params[a.name]
                 for a in sweep.axes
