@@ -48,7 +48,7 @@ TANG_PRIMER_25K = Board(
     preset="gw2ar-18",
     clock="clk50",
     clock_mhz=50,
-    core_mhz=100,
+    core_mhz=80,
     leds=("led.0",),
     error_led="led.1",
     flash=Flash(bytes=8 << 20, data_offset=0xE0000, resource="spi_flash_4x", lines="quad"),
