@@ -1,8 +1,8 @@
 """Netlists as Verilog that a bench takes: what yosys made of a design, and what a bitstream holds.
 
 The cells of a netlist are replaced by the models that come with yosys, or by ours where those have
-none (``ecp5_cells.v``, ``ice40_cells.v``), and all is flattened into one module. It has the ports
-of the generated Verilog, so that a bench cannot tell the two apart.
+none (``ecp5_cells.v``, ``gw5a_cells.v``, ``ice40_cells.v``), and all is flattened into one module.
+It has the ports of the generated Verilog, so that a bench cannot tell the two apart.
 
 What has pins gets a wrapper around them. A PLL is a wire in it: the bench's clock is the machine's.
 """
@@ -63,7 +63,7 @@ def core_verilog(board: Board, params: Params) -> str:
     Parameters
     ----------
     board : Board
-        With an iCE40 or an ECP5.
+        With an iCE40, an ECP5 or a GW5A.
     params : Params
 
     Returns
@@ -90,7 +90,7 @@ def board_verilog(board: Board, params: Params) -> str:
     Parameters
     ----------
     board : Board
-        With an iCE40 or an ECP5.
+        With an iCE40, an ECP5 or a GW5A.
     params : Params
         Of a machine without a flash.
 
@@ -166,7 +166,7 @@ def bitstream_verilog(board: Board, params: Params) -> str:
 
 def _check_family(board: Board) -> None:
     if not board.device.family.cell_models:
-        raise InputError(f"the device must be an iCE40 or an ECP5, not {board.device.part}")
+        raise InputError(f"the device must be an iCE40, an ECP5 or a GW5A, not {board.device.part}")
 
 
 def _flattened(board: Board, folder: Path, top: str, chip: str = "") -> str:
@@ -182,7 +182,7 @@ def flatten(board: Board, work: Path, top: str, *, chip: str = "", synthesized: 
     Parameters
     ----------
     board : Board
-        With an iCE40 or an ECP5.
+        With an iCE40, an ECP5 or a GW5A.
     work : Path
         A folder with yosys's netlist ``top.json``; left full of files.
     top : str

@@ -1,4 +1,4 @@
-"""Our model of ECP5's block RAM against the memories that yosys makes such blocks of."""
+"""Our models of block RAMs against the memories that yosys makes such blocks of."""
 
 import subprocess
 
@@ -59,26 +59,61 @@ endmodule
 """
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{1 << shape[0]}x{shape[1]}")
-def test_the_block_ram_of_ecp5(shape, tmp_path):
-    board = BOARDS["ulx3s-12f"]
-    address, width, part = shape
-    words = {"address": address, "width": width, "part": part, "enables": width // part}
-    memory = MEMORY.format(name="ram", **words)
-    (tmp_path / "ram.v").write_text(memory)
-    (tmp_path / "ram.ys").write_text(
+#: Reads by a port that is cleared while it reads nothing.
+CLEARED = MEMORY.replace("if (read) out <=", "out <= 0;\n    if (read) out <=")
+
+
+def wrong_reads(board, memory, words, cells, folder, bench=BENCH):
+    """Count what the netlist of a memory reads otherwise than the memory, and all reads.
+
+    ``cells`` are yosys's names for one block RAM, which the netlist must consist of.
+    """
+    (folder / "ram.v").write_text(memory)
+    enables = words["enables"]
+    (folder / "ram.ys").write_text(
         # As the flow has it: a read of what is written at once means nothing.
         "read_verilog ram.v\nproc\nopt\nmemory_dff\nsetparam -set COLLISION_X_MASK "
-        f"{width // part}'b{'1' * (width // part)} t:$memrd_v2\n"
-        "synth_ecp5 -top ram -json top.json\nselect -assert-count 1 t:DP16KD\n"
-        "select -assert-count 0 t:TRELLIS_DPR16X4\n"
+        f"{enables}'b{'1' * enables} t:$memrd_v2\n"
+        f"{board.device.family.synth} -top ram -json top.json\n"
+        f"select -assert-count 1 {' '.join(f't:{cell}' for cell in cells)}\n"
+        "select -assert-count 0 t:TRELLIS_DPR16X4 t:RAM16*\n"
     )
     yosys = toolchain(board.device.family)[0]
-    subprocess.run([yosys.path, "-q", "ram.ys"], cwd=tmp_path, check=True)
-    netlist = flatten(board, tmp_path, "ram").replace("module ram(", "module ram_netlist(")
-    (tmp_path / "bench.v").write_text(memory + netlist + BENCH.format(name="ram", **words))
-    subprocess.run(["iverilog", "-g2012", "-o", "bench", "bench.v"], cwd=tmp_path, check=True)
-    run = subprocess.run(["vvp", "bench"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    subprocess.run([yosys.path, "-q", "ram.ys"], cwd=folder, check=True)
+    netlist = flatten(board, folder, "ram").replace("module ram(", "module ram_netlist(")
+    (folder / "bench.v").write_text(memory + netlist + bench.format(name="ram", **words))
+    subprocess.run(["iverilog", "-g2012", "-o", "bench", "bench.v"], cwd=folder, check=True)
+    run = subprocess.run(["vvp", "bench"], cwd=folder, check=True, capture_output=True, text=True)
     wrong, _, reads = run.stdout.split("\n")[0].split()
-    assert int(reads) > 15000
-    assert wrong == "0"
+    return int(wrong), int(reads)
+
+
+def words_of(address, width, part):
+    return {"address": address, "width": width, "part": part, "enables": width // part}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{1 << shape[0]}x{shape[1]}")
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [("ulx3s-12f", ["DP16KD"]), ("tang-primer-25k", ["SDPX9B", "SDPB", "DPX9B", "DPB"])],
+    ids=["ecp5", "gw5a"],
+)
+def test_the_block_ram(name, cells, shape, tmp_path):
+    words = words_of(*shape)
+    memory = MEMORY.format(name="ram", **words)
+    wrong, reads = wrong_reads(BOARDS[name], memory, words, cells, tmp_path)
+    assert reads > 15000
+    assert wrong == 0
+
+
+def test_a_port_that_the_block_ram_clears_is_noticed(tmp_path):
+    """Yosys's issue 6163: boards read other words then, and so does our model.
+
+    Each cycle is looked at, as the port shows something in each.
+    """
+    words = words_of(9, 36, 36)
+    memory = CLEARED.format(name="ram", **words)
+    board = BOARDS["tang-primer-25k"]
+    always = BENCH.replace("if (was_read)", "if (1)")
+    wrong, cycles = wrong_reads(board, memory, words, ["SDPX9B"], tmp_path, always)
+    assert wrong > cycles // 4

@@ -100,8 +100,13 @@ def check_pins(board, params, verilog):
 
 @pytest.mark.parametrize(
     ("name", "params"),
-    [("hx8k-b-evn", MICRO), ("icebreaker", MICRO_SHARED), ("ulx3s-12f", MICRO)],
-    ids=["hx8k", "icebreaker", "ulx3s"],
+    [
+        ("hx8k-b-evn", MICRO),
+        ("icebreaker", MICRO_SHARED),
+        ("ulx3s-12f", MICRO),
+        ("tang-primer-25k", MICRO),
+    ],
+    ids=["hx8k", "icebreaker", "ulx3s", "tang-primer-25k"],
 )
 def test_the_synthesized_core_of_a_small_network(name, params):
     check_core(BOARDS[name], params, 40, 600)
@@ -116,7 +121,7 @@ def test_the_synthesized_core_of_a_boards_preset(name):
     check_core(board, Params.load(board.preset), 20, 3600)
 
 
-@pytest.mark.parametrize("name", ["hx8k-b-evn", "icebreaker", "ulx3s-12f"])
+@pytest.mark.parametrize("name", ["hx8k-b-evn", "icebreaker", "ulx3s-12f", "tang-primer-25k"])
 def test_the_netlist_that_is_placed_learns_over_its_pins(name):
     check_pins(BOARDS[name], PINS, board_verilog)
 

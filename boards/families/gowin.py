@@ -1,5 +1,7 @@
 """Gowin LittleBee and Arora: yosys, nextpnr-himbaechel-gowin, gowin_pack (Project Apicula).
 
+Arora V is in ``gw5a.py``.
+
 To beware of:
 
 - The PLL and the packer have names of their own for a part: ``series`` of a device here, and
@@ -25,10 +27,12 @@ from popflip.boards.families.family import (
     closest_pll,
 )
 
-__all__ = ["GOWIN", "GW1NR_9", "GW2AR_18", "GowinDevice"]
+__all__ = ["GOWIN", "GW1NR_9", "GW2AR_18", "GowinDevice", "GowinFamily"]
 
 
-class _Gowin(Family):
+class GowinFamily(Family):
+    """LittleBee and Arora, and what later families of Gowin have in common with them."""
+
     name = "gowin"
     title = "Gowin"
     programs = (
@@ -110,7 +114,7 @@ class _Gowin(Family):
         )
 
 
-GOWIN = _Gowin()
+GOWIN = GowinFamily()
 
 
 @dataclass(frozen=True, kw_only=True)

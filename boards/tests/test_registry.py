@@ -27,7 +27,10 @@ DOCS = Path(__file__).parents[2] / "docs"
 every_board = pytest.mark.parametrize("board", BOARDS.values(), ids=lambda board: board.name)
 
 #: Small boards of each family, with and without a flash. The others differ in pins and in size.
-QUICK = {"icebreaker", "upduino-v3", "tang-nano-9k", "arty-a7-35t", "ulx3s-25f", "crosslink-nx-evn"}
+QUICK = {
+    "icebreaker", "upduino-v3", "tang-nano-9k", "tang-primer-25k", "arty-a7-35t", "ulx3s-25f",
+    "crosslink-nx-evn",
+}  # fmt: skip
 
 #: Those whose own network is looked into.
 FITTED = {"icebreaker", "tang-nano-9k"}
@@ -78,7 +81,7 @@ def test_the_design_elaborates_with_the_pins_of_the_board(board):
     if board.core_mhz != board.clock_mhz:
         kind = {
             "pad": "SB_PLL40_PAD", "core": "SB_PLL40_CORE", "ecp5": "EHXPLLL", "gowin": "rPLL",
-            "vivado": "PLLE2_BASE",
+            "gw5a": "PLLA", "vivado": "PLLE2_BASE",
         }[board.pll or family.name]  # fmt: skip
         assert kind in design
 
@@ -97,6 +100,7 @@ def test_the_recipe_is_whole(board):
             "LFE5U-25F": 582_376, "LFE5U-45F": 1_032_750, "LFE5U-85F": 1_927_728,
             "xc7a35ticsg324-1L": 2_192_012, "xc7a100ticsg324-1L": 3_825_788,
             "GW2AR-LV18QN88C8/I7": 900_000, "GW1NR-LV9QN88PC6/I5": 0, "LIFCL-40-9BG400C": 1_020_000,
+            "GW5A-LV25MG121NC1/I0": 890_000, "GW5AST-LV138PG484AC1/I0": 5_500_000,
         }  # fmt: skip
         assert longest[board.device.part] <= board.flash.data_offset
 
@@ -132,7 +136,7 @@ def test_the_network_of_the_board_fits_it(board):
 
 def test_boards_come_by_family_small_ones_first():
     seen = list(dict.fromkeys(board.device.family for board in BOARDS.values()))
-    assert [family.name for family in seen] == ["ice40", "gowin", "vivado", "ecp5", "nexus"]
+    assert [family.name for family in seen] == ["ice40", "gowin", "vivado", "gw5a", "ecp5", "nexus"]
     names = list(BOARDS)
     assert names[:4] == ["icebreaker", "upduino-v3", "upduino-v3-standalone", "hx8k-b-evn"]
     assert names.index("ulx3s-12f") < names.index("ulx3s-25f") < names.index("ulx3s-85f")

@@ -304,7 +304,9 @@ def test_a_board_without_open_tools_is_refused():
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", ["hx8k-b-evn", "ulx3s-12f", "tang-nano-20k", "crosslink-nx-evn"])
+@pytest.mark.parametrize(
+    "name", ["hx8k-b-evn", "ulx3s-12f", "tang-nano-20k", "tang-primer-25k", "crosslink-nx-evn"]
+)
 def test_every_family_comes_to_a_bitstream(name):
     board = BOARDS[name]
     found = build(board, MICRO)

@@ -1,5 +1,7 @@
 """Synthesis: the script, and with the tools what memories become."""
 
+import json
+
 import pytest
 
 from popflip.boards.build.estimate import in_tables
@@ -51,6 +53,8 @@ def test_what_families_do_otherwise():
     assert shallow not in script("tang-nano-9k")
     assert "synth_gowin -top top -json top.json" in script("tang-nano-9k")
     assert "write_json top.json" not in script("tang-nano-9k")
+    synth = "synth_gowin -family gw5a -nolutram -top top -json top.json"
+    assert synth in script("tang-primer-25k")
 
 
 def test_a_techmap_comes_before_the_last_cells():
@@ -90,3 +94,21 @@ def test_memories_become_block_rams(name):
     assert got == pytest.approx(wanted, abs=1)
     flops = sum(n for cell, n in cells.items() if "FF" in cell)
     assert flops <= 1.05 * found.ffs + 200
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_no_block_ram_of_gw5a_clears_what_it_has_read():
+    """By its RESET, which is no good (yosys's issue 6163)."""
+    board = BOARDS["tang-primer-25k"]
+    folder, _ = synthesize(board, MICRO)
+    cells = json.loads((folder / "top.json").read_text())["modules"]["top"]["cells"]
+    (ground,) = (
+        cell["connections"]["G"][0] for cell in cells.values() if cell["type"] == "GND"
+    )  # fmt: skip
+    blocks = [cell for cell in cells.values() if cell["type"] in board.device.family.memories]
+    assert len(blocks) >= 5
+    for cell in blocks:
+        pins = [bits for port, bits in cell["connections"].items() if port.startswith("RESET")]
+        assert pins
+        assert all(bits in ([ground], ["0"]) for bits in pins)
