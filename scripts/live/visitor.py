@@ -113,7 +113,10 @@ class Visitor:
         self.updates, self.answers = 0, True
 
     async def __aenter__(self):
-        self._session = aiohttp.ClientSession()
+        # As browsers do, with a connection of its own for what follows: one that a request came by
+        # has the server's timer of idle connections, which would end it five seconds later.
+        connector = aiohttp.TCPConnector(force_close=True)
+        self._session = aiohttp.ClientSession(connector=connector)
         async with self._session.get(self._address) as response:
             response.raise_for_status()
             text = await response.text()
