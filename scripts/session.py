@@ -15,7 +15,6 @@ from popflip.golden.support.errors import InputError, PopflipError
 from popflip.golden.support.files import prepare_folder
 from popflip.golden.training.checkpoint import CheckpointError
 from popflip.golden.training.machine import GoldenMachine, Machine
-from popflip.golden.training.upsets import memory_bits
 
 if TYPE_CHECKING:
     from popflip.boards.host.line import SerialLine
@@ -31,7 +30,6 @@ __all__ = [
     "check_trains",
     "choose_data",
     "choose_params",
-    "compared_bits",
     "named_network",
     "open_machine",
     "open_serial",
@@ -344,11 +342,6 @@ def open_machine(params: Params, target: Target) -> Iterator[Machine]:
         else:
             machine = BoardMachine(params, stack.enter_context(open_serial(target)))
         yield machine
-
-
-def compared_bits(params: Params) -> int:
-    """Bits that a comparison of two networks compares: weights and latents."""
-    return memory_bits(params)
 
 
 def check_trains(params: Params, target: Target) -> None:

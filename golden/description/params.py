@@ -435,12 +435,9 @@ class Params(Section):
     @cached_property
     def memory_bits(self) -> int:
         """Bits of all weights, and of all latents if the machine learns."""
-        bits = 0
-        for layer in range(self.depth):
-            shape = self.synapses(layer)
-            latents = self.learning.latent_bits_of(layer) if self.machine.training else 0
-            bits += shape.rows * shape.row_bits * (1 + latents)
-        return bits
+        latents = self.machine.training
+        shapes = map(self.synapses, range(self.depth))
+        return sum(s.rows * s.row_bits * (1 + latents * s.latent_bits) for s in shapes)
 
     @cached_property
     def registers(self) -> RegisterMap:

@@ -6,13 +6,7 @@ from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 from popflip.golden.training.state import NetworkState
 
-__all__ = ["memory_bits", "upset"]
-
-
-def memory_bits(params: Params) -> int:
-    """Bits of all weights and latents."""
-    shapes = map(params.synapses, range(params.depth))
-    return sum(s.rows * s.row_bits * (1 + s.latent_bits) for s in shapes)
+__all__ = ["upset"]
 
 
 def upset(

@@ -17,7 +17,7 @@ from popflip.golden.training.machine import CHUNK, GoldenMachine
 from popflip.golden.training.state import NetworkState, differences
 from popflip.golden.training.trainer import Trainer
 from popflip.scripts.console import Display
-from popflip.scripts.session import VIRTUAL, check_trains, compared_bits
+from popflip.scripts.session import VIRTUAL, check_trains
 
 __all__ = ["run_soak"]
 
@@ -95,7 +95,7 @@ def run_soak(
         "stops": parts.pop("stops"),
         "verified": not found,
         "differences": found,
-        "compared_bits": compared_bits(params),
+        "compared_bits": params.memory_bits,
         "whole": whole,
         "in_parts": parts,
     }

@@ -15,7 +15,7 @@ from popflip.golden.engine.threads import check_threads
 from popflip.golden.support.errors import InputError
 from popflip.golden.training.machine import CHUNK
 from popflip.golden.training.trainer import Trainer
-from popflip.golden.training.upsets import memory_bits, upset
+from popflip.golden.training.upsets import upset
 from popflip.scripts.console import Display
 from popflip.scripts.plots.style import save_figure
 from popflip.scripts.plots.upsets import upset_errors
@@ -88,7 +88,7 @@ def run_upsets(
                 display.show("trainings", done, len(rates) * seeds, f"{rate:g} per bit and epoch")
             rows.append({
                 "rate": rate,
-                "upsets_per_epoch": rate * memory_bits(params),
+                "upsets_per_epoch": rate * params.memory_bits,
                 "error": statistics.mean(errors),
                 "spread": statistics.stdev(errors) if seeds > 1 else 0.0,
                 "errors": errors,
@@ -105,7 +105,7 @@ def run_upsets(
         "seeds": seeds,
         "epochs": epochs,
         "samples": trainer.samples,
-        "bits": memory_bits(params),
+        "bits": params.memory_bits,
         "rows": rows,
         "board": board,
         "verified": not slow,
@@ -126,7 +126,7 @@ def _train(trainer: Trainer, rate: float, epochs: int) -> float:
         for first in range(0, samples, CHUNK):
             count = min(CHUNK, samples - first)
             machine.train(first, count, flush=True)
-            hits = int(rng.poisson(rate * memory_bits(params) * count / samples))
+            hits = int(rng.poisson(rate * params.memory_bits * count / samples))
             if hits:
                 machine.write_state(upset(params, machine.read_state(), hits, rng))
                 machine.set_tau(tau)

@@ -5,7 +5,7 @@ import pytest
 
 from popflip.golden.training.state import initial_state
 from popflip.golden.training.tests.glyphs import build
-from popflip.golden.training.upsets import memory_bits, upset
+from popflip.golden.training.upsets import upset
 
 
 def bits_of(params, state):
@@ -20,7 +20,16 @@ def bits_of(params, state):
 
 def test_memory_bits_are_those_of_all_arrays():
     params = build()
-    assert memory_bits(params) == len(bits_of(params, initial_state(params, 1)))
+    weights, latents = (
+        [each.size for each in arrays]
+        for arrays in (initial_state(params, 1).weights, initial_state(params, 1).latents)
+    )
+    assert params.memory_bits == len(bits_of(params, initial_state(params, 1)))
+    wider = params.replace(learning={"first_latent_bits": 13})
+    narrow = (params.depth - 1) * [params.learning.latent_bits]
+    bits = sum(n * width for n, width in zip(latents, [13, *narrow], strict=True))
+    assert wider.memory_bits == sum(weights) + bits
+    assert params.replace(machine={"training": False}).memory_bits == sum(weights)
 
 
 @pytest.mark.parametrize("latent_bits", [5, 8, 16])

@@ -17,7 +17,7 @@ from popflip.golden.support.errors import InputError, PopflipError
 from popflip.golden.training.checkpoint import save_network
 from popflip.golden.training.state import NetworkState, differences
 from popflip.scripts.console import say
-from popflip.scripts.session import VIRTUAL, Failure, Target, TargetReport, compared_bits
+from popflip.scripts.session import VIRTUAL, Failure, Target, TargetReport
 from popflip.scripts.training.runs.reports import State
 from popflip.scripts.training.runs.run import Run
 from popflip.scripts.training.streaming.parsing import Arrival, Source
@@ -368,7 +368,7 @@ def run_learning(
         "saved": learning.saved,
         "verified": None if beside is None else not learning.found,
         "differences": learning.found,
-        "compared_bits": 0 if beside is None else compared_bits(network.params),
+        "compared_bits": 0 if beside is None else network.params.memory_bits,
         "digest": network.params.digest,
     }
 

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from popflip.golden.description.params import Params
-from popflip.golden.training.upsets import memory_bits
 from popflip.scripts.results import latest
 from popflip.scripts.verbs.explore.bench import own_data
 from popflip.scripts.verbs.explore.new import proposals, trials
@@ -58,7 +57,7 @@ def test_one_search_may_do_and_the_virtual_board_learns_what_it_found(
     (row,) = json.loads(out)
     assert (row["searches"], len(row["errors"]), row["samples"]) == (1, 2, 40)
     params = Params.load(tmp_path / "new-iris-1.toml")
-    assert row["bits_equal"] == memory_bits(params)
+    assert row["bits_equal"] == params.memory_bits
     assert not (tmp_path / "new-iris-2.toml").exists()
 
 

@@ -15,7 +15,7 @@ from popflip.golden.description.sections.data import Data
 from popflip.golden.model import Model
 from popflip.golden.training.calibration import vital_signs
 from popflip.scripts.verbs.explore.new import trials
-from popflip.scripts.verbs.explore.new.budget import _LANES, Budget, Fitted, memory_bits
+from popflip.scripts.verbs.explore.new.budget import _LANES, Budget, Fitted
 from popflip.scripts.verbs.explore.new.proposals import (
     calibrated,
     epochs_for,
@@ -72,9 +72,9 @@ def test_every_kind_has_networks_within_a_memory(kind, image):
             params = make(fitted.size, fitted.machine)
             assert params.network.image == image
             assert params.network.copies == copies
-            assert memory_bits(params) <= 200_000
+            assert params.memory_bits <= 200_000
             if fitted.size < shape.most:
-                assert memory_bits(make(fitted.size + 1, {})) > 200_000
+                assert make(fitted.size + 1, {}).memory_bits > 200_000
     assert found >= 2
 
 

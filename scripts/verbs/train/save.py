@@ -23,7 +23,6 @@ from popflip.scripts.session import (
     Target,
     TargetReport,
     choose_data,
-    compared_bits,
     named_network,
     open_machine,
 )
@@ -211,7 +210,7 @@ def _report(params: Params, origin: Origin, out: Path, report: TargetReport) -> 
         "preset": params.name,
         "checkpoint": str(out),
         **report,
-        "bits": compared_bits(params),
+        "bits": params.memory_bits,
         "origin": asdict(origin),
         "digest": params.digest,
     }

@@ -44,7 +44,6 @@ from popflip.scripts.session import (
     check_trains,
     choose_data,
     choose_params,
-    compared_bits,
     named_network,
     open_machine,
 )
@@ -283,7 +282,7 @@ def verify_image(
     return {
         "verb": "verify", "preset": params.name, "checkpoint": None, "board": None, "engine": None,
         "samples": len(x), "epochs": epochs, "verified": not found, "differences": found,
-        "compared_bits": compared_bits(params), "batch": learned.batch, "tau": list(learned.tau),
+        "compared_bits": params.memory_bits, "batch": learned.batch, "tau": list(learned.tau),
         "seconds": round(time.perf_counter() - started, 2),
     }  # fmt: skip
 
@@ -342,7 +341,7 @@ def verify_checkpoint(
         "samples": total,
         "verified": not found,
         "differences": found,
-        "compared_bits": compared_bits(params),
+        "compared_bits": params.memory_bits,
         "seconds": round(time.perf_counter() - started, 2),
     }
 
@@ -430,7 +429,7 @@ def verify_board(
         "samples": samples,
         "verified": not found,
         "differences": found,
-        "compared_bits": compared_bits(params),
+        "compared_bits": params.memory_bits,
         "compared_predictions": tests,
         "compared_cycles": watched if cycles else 0,
         "cycles_per_sample": total.cycles["total"] / samples if total.cycles else None,

@@ -8,7 +8,7 @@ from popflip.boards.build.estimate import Estimate, estimate
 from popflip.boards.build.inventory import inventory
 from popflip.golden.description.params import Params
 
-__all__ = ["Budget", "Fitted", "memory_bits"]
+__all__ = ["Budget", "Fitted"]
 
 #: Share of a board's memory that weights and latents are given at first; words leave gaps.
 _SHARE = 0.95
@@ -25,11 +25,6 @@ _LANES = (
     {"row": 64, "later": 16, "output": 4, "latent": 4, "slots": 4},
     {"row": 32, "later": 8, "output": 1, "latent": 2, "slots": 2},
 )
-
-
-def memory_bits(params: Params) -> int:
-    """Bits of all weights and latents."""
-    return params.n_synapses * (1 + params.learning.latent_bits)
 
 
 @dataclass(frozen=True)
@@ -133,7 +128,7 @@ class Budget:
         while low <= high:
             middle = (low + high + 1) // 2
             params = make(middle)
-            if params is not None and memory_bits(params) <= self.bits:
+            if params is not None and params.memory_bits <= self.bits:
                 within, low = middle, middle + 1
             else:
                 high = middle - 1

@@ -17,7 +17,7 @@ from popflip.golden.support.errors import InputError
 from popflip.scripts.console import Display
 from popflip.scripts.cycle_counts import cycles_of
 from popflip.scripts.verbs.explore.new import NewReport, ProposalReport
-from popflip.scripts.verbs.explore.new.budget import Budget, memory_bits
+from popflip.scripts.verbs.explore.new.budget import Budget
 from popflip.scripts.verbs.explore.new.proposals import (
     Shape,
     calibrated,
@@ -232,7 +232,7 @@ def _row(candidate: Candidate, budget: Budget, rated: bool) -> ProposalReport:
         "final_error": None if candidate.final is None else round(candidate.final, 3),
         "folds": len(candidate.errors),
         "synapses": params.n_synapses,
-        "memory_bits": memory_bits(params),
+        "memory_bits": params.memory_bits,
         "blocks": guess.used["block"] if guess else None,
         "luts": guess.used["lut"] if guess else None,
         "samples_per_s": _rate(candidate, budget) if rated else None,
