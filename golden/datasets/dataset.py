@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from popflip.golden.datasets.encoder import Encoder
+from popflip.golden.datasets.labels import names_of_outputs
 from popflip.golden.datasets.reading.raw import DataError
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
@@ -96,9 +97,7 @@ class Dataset:
 
     def class_names(self, classes: int) -> list[str]:
         """Return what each of a network's classes is called; its number if it has no name."""
-        names = list(self.classes[:classes])
-        others = map(str, range(len(names), classes))
-        return names + [f"output {text}" if text in names else text for text in others]
+        return names_of_outputs(self.classes, classes)
 
 
 def _check_array(name: str, array, axes: int, is_kind: bool, kind: str) -> None:

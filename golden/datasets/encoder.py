@@ -12,7 +12,7 @@ by themselves, and several thresholds make a thermometer code of each value.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -141,7 +141,7 @@ class Encoder:
         return _pixels(values, self.edges, self.per)
 
     def _encode_table(self, samples) -> np.ndarray:
-        table = table_of(samples, set(self.columns))
+        table = table_of(self._with_names(samples), set(self.columns))
         lacking = [name for name in self.columns if name not in table]
         if lacking or not self.columns:
             if not self.columns and self.shape == (len(table),):  # fitted to an array
@@ -170,6 +170,15 @@ class Encoder:
                 parts.append(_pixels(column[:, None], self.edges[row : row + 1], "all"))
                 group += 1
         return np.concatenate(parts, axis=1).astype(np.uint8)
+
+    def _with_names(self, samples) -> RawSamples:
+        """Return a table with its columns' names; where the file has none, their order tells."""
+        unnamed = [str(number + 1) for number in range(len(self.columns))]
+        if not unnamed or [*samples.values] != unnamed:
+            return samples
+        return replace(
+            samples, values=dict(zip(self.columns, samples.values.values(), strict=True))
+        )
 
     def _refuse(self, samples, shape):
         wanted, found = (" x ".join(map(str, each)) for each in (self.shape, shape))
@@ -239,12 +248,6 @@ def fit_encoder(
         image=_image_of(shape, data, image, samples.source), shape=shape, columns=columns,
         categories=categories, edges=edges, per=per, invert=data.invert, resize=data.resize,
     )  # fmt: skip
-    constant = values.ndim == 2 and (values == values[:1]).all()
-    if constant and len(values) > 1 and all(each is None or len(each) == 1 for each in categories):
-        raise DataError(
-            f"{samples.source} must have values that differ: each one is the same in all training "
-            "samples"
-        )
     return fitted, _warnings(values, samples, columns, categories, fitted)
 
 

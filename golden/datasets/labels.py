@@ -5,12 +5,13 @@ numbers by their size.
 """
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
 from popflip.golden.datasets.reading.raw import DataError, listed
 
-__all__ = ["MOST_CLASSES", "class_names", "numbered", "texts"]
+__all__ = ["MOST_CLASSES", "absent", "class_names", "names_of_outputs", "numbered", "texts"]
 
 #: Classes that there may be: a label goes to the machine as a byte.
 MOST_CLASSES = 256
@@ -78,6 +79,30 @@ def texts(labels, source: str) -> np.ndarray:
     return labels
 
 
+def absent(labels) -> np.ndarray:
+    """Return which samples have no label, where some have: an empty text, None or NaN.
+
+    Parameters
+    ----------
+    labels : array_like
+        As of :func:`texts`.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 1 and labels.dtype.kind == "f":
+        return np.isnan(labels)
+    if labels.ndim == 1 and labels.dtype.kind in "SU":
+        return np.char.strip(labels) == type(labels[0])()
+    if labels.ndim == 1 and labels.dtype.kind == "O":
+        return np.array([v is None or v != v or v in ("", b"") for v in labels.tolist()])
+    return np.zeros(len(labels), bool)
+
+
 def class_names(labels: np.ndarray, source: str) -> tuple[str, ...]:
     """Return what the classes are called, by number.
 
@@ -104,6 +129,33 @@ def class_names(labels: np.ndarray, source: str) -> tuple[str, ...]:
     if all(_WHOLE.fullmatch(text) for text in found):
         found.sort(key=int)
     return tuple(found)
+
+
+def names_of_outputs(names: Sequence[str], outputs: int) -> list[str]:
+    """Return what each class of a network is called; its number if it has no name.
+
+    No two are called alike: where a class with a name is called by that number, the number has a
+    word before it.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Those that are known, by number.
+    outputs : int
+        Classes that the network can tell apart.
+
+    Examples
+    --------
+    >>> names_of_outputs(["1", "2"], 4)
+    ['1', '2', 'output 2', '3']
+    """
+    called = list(names[:outputs])
+    for number in range(len(called), outputs):
+        name = str(number)
+        while name in called:
+            name = f"output {name}"
+        called.append(name)
+    return called
 
 
 def numbered(labels: np.ndarray, classes: tuple[str, ...], source: str) -> np.ndarray:

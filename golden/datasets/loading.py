@@ -59,7 +59,8 @@ def load(
     Examples
     --------
     >>> import numpy as np, tempfile
-    >>> images, labels = np.zeros((20, 8, 8), np.uint8), np.arange(20, dtype=np.uint8) % 10
+    >>> images = np.arange(20 * 64, dtype=np.uint8).reshape(20, 8, 8)
+    >>> labels = np.arange(20, dtype=np.uint8) % 10
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     idx.write(folder, Dataset("mine", images, labels, images[:10], labels[:10]))
     ...     dataset = load(folder)

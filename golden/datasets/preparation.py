@@ -7,7 +7,7 @@ import numpy as np
 
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.datasets.encoder import Encoder, fit_encoder
-from popflip.golden.datasets.labels import class_names, numbered, texts
+from popflip.golden.datasets.labels import absent, class_names, numbered, texts
 from popflip.golden.datasets.reading.raw import DataError, RawData, RawSamples, Unlabelled, listed
 from popflip.golden.datasets.reading.values import checked
 from popflip.golden.datasets.splits import draw_split, shuffled_order
@@ -56,6 +56,11 @@ def prepare(
     told += _rare(classes, labels)
     encoder, odd = fit_encoder(parts[0], data, raw.kind, image)
     images = [encoder.encode(part) for part in parts]
+    if len(images[0]) > 1 and (images[0] == images[0][:1]).all():
+        raise DataError(
+            f"{raw.train.source} must have values that differ: each one is the same in all "
+            "training samples"
+        )
     numbers = [
         numbered(each, classes, part.source) for each, part in zip(labels, parts, strict=True)
     ]
@@ -83,7 +88,7 @@ def prepare_to_predict(
     -------
     images : ndarray of uint8, shape (n, height, width)
     labels : ndarray of uint8, shape (n,), optional
-        None if the samples have no labels.
+        None if the samples have no labels, or not all of them have one.
     """
     if encoder is None:
         encoder, _ = fit_encoder(
@@ -95,7 +100,7 @@ def prepare_to_predict(
             f"network.image must be {images.shape[1]} x {images.shape[2]} for {samples.source}, "
             f"not {params.network.image[0]} x {params.network.image[1]}"
         )
-    if samples.labels is None:
+    if samples.labels is None or absent(samples.labels).any():
         return images, None
     return images, numbered(_labels(samples), tuple(classes), samples.source)
 

@@ -19,6 +19,7 @@ __all__ = [
     "read_file",
     "read_json",
     "read_text",
+    "refuse_same",
     "write_atomically",
 ]
 
@@ -196,3 +197,22 @@ def prepare_file(path: Path, what: str) -> None:
     if path.is_dir():
         raise InputError(f"{what} must be a file, not the folder {path}")
     prepare_folder(path.parent)
+
+
+def refuse_same(path: Path | None, source: Path | None, what: str) -> None:
+    """Raise InputError if a file of results is the one that is read.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Of the results; None if none are written.
+    source : Path, optional
+        What is read; None, or a path that is not there, if it is no file.
+    what : str
+        What the results are, for the message.
+    """
+    if path is None or source is None:
+        return
+    source = Path(os.path.expanduser(source))
+    if path.is_file() and source.is_file() and path.samefile(source):
+        raise InputError(f"{what} must be written to another file than {path}, which is read")

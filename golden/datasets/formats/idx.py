@@ -55,17 +55,24 @@ _TYPES = {
 
 
 def can_read(path: Path) -> bool:
-    """Whether a folder has any such file; or whether it is a folder and the files' prefix."""
-    return bool(_found(path))
+    """Whether a folder has any such file; or it is a file of images, or a folder and a prefix."""
+    return bool(_found(path)) or _is_images(path)
 
 
 def read(path: Path, wanted: Wanted) -> RawData:
-    """Read the files of a folder, or those of a prefix in a folder."""
-    return read_folder(path)
+    """Read the files of a folder, or those of a prefix in a folder; or images alone."""
+    if _is_images(path):
+        if not wanted.unlabelled:
+            raise DataError(f"{path} has no labels; name the folder in which they lie beside it")
+        return _unlabelled(path)
+    return read_folder(path, unlabelled=wanted.unlabelled)
 
 
 def read_folder(
-    path: Path, originals: Mapping[str, Original] | None = None, title: str = ""
+    path: Path,
+    originals: Mapping[str, Original] | None = None,
+    title: str = "",
+    unlabelled: bool = False,
 ) -> RawData:
     """Read the four files of a folder; or the two for training, if none is for the test.
 
@@ -77,6 +84,8 @@ def read_folder(
         What the files must be.
     title : str
         What published data set they are of, for messages.
+    unlabelled : bool
+        Whether images alone will do: those for the test, or others if there are none.
 
     Raises
     ------
@@ -94,6 +103,11 @@ def read_folder(
             f"{path} holds several data sets: {listed(names)}; name one as {path / names[-1]}"
         )
     prefix = prefixes[0] if prefixes else ""
+    tested = "test" if (prefix, "test", "images") in found else "train"
+    if unlabelled and (prefix, tested, "labels") not in found:
+        images = found.get((prefix, tested, "images"))
+        if images is not None:
+            return _unlabelled(images)
     parts = list(_PARTS)
     if originals is None and found and not any(part == "test" for _, part, _ in found):
         parts = ["train"]
@@ -112,6 +126,11 @@ def read_folder(
         samples.append(RawSamples(arrays["images"], arrays["labels"], str(path)))
     _check(samples, [[found[prefix, part, kind] for kind in _DIMENSIONS] for part in parts])
     return RawData(*samples, kind="images", ordered=True)
+
+
+def _unlabelled(path: Path) -> RawData:
+    samples = RawSamples(_read_file(path, "images", None, ""), None, str(path))
+    return RawData(samples, kind="images", ordered=True)
 
 
 def write(folder: Path, dataset: Dataset) -> None:
@@ -133,6 +152,11 @@ def write(folder: Path, dataset: Dataset) -> None:
 def file_name(part: str, kind: str) -> str:
     """Return MNIST's own name of a file."""
     return f"{_PARTS[part]}-{kind}-idx{_DIMENSIONS[kind]}-ubyte"
+
+
+def _is_images(path: Path) -> bool:
+    match = _NAME.fullmatch(path.name)
+    return match is not None and match["kind"].lower() == "images" and path.is_file()
 
 
 def _found(path: Path) -> dict[tuple[str, str, str], Path]:

@@ -133,6 +133,8 @@ def _read_parts(path: Path, arrays: Mapping, wanted: Wanted) -> RawData:
     train = _named(arrays, _VALUES, TRAIN)
     if train is None:
         values, labels = _named(arrays, _VALUES), _named(arrays, _LABELS)
+        if values is None and wanted.unlabelled:
+            values, labels = _named(arrays, _VALUES, TEST), _named(arrays, _LABELS, TEST)
         return RawData(_samples(path, arrays, values, labels, wanted))
     samples = _samples(path, arrays, train, _named(arrays, _LABELS, TRAIN), wanted)
     test = _named(arrays, _VALUES, TEST)

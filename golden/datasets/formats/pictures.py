@@ -143,4 +143,7 @@ def _read_picture(file: Path, wanted: Wanted) -> np.ndarray:
 def _grey(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I"):  # 16 bits, which Pillow's own conversion cuts off at 255
         return Image.fromarray((np.asarray(picture).clip(0, 65535) >> 8).astype(np.uint8))
+    if picture.has_transparency_data:  # what cannot be seen has any colour; white is behind it
+        seen = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
     return picture.convert("L")

@@ -153,14 +153,6 @@ def test_inverted_and_resized():
     assert encoder.encode(samples(np.zeros((1, 5, 5), np.uint8))).tolist() == [[[255] * 2] * 2]
 
 
-def test_values_that_never_differ_are_refused():
-    line = "s must have values that differ: each one is the same in all training samples"
-    table = {"a": np.full(5, 3.0), "b": np.full(5, "x")}
-    for values in (np.full((5, 2), 7.0), table):
-        with raises(line):
-            fit_encoder(RawSamples(values, None, "s"), Data())
-
-
 def test_too_many_values():
     with raises("s must have at most 1,024 values for each sample, not 1,025"):
         fitted(np.zeros((2, 1025)))

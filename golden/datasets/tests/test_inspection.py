@@ -59,6 +59,7 @@ def test_labels_that_cannot_be_used():
 
 def test_bright_images_are_said():
     images = np.full((6, 2, 2), 250, np.uint8)
+    images[:, 0, 0] -= np.arange(6, dtype=np.uint8)
     raw = RawData(RawSamples(images, np.array([0, 1] * 3), "s"), kind="images")
     (warning,) = inspect(raw, "mine").warnings
     assert warning == (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from popflip.golden.datasets.labels import class_names, numbered, texts
+from popflip.golden.datasets.labels import absent, class_names, names_of_outputs, numbered, texts
 from popflip.golden.datasets.tests.small import raises
 
 
@@ -93,3 +93,26 @@ def test_numbers():
     assert found.tolist() == [1, 0, 1]
     with raises("s has labels that the training samples lack: c, d; the classes are a, b"):
         numbered(np.array(["d", "a", "c"]), ("a", "b"), "s")
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["a", "", " "], [False, True, True]),
+        ([b"a", b""], [False, True]),
+        ([1.0, float("nan")], [False, True]),
+        (np.array([None, "a", 3, float("nan")], object), [True, False, False, True]),
+        ([[""], ["b"]], [True, False]),
+        ([0, 1], [False, False]),
+        ([[0, 1], [1, 0]], [False, False]),
+    ],
+)
+def test_labels_that_are_absent(labels, expected):
+    assert absent(labels).tolist() == expected
+
+
+def test_no_two_outputs_are_called_alike():
+    assert names_of_outputs(["a", "b"], 2) == ["a", "b"]
+    letters = [str(number) for number in range(1, 27)]
+    assert names_of_outputs(letters, 28) == [*letters, "output 26", "27"]
+    assert names_of_outputs(["2", "output 2"], 3) == ["2", "output 2", "output output 2"]

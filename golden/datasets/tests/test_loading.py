@@ -19,7 +19,7 @@ from popflip.golden.datasets.loading import (
 )
 from popflip.golden.datasets.named import registry
 from popflip.golden.datasets.named.published import Published
-from popflip.golden.datasets.tests.small import TRAIN_IMAGES, check, raises
+from popflip.golden.datasets.tests.small import TRAIN_LABELS, check, raises
 from popflip.golden.support.files import FileError
 
 TITLES = (
@@ -51,7 +51,7 @@ def test_no_such_data_set():
 
 
 def test_no_folder(folder):
-    path = folder / TRAIN_IMAGES
+    path = folder / TRAIN_LABELS
     with raises(f"{path} holds no data set; {KNOWN}"):
         load(path)
     gone = folder / "gone"

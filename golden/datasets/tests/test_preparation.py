@@ -97,3 +97,18 @@ def test_samples_to_predict_are_encoded_and_numbered_as_in_training():
     assert images.tolist() == [[[1, 2, 3]]]
     with raises("network.image must be 1 x 2 for new, not 1 x 3"):
         prepare_to_predict(RawSamples(pixels[:, :2], None, "new"), None, (), params)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.full((6, 2), 7.0),
+        {"a": np.full(6, 3.0), "b": np.full(6, "x")},
+        np.zeros((6, 2, 2), np.uint8),
+        np.full((6, 2, 2), 0.5),
+    ],
+)
+def test_values_that_never_differ_are_refused(values):
+    samples = RawSamples(values, np.array([0, 1] * 3), "s")
+    with raises("s must have values that differ: each one is the same in all training samples"):
+        prepare(RawData(samples), "mine")

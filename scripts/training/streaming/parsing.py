@@ -5,6 +5,7 @@ A line that makes no sample says why, and stops nobody: whoever takes the sample
 
 import csv
 import json
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -219,12 +220,14 @@ class Items:
     Parameters
     ----------
     pairs : iterable
-        It may take its time: whoever reads from it waits.
+        It may take its time: whoever reads from it waits. One that is slow is taken from one pair
+        at a time, so that each is answered soon; of one that is quick, up to a chunk is taken
+        before the first is answered.
 
     Examples
     --------
     >>> source = Items([([0, 255], "dark"), ([255, 255], None)])
-    >>> [(each.number, each.values.tolist(), each.label) for each in source.take(8, 0.0)]
+    >>> [(each.number, each.values.tolist(), each.label) for each in source.take(8, 60.0)]
     [(1, [0, 255], 'dark'), (2, [255, 255], None)]
     >>> source.take(8, 0.0) is None
     True
@@ -237,8 +240,8 @@ class Items:
         self._number = 0
 
     def take(self, most: int, wait: float) -> list[Arrival] | None:
-        """Return the next samples."""
-        arrived = []
+        """Return the next samples: at least one, and those that come while there is time."""
+        arrived, end = [], time.monotonic() + wait
         for pair in self._pairs:
             self._number += 1
             try:
@@ -248,7 +251,7 @@ class Items:
             except (_Bad, TypeError, ValueError) as error:
                 why = str(error) if isinstance(error, _Bad) else "it must be values and a label"
                 arrived.append(Arrival(self._number, why=why))
-            if len(arrived) == most:
+            if len(arrived) == most or time.monotonic() >= end:
                 break
         return arrived or None
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from popflip.golden.datasets.dataset import DataError
 from popflip.golden.datasets.encoder import Encoder
-from popflip.golden.datasets.labels import texts
+from popflip.golden.datasets.labels import names_of_outputs, texts
 from popflip.golden.datasets.preparation import prepare_to_predict
 from popflip.golden.datasets.reading.raw import RawSamples, listed
 from popflip.golden.description.params import Params
@@ -72,8 +72,8 @@ class ClassNames:
         return list(self._names)
 
     def name(self, number: int) -> str:
-        """Return what a class is called; its number if it has no name yet."""
-        return self._names[number] if number < len(self._names) else str(number)
+        """Return what a class is called; one that has no name yet by its number."""
+        return names_of_outputs(self._names, self._outputs)[number]
 
     def number(self, label: Any) -> int:
         """Return the number of a class, a new one if need be.

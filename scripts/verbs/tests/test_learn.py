@@ -295,3 +295,22 @@ def test_a_folder_in_use_is_refused(popflip, folder, tmp_path):
     finally:
         process.kill()
         process.communicate(timeout=LONG)
+
+
+def test_predictions_never_take_the_place_of_what_is_read(popflip, folder, tmp_path):
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text('{"x": [0]}\n')
+    argv = [
+        "learn",
+        "--config",
+        folder / "tiny.toml",
+        "--engine",
+        "golden",
+        "--out",
+        tmp_path / "o",
+    ]
+    status, _, err = popflip(*argv, "--from", kept, "--predictions", kept)
+    line = f"predictions must be written to another file than {kept}, which is read"
+    assert (status, err) == (2, f"popflip: {line}\n")
+    assert popflip(*argv, "--from", tmp_path / "gone.jsonl", "--predictions", kept)[0] == 2
+    assert kept.read_text() == '{"x": [0]}\n'

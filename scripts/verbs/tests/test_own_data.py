@@ -213,6 +213,13 @@ def test_from_a_table_to_predictions_by_name(command, flowers):
     assert status == 0, err
     found = json.loads(out)
     assert (found["samples"], found["correct"], found["first"]) == (2, 1, ["rose", "lily"])
+    # Labels that are not there yet, as in tables to fill in; and columns without names.
+    for table in ("width,kind,length\n0,,4\n0,rose,0\n", "4,0\n0,0\n"):
+        (flowers / "blank.csv").write_text(table)
+        status, out, err = command("infer", *checkpoint, "--data", "blank.csv", "--json")
+        assert status == 0, err
+        found = json.loads(out)
+        assert (found["correct"], found["first"]) == (None, ["rose", "lily"])
     for table, line in (
         (
             "width\n1\n",

@@ -3,7 +3,6 @@
 import csv
 import io
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +14,12 @@ from rich.text import Text
 from popflip.golden.datasets import loading
 from popflip.golden.datasets.dataset import DataError, check_data
 from popflip.golden.datasets.encoding import input_of
+from popflip.golden.datasets.labels import names_of_outputs
 from popflip.golden.datasets.preparation import prepare_to_predict
 from popflip.golden.description.params import Params
 from popflip.golden.model import Report
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import prepare_file, write_atomically
+from popflip.golden.support.files import prepare_file, refuse_same, write_atomically
 from popflip.golden.training.checkpoint import read_encoder
 from popflip.golden.training.machine import Machine
 from popflip.golden.training.state import NetworkState
@@ -102,6 +102,7 @@ def infer(
     --preset or --config names another machine for the network, such as one without the training
     logic.
     """
+    refuse_same(predictions, None if data is None else Path(data), "predictions")
     target = Target(board, baud, engine, threads, port, config)
     params = choose_params(preset, config, board)
     meta, state = Trainer.read_checkpoint(checkpoint)
@@ -171,27 +172,22 @@ def samples_to_predict(data: str | None, checkpoint: Path, meta: dict, saved: Pa
     DataError
         If the samples cannot be read, or are not like those of the training.
     """
-    known = meta.get("classes", [])
+    known, outputs = meta.get("classes", []), saved.network.classes
     if data is None or loading.place_of(data) == meta.get("data_source"):
         dataset, source = choose_data(data, checkpoint, meta, saved)
         if dataset.digest == meta["data_digest"]:
             check_data(saved, dataset)
             # Of a checkpoint that has learned samples of other sources too, there may be more.
-            classes = _names(known or dataset.classes, saved)
+            classes = names_of_outputs(known or dataset.classes, outputs)
             return ToPredict(dataset.test_images, dataset.test_labels, classes, source)
     assert data is not None
     if not data:
         raise DataError("data must be the name of a data set, a file or a folder, not ''")
     raw, _ = loading.read_raw(data, params=saved, unlabelled=True)
     part = raw.train if raw.test is None else raw.test
-    classes = _names(known, saved)
-    images, labels = prepare_to_predict(part, read_encoder(checkpoint), classes, saved)
+    classes = names_of_outputs(known, outputs)
+    images, labels = prepare_to_predict(part, read_encoder(checkpoint), known or classes, saved)
     return ToPredict(images, labels, classes, data, part.names)
-
-
-def _names(known: Sequence[str], params: Params) -> list[str]:
-    """Return what each class is called; its number if it has no name."""
-    return [*known, *(str(number) for number in range(len(known), params.network.classes))]
 
 
 def predict(machine: Machine, x, labels, title: str = "infer") -> tuple[Report, np.ndarray]:

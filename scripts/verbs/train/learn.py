@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,12 @@ import typer
 from popflip.golden.datasets.reading.raw import Wanted
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import file_errors, prepare_file, write_atomically
+from popflip.golden.support.files import (
+    file_errors,
+    prepare_file,
+    refuse_same,
+    write_atomically,
+)
 from popflip.golden.training.checkpoint import read_checkpoint, read_encoder
 from popflip.golden.training.state import initial_state
 from popflip.scripts.console import say
@@ -157,9 +162,13 @@ def learn(
         save_every=save_every, idle=idle, strict=strict, new_classes=new_classes,
         verify=target.virtual if verify is None else verify,
     )  # fmt: skip
-    with results_folder(out), _written(predictions, as_json) as emit:
+    with results_folder(out):
+        # Before the file of predictions is begun anew, which may be the same one.
         samples = source_of_lines(source, follow, lines, label, network)
-        report = run_learning(job, samples, emit)
+        with closing(samples):
+            refuse_same(predictions, None if source == "-" else Path(source), "predictions")
+            with _written(predictions, as_json) as emit:
+                report = run_learning(job, samples, emit)
         write_atomically(out / "report.json", json.dumps(report, indent=1).encode())
     print_json(report) if as_json else show(report)
     fail_unless_verified(report)

@@ -12,6 +12,7 @@ from popflip.golden.datasets.dataset import DataError
 from popflip.golden.datasets.formats import idx as format_idx
 from popflip.golden.datasets.loading import load
 from popflip.golden.datasets.named.published import MNIST as PUBLISHED
+from popflip.golden.datasets.reading.raw import Wanted
 from popflip.golden.datasets.tests.small import (
     TEST_IMAGES,
     TEST_LABELS,
@@ -190,7 +191,7 @@ def test_what_is_written_is_read_again(folder, tmp_path):
 def test_a_folder_with_any_of_the_files_is_of_the_format(folder, tmp_path):
     assert format_idx.can_read(folder)
     assert not format_idx.can_read(tmp_path)
-    assert not format_idx.can_read(folder / TRAIN_IMAGES)
+    assert not format_idx.can_read(folder / TRAIN_LABELS)
     for path in list(folder.iterdir())[1:]:
         path.unlink()
     assert format_idx.can_read(folder)
@@ -226,6 +227,28 @@ def test_labels_of_several_integers(tmp_path, arrays):
             name, content = name.replace("idx1-ubyte", "idx2-int"), idx(wide, 12)
         (tmp_path / name).write_bytes(content)
     check(load(tmp_path), arrays)
+
+
+def test_images_without_labels_are_read_to_predict(folder, arrays):
+    wanted = Wanted(unlabelled=True)
+    whole = format_idx.read(folder, wanted)
+    assert whole.test.labels is not None
+    one = format_idx.read(folder / TRAIN_IMAGES, wanted).train
+    assert one.labels is None
+    np.testing.assert_array_equal(one.values, whole.train.values)
+    with pytest.raises(DataError, match="has no labels; name the folder in which they lie"):
+        load(folder / TRAIN_IMAGES)
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+    found = format_idx.read(folder, wanted)
+    assert found.test is None
+    assert found.train.labels is None
+    np.testing.assert_array_equal(found.train.values, whole.test.values)
+    with pytest.raises(DataError, match="lacks t10k-labels-idx1-ubyte"):
+        load(folder)
+    (folder / "t10k-images-idx3-ubyte").unlink()
+    (folder / TRAIN_LABELS).unlink()
+    found = format_idx.read(folder, wanted).train
+    np.testing.assert_array_equal(found.values, whole.train.values)
 
 
 def test_labels_from_1(tmp_path, folder, arrays):

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from popflip.golden.datasets.dataset import DataError
 from popflip.golden.datasets.formats import numpy_arrays
 from popflip.golden.datasets.loading import load
 from popflip.golden.datasets.reading.raw import Wanted
@@ -130,3 +131,13 @@ def test_a_bomb_is_read_no_further_than_its_header_promises(path):
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_a_test_part_alone_is_read_to_predict(path):
+    np.savez(path, x_test=np.ones((3, 4)))
+    found = numpy_arrays.read(path, Wanted(unlabelled=True))
+    assert found.test is None
+    assert found.train.labels is None
+    assert found.train.values.shape == (3, 4)
+    with pytest.raises(DataError, match="must hold values and labels called"):
+        load(path)

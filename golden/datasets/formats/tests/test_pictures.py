@@ -67,6 +67,17 @@ def test_colours_and_16_bits_become_grey(tmp_path):
     assert raw.train.values[:, 0, 0].tolist() == [76, 128, 255]
 
 
+def test_white_is_behind_what_is_transparent(tmp_path):
+    put(tmp_path / "a.png", (0, 0, 0, 0), mode="RGBA")
+    put(tmp_path / "b.png", (0, 255), mode="LA")
+    put(tmp_path / "c.png", (9, 0), mode="LA")
+    palette = Image.new("P", (6, 4), 1)
+    palette.putpalette([0, 0, 0, 9, 9, 9])
+    palette.save(tmp_path / "d.png", transparency=1)
+    raw = pictures.read(tmp_path, Wanted())
+    assert raw.train.values[:, 0, 0].tolist() == [255, 0, 255, 255]
+
+
 def test_sizes(tmp_path):
     put(tmp_path / "a" / "1.png")
     put(tmp_path / "b" / "2.png", size=(5, 6))

@@ -7,6 +7,7 @@ import pytest
 
 from popflip.golden.datasets.encoder import Encoder
 from popflip.golden.datasets.reading.raw import DataError, Wanted
+from popflip.scripts.training.streaming import parsing
 from popflip.scripts.training.streaming.lines import LONGEST, FileLines
 from popflip.scripts.training.streaming.parsing import Items, JsonLines, TableLines
 
@@ -153,10 +154,10 @@ def test_a_table_of_other_columns_is_refused_as_a_whole(lines, head, message):
 def test_items_of_python_are_samples():
     pairs = iter([([0, 1], "a"), (np.ones((2, 2), np.uint8), None), ({"a": 1}, 3), (["x"], 1), 5])
     source = Items(pairs)
-    assert plain(source.take(2, 0.0)) == [
+    assert plain(source.take(2, 60.0)) == [
         (1, [0, 1], "a", ""), (2, [[1, 1], [1, 1]], None, "")
     ]  # fmt: skip
-    third, fourth, fifth = plain(source.take(9, 0.0))
+    third, fourth, fifth = plain(source.take(9, 60.0))
     assert third == (3, {"a": 1}, 3, "")
     assert (
         fourth[3] == f"x must be a list of numbers, or of rows of numbers, not {json.dumps(['x'])}"
@@ -170,3 +171,15 @@ def test_items_can_be_stopped():
     source.take(3, 0.0)
     source.stop()
     assert source.take(3, 0.0) is None
+
+
+def test_a_slow_iterator_is_taken_from_one_pair_at_a_time(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(parsing.time, "monotonic", lambda: now[0])
+
+    def each(seconds):
+        for number in range(10):
+            now[0] += seconds
+            yield [number], None
+
+    assert [len(Items(each(s)).take(256, 0.2)) for s in (1.0, 0.15, 0.0)] == [1, 2, 10]

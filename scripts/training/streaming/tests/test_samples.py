@@ -122,3 +122,8 @@ def test_labels_that_are_none_are_refused(label):
 def test_there_cannot_be_more_names_than_outputs():
     with pytest.raises(InputError, match=r"^names must be at most 1, as outputs, not 2$"):
         ClassNames(["a", "b"], 1)
+
+
+def test_an_output_without_a_class_is_not_called_as_one():
+    names = ClassNames(["1", "2"], outputs=4)
+    assert [names.name(number) for number in range(4)] == ["1", "2", "output 2", "3"]
