@@ -16,7 +16,7 @@ from popflip.golden.datasets.reading.raw import DataError, RawData, RawSamples, 
 from popflip.golden.datasets.reading.tables import check_names, label_column, read_parts, samples_of
 from popflip.golden.support.bounded import DAMAGED, read_at_most, uncompressed
 
-__all__ = ["TITLE", "can_read", "read"]
+__all__ = ["TITLE", "can_read", "read", "separator_of"]
 
 TITLE = "a CSV table"
 
@@ -50,11 +50,16 @@ def read(path: Path, wanted: Wanted) -> RawData:
     return read_parts(path, _ENDINGS, wanted, _read_file)
 
 
+def separator_of(line: str) -> str:
+    """Return what stands between the values of a table's first line: what makes most of them."""
+    return max(_SEPARATORS, key=lambda mark: len(next(csv.reader([line], delimiter=mark), [])))
+
+
 def _read_file(path: Path, wanted: Wanted) -> RawSamples:
     text = _text(path)
     first = next(_lines(path, text))
     text.seek(0)
-    split = max(_SEPARATORS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
+    split = separator_of(first)
     rows = csv.reader(_lines(path, text), delimiter=split, skipinitialspace=True)
     try:
         return _table(path, rows, split, wanted)

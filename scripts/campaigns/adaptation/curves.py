@@ -18,13 +18,18 @@ from popflip.golden.training.learner import Learner
 from popflip.golden.training.machine import Machine
 from popflip.golden.training.state import NetworkState, initial_state
 from popflip.golden.training.trainer import Trainer
-from popflip.scripts.campaigns.adaptation.problems import Problem, problem_of
+from popflip.scripts.campaigns.adaptation.problems import (
+    DEFAULT_CHANGES,
+    OF_PIXELS,
+    Problem,
+    problem_of,
+)
 from popflip.scripts.console import Display
 from popflip.scripts.plots.adaptation import adaptation_curves
 from popflip.scripts.plots.style import save_figure
 from popflip.scripts.session import Target, TargetReport, open_machine, results_folder
 
-__all__ = ["WAYS", "AdaptJob", "AdaptReport", "run_adaptation"]
+__all__ = ["WAYS", "AdaptJob", "AdaptReport", "possible_changes", "run_adaptation"]
 
 #: How a network comes to terms with a change, by the word that the report has for it.
 WAYS = {
@@ -151,8 +156,9 @@ def run_adaptation(job: AdaptJob) -> AdaptReport:
     """Measure what is left to measure, draw it, and return the report that ``--json`` prints."""
     started = time.perf_counter()
     data = _first(job.dataset, job.samples, job.test_samples)
-    for kind in job.changes:
-        problem_of(_first(data, 1, 1, of_each=True), kind, 1)  # refuses what cannot be
+    thumbs = _first(data, 1, 1, of_each=True)
+    for kind in job.changes:  # refuses what cannot be; changed pixels take their time
+        problem_of(thumbs if kind in OF_PIXELS else data, kind, 1)
     prepare_folder(job.picture.parent)
     with results_folder(job.out):
         store = _Store(job)
@@ -198,19 +204,31 @@ def run_adaptation(job: AdaptJob) -> AdaptReport:
     }
 
 
+def possible_changes(data: Dataset) -> tuple[tuple[str, ...], list[str]]:
+    """Return those of :data:`DEFAULT_CHANGES` that a data set can meet, and why not the others."""
+    found, why, few = [], [], _first(data, None, None, of_each=True)
+    for kind in DEFAULT_CHANGES:
+        try:
+            problem_of(few, kind, 1)
+            found.append(kind)
+        except InputError as error:
+            why.append(str(error))
+    return tuple(found), why
+
+
 def _first(data: Dataset, samples: int | None, tests: int | None, of_each: bool = False) -> Dataset:
     """Return the first samples of a data set, or of each of its classes."""
     parts = []
-    for images, labels, most in (
-        (data.train_images, data.train_labels, samples),
-        (data.test_images, data.test_labels, tests),
+    for name, images, labels, most in (
+        ("samples", data.train_images, data.train_labels, samples),
+        ("test_samples", data.test_images, data.test_labels, tests),
     ):
         if of_each:
             _, firsts = np.unique(labels, return_index=True)
             parts += [images[firsts], labels[firsts]]
             continue
         if most is not None and not 1 <= most <= len(labels):
-            raise InputError(f"samples must be 1 to {len(labels)}, not {most}")
+            raise InputError(f"{name} must be 1 to {len(labels)}, not {most}")
         parts += [images[:most], labels[:most]]
     return Dataset(data.name, *parts, classes=data.classes, encoder=data.encoder)
 

@@ -8,7 +8,7 @@ from popflip.golden.datasets.changes import KINDS, Change
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.support.errors import InputError
 
-__all__ = ["CHANGES", "DEFAULT_CHANGES", "Part", "Problem", "problem_of"]
+__all__ = ["CHANGES", "DEFAULT_CHANGES", "OF_PIXELS", "Part", "Problem", "problem_of"]
 
 #: Number that the noise of test samples counts from, so that it is not that of training samples.
 TEST_FIRST = 1 << 24
@@ -19,6 +19,9 @@ OF_CLASSES = {
     "takes the new name",
     "unseen": "the last two classes come only now; their outputs were free",
 }
+
+#: Changes of pixels; others are of labels.
+OF_PIXELS = {*KINDS} - {"swap-labels"}
 
 #: Every change, and what it is.
 CHANGES = {**KINDS, **OF_CLASSES}
@@ -87,7 +90,7 @@ def problem_of(data: Dataset, kind: str, seed: int) -> Problem:
     Raises
     ------
     InputError
-        If there is no such change, or the data set cannot be changed so.
+        If there is no such change, the data set cannot be changed so, or has too few samples.
     """
     if kind not in CHANGES:
         raise InputError(f"change must be one of {', '.join(CHANGES)}, not {kind!r}")
@@ -103,18 +106,31 @@ def problem_of(data: Dataset, kind: str, seed: int) -> Problem:
             for part, first in ((train, 0), (test, TEST_FIRST))
         )
         renamed = change.classes if kind == "swap-labels" else ()
-        return Problem(data, new_train, new_test, test.without(renamed), train.without(renamed))
+        kept, rehearsed = test.without(renamed), train.without(renamed)
+        _refuse_empty(kind, kept, rehearsed)
+        return Problem(data, new_train, new_test, kept, rehearsed)
     n, fewest = data.n_classes, 4 if kind == "rename" else 3
     if n < fewest:
         raise InputError(f"change {kind!r} needs at least {fewest} classes, not {n}")
     if kind == "unseen":
         old_train, old_test = train.of(n - 2), test.of(n - 2)
+        _refuse_empty(kind, old_train, old_test)
         return Problem(_old(data, kind, old_train, old_test), train, test, old_test, old_train)
     old_train, old_test = train.of(n - 1), test.of(n - 1)
+    kept, rehearsed = old_test.of(n - 2), old_train.of(n - 2)
+    _refuse_empty(kind, kept, rehearsed)
     return Problem(
         _old(data, kind, old_train, old_test), _renamed(old_train, n), _renamed(old_test, n),
-        old_test.of(n - 2), old_train.of(n - 2),
+        kept, rehearsed,
     )  # fmt: skip
+
+
+def _refuse_empty(kind: str, *parts: Part) -> None:
+    if not all(map(len, parts)):
+        raise InputError(
+            f"change {kind!r} needs samples of the classes that it leaves alone, for training and "
+            "for the test; use more samples"
+        )
 
 
 def _renamed(part: Part, n: int) -> Part:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from popflip.golden.datasets.encoder import Encoder
+from popflip.golden.datasets.formats.csv_table import separator_of
 from popflip.golden.datasets.reading.raw import DataError, Wanted
 from popflip.golden.datasets.reading.tables import check_names, label_column
 from popflip.golden.support.errors import InputError
@@ -154,10 +155,13 @@ class TableLines(_FromLines):
         Which column holds the labels, and which are not looked at.
     encoder : Encoder, optional
         The network's: it knows which columns hold texts. Without one all are numbers.
-    delimiter : str
+    delimiter : str, optional
+        What stands between values. The first line tells if it is left out.
     """
 
-    def __init__(self, lines: Lines, wanted: Wanted, encoder: Encoder | None, delimiter: str = ","):
+    def __init__(
+        self, lines: Lines, wanted: Wanted, encoder: Encoder | None, delimiter: str | None = None
+    ):
         super().__init__(lines)
         self._wanted, self._delimiter = wanted, delimiter
         self._columns: list[str] | None = None
@@ -172,7 +176,10 @@ class TableLines(_FromLines):
 
     def _parse(self, number: int, text: str) -> list[Arrival]:
         try:
-            (row,) = csv.reader([text], delimiter=self._delimiter, strict=True)
+            self._delimiter = self._delimiter or separator_of(text)
+            (row,) = csv.reader(
+                [text], delimiter=self._delimiter, skipinitialspace=True, strict=True
+            )
         except (csv.Error, ValueError) as error:
             raise _Bad(f"it is no row of a table: {error}") from None
         if self._columns is None:
@@ -206,10 +213,10 @@ class TableLines(_FromLines):
             )
         self._columns = names
 
-    @staticmethod
-    def _number(name: str, cell: str) -> float:
+    def _number(self, name: str, cell: str) -> float:
         try:
-            return float(cell)
+            # As in 3,14, where something else stands between values.
+            return float(cell if self._delimiter == "," else cell.replace(",", "."))
         except ValueError:
             raise _Bad(f"column {name!r} must hold a number, not {cell[:40]!r}") from None
 

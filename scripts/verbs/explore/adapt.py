@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from popflip.scripts.console import say
 from popflip.scripts.options import (
     Baud,
     Board,
@@ -32,7 +33,7 @@ def adapt(
         typer.Option(
             help="rotate-90, rotate-180, invert, noise, dead-pixels, dead-columns, permute, "
             "swap-labels, rename or unseen; can be given several times. All but dead-columns and "
-            "swap-labels if left out.",
+            "swap-labels that the data can meet if left out.",
             metavar="NAME",
         ),
     ] = None,
@@ -79,8 +80,11 @@ def adapt(
     comes. Tested are what comes, and what was learned before the change as far as it still holds.
     The fast engine computes it, unless a board is named: the bits are the same.
     """
-    from popflip.scripts.campaigns.adaptation.curves import AdaptJob, run_adaptation
-    from popflip.scripts.campaigns.adaptation.problems import DEFAULT_CHANGES
+    from popflip.scripts.campaigns.adaptation.curves import (
+        AdaptJob,
+        possible_changes,
+        run_adaptation,
+    )
 
     if board is None and port is None and engine is None:
         engine = "fast"
@@ -88,12 +92,15 @@ def adapt(
     params = with_label(named_network(preset, config, board=board), label)
     check_trains(params, target)
     dataset, source = choose_data(data, params=params)
+    changes, left_out = (tuple(change), []) if change else possible_changes(dataset)
     job = AdaptJob(
-        params=params, dataset=dataset, source=source, changes=tuple(change or DEFAULT_CHANGES),
+        params=params, dataset=dataset, source=source, changes=changes,
         seeds=seeds, epochs=epochs, samples=samples, test_samples=test_samples,
         at=tuple(at or (1000, 5000, 20000)), replay=replay, target=target, out=out,
         picture=picture or out / "curves.png",
     )  # fmt: skip
+    for why in left_out:
+        say(f"popflip: left out: {why}")
     report = run_adaptation(job)
     print_json(report) if as_json else show(report)
 

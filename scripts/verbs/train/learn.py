@@ -249,7 +249,7 @@ def source_of_lines(
     if form == "json":
         return JsonLines(lines)
     wanted = Wanted(label or data.label, data.ignore, unlabelled=True)
-    return TableLines(lines, wanted, network.encoder, "\t" if form == "tsv" else ",")
+    return TableLines(lines, wanted, network.encoder, "\t" if form == "tsv" else None)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.support.errors import InputError
 from popflip.golden.training.learner import Learner
 from popflip.golden.training.machine import GoldenMachine
@@ -15,7 +16,7 @@ from popflip.golden.training.tests.glyphs import DATA, build
 from popflip.golden.training.trainer import Trainer
 from popflip.scripts.campaigns.adaptation import curves
 from popflip.scripts.campaigns.adaptation.curves import WAYS, AdaptJob, run_adaptation
-from popflip.scripts.campaigns.adaptation.problems import problem_of
+from popflip.scripts.campaigns.adaptation.problems import DEFAULT_CHANGES, problem_of
 from popflip.scripts.session import Target
 
 
@@ -155,7 +156,7 @@ def test_jobs_that_cannot_be_are_refused(job, options, message):
     ("options", "message"),
     [
         ({"samples": 701}, "samples must be 1 to 700, not 701"),
-        ({"test_samples": 0}, "samples must be 1 to 300, not 0"),
+        ({"test_samples": 0}, "test_samples must be 1 to 300, not 0"),
         ({"changes": ("melt",)}, "change must be one of .*, not 'melt'"),
     ],
 )
@@ -163,3 +164,13 @@ def test_what_cannot_be_is_refused_before_any_work(job, options, message):
     with pytest.raises(InputError, match=f"^{message}$"):
         run_adaptation(replace(job, **options))
     assert not job.out.exists()
+
+
+def test_without_a_name_all_changes_that_the_data_can_meet_are_meant():
+    assert curves.possible_changes(DATA) == (DEFAULT_CHANGES, [])
+    wide = Dataset(
+        "wide", *(DATA.train_images[:40].reshape(40, 1, -1), DATA.train_labels[:40] % 2) * 2
+    )
+    found, why = curves.possible_changes(wide)
+    assert {*DEFAULT_CHANGES} - {*found} == {"rotate-90", "rename", "unseen"}
+    assert why[0].startswith("rotate-90 needs square images, not 1 x ")

@@ -75,5 +75,15 @@ def test_what_cannot_be_changed_so_is_refused():
             problem_of(few, kind, 1)
 
 
+@pytest.mark.parametrize("kind", ["rename", "unseen", "swap-labels"])
+def test_too_few_samples_are_refused(kind):
+    """The parts are of the classes that a change concerns alone, and one of each for n_classes."""
+    last = DATA.train_labels >= 2 if kind != "swap-labels" else DATA.train_labels < 2
+    part = DATA.train_images[last], DATA.train_labels[last]
+    few = Dataset("few", *part * 2, classes=("a", "b", "c", "d"))
+    with pytest.raises(InputError, match="needs samples of the classes that it leaves alone"):
+        problem_of(few, kind, 1)
+
+
 def test_the_changes_that_are_measured_are_known():
     assert set(DEFAULT_CHANGES) <= set(CHANGES)

@@ -122,6 +122,14 @@ def test_a_table_without_an_encoder_holds_pixels(lines):
     assert parsed(source) == [(2, [1.0, 2.0], "x", "")]
 
 
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_the_first_line_tells_what_stands_between_values(lines, mark):
+    rows = ("height,colour,width", "7.5,red,2.5")
+    text = "\n".join(row.replace(",", mark).replace(".", ",") for row in rows) + "\n"
+    source = TableLines(lines(text), Wanted(unlabelled=True), TABLE)
+    assert parsed(source) == [(2, {"height": 7.5, "colour": "red", "width": 2.5}, None, "")]
+
+
 @pytest.mark.parametrize(
     ("row", "why"),
     [
