@@ -135,12 +135,7 @@ class JsonLines(_FromLines):
         x, label = tree["x"], tree.get("label")
         if label is not None and not isinstance(label, str | int | float):
             raise _Bad(f"label must be a text or a number, not {_kind(label)}")
-        if isinstance(x, dict):
-            odd = [name for name, value in x.items() if not isinstance(value, str | int | float)]
-            if odd:
-                raise _Bad(f"x: column {odd[0]!r} must hold a text or a number")
-            return [Arrival(number, x, label)]
-        return [Arrival(number, numbers_of(x), label)]
+        return [Arrival(number, _values_of(x), label)]
 
 
 class TableLines(_FromLines):
@@ -245,21 +240,32 @@ class Items:
     def __init__(self, pairs: Iterable[tuple[Any, Any]]):
         self._pairs: Iterator[tuple[Any, Any]] = iter(pairs)
         self._number = 0
+        self._broken: Exception | None = None
+
+    def _sample(self, pair) -> Arrival:
+        try:
+            x, label = pair
+            return Arrival(self._number, _values_of(x), label)
+        except (_Bad, TypeError, ValueError) as error:
+            why = str(error) if isinstance(error, _Bad) else "it must be values and a label"
+            return Arrival(self._number, why=why)
 
     def take(self, most: int, wait: float) -> list[Arrival] | None:
         """Return the next samples: at least one, and those that come while there is time."""
-        arrived, end = [], time.monotonic() + wait
-        for pair in self._pairs:
-            self._number += 1
-            try:
-                x, label = pair
-                values = x if isinstance(x, dict) else numbers_of(x)
-                arrived.append(Arrival(self._number, values, label))
-            except (_Bad, TypeError, ValueError) as error:
-                why = str(error) if isinstance(error, _Bad) else "it must be values and a label"
-                arrived.append(Arrival(self._number, why=why))
-            if len(arrived) == most or time.monotonic() >= end:
-                break
+        if self._broken is not None:
+            raise self._broken
+        arrived: list[Arrival] = []
+        end = time.monotonic() + wait
+        try:
+            for pair in self._pairs:
+                self._number += 1
+                arrived.append(self._sample(pair))
+                if len(arrived) == most or time.monotonic() >= end:
+                    break
+        except Exception as error:  # the iterator's own: what came before it is learned first
+            if not arrived:
+                raise
+            self._broken = error
         return arrived or None
 
     def stop(self) -> None:
@@ -269,6 +275,16 @@ class Items:
     def close(self) -> None:
         """Let go of the samples."""
         self.stop()
+
+
+def _values_of(x: Any) -> Values:
+    """Return what a sample holds: columns by their names, or an array of numbers."""
+    if not isinstance(x, dict):
+        return numbers_of(x)
+    for name, value in x.items():
+        if not isinstance(value, str | int | float | np.number | np.bool_):
+            raise _Bad(f"x: column {str(name)!r} must hold a text or a number")
+    return x
 
 
 def numbers_of(x: Any) -> np.ndarray:

@@ -174,6 +174,13 @@ def test_items_of_python_are_samples():
     assert source.take(9, 0.0) is None
 
 
+@pytest.mark.parametrize("odd", [None, [1, 2], np.ones(2), b"x"])
+def test_columns_of_items_hold_texts_and_numbers(odd):
+    pairs = [({"a": odd}, "cat"), ({"a": np.float32(1)}, "cat"), ({"a": np.str_("b")}, "cat")]
+    why = [each.why for each in Items(pairs).take(9, 60.0)]
+    assert why == ["x: column 'a' must hold a text or a number", "", ""]
+
+
 def test_items_can_be_stopped():
     source = Items(([number], None) for number in range(100))
     source.take(3, 0.0)
@@ -191,3 +198,14 @@ def test_a_slow_iterator_is_taken_from_one_pair_at_a_time(monkeypatch):
             yield [number], None
 
     assert [len(Items(each(s)).take(256, 0.2)) for s in (1.0, 0.15, 0.0)] == [1, 2, 10]
+
+
+def test_what_came_before_an_iterator_broke_is_taken_first():
+    def broken():
+        yield [1], "a"
+        raise RuntimeError("the sensor is gone")
+
+    source = Items(broken())
+    assert [each.number for each in source.take(9, 60.0)] == [1]
+    with pytest.raises(RuntimeError, match="the sensor is gone"):
+        source.take(9, 60.0)
