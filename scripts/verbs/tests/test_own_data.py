@@ -220,6 +220,13 @@ def test_from_a_table_to_predictions_by_name(command, flowers):
         assert status == 0, err
         found = json.loads(out)
         assert (found["correct"], found["first"]) == (None, ["rose", "lily"])
+    # Other samples, in the place of those of the training.
+    kept = (flowers / "flowers.csv").read_text()
+    (flowers / "flowers.csv").write_text("length,width\n4,0\n0,0\n")
+    status, out, err = command("infer", *checkpoint, "--data", "flowers.csv", "--json")
+    assert status == 0, err
+    assert json.loads(out)["first"] == ["rose", "lily"]
+    (flowers / "flowers.csv").write_text(kept)
     for table, line in (
         (
             "width\n1\n",

@@ -174,8 +174,13 @@ def samples_to_predict(data: str | None, checkpoint: Path, meta: dict, saved: Pa
     """
     known, outputs = meta.get("classes", []), saved.network.classes
     if data is None or loading.place_of(data) == meta.get("data_source"):
-        dataset, source = choose_data(data, checkpoint, meta, saved)
-        if dataset.digest == meta["data_digest"]:
+        try:
+            dataset, source = choose_data(data, checkpoint, meta, saved)
+        except DataError:
+            if data is None:
+                raise
+            dataset = None  # the place holds other samples now, which may do to predict
+        if dataset is not None and dataset.digest == meta["data_digest"]:
             check_data(saved, dataset)
             # Of a checkpoint that has learned samples of other sources too, there may be more.
             classes = names_of_outputs(known or dataset.classes, outputs)
