@@ -9,11 +9,13 @@ import pytest
 from popflip.boards.build.estimate import estimate
 from popflip.boards.build.inventory import inventory
 from popflip.boards.registry import find_board
-from popflip.golden.datasets.loading import from_arrays
+from popflip.golden.datasets.loading import from_arrays, load
 from popflip.golden.description.params import Params
 from popflip.golden.description.sections.data import Data
 from popflip.golden.model import Model
 from popflip.golden.training.calibration import vital_signs
+from popflip.scripts.console import Display
+from popflip.scripts.session import named_network
 from popflip.scripts.verbs.explore.new import trials
 from popflip.scripts.verbs.explore.new.budget import _LANES, Budget, Fitted
 from popflip.scripts.verbs.explore.new.proposals import (
@@ -23,8 +25,8 @@ from popflip.scripts.verbs.explore.new.proposals import (
     proposals,
     shapes_for,
 )
-from popflip.scripts.verbs.explore.new.search import find_network
-from popflip.scripts.verbs.explore.new.trials import Candidate, Race
+from popflip.scripts.verbs.explore.new.search import Wish, _candidates, _Readings, find_network
+from popflip.scripts.verbs.explore.new.trials import Candidate, Race, parted
 
 # The first use of the fast engine compiles it.
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("default_signals")]
@@ -70,7 +72,7 @@ def test_every_kind_has_networks_within_a_memory(kind, image):
                 continue
             found += 1
             params = make(fitted.size, fitted.machine)
-            assert params.network.image == image
+            assert shape.resized or params.network.image == image
             assert params.network.copies == copies
             assert params.memory_bits <= 200_000
             if fitted.size < shape.most:
@@ -143,12 +145,32 @@ def race(table, n=4, seconds=600.0, on_training=lambda *_: None, **options):
     data = from_arrays(values, labels)
     shape = shapes_for("table", (1, 4))[0]
     candidates = [
-        Candidate(shape.title, params, Fitted(8 * k, {}))
+        Candidate(shape.title, params, Fitted(8 * k, {}), data)
         for k in range(1, n + 1)
         for params in list(proposals(shape, 8 * k, 3, 4, Data(), {}, 3))[:1]
     ]
     final_epochs = options.get("final_epochs", 3)
-    return Race(candidates, data, 3, final_epochs, options.get("seed", 1), seconds, on_training)
+    return Race(candidates, 3, final_epochs, options.get("seed", 1), seconds, on_training)
+
+
+def test_large_images_are_tried_smaller_too(tmp_path):
+    rng = np.random.default_rng(3)
+    labels = np.arange(60) % 5
+    images = rng.integers(0, 256, (60, 28, 28), dtype=np.uint8)
+    images[np.arange(60), :, labels * 5] = 255
+    np.savez(tmp_path / "bars.npz", x_train=images, y_train=labels)
+    source = str(tmp_path / "bars.npz")
+    wish = Wish(source, named_network(None, None), None, 400_000)
+    readings = _Readings(wish)
+    with Display() as display:
+        found = _candidates(wish, Budget(memory=400_000), readings, (60, 60), display)
+    sides = {each.dataset.train_images.shape[1:] for each in found}
+    assert sides == {(28, 28), (20, 20)}
+    for each in found:
+        assert each.dataset.train_images.shape[1:] == each.params.network.image
+        # Whoever has the file reads the samples as the search did.
+        again = load(source, params=each.params)
+        assert np.array_equal(again.train_images, each.dataset.train_images)
 
 
 @pytest.mark.slow
@@ -173,11 +195,12 @@ def test_a_small_data_set_is_judged_on_several_folds_first(table):
 
 def test_the_test_part_is_not_touched(table):
     runs = race(table)
-    part = runs._fold(0, 1000, 1000)
-    train = {row.tobytes() for row in runs.dataset.train_images}
+    dataset = runs.candidates[0].dataset
+    part = parted(dataset, runs._split(0, 1000, 1000))
+    train = {row.tobytes() for row in dataset.train_images}
     assert {row.tobytes() for row in part.test_images} <= train
-    assert len(part.train_labels) + len(part.test_labels) == len(runs.dataset.train_labels)
-    other = runs._fold(1, 1000, 1000)
+    assert len(part.train_labels) + len(part.test_labels) == len(dataset.train_labels)
+    other = parted(dataset, runs._split(1, 1000, 1000))
     assert not np.array_equal(other.test_images, part.test_images)
 
 
@@ -226,8 +249,8 @@ def test_the_last_ones_are_trained_longer_and_the_final_decides(table):
 def test_the_final_shows_whether_shifted_images_are_worth_it(table):
     runs = race(table, n=2, final_epochs=4)
     values, labels = table
-    runs.dataset = from_arrays(values.reshape(-1, 2, 2), labels)
     for each in runs.candidates:
+        each.dataset = from_arrays(values.reshape(-1, 2, 2), labels)
         each.params = each.params.replace(network={"image": [2, 2]}, learning={"shift": 1})
     runs.run()
     *others, again = runs.candidates

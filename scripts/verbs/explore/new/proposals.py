@@ -51,6 +51,13 @@ _HALVES = [127]
 #: Images up to this side are small: each pixel counts, and none may be moved away.
 _SMALL_SIDE = 16
 
+#: Of images from this side on a smaller copy is tried, too: so many sevenths of each side. Windows
+#: of it see as much with half the weights, which leaves room for finer shades.
+_RESIZED_SIDE, _SEVENTHS = 24, 5
+
+#: Shades of such a copy: between those of a pen and of paper its pixels are grey.
+_TWO_SHADES, _THREE_SHADES = [60, 150], [50, 110, 180]
+
 #: Offsets that a neuron of a time series takes the best of, at most: as many as hardware can pool.
 _MOST_POOLED = 16
 
@@ -87,6 +94,8 @@ class Shape:
         What these sections have besides.
     loud : tuple of bool
         Whether what neurons receive is calibrated louder (:func:`calibrated`); each way is tried.
+    resized : bool
+        Whether images are stretched to the size that ``network`` names.
     """
 
     title: str
@@ -96,11 +105,16 @@ class Shape:
     learning: dict = field(default_factory=dict)
     dynamics: dict = field(default_factory=dict)
     loud: tuple[bool, ...] = (False,)
+    resized: bool = False
 
     @property
     def windowed(self) -> bool:
         """Whether neurons see windows."""
         return "window" in self.network
+
+    def reading(self, data: Data) -> Data:
+        """Section ``data`` with which its samples are read."""
+        return data.model_copy(update={"resize": "stretch"}) if self.resized else data
 
     def sized(self, size: int) -> dict:
         """Section ``network`` with so many neurons at a position."""
@@ -145,15 +159,18 @@ def shapes_for(
             title, {"image": list(image), "thresholds": thresholds}, most, **(usual | options)
         )
 
-    def windows(thresholds, window, stride, most, pool=(1, 1), **options):
+    def windows(thresholds, window, stride, most, pool=(1, 1), size=image, **options):
         title = f"windows {window[0]} x {window[1]}, {_bits(thresholds)}"
         network: dict = {
-            "image": list(image), "thresholds": thresholds, "first": "local",
+            "image": list(size), "thresholds": thresholds, "first": "local",
             "window": _short(window), "stride": _short(stride),
         }  # fmt: skip
         if max(pool) > 1:
             title += f", best of {pool[0]} x {pool[1]}"
             network["pool"] = _short(pool)
+        if size != image:
+            title += f", of images of {size[0]} x {size[1]}"
+            options["resized"] = True
         return Shape(title, network, most, **(usual | options))
 
     if kind == "table":
@@ -198,7 +215,23 @@ def shapes_for(
         grey["ways"] = {1: (*_LARGE[1], (28, 12))}
     wide, small = [round(0.36 * side)] * 2, [round(0.29 * side)] * 2
     fine, coarse = [max(2, round(side / 14))] * 2, [round(3 * side / 28)] * 2
+    resized = []
+    if side >= _RESIZED_SIDE:
+        size = (image[0] * _SEVENTHS // 7, image[1] * _SEVENTHS // 7)
+        tall = round(0.35 * min(size))
+        apart = [max(1, min(size) // 10)] * 2
+        slow: dict = dict(one_bit)
+        if not few(epochs):
+            slow["ways"] = {copies: (*ways, (24, 4)) for copies, ways in large["ways"].items()}
+        resized = [
+            windows(_THREE_SHADES, [tall, tall], apart, 40, (3, 3), size, **grey),
+            windows(
+                _TWO_SHADES, [tall, tall - 1], apart, 40, (3, 3), size,
+                dynamics={"potential_bits": 7}, **slow,
+            ),
+        ]  # fmt: skip
     return [
+        *resized,
         windows(_THIRDS, wide, fine, 32, (3, 3), **large),
         windows(_QUARTERS, small, fine, 32, (3, 3), **grey),
         windows(_HALVES, wide, coarse, 32, (3, 3), **one_bit),
@@ -231,6 +264,7 @@ def proposals(
     classes, copies : int
         Classes, and outputs of each: one of the shape's ways.
     data : Data
+        Section ``data`` of the images as they are.
     machine : dict
         Section ``machine``.
     epochs : int
@@ -258,7 +292,7 @@ def proposals(
             | shape.learning,
             "machine": machine,
             "standalone": {"epochs": epochs},
-            "data": data.model_dump(mode="json"),
+            "data": shape.reading(data).model_dump(mode="json"),
         }
         try:
             yield Params.build(tree)

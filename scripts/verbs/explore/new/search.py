@@ -79,7 +79,8 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
     """
     board = find_board(wish.board) if wish.board else None
     budget = Budget(board, wish.memory)
-    dataset, kind = _read(wish)
+    readings = _Readings(wish)
+    dataset, kind = readings.dataset, readings.kind
     if np.bincount(dataset.train_labels).max() < 2:
         raise InputError(
             f"{wish.data or DEFAULT} must have 2 training samples of a class at least: one to "
@@ -89,7 +90,7 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
     # More epochs than the candidates have: only one network takes them all.
     more = chosen_epochs(len(dataset.train_labels))
     with Display() as display:
-        candidates = _candidates(wish, budget, dataset, kind, (epochs, more), display)
+        candidates = _candidates(wish, budget, readings, (epochs, more), display)
 
         def on_training(done: int, total: int, candidate: Candidate | None, in_final: bool) -> None:
             ranked = race.ranked
@@ -100,7 +101,7 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
             )  # fmt: skip
 
         race = Race(
-            candidates, dataset, epochs, round(_FINAL_SHARE * more), wish.seed, 60 * wish.minutes,
+            candidates, epochs, round(_FINAL_SHARE * more), wish.seed, 60 * wish.minutes,
             on_training,
         )  # fmt: skip
         with interrupts.noted(race.stop):
@@ -112,7 +113,7 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
             if not race.stopped
             else "ended before a network was trained: there is nothing to write"
         )
-    best, chosen = _choice(ranked, budget, dataset, wish, more)
+    best, chosen = _choice(ranked, budget, wish, more)
     ranked.remove(best)
     ranked.insert(0, best)
     rows = [_row(each, budget, number < _RATED) for number, each in enumerate(ranked)]
@@ -134,29 +135,51 @@ def find_network(wish: Wish) -> tuple[str, NewReport]:
     return _text(chosen, report), report
 
 
-def _read(wish: Wish) -> tuple[Dataset, str]:
-    """Read the data set; also say of what kind it is."""
-    named = DEFAULT if wish.data is None else wish.data
-    raw, name = read_raw(named, params=wish.reading)
-    dataset = prepare(raw, name, wish.reading, place_of(named))
-    image = dataset.train_images.shape[1:]
-    side = math.isqrt(image[1])
-    if raw.kind is None and image[0] == 1 and image[1] >= _PIXELS and side**2 == image[1]:
-        # As pixels if that is what they are; else this changes nothing.
-        square = wish.reading.replace(network={
-            "image": [side, side], "first": "dense", "window": 0, "stride": 0, "features": 0,
-            "hidden": [1],
-        })  # fmt: skip
-        dataset = prepare(raw, name, square, place_of(named))
-        image = dataset.train_images.shape[1:]
-    return dataset, raw.kind or ("table" if image[0] == 1 else "images")
+class _Readings:
+    """A data set as it is, and with its images resized.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        As it is.
+    kind : {"table", "series", "images"}
+    """
+
+    def __init__(self, wish: Wish):
+        named = DEFAULT if wish.data is None else wish.data
+        self._raw, self._name = read_raw(named, params=wish.reading)
+        self._place = place_of(named)
+        self.dataset = self._prepared(wish.reading)
+        image = self.dataset.train_images.shape[1:]
+        side, kind = math.isqrt(image[1]), self._raw.kind
+        if kind is None and image[0] == 1 and image[1] >= _PIXELS and side**2 == image[1]:
+            # As pixels if that is what they are; else this changes nothing.
+            square = wish.reading.replace(network={
+                "image": [side, side], "first": "dense", "window": 0, "stride": 0, "features": 0,
+                "hidden": [1],
+            })  # fmt: skip
+            self.dataset = self._prepared(square)
+            image = self.dataset.train_images.shape[1:]
+        self.kind = kind or ("table" if image[0] == 1 else "images")
+        self._resized: dict[tuple[int, int], Dataset] = {}
+
+    def of(self, shape: Shape, params: Params) -> Dataset:
+        """The data set as a shape's network reads it."""
+        if not shape.resized:
+            return self.dataset
+        image = params.network.image
+        if image not in self._resized:
+            self._resized[image] = self._prepared(params)
+        return self._resized[image]
+
+    def _prepared(self, params: Params) -> Dataset:
+        return prepare(self._raw, self._name, params, self._place)
 
 
 def _candidates(
     wish: Wish,
     budget: Budget,
-    dataset: Dataset,
-    kind: str,
+    readings: _Readings,
     all_epochs: tuple[int, int],
     display: Display,
 ) -> list[Candidate]:
@@ -165,17 +188,19 @@ def _candidates(
     They are to fit with the counters that all epochs of the chosen one take, the second number.
     """
     epochs, more = all_epochs
+    dataset, data = readings.dataset, wish.reading.data
     image: tuple[int, int] = dataset.train_images.shape[1:]
     classes = dataset.n_classes
     ways = []
-    for shape in shapes_for(kind, image, classes, epochs):
+    for shape in shapes_for(readings.kind, image, classes, epochs):
+        if shape.resized and data.resize != "none":
+            continue  # Whoever says how images are resized gets that.
         copies_of = [*shape.ways]
         # What fits a board takes seconds to find out: there with the usual number of outputs and
         # the least.
         if budget.board is not None:
             copies_of = list(dict.fromkeys([copies_of[0], min(copies_of)]))
         ways += [(shape, copies) for copies in copies_of]
-    data = wish.reading.data
     found = []
     for number, (shape, copies) in enumerate(ways):
         display.show("networks that fit", number, len(ways), shape.title)
@@ -188,7 +213,13 @@ def _candidates(
         fitted = budget.fit(make, shape.most)
         if fitted is not None:
             found += [
-                Candidate(shape.title + ", louder" * loud, params, fitted, loud)
+                Candidate(
+                    shape.title + ", louder" * loud,
+                    params,
+                    fitted,
+                    readings.of(shape, params),
+                    loud,
+                )
                 for params in proposals(
                     shape, fitted.size, classes, copies, data, fitted.machine, epochs
                 )
@@ -204,11 +235,11 @@ def _candidates(
 
 
 def _choice(
-    ranked: list[Candidate], budget: Budget, dataset: Dataset, wish: Wish, epochs: int
+    ranked: list[Candidate], budget: Budget, wish: Wish, epochs: int
 ) -> tuple[Candidate, Params]:
     """Return the best candidate that fits as it was calibrated too, and its network."""
     for candidate in ranked:
-        chosen = calibrated(candidate.params, dataset, wish.seed, candidate.loud).replace(
+        chosen = calibrated(candidate.params, candidate.dataset, wish.seed, candidate.loud).replace(
             name=wish.name, learning={"tau_growth": growth_over(epochs)},
             standalone={"epochs": epochs},
         )  # fmt: skip

@@ -29,7 +29,7 @@ from popflip.golden.training.trainer import Trainer
 from popflip.scripts.verbs.explore.new.budget import Fitted
 from popflip.scripts.verbs.explore.new.proposals import calibrated, growth_over
 
-__all__ = ["FINALISTS", "FOLDS", "Candidate", "Race"]
+__all__ = ["FINALISTS", "FOLDS", "Candidate", "Race", "parted"]
 
 #: Folds that a network is judged on, at most; more where a fold judges on a handful of samples.
 FOLDS, MOST_FOLDS = 5, 15
@@ -75,6 +75,8 @@ class Candidate:
         Of its shape.
     params : Params
     fitted : Fitted
+    dataset : Dataset
+        As its network reads it.
     loud : bool
         How it is calibrated.
     errors : list of float
@@ -92,6 +94,7 @@ class Candidate:
     title: str
     params: Params
     fitted: Fitted
+    dataset: Dataset
     loud: bool = False
     errors: list[float] = field(default_factory=list)
     final: float | None = None
@@ -116,7 +119,7 @@ class Race:
     Parameters
     ----------
     candidates : list of Candidate
-    dataset : Dataset
+        Of the same samples, though they may read them differently.
     epochs, final_epochs : int
         Of a brief training, and of one in the final.
     seed : int
@@ -130,14 +133,13 @@ class Race:
     def __init__(
         self,
         candidates: list[Candidate],
-        dataset: Dataset,
         epochs: int,
         final_epochs: int,
         seed: int,
         seconds: float,
         on_training: Callable[[int, int, "Candidate | None", bool], None],
     ):
-        self.candidates, self.dataset = candidates, dataset
+        self.candidates, self._labels = candidates, candidates[0].dataset.train_labels
         self.epochs, self.final_epochs, self.seed = epochs, final_epochs, seed
         self.stopped = False
         self._seconds, self._deadline = seconds, 0.0
@@ -162,7 +164,7 @@ class Race:
     @property
     def has_final(self) -> bool:
         """Whether a final shows much that brief trainings do not."""
-        there = len(self.dataset.train_labels) * (100 - _KEPT) / 100
+        there = len(self._labels) * (100 - _KEPT) / 100
         brief, final = min(there, _TEACH) * self.epochs, min(there, _FINAL_TEACH)
         return final * self.final_epochs >= _LONGER * brief
 
@@ -181,12 +183,13 @@ class Race:
         """Judge all candidates, and those again that are not left out."""
         running, fold, folds = list(self.candidates), 0, FOLDS
         while fold < folds and not (self.has_final and fold and len(running) <= FINALISTS):
-            part = self._fold(fold, _TEACH, _JUDGE)
-            folds = min(max(FOLDS, -(-_ENOUGH // len(part.test_labels))), MOST_FOLDS)
+            split = self._split(fold, _TEACH, _JUDGE)
+            judges = len(split[1])
+            folds = min(max(FOLDS, -(-_ENOUGH // judges)), MOST_FOLDS)
             for number, candidate in enumerate(running):
                 total = self._done + len(running) - number
                 self._on_training(self._done, total, candidate, False)
-                error = self._train(candidate, part, self.epochs, self.seed + fold)
+                error = self._train(candidate, split, self.epochs, self.seed + fold)
                 if error is None:
                     return
                 candidate.errors.append(error)
@@ -194,7 +197,7 @@ class Race:
             fold += 1
             running.sort(key=lambda c: (c.error, c.params.n_synapses))
             # Of a small data set one fold judges on a handful of samples.
-            if fold * len(part.test_labels) >= _JUDGED or fold % FOLDS == 0:
+            if fold * judges >= _JUDGED or fold % FOLDS == 0:
                 running = running[: max(2, -(-len(running) // 2))]
 
     def _final(self) -> None:
@@ -207,30 +210,25 @@ class Race:
                 first, title=f"{first.title}, not shifted", errors=list(first.errors),
                 params=first.params.replace(learning={"shift": 0}),
             ))  # fmt: skip
-        part = self._fold(0, _FINAL_TEACH, _FINAL_JUDGE)
+        split = self._split(0, _FINAL_TEACH, _FINAL_JUDGE)
         for number, candidate in enumerate(finalists):
             self._on_training(number, len(finalists), candidate, True)
-            candidate.final = self._train(candidate, part, self.final_epochs, self.seed)
+            candidate.final = self._train(candidate, split, self.final_epochs, self.seed)
             if candidate.final is None:
                 return
             if candidate not in self.candidates:
                 self.candidates.append(candidate)
 
-    def _fold(self, fold: int, most_teach: int, most_judge: int) -> Dataset:
-        """Return the training part without those samples that judge, and these as the test."""
-        data = self.dataset
-        teach, judge = draw_split(data.train_labels, _KEPT, self.seed + fold)
-        teach, judge = teach[:most_teach], judge[:most_judge]
-        return replace(
-            data,
-            train_images=data.train_images[teach], train_labels=data.train_labels[teach],
-            test_images=data.train_images[judge], test_labels=data.train_labels[judge],
-        )  # fmt: skip
+    def _split(self, fold: int, most_teach: int, most_judge: int) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of the training samples that teach, and of those that judge."""
+        teach, judge = draw_split(self._labels, _KEPT, self.seed + fold)
+        return teach[:most_teach], judge[:most_judge]
 
-    def _train(self, candidate: Candidate, part: Dataset, epochs: int, seed: int) -> float | None:
-        """Return the validation error; None if the training was stopped."""
+    def _train(self, candidate: Candidate, split, epochs: int, seed: int) -> float | None:
+        """Learn from some training samples, be judged by others; None if that was stopped."""
         if self.stopped or time.monotonic() > self._deadline:
             return None
+        part = parted(candidate.dataset, split)
         try:
             params = calibrated(candidate.params, part, seed, candidate.loud)
             params = params.replace(learning={"tau_growth": growth_over(epochs)})
@@ -251,3 +249,13 @@ class Race:
         images = part.train_images[:_SEEN]
         candidate.seen = (input_of(params.network, images), part.train_labels[:_SEEN])
         return statistics.mean(log.test_error for log in trainer.history[-_LAST:])
+
+
+def parted(dataset: Dataset, split: tuple[np.ndarray, np.ndarray]) -> Dataset:
+    """Return training samples of a data set that teach, and others of them as its test part."""
+    teach, judge = split
+    return replace(
+        dataset,
+        train_images=dataset.train_images[teach], train_labels=dataset.train_labels[teach],
+        test_images=dataset.train_images[judge], test_labels=dataset.train_labels[judge],
+    )  # fmt: skip
