@@ -190,7 +190,7 @@ class Budget:
                 "latent_lanes": [latents] * params.depth,
                 "weight_slice": 2 * latents,
                 "shared_update": True,
-                "sample_slots": 4,
+                "sample_slots": 2,
             }
         row, later = (
             -(-bits // -(-bits // lanes[name]))

@@ -225,9 +225,11 @@ def shapes_for(
             slow["ways"] = {copies: (*ways, (24, 4)) for copies, ways in large["ways"].items()}
         resized = [
             windows(_THREE_SHADES, [tall, tall], apart, 40, (3, 3), size, **grey),
+            # The weaker the feedback, the less noise in the end, where neurons are few.
             windows(
-                _TWO_SHADES, [tall, tall - 1], apart, 40, (3, 3), size,
-                dynamics={"potential_bits": 7}, **slow,
+                _TWO_SHADES, [tall - 1, tall - 1], apart, 40, (3, 3), size,
+                dynamics={"potential_bits": 7, "feedback_gains": [1]},
+                **slow | {"loud": (True,)},
             ),
         ]  # fmt: skip
     return [
