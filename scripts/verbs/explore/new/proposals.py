@@ -312,7 +312,7 @@ def calibrated(params: Params, dataset: Dataset, seed: int, loud: bool = False) 
 
     Multiples take logic, of which the FPGA of a machine with ``shared_update`` has little. There
     the hidden gain is 1, or the least power of two at which the feedback is not lost, and the
-    output gain the nearest power of two.
+    output gain the power of two below: learning makes sums greater by itself.
 
     Parameters
     ----------
@@ -339,7 +339,7 @@ def calibrated(params: Params, dataset: Dataset, seed: int, loud: bool = False) 
         while 2 * feedback * unit < gain:
             unit *= 2
         chosen = {
-            "gains": [unit, 1 << round(math.log2(last))],
+            "gains": [unit, 1 << int(math.log2(last))],
             "feedback_gains": [max(1, round(feedback * unit / gain))],
             "threshold": math.ceil(d.hidden_threshold * unit / gain),
         }
