@@ -69,6 +69,7 @@ def test_folders_that_are_not_cifar10_are_refused(tmp_path):
 def write_idx(folder, side, most):
     for part, n in (("train", 20), ("t10k", 10)):
         images = np.zeros((n, side, side), np.uint8)
+        images[:, 0, 0] = np.arange(n)  # all alike would be refused for that
         labels = np.arange(n, dtype=np.uint8) % (most + 1)
         for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
             header = b"\0\0\x08" + bytes([array.ndim])
