@@ -11,8 +11,9 @@ from popflip.golden.engine.compilation import compiled
 
 __all__ = ["meet"]
 
-#: Looks at a counter before a thread sleeps: some ten microseconds.
-_LOOKS = 10_000
+#: Looks at a counter before a thread sleeps: under a tenth of a millisecond, in which the others
+#: mostly come on an idle computer. More looks would take the processor from other work.
+_LOOKS = 60_000
 
 #: Microseconds of a sleep. To give the processor away instead (``sched_yield``) would not do: Linux
 #: takes it as a waiver of the thread's share, and two threads beside one busy process came to a
