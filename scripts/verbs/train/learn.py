@@ -151,11 +151,7 @@ def learn(
     if clear_latents:
         network = replace(network, state=network.state.without_latents())
     params = network.params
-    check_trains(params, target)
-    if target.virtual:
-        from popflip.boards.tools import require
-
-        require("verilator")
+    _check(params, target)
     out = out or Path("runs") / f"learn-{params.name}"
     job = LearnJob(
         network=network, checkpoint=out / "checkpoint.npz", target=target, first=first,
@@ -172,6 +168,15 @@ def learn(
         write_atomically(out / "report.json", json.dumps(report, indent=1).encode())
     print_json(report) if as_json else show(report)
     fail_unless_verified(report)
+
+
+def _check(params: Params, target: Target) -> None:
+    """Refuse what cannot learn, before any sample is read."""
+    check_trains(params, target)
+    if target.virtual:
+        from popflip.boards.tools import require
+
+        require("verilator")
 
 
 VERB = Verb(
