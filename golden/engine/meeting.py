@@ -16,8 +16,8 @@ __all__ = ["meet"]
 _LOOKS = 60_000
 
 #: Microseconds of a sleep. To give the processor away instead (``sched_yield``) would not do: Linux
-#: takes it as a waiver of the thread's share, and two threads beside one busy process came to a
-#: tenth of the speed of one.
+#: takes it as a waiver of the thread's share, and two threads beside other work were slower than
+#: one.
 _SLEEP = 20
 
 #: Whether the C library has ``usleep``.
