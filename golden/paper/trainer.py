@@ -175,10 +175,14 @@ class Trainer(TrainingLoop[EpochLog]):
             "format": FORMAT,
             "rule": self._rule()[0],
             "row": self.row.name,
-            # As JSON knows it, which has no tuples.
-            "parameters": json.loads(json.dumps(self.row.describe())),
+            "parameters": self._parameters(),
             "data_digest": self.images.digest,
         }
+
+    def _parameters(self) -> dict:
+        """Of the row, all but how long it learns, as JSON knows them: it has no tuples."""
+        parameters = json.loads(json.dumps(self.row.describe()))
+        return {name: value for name, value in parameters.items() if name != "epochs"}
 
     def _rule(self) -> tuple[int, str]:
         """Number of the row's rule, and what is wrong with a checkpoint of an earlier one."""
@@ -228,6 +232,8 @@ class Trainer(TrainingLoop[EpochLog]):
         self._check_meta(path, meta)
         if meta["data_digest"] != mine["data_digest"]:
             raise CheckpointError(f"{path} was trained on other data than {self.images.name}")
-        theirs = {name: v for name, v in meta["parameters"].items() if name != "alpha_decay"}
+        # Earlier checkpoints name these two, which decide nothing.
+        ignored = {"alpha_decay", "epochs"}
+        theirs = {name: v for name, v in meta["parameters"].items() if name not in ignored}
         if theirs != mine["parameters"]:
             raise CheckpointError(f"{path} was made with other parameters of {self.row.name}")

@@ -137,6 +137,7 @@ def test_other_checkpoints_are_refused(small, blobs, tmp_path):
     refuse(Trainer(row, other), f"{path} was trained on other data than dots")
     changed = replace(row, tau=(1e-7, 1e-7))
     refuse(Trainer(changed, blobs), f"{path} was made with other parameters of fc1-binary")
+    Trainer(replace(row, epochs=7), blobs).resume(path)  # how long it learns changes nothing
     content = path.read_bytes()
     damaged = f"{path} is not a checkpoint of a row of the paper, or is damaged"
     for part in (content[:-100], b"", content.replace(b"average1", b"average7")):
@@ -180,7 +181,7 @@ def test_checkpoints_of_the_first_rule(small, blobs, tmp_path, name, reason):
 
     def older(meta):
         del meta["rule"]
-        meta["parameters"]["alpha_decay"] = 0
+        meta["parameters"] |= {"alpha_decay": 0, "epochs": 7}
 
     rewritten(path, older)
     other = Trainer(row, cut(blobs, 64), test_samples=4)
