@@ -4,11 +4,10 @@ There is a list for each bank in each *buffer half*, with room for all neurons o
 the lists of one half relax and learn, the drive of the next sample fills those of the other.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from popflip.golden.description.params import Params
 from popflip.rtl.layers.drive import GroupLayout
@@ -180,8 +179,8 @@ class WorkLists(wiring.Component):
     def _list(self, m, bank, longest, longer):
         """List the neurons of a bank; return the margin of the one that is read."""
         driven, lists = self.driven, self.lists
-        index_bits = max(1, ceil_log2(self._capacity))
-        entries = Memory(shape=self._layout, depth=2 << index_bits, init=[])
+        # The halves take turns, so the memory has no words that neither reaches.
+        entries = Memory(shape=self._layout, depth=2 * self._capacity, init=[])
         m.submodules[f"entries{bank}"] = entries
         undecided, active = driven.group.undecided[bank], driven.group.active[bank]
         counts, decided = (
@@ -195,13 +194,13 @@ class WorkLists(wiring.Component):
         width = len(driven.words) // self._banks
         m.d.comb += [
             write.en.eq(driven.valid & (undecided | active)),
-            write.addr.eq(Cat(_wide(index, index_bits), driven.half)),
+            write.addr.eq(Cat(driven.half, index)),
             *(write.data[name].eq(driven.group[name]) for name in ("line", "column", "number")),
             *([write.data.offset.eq(driven.group.offsets[bank])] if self._pooled else []),
             write.data.margin.eq(driven.group.margins[bank]),
             write.data.word.eq(driven.words.word_select(bank, width)),
             read.en.eq(lists.read_en[bank]),
-            read.addr.eq(Cat(_wide(lists.read_index[bank], index_bits), self.half)),
+            read.addr.eq(Cat(self.half, lists.read_index[bank])),
             lists.entry[bank].eq(read.data),
             lists.count[bank].eq(Mux(self.half, counts[1], counts[0])),
             lists.decided[bank].eq(Mux(self.half, decided[1], decided[0])),
@@ -235,8 +234,3 @@ class WorkLists(wiring.Component):
             lists.first[bank].eq(Mux(fresh, input_alone, of.data.first)),
             lists.last[bank].eq(Mux(fresh, input_alone, of.data.last)),
         ]
-
-
-def _wide(value, bits):
-    """Cut or extend a value that is not negative to so many bits."""
-    return Cat(value, Const(0, bits))[:bits]
