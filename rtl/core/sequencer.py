@@ -200,6 +200,8 @@ busy : ``Out(1)``
                 m.d.comb += stage.eq(Stage.UPDATE)
                 m.next = "Flush"
             with m.Elif(over | self._stopping):
+                # What is dropped is not driven: a drive of a sample that is gone would never end.
+                m.d.sync += self._more.eq(0)
                 m.next = "Drain"
             with m.Elif(sample.full):
                 m.d.comb += stage.eq(Stage.DRIVE)

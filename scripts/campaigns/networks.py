@@ -42,6 +42,28 @@ NETWORKS = {
         _LOCAL | {"features": 5}, {"active_bound": 2}, None,
         {"latent_lanes": [3, 3], "weight_slice": 6, "shared_update": True},
     ),
+    "pooled": _build(
+        _LOCAL | {"features": 5, "stride": 2, "pool": 3}, {"active_bound": 2},
+        {"batch": 2, "latent_bits": 4},
+        {"row_lanes": 5, "neuron_lanes": 2, "pool_lanes": 3, "latent_lanes": [3, 3]},
+    ),
+    "pooled-serial": _build(
+        _LOCAL | {"window": [4, 2], "stride": 2, "pool": 2}, {"active_bound": 1}, None,
+        {
+            "row_lanes": 8, "serial_windows": True, "shared_update": True, "weight_slice": 4,
+            "latent_lanes": [2, 2],
+        },
+    ),
+    "overlap": _build(
+        _LOCAL | {"features": 4, "stride": 2, "pool": 2}, {"active_bound": 1},
+        {"batch": 4, "latent_bits": 4},
+        {"overlap": True, "neuron_lanes": 2, "pool_lanes": 2, "latent_lanes": [9, 6]},
+    ),
+    "convolution": _build(
+        _LOCAL | {"features": 4, "stride": 2, "pool": 2, "sharing": "full"},
+        {"active_bound": 2}, {"batch": 2, "first_latent_bits": 6, "tau": [5, 2]},
+        {"neuron_lanes": 2, "pool_lanes": 4, "latent_lanes": [3, 6]},
+    ),
     "sign": _build(
         {"hidden": [9], "image": [5, 5], "thresholds": [60, 160]},
         {"code": "sign", "gains": [31, 17], "feedback_gains": [37]}, {"tau": [2, 2]},

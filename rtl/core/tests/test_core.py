@@ -388,6 +388,45 @@ def test_infers_beside_the_next_drive(name):
     assert [*got[0], *got[7]] == list(relaxation.prediction)
 
 
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("name", ["overlap-alone", "convolution"])
+def test_a_run_can_be_stopped_at_any_time(name, train):
+    """Wherever it is, it ends, and the next run is none the worse for it."""
+    params = CONFIGS[name]
+    x = np.random.default_rng(5).random((40, params.n_in)) < 0.4
+    model = Model.initial(params, 3)
+    core = TrainerCore(params)
+    host = CoreHost(params, core, pack_samples(params, x, np.zeros(40, int)))
+    results = []
+
+    async def bench(ctx):
+        run = core.host.run
+        for after in range(1, 500, 29):
+            for name, value in (("train", train), ("first", 0), ("count", 40)):
+                ctx.set(run.payload[name], value)
+            ctx.set(run.valid, 1)
+            await ctx.tick()
+            ctx.set(run.valid, 0)
+            for _ in range(after):
+                await ctx.tick()
+            ctx.set(core.host.stop, 1)
+            await ctx.tick()
+            ctx.set(core.host.stop, 0)
+            ends = 0
+            while ctx.get(core.host.busy):
+                await ctx.tick()
+                ends += 1
+                assert ends < 1500, f"stopped after {after} cycles"
+        for layer in range(params.depth):
+            shape = params.synapses(layer)
+            await host.write(ctx, f"weights{layer}", weights_to_bytes(shape, model.weights[layer]))
+        await host.run(ctx, 0, 40, train=False)
+        results.extend((await host.read(ctx, "results", 0, 40))[:, 0])
+
+    simulate(core, bench, background=[host.store], deadline=300_000)
+    assert results == list(model.relax(x).prediction)
+
+
 @pytest.mark.parametrize("name", ["local", "shared"])
 def test_a_latent_below_its_range_does_not_wrap(name):
     """The machine makes no -S - 1, but an upset bit does."""

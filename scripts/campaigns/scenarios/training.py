@@ -145,9 +145,10 @@ def _begin(params: Params, seed: int, more_tau: int, wide: bool) -> Model:
     """
     model = initial(params, seed)
     if wide:
-        rng, most = np.random.default_rng([seed, 2]), (1 << params.learning.latent_bits - 1) - 1
+        rng = np.random.default_rng([seed, 2])
         weights, latents = [], []
-        for w in model.weights:
+        for layer, w in enumerate(model.weights):
+            most = (1 << params.synapses(layer).latent_bits - 1) - 1
             weights.append(rng.random(w.shape) < rng.choice([0.03, 0.5, 0.97], (len(w), 1)))
             latents.append(rng.integers(-most, most + 1, w.shape, np.int16))
         model = Model(params, weights, latents, sign_seed=model.signs.state)
