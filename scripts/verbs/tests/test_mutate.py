@@ -68,7 +68,7 @@ def test_all_killed_is_what_is_wanted(popflip, tmp_path):
     ("argv", "line"),
     [
         (["--mutants", 3], "mutants must be at least 13, one a network, not 3"),
-        (["--network", "wide"], "network must be narrow, batched, serial, shared, sign, deep, "),
+        (["--network", "wide"], "network must be narrow, batched, serial, shared, pooled, "),
         (["--seed", -1], "seed must be at least 0, not -1"),
         (["--resume", "--out", "nowhere"], "nowhere/journal.jsonl: no journal to go on with"),
     ],
