@@ -75,6 +75,6 @@ def line_waits(params: Params) -> int:
 
     They come while the row is looked at, one per cycle. (Serial windows are fetched otherwise.)
     """
-    first, shape = params.first_layer, params.synapses(0)
-    looked = params.looks * shape.groups * shape.chunks * first.grid[1]
+    first = params.first_layer
+    looked = params.looks * params.look_words * first.grid[1]
     return max(0, first.step_rows - looked)

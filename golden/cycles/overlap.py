@@ -40,9 +40,7 @@ class OverlapRun(SampleRun):
 
     def _drive_cycles(self) -> int:
         p, shape = self.params, self.shape_of(0)
-        words = (
-            p.load_rows + (p.grid[0] - 1) * line_waits(p) + p.looks * p.neuron_groups * shape.chunks
-        )
+        words = p.load_rows + (p.grid[0] - 1) * line_waits(p) + p.looks * p.positions * p.look_words
         return words + tree_latency(shape.word_bits) + pool_latency(p) + GROUP_LATENCY
 
     def _await_drive(self):

@@ -122,8 +122,8 @@ class SampleRun:
         # Words of a group; those of all groups in the earlier looks of a position; and the cycles
         # in which they wait for rows of the image.
         step = np.full(len(count), shape.chunks)
-        looks, words = looks_at(p), shape.groups * shape.chunks
-        step[:: shape.groups] += (looks - 1) * words
+        looks, words = looks_at(p), p.look_words
+        step[:: shape.groups] += looks * words - shape.groups * shape.chunks
         if p.machine.serial_windows:
             step[:: shape.groups] += looks * max(0, p.load_rows - words)
             step[0] -= max(0, p.load_rows - words)

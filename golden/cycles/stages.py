@@ -53,7 +53,7 @@ def most_cycles(params: Params) -> int:
     fixed = VISIT_LATENCY + QUEUE_LATENCY + APPLY_LATENCY + OUTPUT_LATENCY + latency + 8
     # A group's words, its items and the rows of the image that it waits for; then applications.
     first = shapes[0]
-    looked = p.looks * (first.chunks + load_rows)
+    looked = p.looks * (first.chunks * (1 + p.machine.mask_words) + load_rows)
     drive = p.neuron_groups * (looked + first.banks + step_rows) + load_rows + pool_latency(p)
     drive += sum(s.rows * s.chunks for s in hidden) + DRIVE_LATENCY + fixed
     # Each neuron's words are visited, and applied if it has changed.

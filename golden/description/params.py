@@ -199,6 +199,7 @@ class Params(Section):
                 f"window, not {machine.neuron_lanes}"
             )
         self._check_pool_lanes()
+        self._check_mask_words()
         if machine.serial_windows and not self.first_layer.can_fetch_serially:
             raise InputError(
                 f"machine.serial_windows must be false for a {self.first_layer.kind} first layer, "
@@ -237,6 +238,16 @@ class Params(Section):
                 f"{'with machine.serial_windows' if self.machine.serial_windows else 'here'}, "
                 f"not {lanes}"
             )
+
+    def _check_mask_words(self) -> None:
+        """Raise ValueError if there are no pixels that popcounts of their own would count."""
+        for there, what in (
+            (self.first_layer.pooled, "without pooling (network.pool)"),
+            (not self.machine.serial_windows, "with machine.serial_windows"),
+            (self.dynamics.code == "heaviside", "with dynamics.code sign"),
+        ):
+            if self.machine.mask_words and not there:
+                raise InputError(f"machine.mask_words must be false {what}, not true")
 
     def _check_samples(self) -> None:
         """Raise ValueError if samples cannot be stored or shifted as is asked."""
@@ -385,6 +396,12 @@ class Params(Section):
         With serial windows those outside of the image are passed over.
         """
         return self.first_layer.offsets // self.machine.pool_lanes
+
+    @property
+    def look_words(self) -> int:
+        """Words that a look of a position takes: its neurons', and those that count pixels."""
+        shape = self.synapses(0)
+        return (shape.groups + self.machine.mask_words) * shape.chunks
 
     @property
     def load_rows(self) -> int:

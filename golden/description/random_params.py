@@ -109,7 +109,7 @@ def draw_params(choices: Choices, software: bool = False, windows: bool = False)
         _leaky(choices, dynamics, learning)
         kind = "leaky-"
     if windows:
-        _hardware_of_windows(choices, net, network, learning, machine, kind)
+        _hardware_of_windows(choices, net, code, network, learning, machine, kind)
     return Params.build({
         "name": f"{kind}{net.first}-{code}-{'-'.join(map(str, net.sizes[1:]))}",
         "network": network,
@@ -158,7 +158,13 @@ def _any_windows(choices: Choices, network: dict, shared: bool) -> None:
 
 
 def _hardware_of_windows(
-    choices: Choices, net: Network, network: dict, learning: dict, machine: dict, leaky: str
+    choices: Choices,
+    net: Network,
+    code: str,
+    network: dict,
+    learning: dict,
+    machine: dict,
+    leaky: str,
 ) -> None:
     """Draw lanes for pooled windows, and take back what their machine cannot do."""
     if machine.get("shared_update"):
@@ -170,6 +176,8 @@ def _hardware_of_windows(
     elif not machine.get("serial_windows"):
         first = net.first_layer
         machine["pool_lanes"] = choices.one_of([1, first.pool[1], first.offsets])
+        if first.pooled and code == "heaviside":
+            machine["mask_words"] = choices.chance(0.4)
 
 
 def _dynamics(choices: Choices, net: Network, code: str) -> dict:

@@ -201,7 +201,8 @@ busy : ``Out(1)``
                 m.next = "Flush"
             with m.Elif(over | self._stopping):
                 # What is dropped is not driven: a drive of a sample that is gone would never end.
-                m.d.sync += self._more.eq(0)
+                if p.machine.overlap:
+                    m.d.sync += self._more.eq(0)
                 m.next = "Drain"
             with m.Elif(sample.full):
                 m.d.comb += stage.eq(Stage.DRIVE)

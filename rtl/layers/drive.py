@@ -86,7 +86,8 @@ class DriveEngine(wiring.Component):
     """Scan the sample once, evaluate every neuron of layer 1, and emit those that matter.
 
     ``neuron_lanes`` rows are counted side by side, ``row_lanes`` bits a cycle. With pooling all
-    rows of a position look at ``pool_lanes`` of its windows, then at the next ones. Of each group
+    rows of a position look at ``pool_lanes`` of its windows, then at the next ones; with
+    ``machine.mask_words`` a word of ones looks first, and so counts their pixels. Of each group
     of rows the neurons that are undecided or active (with the ``sign`` code: all) leave one per
     cycle; meanwhile the next group's words are read, and wait if they are faster. With
     ``machine.overlap``, and with ``leaky`` dynamics, the whole group leaves at once, and nothing
@@ -166,14 +167,18 @@ class DriveEngine(wiring.Component):
         p, shape = self._params, self._shape
         en = Signal()
         m.d.comb += self.en.eq(en)
-        issuing, issue, chunk = self._address(m, en)
+        issuing, issue, chunk, ones = self._address(m, en)
 
-        # Marks travel with the words: word valid, first and last chunk of a row.
+        # Marks travel with the words: word valid, first and last chunk of a row, a neuron's row.
         dotted = self._tree_latency + 2  # Whose dot product is there.
         depth = dotted + 2 + self._pool_latency
         valid = Signal(depth)
         with m.If(en):
             m.d.sync += valid.eq(Cat(issue, valid))
+        if p.machine.mask_words:
+            masking = Signal(depth)
+            with m.If(en):
+                m.d.sync += masking.eq(Cat(issue & ones, masking))
         if shape.chunks == 1:
             first = last = Const(-1, depth)
         else:
@@ -183,25 +188,33 @@ class DriveEngine(wiring.Component):
                 m.d.sync += [first.eq(Cat(chunk == 0, first)), last.eq(Cat(last_chunk, last))]
 
         # Rows longer than a word accumulate; then gain and threshold.
-        counts, masks = self._count(m, en, valid[: dotted + 2], last)
+        ones = masking[0] if p.machine.mask_words else None
+        counts, masks = self._count(m, en, valid[: dotted + 2], last, ones)
         margin_shape = ItemLayout(p)["margin"].shape
         margins = [Signal(margin_shape, name=f"margin{i}") for i in range(shape.banks)]
         threshold = 0 if p.dynamics.leaky else p.dynamics.hidden_threshold
         dots = [
-            [Signal(dot_shape(p), name=f"dot{self._label(bank, i)}") for i in range(len(masks))]
+            [Signal(dot_shape(p), name=f"dot{self._label(bank, i)}") for i in range(len(counts[0]))]
             for bank in range(shape.banks)
         ]
         greatest = [lanes[0] for lanes in dots]
         offsets, over = [], Const(1)
+        dotted_valid, group_valid = valid[dotted] & last[dotted], valid[-1] & last[-1]
+        if p.machine.mask_words:
+            masks = self._keep_masks(m, en & masking[dotted - 1], first[dotted - 1], counts[0])
+            dotted_valid, group_valid = dotted_valid & ~masking[dotted], group_valid & ~masking[-1]
         if p.first_layer.pooled:
-            greatest, offsets, over = self._pool(m, en, dots, valid[dotted] & last[dotted], depth)
+            greatest, offsets, over = self._pool(m, en, dots, dotted_valid, depth)
         for bank, lanes in enumerate(dots):
             with m.If(en):
                 for dot, count, mask in zip(lanes, counts[bank], masks, strict=True):
-                    m.d.sync += dot.eq(Mux(first[dotted - 1], 0, dot) + (count << 1) - mask)
+                    if p.machine.mask_words:
+                        total = Mux(first[dotted - 1], -mask, dot) + (count << 1)
+                    else:
+                        total = Mux(first[dotted - 1], 0, dot) + (count << 1) - mask
+                    m.d.sync += dot.eq(total)
                 m.d.sync += margins[bank].eq(times(greatest[bank], p.dynamics.gains[0]) - threshold)
 
-        group_valid = valid[-1] & last[-1]
         if p.first_layer.pooled:
             group_valid = group_valid & over
         if p.grouped:
@@ -221,7 +234,8 @@ class DriveEngine(wiring.Component):
     def _address(self, m, en):
         """Ask for the words, which lie in the order in which they are used, and their windows.
 
-        Return whether there are more, whether one is asked for, and which chunk of its row it is.
+        Return whether there are more, whether one is asked for, which chunk of its row it is, and
+        whether it is one of ones instead.
         """
         shape, windows = self._shape, self.windows
         issuing, issue = Signal(), Signal()
@@ -243,15 +257,25 @@ class DriveEngine(wiring.Component):
             with m.If(self.start):
                 m.d.sync += position.eq(0)
             over = over & (position == self._params.positions - 1)
+        ones, rows = None, issue
+        if self._params.machine.mask_words:
+            ones, rows = Signal(name="ones"), Signal(name="rows")
+            m.d.comb += rows.eq(issue & ~ones)
+            with m.If(issue & ones):
+                m.d.sync += chunk.eq(Mux(last_chunk, 0, chunk + 1))
+                with m.If(last_chunk):
+                    m.d.sync += ones.eq(0)
+            with m.If(self.start | windows.next):
+                m.d.sync += ones.eq(1)
         m.d.comb += [
             issue.eq(issuing & windows.ready & en),
             windows.restart.eq(self.start),
-            windows.next.eq(issue & last_chunk & last_group),
+            windows.next.eq(rows & last_chunk & last_group),
             windows.chunk.eq(chunk),
             self.weights.en.eq(issue.replicate(shape.banks)),
             self.weights.address.eq(address),
         ]
-        with m.If(issue):
+        with m.If(rows):
             m.d.sync += [chunk.eq(chunk + 1), address.eq(address + 1)]
             with m.If(last_chunk):
                 m.d.sync += [chunk.eq(0), group.eq(group + 1)]
@@ -272,7 +296,7 @@ class DriveEngine(wiring.Component):
             m.d.sync += [issuing.eq(1), chunk.eq(0), group.eq(0), address.eq(0)]
             if pooled and not shared:
                 m.d.sync += begin.eq(0)
-        return issuing, issue, chunk
+        return issuing, issue, chunk, ones
 
     def _label(self, bank, lane):
         """Name what there is one of for each bank, and with pooling for each lane."""
@@ -315,11 +339,22 @@ class DriveEngine(wiring.Component):
             offsets.append(late(pool.winner, f"offset{bank}_", 1))
         return greatest, offsets, over
 
-    def _count(self, m, en, valid, last):
+    def _keep_masks(self, m, en, first, counts):
+        """Keep how many pixels of each window are lit, as words of ones count them."""
+        masks = []
+        for lane, count in enumerate(counts):
+            mask = Signal(range(self._shape.row_bits + 1), name=f"mask{lane}")
+            with m.If(en):
+                m.d.sync += mask.eq(Mux(first, 0, mask) + count)
+            masks.append(mask)
+        return masks
+
+    def _count(self, m, en, valid, last, ones):
         """Count the products of each bank, and how many products there are.
 
         Heaviside masks them by the input, sign by the lanes of the word that hold a weight. With
-        pooling there is one of both for each window.
+        pooling there is one of both for each window. With mask words the first bank counts the
+        latter, where ``ones`` says so.
         """
         p, shape = self._params, self._shape
         windows = [self.windows.x]
@@ -334,6 +369,8 @@ class DriveEngine(wiring.Component):
         counts: list[list] = [[] for _ in self._trees]
         for bank, trees in enumerate(self._trees):
             bits = self.weights.data.word_select(bank, shape.word_bits)
+            if bank == 0 and ones is not None:
+                bits = bits | ones.replicate(shape.word_bits)
             for lane, (tree, x) in enumerate(zip(trees, windows, strict=True)):
                 m.submodules[f"count{self._label(bank, lane)}"] = tree
                 product = Signal(shape.word_bits, name=f"product{self._label(bank, lane)}")
@@ -346,6 +383,8 @@ class DriveEngine(wiring.Component):
             mask = Mux(last[at], Const(tail), Const(shape.word_bits))
             return counts, [mask for _ in windows]
         masks = []
+        if p.machine.mask_words:
+            return counts, masks
         for lane, x in enumerate(windows):
             number = f"{lane}" if len(windows) > 1 else ""
             if p.machine.serial_windows:

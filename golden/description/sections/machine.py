@@ -39,6 +39,10 @@ class Machine(Section):
         side, or as many as it has.
     pool_lanes : int
         Of the windows that a pooled neuron looks at, so many per cycle: 1, a row of them, or all.
+    mask_words : bool
+        With pooling: the neurons' own popcounts count the lit pixels of the windows, too, in a word
+        more at each look (as many as a row has). Else each of ``pool_lanes`` has a popcount for
+        that. It saves logic, and cycles are lost to it where few neurons share a window.
     serial_windows : bool
         For a local first layer whose rows are one word each. Rows of the image are fetched one per
         cycle, behind one shifter, while the neurons of the window before are counted; else a
@@ -82,6 +86,7 @@ class Machine(Section):
     row_lanes: Positive
     neuron_lanes: Positive = 1
     pool_lanes: Positive = 1
+    mask_words: bool = False
     serial_windows: bool = False
     relax_lanes: Positive
     output_lanes: Positive | None = None
@@ -100,6 +105,8 @@ class Machine(Section):
         tree = handler(self)
         if self.pool_lanes == 1:
             tree.pop("pool_lanes", None)
+        if not self.mask_words:
+            tree.pop("mask_words", None)
         return tree
 
 

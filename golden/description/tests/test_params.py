@@ -627,6 +627,16 @@ def test_8_bit_pixels_have_neither_thresholds_nor_signs():
             {"pool_lanes": 3, "serial_windows": True},
             "machine.pool_lanes must be 1 with machine.serial_windows, not 3",
         ),
+        (
+            1,
+            {"mask_words": True},
+            "machine.mask_words must be false without pooling (network.pool), not true",
+        ),
+        (
+            2,
+            {"mask_words": True, "serial_windows": True},
+            "machine.mask_words must be false with machine.serial_windows, not true",
+        ),
     ],
 )
 def test_windows_per_cycle(pool, machine, message):

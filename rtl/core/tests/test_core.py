@@ -145,6 +145,24 @@ CONFIGS = {
         POOL | {"pool": [2, 3]}, {"active_bound": 2}, {"batch": 3},
         {"row_lanes": 4, "neuron_lanes": 2, "pool_lanes": 3, "latent_lanes": [3, 6]},
     ),
+    "pool-masks": build(
+        POOL | {"pool": [2, 3]}, {"active_bound": 2}, {"batch": 3},
+        {
+            "row_lanes": 4, "neuron_lanes": 2, "pool_lanes": 3, "latent_lanes": [3, 6],
+            "mask_words": True,
+        },
+    ),
+    "pool-masks-overlap": build(
+        POOL | {"features": 5}, {"active_bound": 1}, {"batch": 4},
+        {
+            "neuron_lanes": 3, "pool_lanes": 3, "latent_lanes": [9, 6], "overlap": True,
+            "mask_words": True,
+        },
+    ),
+    "convolution-masks": build(
+        POOL | {"sharing": "full", "features": 5}, {"active_bound": 2}, {"batch": 3},
+        {"neuron_lanes": 2, "pool_lanes": 9, "latent_lanes": [9, 6], "mask_words": True},
+    ),
     "pool-all": build(
         OBLONG | {"pool": [4, 2], "features": 5}, {"active_bound": 1}, {"first_latent_bits": 4},
         {"row_lanes": 8, "neuron_lanes": 2, "pool_lanes": 8},
@@ -281,7 +299,7 @@ SLOW = {
     "pool-shared-serial", "pool-overlap-narrow", "convolution-pool", "convolution-overlap",
     "three-hidden", "serial-sign", "oblong-line", "oblong-serial", "oblong-shared", "awake",
     "shared-saturated", "pool-all", "pool-line", "leaky-deep", "pool-serial",
-    "overlap-online", "pool-overlap",
+    "overlap-online", "pool-overlap", "pool-masks-overlap", "convolution-masks",
 }  # fmt: skip
 
 

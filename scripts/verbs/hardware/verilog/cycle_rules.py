@@ -74,8 +74,9 @@ def _pooling(params: Params, looks: int, latency: int) -> dict:
     return {
         "pooling": {
             "rule": "The groups of a position take their words once for each look at "
-            "`windows_per_look` of its windows, and matter with the last one. `latency` is added "
-            "once.",
+            "`windows_per_look` of its windows, and matter with the last one. `words_before` words "
+            "come before those of the first group at each look. `latency` is added once.",
+            "words_before": params.synapses(0).chunks * params.machine.mask_words,
             "windows_per_look": params.machine.pool_lanes,
             "looks": looks,
             "latency": latency,
