@@ -1,6 +1,6 @@
 """The netlist is the design: what is placed, and what is in a bitstream, learns like golden.
 
-Presets are those that the boards have today. A test of a family takes each once.
+Presets are those that the boards have today, each once for a family, and two with pooled windows.
 """
 
 import shutil
@@ -42,22 +42,26 @@ HX8K = Params.build({
     },
 })  # fmt: skip
 
-#: A board for each preset, of the families whose cells have models.
-PRESETS = {
-    (board.device.family, board.preset): name
-    for name, board in reversed(BOARDS.items())
-    if board.device.family.cell_models
-}
+#: Boards and their presets, of the families whose cells have models.
+PRESETS = [
+    *{
+        (board.device.family, board.preset): (name, board.preset)
+        for name, board in reversed(BOARDS.items())
+        if board.device.family.cell_models
+    }.values(),
+    ("icebreaker", "ice40up5k-pooled"),
+    ("ulx3s-25f", "ecp5-25f-pooled"),
+]
 
 LONG = pytest.mark.timeout(7200)
 
 
 def samples_of(params: Params, n: int):
-    """Some of MNIST for a network of its size, else noise."""
-    if params.network.image != (28, 28):
+    """Some of MNIST, or noise for a network of the tests."""
+    if min(params.network.image) < 20:
         rng = np.random.default_rng(1)
         return rng.random((n, params.n_in)) < 0.4, rng.integers(0, params.network.classes, n)
-    images = loading.load("mnist")
+    images = loading.load("mnist", params=params)
     x = encoding.input_of(params.network, images.train_images[:n])
     return x, images.train_labels[:n].astype(int)
 
@@ -113,12 +117,9 @@ def test_the_synthesized_core_of_a_small_network(name, params):
 
 
 @LONG
-@pytest.mark.parametrize(
-    "name", PRESETS.values(), ids=[f"{n}-{p}" for (_, p), n in PRESETS.items()]
-)
-def test_the_synthesized_core_of_a_boards_preset(name):
-    board = BOARDS[name]
-    check_core(board, Params.load(board.preset), 20, 3600)
+@pytest.mark.parametrize(("name", "preset"), PRESETS, ids=["-".join(one) for one in PRESETS])
+def test_the_synthesized_core_of_a_preset(name, preset):
+    check_core(BOARDS[name], Params.load(preset), 20, 3600)
 
 
 @pytest.mark.parametrize("name", ["hx8k-b-evn", "icebreaker", "ulx3s-12f", "tang-primer-25k"])
