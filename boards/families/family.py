@@ -175,8 +175,8 @@ class Family(ABC):
     single_port : (int, int) or None
         Words and bits per word of a single-port RAM, where devices have some.
     distributed : int
-        A memory of up to so many pieces of 16 words of 4 bits is made of look-up tables; 0 if
-        tables hold no data.
+        A memory is made of look-up tables if it takes up to so many pieces of 16 words of 4 bits
+        for each block RAM that it would take; 0 if tables hold no data.
     shallow_in_tables : bool
         Whether memories that the design marks as shallow go into tables.
     block_cost : int
@@ -335,7 +335,8 @@ class Device:
 
     def is_small(self, depth: int, width: int) -> bool:
         """Whether a memory is made of tables rather than of block RAMs."""
-        return self.pieces_for(depth, width) <= self.family.distributed
+        blocks = max(1, self.blocks_for(depth, width))
+        return self.pieces_for(depth, width) <= blocks * self.family.distributed
 
     def blocks_for(self, depth: int, width: int) -> int:
         """Block RAMs of a memory: columns of one shape, and what is left of a word in another."""

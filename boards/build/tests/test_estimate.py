@@ -28,6 +28,10 @@ def test_memories_are_counted_in_blocks_or_tables():
     blocks = replace(EMPTY, memories=(memory(512, 36), memory(16, 4)))
     assert estimate(ECP5_25F, blocks).used["block"] == 1
     assert estimate(ECP5_25F, blocks).used["lut"] == 6
+    # Five blocks are worth 74 tables, but not 148.
+    for depth, blocks_taken in ((30, 0), (60, 5)):
+        wide = replace(EMPTY, memories=(memory(depth, 147),))
+        assert estimate(ECP5_25F, wide).used["block"] == blocks_taken
     # Tables of iCE40 hold no data.
     assert estimate(HX8K, blocks).used["block"] == HX8K.blocks_for(512, 36) + 1
 
