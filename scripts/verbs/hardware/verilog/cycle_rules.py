@@ -48,7 +48,7 @@ def _drive(params: Params) -> dict:
     least = (
         2
         + (fetch + tree + latencies.DRIVE_LATENCY + pool)
-        + looks * first.groups * first.chunks
+        + looks * params.look_words
         + all_waits
     )
     return {
