@@ -32,7 +32,7 @@ def cycle_rules(params: Params) -> dict:
 
 def _drive(params: Params) -> dict:
     first = params.synapses(0)
-    groups = first.weight_depth // first.chunks
+    groups = params.neuron_groups
     rows, _ = params.grid
     tree = latencies.tree_latency(first.word_bits)
     fetch, looks = params.load_rows, int(latencies.looks_at(params).sum())
@@ -199,7 +199,7 @@ def _change_for_leaky(params: Params, rules: dict) -> None:
 def _change_for_overlap(params: Params, rules: dict) -> None:
     """Put in what is different where one sample is driven while another one relaxes."""
     first, pool = params.synapses(0), latencies.pool_latency(params)
-    words = params.looks * first.weight_depth
+    words = params.looks * params.positions * params.look_words
     waits = params.load_rows + (params.grid[0] - 1) * latencies.line_waits(params)
     latency = latencies.tree_latency(first.word_bits) + latencies.GROUP_LATENCY + pool
     rules["drive"] = {
