@@ -382,7 +382,7 @@ class DriveEngine(wiring.Component):
             at = len(valid) - 3
             mask = Mux(last[at], Const(tail), Const(shape.word_bits))
             return counts, [mask for _ in windows]
-        masks = []
+        masks: list = []
         if p.machine.mask_words:
             return counts, masks
         for lane, x in enumerate(windows):

@@ -46,10 +46,7 @@ def _drive(params: Params) -> dict:
     # Two states before the pulse is over, the first group, and the words of the others.
     pool = latencies.pool_latency(params)
     least = (
-        2
-        + (fetch + tree + latencies.DRIVE_LATENCY + pool)
-        + looks * params.look_words
-        + all_waits
+        2 + (fetch + tree + latencies.DRIVE_LATENCY + pool) + looks * params.look_words + all_waits
     )
     return {
         **_pooling(params, looks, pool),
