@@ -169,7 +169,7 @@ class DriveEngine(wiring.Component):
         m.d.comb += self.en.eq(en)
         issuing, issue, chunk, ones = self._address(m, en)
 
-        # Marks travel with the words: word valid, first and last chunk of a row, a neuron's row.
+        # Marks travel with the words: word valid, first and last chunk of a row, word of ones.
         dotted = self._tree_latency + 2  # Whose dot product is there.
         depth = dotted + 2 + self._pool_latency
         valid = Signal(depth)
@@ -188,8 +188,9 @@ class DriveEngine(wiring.Component):
                 m.d.sync += [first.eq(Cat(chunk == 0, first)), last.eq(Cat(last_chunk, last))]
 
         # Rows longer than a word accumulate; then gain and threshold.
-        ones = masking[0] if p.machine.mask_words else None
-        counts, masks = self._count(m, en, valid[: dotted + 2], last, ones)
+        counts, masks = self._count(
+            m, en, valid[: dotted + 2], last, masking[0] if p.machine.mask_words else None
+        )
         margin_shape = ItemLayout(p)["margin"].shape
         margins = [Signal(margin_shape, name=f"margin{i}") for i in range(shape.banks)]
         threshold = 0 if p.dynamics.leaky else p.dynamics.hidden_threshold

@@ -45,8 +45,10 @@ NETWORKS = {
     "pooled": _build(
         _LOCAL | {"features": 5, "stride": 2, "pool": 3}, {"active_bound": 2},
         {"batch": 2, "latent_bits": 4},
-        {"row_lanes": 5, "neuron_lanes": 2, "pool_lanes": 3, "latent_lanes": [3, 3],
-            "mask_words": True,},
+        {
+            "row_lanes": 5, "neuron_lanes": 2, "pool_lanes": 3, "latent_lanes": [3, 3],
+            "mask_words": True,
+        },
     ),
     "pooled-serial": _build(
         _LOCAL | {"window": [4, 2], "stride": 2, "pool": 2}, {"active_bound": 1}, None,

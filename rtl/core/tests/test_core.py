@@ -420,8 +420,8 @@ def test_a_run_can_be_stopped_at_any_time(name, train):
     async def bench(ctx):
         run = core.host.run
         for after in range(1, 500, 29):
-            for name, value in (("train", train), ("first", 0), ("count", 40)):
-                ctx.set(run.payload[name], value)
+            for field, value in (("train", train), ("first", 0), ("count", 40)):
+                ctx.set(run.payload[field], value)
             ctx.set(run.valid, 1)
             await ctx.tick()
             ctx.set(run.valid, 0)
