@@ -72,6 +72,7 @@ def test_seeds_of_windows_cover_the_space():
             p.dynamics.code, f"lanes {1 if machine.pool_lanes == 1 else 'several'}",
             f"all {machine.pool_lanes == p.first_layer.offsets}",
             f"serial {machine.serial_windows}", f"overlap {machine.overlap}",
+            f"masks {machine.mask_words}",
             f"shared {machine.shared_update}", f"chunks {p.synapses(0).chunks > 1}",
             p.network.sharing, f"{p.network.sharing} overlap {machine.overlap}",
             f"{p.network.sharing} serial {machine.serial_windows}",
@@ -83,6 +84,7 @@ def test_seeds_of_windows_cover_the_space():
         "heaviside", "sign", "lanes 1", "lanes several", "all True", "all False", "serial True",
         "serial False", "overlap True", "overlap False", "shared True", "shared False",
         "chunks True", "chunks False", "full", "full overlap True", "full serial True",
+        "masks True", "masks False",
     }  # fmt: skip
 
 
