@@ -15,6 +15,7 @@ PRESETS = [
     "ecp5-25f-leaky",
     "ecp5-25f-pooled",
     "ecp5-45f",
+    "ecp5-45f-pooled",
     "ecp5-85f",
     "ecp5-85f-fashion",
     "ecp5-85f-leaky",

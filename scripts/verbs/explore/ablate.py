@@ -1,7 +1,8 @@
 """``popflip ablate``: what each setting of the learning, or of the windows, is worth.
 
 Each is a sweep over a grid (:mod:`.sweep`), judged by the last training images. What they come to
-is written as one page, with its plots and the commands that repeat them.
+is written as one page, with its plots and the commands that repeat them. Rules that the machine
+does not know have a page of their own (:mod:`.rules`).
 """
 
 import textwrap
@@ -35,7 +36,8 @@ def ablate(
     topic: Annotated[
         str,
         typer.Argument(
-            help="What is varied: learning, or windows, those of the first layer.",
+            help="What is varied: learning, its settings; windows, those of the first layer; or "
+            "rules, of learning, in software alone.",
             metavar="[TOPIC]",
         ),
     ] = "learning",
@@ -64,22 +66,30 @@ def ablate(
 
     Half an hour on two cores; called again it goes on where it ended.
     """
-    chosen = TOPICS.get(topic)
-    if chosen is None:
-        raise InputError(f"topic must be one of {', '.join(TOPICS)}, not {topic!r}")
+    if topic not in (*TOPICS, _RULES):
+        raise InputError(f"topic must be one of {', '.join((*TOPICS, _RULES))}, not {topic!r}")
     _, source = choose_data(data)
-    report = run_ablations(
-        chosen, source, out or Path(f"runs/ablations-{topic}"), page or chosen.page, epochs, seeds,
-        workers,
-    )  # fmt: skip
+    work = out or Path(f"runs/ablations-{topic}")
+    if topic == _RULES:
+        from popflip.scripts.verbs.explore.rules.study import run_rules
+
+        page = page or Path("docs/ablations-rules.md")
+        report = run_rules(source, work, page, epochs, seeds, workers)
+    else:
+        chosen = TOPICS[topic]
+        report = run_ablations(chosen, source, work, page or chosen.page, epochs, seeds, workers)
     print_json(report) if as_json else typer.echo(f"written: {report['page']}")
 
+
+#: The topic that is no sweep.
+_RULES = "rules"
 
 VERB = Verb(
     ablate,
     examples=(
         "popflip ablate",
         "popflip ablate windows --epochs 4",
+        "popflip ablate rules --epochs 8 --workers 1",
         "popflip ablate --epochs 20 --seeds 5 --page ablations.md",
     ),
 )

@@ -44,7 +44,15 @@ from popflip.scripts.session import results_folder
 from popflip.scripts.verbs.explore.sweep import SweepReport
 from popflip.scripts.verbs.explore.sweep.axis import Axis
 
-__all__ = ["Sweep", "check_sweep", "default_epochs", "default_validation", "run_sweep"]
+__all__ = [
+    "Sweep",
+    "check_sweep",
+    "connect",
+    "default_epochs",
+    "default_validation",
+    "hold_back",
+    "run_sweep",
+]
 
 #: Samples, those of all epochs, that a trial learns at least; within so many epochs.
 _SEEN, _MOST_EPOCHS = 10_000, 60
@@ -148,16 +156,8 @@ def train_once(tree: dict, source: str, sweep: dict, seed: int) -> dict:
     """
     params = Params.build(tree)
     dataset = loading.load(source, params=params)
-    kept = sweep["validation"]
-    if kept:
-        images, labels = dataset.train_images, dataset.train_labels
-        dataset = replace(
-            dataset,
-            train_images=images[:-kept],
-            train_labels=labels[:-kept],
-            test_images=images[-kept:],
-            test_labels=labels[-kept:],
-        )
+    if sweep["validation"]:
+        dataset = hold_back(dataset, sweep["validation"])
     if sweep["calibrate"]:
         images = dataset.train_images[:SAMPLES]
         x = input_of(params.network, images)
@@ -173,6 +173,18 @@ def train_once(tree: dict, source: str, sweep: dict, seed: int) -> dict:
         "train_error": last.train_error,
         "memory_bits": params.memory_bits,
     }
+
+
+def hold_back(dataset: Dataset, images: int) -> Dataset:
+    """Return a data set whose last training images judge, in place of its test set."""
+    kept, labels = dataset.train_images, dataset.train_labels
+    return replace(
+        dataset,
+        train_images=kept[:-images],
+        train_labels=labels[:-images],
+        test_images=kept[-images:],
+        test_labels=labels[-images:],
+    )
 
 
 def run_sweep(sweep: Sweep) -> SweepReport:
@@ -283,10 +295,17 @@ def _study(sweep: Sweep) -> optuna.Study:
     return study
 
 
-def _connect(sweep: Sweep, workers: int) -> Client:
+def connect(workers: int, scheduler: str | None = None) -> Client:
+    """Start processes of one thread each, or take those of a Dask scheduler.
+
+    Raises
+    ------
+    ValueError
+        If the scheduler does not answer.
+    """
     # Its own words about workers that die and come back are not for the user.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    if sweep.scheduler is None:
+    if scheduler is None:
         return Client(
             n_workers=workers,
             threads_per_worker=1,
@@ -295,10 +314,10 @@ def _connect(sweep: Sweep, workers: int) -> Client:
             dashboard_address="127.0.0.1:0",
         )
     try:
-        return Client(sweep.scheduler, timeout=10)
+        return Client(scheduler, timeout=10)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"scheduler {sweep.scheduler!r} does not answer: {type(error).__name__}"
+            f"scheduler {scheduler!r} does not answer: {type(error).__name__}"
         ) from None
 
 
@@ -314,7 +333,7 @@ def _run(sweep: Sweep, study: optuna.Study, display: Display) -> None:
     # Compiled here, so that workers find it compiled.
     FastMachine(sweep.params, threads=1)
     workers = sweep.workers or most_threads()
-    with _connect(sweep, workers) as client:
+    with connect(workers, sweep.scheduler) as client:
         running: dict = {}  # by future: its trial and what its seeds came to
         waiting = as_completed()
 
