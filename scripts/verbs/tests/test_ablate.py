@@ -8,7 +8,7 @@ import pytest
 from matplotlib.image import imread
 
 from popflip.golden.description.params import Params
-from popflip.scripts.verbs.explore import ablate
+from popflip.scripts.verbs.explore.ablate import settings
 from popflip.scripts.verbs.explore.sweep.axis import Axis
 
 # Workers import, and the engine is compiled if no other test came before.
@@ -36,12 +36,12 @@ def test_ablations_refuse_bad_input_in_one_line(popflip, folder, tmp_path, optio
 @pytest.mark.parametrize("calibrate", [False, True])
 def test_ablations_make_a_page(folder, tmp_path, calibrate):
     asked = (
-        ablate.Ablation("beta", "Nudge strength", ("learning.beta=2,10,4", "learning.batch=5")),
-        ablate.Ablation("signs", "Signs", ("dynamics.gains=[50,30],[7,30],[40,30]",)),
+        settings.Ablation("beta", "Nudge strength", ("learning.beta=2,10,4", "learning.batch=5")),
+        settings.Ablation("signs", "Signs", ("dynamics.gains=[50,30],[7,30],[40,30]",)),
     )
     base, page = str(folder / "batches.toml"), tmp_path / "page.md"
-    topic = ablate.Topic("learning", "Some", base, page, calibrate, asked)
-    report = ablate.run_ablations(
+    topic = settings.Topic("learning", "Some", base, page, calibrate, asked)
+    report = settings.run_ablations(
         topic, str(folder), tmp_path / "work", page, epochs=1, seeds=2, workers=2, validation=100
     )
     text = page.read_text()
@@ -63,7 +63,7 @@ def test_ablations_make_a_page(folder, tmp_path, calibrate):
 
 
 def test_every_topic_varies_networks_that_can_be():
-    for topic in ablate.TOPICS.values():
+    for topic in settings.TOPICS.values():
         base = Params.load(topic.base).model_dump(mode="json")
         for ablation in topic.ablations:
             axes = [Axis.parse(text) for text in ablation.vary]

@@ -9,8 +9,8 @@ import pytest
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model
 from popflip.golden.training.state import initial_state
-from popflip.scripts.verbs.explore.rules.model import Rule, RuleMachine, RuleModel
-from popflip.scripts.verbs.explore.rules.study import BASE, VARIANTS, Variant, run_rules
+from popflip.scripts.verbs.explore.ablate.rule_model import Rule, RuleMachine, RuleModel
+from popflip.scripts.verbs.explore.ablate.rules import BASE, VARIANTS, Variant, run_rules
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("default_signals")]
 

@@ -19,7 +19,7 @@ from popflip.golden.support.files import MOST_TEXT, prepare_folder, read_file, w
 from popflip.golden.training.trainer import Trainer
 from popflip.scripts.console import Display
 from popflip.scripts.verbs.explore.ablate import AblationsReport
-from popflip.scripts.verbs.explore.rules.model import Rule, RuleMachine
+from popflip.scripts.verbs.explore.ablate.rule_model import Rule, RuleMachine
 from popflip.scripts.verbs.explore.sweep.study import connect, default_validation, hold_back
 
 __all__ = ["BASE", "VARIANTS", "Variant", "run_rules"]
@@ -240,8 +240,8 @@ def _page(base, rows, source, validation, epochs, seeds) -> str:
         f"{seeds}, from all training images of {source} but the last {validation:,}, which judge; "
         "the test set is not touched. Errors are percentages after the last epoch, mean and "
         "standard deviation over the seeds: differences below these mean nothing. "
-        "The model is `scripts/verbs/explore/rules/model.py`: the golden model, but that latents "
-        "saturate once for a batch.",
+        "The model is `scripts/verbs/explore/ablate/rule_model.py`: the golden model, but that "
+        "latents saturate once for a batch.",
         100,
     )
     lines = ["# Other learning rules", "", "<!-- all commands take: an hour -->", "", intro, ""]

@@ -1,98 +1,18 @@
-"""``popflip ablate``: what each setting of the learning, or of the windows, is worth.
-
-Each is a sweep over a grid (:mod:`.sweep`), judged by the last training images. What they come to
-is written as one page, with its plots and the commands that repeat them. Rules that the machine
-does not know have a page of their own (:mod:`.rules`).
-"""
+"""The settings that are varied, each in a sweep over a grid, and the page of what they came to."""
 
 import textwrap
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypedDict
+from typing import NamedTuple
 
 import numpy as np
-import typer
 
 from popflip.golden.datasets import loading
 from popflip.golden.description.params import Params
-from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import prepare_folder, write_atomically
 from popflip.scripts.console import say
-from popflip.scripts.options import Data, Json, Workers
-from popflip.scripts.session import choose_data
-from popflip.scripts.verb import Verb, print_json
+from popflip.scripts.verbs.explore.ablate import AblationsReport
 
-__all__ = ["TOPICS", "VERB", "Ablation", "AblationsReport", "Topic", "run_ablations"]
-
-
-class AblationsReport(TypedDict):
-    """What ``--json`` prints: the reports of the sweeps."""
-
-    verb: str
-    page: str
-    reports: list[dict]
-
-
-def ablate(
-    topic: Annotated[
-        str,
-        typer.Argument(
-            help="What is varied: learning, its settings; windows, those of the first layer; or "
-            "rules, of learning, in software alone.",
-            metavar="[TOPIC]",
-        ),
-    ] = "learning",
-    epochs: Annotated[int, typer.Option(help="Epochs of each training.")] = 5,
-    seeds: Annotated[int, typer.Option(help="Trainings of each setting.")] = 3,
-    data: Data = None,
-    workers: Workers = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the sweeps; one that exists is gone on with. runs/ablations-TOPIC if "
-            "left out.",
-            metavar="DIR",
-        ),
-    ] = None,
-    page: Annotated[
-        Path | None,
-        typer.Option(
-            help="Page to write; its plots go beside it. That of the documentation if left out.",
-            metavar="MD",
-        ),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Vary the settings of a small network one by one, and write a page with what they are worth.
-
-    Half an hour on two cores; called again it goes on where it ended.
-    """
-    if topic not in (*TOPICS, _RULES):
-        raise InputError(f"topic must be one of {', '.join((*TOPICS, _RULES))}, not {topic!r}")
-    _, source = choose_data(data)
-    work = out or Path(f"runs/ablations-{topic}")
-    if topic == _RULES:
-        from popflip.scripts.verbs.explore.rules.study import run_rules
-
-        page = page or Path("docs/ablations-rules.md")
-        report = run_rules(source, work, page, epochs, seeds, workers)
-    else:
-        chosen = TOPICS[topic]
-        report = run_ablations(chosen, source, work, page or chosen.page, epochs, seeds, workers)
-    print_json(report) if as_json else typer.echo(f"written: {report['page']}")
-
-
-#: The topic that is no sweep.
-_RULES = "rules"
-
-VERB = Verb(
-    ablate,
-    examples=(
-        "popflip ablate",
-        "popflip ablate windows --epochs 4",
-        "popflip ablate rules --epochs 8 --workers 1",
-        "popflip ablate --epochs 20 --seeds 5 --page ablations.md",
-    ),
-)
+__all__ = ["TOPICS", "Ablation", "Topic", "run_ablations"]
 
 
 class Ablation(NamedTuple):
