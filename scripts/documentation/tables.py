@@ -248,7 +248,7 @@ _UNITS = {
     "front_end": "front end",
     "block": "block RAMs",
     "fmax_mhz": "Fmax, MHz",
-    "bound": "least for the input product",
+    "bound": "words of the drive",
     "taken": "taken of the device",
     "train_cycles": "learning a sample",
     **{f"{lines}_{divider}": f"{lines}/{divider}"

@@ -159,6 +159,9 @@ def test_a_bench_keeps_its_rows():
     assert entry.values.rows == (
         {"net": "a", "seed": 1, "stages drive": 1.5, "sizes": 3, "simulated": None},
     )
+    # Networks that were chosen stand beside the boards' own.
+    (entry,) = values(["bench", "core", "--preset", "a"], report)
+    assert entry.name == "core chosen"
 
 
 def test_a_campaign_keeps_its_figures():

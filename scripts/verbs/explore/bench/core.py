@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from popflip.boards.host.machine import BoardMachine, virtual_board
+from popflip.golden.cycles.latencies import looks_at
 from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
@@ -36,9 +37,10 @@ def bench_core(
     Returns
     -------
     list of dict
-        What ``--json`` prints: for each network ``net``; ``bound``, the words of its first weight
-        layer, of which the memory gives one per cycle, so that with these lanes no order of things
-        takes less for a sample; ``cycles``, ``stages`` and ``infer``, mean cycles per sample;
+        What ``--json`` prints: for each network ``net``; ``bound``, the words that the drive reads,
+        of which the memory gives one per cycle, so that with these lanes no order of things takes
+        less for a sample (pooled neurons read theirs at each look, shared ones at each position);
+        ``cycles``, ``stages`` and ``infer``, mean cycles per sample;
         ``counted``, samples; ``simulated``, None or ``samples``
         with the ``stages`` that the board's own counters tell and whether they are ``equal`` to the
         formulas'.
@@ -56,7 +58,7 @@ def bench_core(
             rows.append({
                 "net": params.name,
                 "synapses": params.n_synapses,
-                "bound": params.synapses(0).weight_depth,
+                "bound": int(looks_at(params).sum()) * params.look_words,
                 "cycles": facts["train"],
                 "stages": facts["stages"],
                 "infer": facts["infer"],
@@ -100,7 +102,7 @@ def show_core(rows: list[dict], picture) -> None:
     table = new_table("Cycles per training sample")
     table.add_column("network", no_wrap=True)
     stages = list(rows[0]["stages"])
-    for name in ("synapses", *stages, "in all", "weight words", "inference"):
+    for name in ("synapses", *stages, "in all", "words of the drive", "inference"):
         table.add_column(name, justify="right")
     table.add_column("counters of the virtual board")
     for row in rows:
@@ -114,5 +116,5 @@ def show_core(rows: list[dict], picture) -> None:
             f"{row['cycles']:,.1f}", f"{row['bound']:,} ({row['bound'] / row['cycles']:.0%})",
             f"{row['infer']:,.1f}", counters,
         )  # fmt: skip
-    table.caption = f"weight words: of the first layer, one per cycle at most. Drawn in {picture}"
+    table.caption = f"words of the drive: it reads one per cycle at most. Drawn in {picture}"
     put(table)
