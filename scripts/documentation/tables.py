@@ -249,6 +249,7 @@ _UNITS = {
     "block": "block RAMs",
     "fmax_mhz": "Fmax, MHz",
     "bound": "words of the drive",
+    "blank": "blank, %",
     "taken": "taken of the device",
     "train_cycles": "learning a sample",
     **{f"{lines}_{divider}": f"{lines}/{divider}"

@@ -1,16 +1,20 @@
 """What machines spend their cycles on, and how they grow."""
 
 import json
+import tomllib
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
 from popflip.boards.build.shell import Measured
+from popflip.golden.datasets.dataset import Dataset
 from popflip.golden.description.params import Params
 from popflip.scripts.plots.benchmarks import growth
 from popflip.scripts.plots.style import save_figure
 from popflip.scripts.results import latest
 from popflip.scripts.verbs.explore.bench import buses, dynamics
+from popflip.scripts.verbs.explore.bench.core import blank_looks
 from popflip.scripts.verbs.explore.bench.growth import _sizes
 
 OVERLAP = """
@@ -74,8 +78,20 @@ def test_the_cycles_of_a_core_are_those_that_its_counters_tell(popflip, folder, 
         assert row["simulated"]["equal"] is True
         assert row["simulated"]["samples"] == 40
         assert abs(sum(row["stages"].values()) - row["cycles"]) < 0.1
+        assert row["blank"] == 0  # of these images no window is
         assert words == row["bound"] < row["infer"] < row["cycles"]
     assert imread("core.png").shape[2] == 4
+
+
+def test_looks_without_a_lit_pixel_are_counted():
+    images = np.zeros((2, 8, 8), np.uint8)
+    images[1, 0, 0] = 255
+    data = Dataset("corner", images, np.zeros(2, np.uint8), images, np.zeros(2, np.uint8))
+    params = Params.build(tomllib.loads(POOLED))
+    # Of 9 positions with 3 looks the first sees the corner, in its looks at offsets -1 and 0 down.
+    assert blank_looks(params, data) == round(100 * (1 - 2 / 54), 1)
+    plain = params.replace(network={"pool": 1}, machine={"pool_lanes": 1, "mask_words": False})
+    assert blank_looks(plain, data) == round(100 * (1 - 1 / 18), 1)
 
 
 def test_each_curve_of_growth_varies_one_thing(tmp_path):

@@ -8,6 +8,7 @@ from popflip.boards.host.machine import BoardMachine, virtual_board
 from popflip.golden.cycles.latencies import looks_at
 from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params
 from popflip.scripts.console import Display
 from popflip.scripts.cycle_counts import after_learning, counted_cycles, cycles_of
@@ -15,7 +16,10 @@ from popflip.scripts.plots.benchmarks import stage_cycles
 from popflip.scripts.plots.style import save_figure
 from popflip.scripts.tables import new_table, put
 
-__all__ = ["bench_core", "show_core"]
+__all__ = ["bench_core", "blank_looks", "show_core"]
+
+#: Images in which blank looks are counted.
+_LOOKED_AT = 2000
 
 
 def bench_core(
@@ -40,7 +44,8 @@ def bench_core(
         What ``--json`` prints: for each network ``net``; ``bound``, the words that the drive reads,
         of which the memory gives one per cycle, so that with these lanes no order of things takes
         less for a sample (pooled neurons read theirs at each look, shared ones at each position);
-        ``cycles``, ``stages`` and ``infer``, mean cycles per sample;
+        ``blank``, percent of those looks at windows without a lit pixel, of the first training
+        images; ``cycles``, ``stages`` and ``infer``, mean cycles per sample;
         ``counted``, samples; ``simulated``, None or ``samples``
         with the ``stages`` that the board's own counters tell and whether they are ``equal`` to the
         formulas'.
@@ -59,6 +64,7 @@ def bench_core(
                 "net": params.name,
                 "synapses": params.n_synapses,
                 "bound": int(looks_at(params).sum()) * params.look_words,
+                "blank": blank_looks(params, dataset),
                 "cycles": facts["train"],
                 "stages": facts["stages"],
                 "infer": facts["infer"],
@@ -69,6 +75,14 @@ def bench_core(
     if picture is not None:
         save_figure(stage_cycles(rows), picture)
     return rows
+
+
+def blank_looks(params: Params, dataset: Dataset) -> float:
+    """Percent of all looks whose windows have no lit pixel."""
+    x = input_of(params.network, dataset.train_images[:_LOOKED_AT])
+    lit = np.stack([x[:, windows].any(-1) for windows in params.first_layer.pooled_windows])
+    looks = lit.reshape(params.looks, params.machine.pool_lanes, *lit.shape[1:]).any(1)
+    return round(100 * float(1 - looks.mean()), 1)
 
 
 def _simulated(params: Params, dataset: Dataset, samples: int) -> dict:
@@ -102,7 +116,7 @@ def show_core(rows: list[dict], picture) -> None:
     table = new_table("Cycles per training sample")
     table.add_column("network", no_wrap=True)
     stages = list(rows[0]["stages"])
-    for name in ("synapses", *stages, "in all", "words of the drive", "inference"):
+    for name in ("synapses", *stages, "in all", "words of the drive", "blank", "inference"):
         table.add_column(name, justify="right")
     table.add_column("counters of the virtual board")
     for row in rows:
@@ -114,7 +128,10 @@ def show_core(rows: list[dict], picture) -> None:
         table.add_row(
             row["net"], f"{row['synapses']:,}", *(f"{row['stages'][s]:,.1f}" for s in stages),
             f"{row['cycles']:,.1f}", f"{row['bound']:,} ({row['bound'] / row['cycles']:.0%})",
-            f"{row['infer']:,.1f}", counters,
+            f"{row['blank']:.1f} %", f"{row['infer']:,.1f}", counters,
         )  # fmt: skip
-    table.caption = f"words of the drive: it reads one per cycle at most. Drawn in {picture}"
+    table.caption = (
+        "words of the drive: it reads one per cycle at most. blank: looks at windows without a lit "
+        f"pixel. Drawn in {picture}"
+    )
     put(table)
