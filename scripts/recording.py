@@ -315,6 +315,23 @@ def _campaign(words: list[str], report: dict) -> _Values:
     )
 
 
+def _watch(words: list[str], report: dict) -> _Values:
+    if not report["verified"]:
+        raise InputError(
+            "what a board learned alone is recorded once it was compared with the fast engine: "
+            "without --no-verify"
+        )
+    last = report["history"][-1]
+    figures = {
+        "epochs": last["epoch"],
+        "samples": last["samples"],
+        "test error, %": report["test_error"],
+        "cycles between two samples from the flash": round(report["flash_cycles_per_sample"], 1),
+        "bits of the network that are equal to the fast engine's": report["compared_bits"],
+    }
+    yield f"watch {report['preset']}", (report["flash"]["seed"],), Measured(figures=figures)
+
+
 def _adapt(words: list[str], report: dict) -> _Values:
     yield (
         f"{report['preset']} {Path(report['data']).name}",
@@ -367,6 +384,7 @@ RECORDED: dict[str, tuple[str, Callable[[list[str], Any], _Values], tuple[str, .
     "attack": ("campaigns", _campaign, _SIMULATED),
     "soak": ("campaigns", _campaign, _SIMULATED),
     "upsets": ("campaigns", _campaign, _SIMULATED),
+    "watch": ("campaigns", _watch, ("numba", *_SIMULATED)),
     "mutate": ("campaigns", _campaign, (_YOSYS, *_SIMULATED)),
     "coverage": ("campaigns", _campaign, _SIMULATED),
 }

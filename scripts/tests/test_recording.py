@@ -164,6 +164,19 @@ def test_a_bench_keeps_its_rows():
     assert entry.name == "core chosen"
 
 
+def test_what_a_board_learned_alone_is_recorded_if_it_was_compared():
+    report = {
+        "verb": "watch", "preset": "a", "test_error": 3.5, "verified": True, "compared_bits": 99,
+        "flash": {"seed": 2}, "flash_cycles_per_sample": 12.34, "seconds": 5.0,
+        "history": [{"epoch": 1, "samples": 40}, {"epoch": 2, "samples": 40}],
+    }  # fmt: skip
+    (entry,) = values(["watch", "--preset", "a"], report)
+    assert (entry.name, entry.seeds) == ("watch a", (2,))
+    assert list(entry.values.figures.values()) == [2, 40, 3.5, 12.3, 99]
+    with pytest.raises(InputError, match="recorded once it was compared with the fast engine"):
+        values(["watch", "--preset", "a"], report | {"verified": None})
+
+
 def test_a_campaign_keeps_its_figures():
     report = {
         "verb": "differential", "seed": 1, "cases": 5, "kinds": {"dense": 2}, "verified": True,
