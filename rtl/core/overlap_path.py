@@ -98,6 +98,7 @@ class OverlapPath(wiring.Component):
         with m.Elif(relax.visit.toggled & ~self.phase.first_state):
             m.d.sync += moved.eq(1)
         m.d.comb += [
+            scan.restart.eq(self.phase.scan),
             scan.start.eq(self.phase.scan & (moved | upper_differs)),
             scan.upper_differs.eq(upper_differs),
             scan.swap.eq(self.phase.swap),

@@ -29,8 +29,11 @@ class ContrastScan(wiring.Component):
 
     Members
     -------
+    restart : ``In(1)``
+        A pulse takes the window to its first position; with ``start``, or where there was no need
+        for that. (What is needed is known late in a cycle, and the window has far to go.)
     start : ``In(1)``
-        A pulse begins a contrast scan, and one of the sample for the windows.
+        A pulse begins a contrast scan.
     upper_differs : ``In(1)``
         Activations of the outputs differ between the nudged states.
     swap : ``In(1)``
@@ -57,6 +60,7 @@ class ContrastScan(wiring.Component):
         names += ["offset"] if params.first_layer.pooled else []
         self._place = {name: layout[name].shape for name in names}
         super().__init__({
+            "restart": In(1),
             "start": In(1),
             "upper_differs": In(1),
             "swap": In(1),
@@ -110,7 +114,7 @@ class ContrastScan(wiring.Component):
         windows = self.windows
         leaves_differing = leaving_valid & (leaving.first != leaving.last)
         m.d.comb += [
-            windows.restart.eq(self.start),
+            windows.restart.eq(self.restart),
             begin_undecided.eq(of_decided & empty.all()),
             self.idle.eq(~of_decided & ~of_undecided),
             # Nobody at the heads is of this row of windows.

@@ -35,6 +35,8 @@ class _Scan(Streams):
         lists, windows = dut.lists, dut.windows
         # A window stays there until somebody moves.
         self.assume(~dut.start | dut.idle)
+        self.assume(~dut.start | dut.restart)
+        self.assume(~dut.restart | dut.idle)
         self.stays(m, Cat(dut.swap, dut.upper_differs), settled, "settings")
         moved = past(m, windows.restart | windows.jump | windows.line, 1, "moved")
         self.assume(moved | ~past(m, windows.ready, 1, "was_ready") | windows.ready)
