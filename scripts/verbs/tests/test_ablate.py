@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("default_signals
         ([], r"network\.image must be 8 x 8 for \S+, not 28 x 28"),
         (["--workers", "4096"], r"workers must be 1 to \d+, as many as .* threads, not 4096"),
         (["--epochs", "0"], r"epochs must be at least 1, not 0"),
-        (["window"], r"topic must be one of learning, windows, rules, not 'window'"),
+        (["window"], r"topic must be one of learning, windows, rules, layers, not 'window'"),
     ],
 )
 def test_ablations_refuse_bad_input_in_one_line(popflip, folder, tmp_path, options, line):

@@ -205,7 +205,7 @@ def test_rules_make_a_page_and_go_on(folder, tmp_path):
     with pytest.raises(ValueError, match=r"machine-seed1\.json is of other settings; name another"):
         run_rules(*asked[:3], 2, 2, base=base, variants=variants)
     path.write_text("[]")
-    with pytest.raises(ValueError, match=r"rival-seed2\.json has no results of a rule"):
+    with pytest.raises(ValueError, match=r"rival-seed2\.json has no results of a training"):
         run_rules(*asked, base=base, variants=variants)
 
 

@@ -1,10 +1,12 @@
 """``popflip ablate``: what each setting of the learning, or of the windows, is worth.
 
 Each is a sweep over a grid (:mod:`.settings`), judged by the last training images. What they come
-to is written as one page, with its plots and the commands that repeat them. Rules that the machine
-does not know have a page of their own (:mod:`.rules`).
+to is written as one page, with its plots and the commands that repeat them. What the machine does
+not know has pages of its own: other rules of learning (:mod:`.rules`), and a second layer of
+windows (:mod:`.layers`).
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, TypedDict
 
@@ -30,8 +32,8 @@ def ablate(
     topic: Annotated[
         str,
         typer.Argument(
-            help="What is varied: learning, its settings; windows, those of the first layer; or "
-            "rules, of learning, in software alone.",
+            help="What is varied: learning, its settings; windows, those of the first layer; and, "
+            "in software alone, rules of learning, or layers of windows, one or two.",
             metavar="[TOPIC]",
         ),
     ] = "learning",
@@ -60,25 +62,23 @@ def ablate(
 
     Half an hour on two cores; called again it goes on where it ended.
     """
+    from popflip.scripts.verbs.explore.ablate.layers import run_layers
+    from popflip.scripts.verbs.explore.ablate.rules import run_rules
     from popflip.scripts.verbs.explore.ablate.settings import TOPICS, run_ablations
 
-    if topic not in (*TOPICS, _RULES):
-        raise InputError(f"topic must be one of {', '.join((*TOPICS, _RULES))}, not {topic!r}")
+    others: dict[str, Callable[..., AblationsReport]] = {"rules": run_rules, "layers": run_layers}
+    if topic not in (*TOPICS, *others):
+        raise InputError(f"topic must be one of {', '.join((*TOPICS, *others))}, not {topic!r}")
     _, source = choose_data(data)
     work = out or Path(f"runs/ablations-{topic}")
-    if topic == _RULES:
-        from popflip.scripts.verbs.explore.ablate.rules import run_rules
-
-        page = page or Path("docs/ablations-rules.md")
-        report = run_rules(source, work, page, epochs, seeds, workers)
+    if topic in others:
+        page = page or Path(f"docs/ablations-{topic}.md")
+        report = others[topic](source, work, page, epochs, seeds, workers)
     else:
         chosen = TOPICS[topic]
         report = run_ablations(chosen, source, work, page or chosen.page, epochs, seeds, workers)
     print_json(report) if as_json else typer.echo(f"written: {report['page']}")
 
-
-#: The topic that is no sweep.
-_RULES = "rules"
 
 VERB = Verb(
     ablate,

@@ -1,26 +1,23 @@
 """Train the rules side by side, and write the page that compares them."""
 
-import json
-import statistics
 import textwrap
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-
-from distributed import as_completed
 
 from popflip.golden.datasets import loading
 from popflip.golden.datasets.dataset import check_data
 from popflip.golden.description.params import Params
-from popflip.golden.engine.threads import most_threads
-from popflip.golden.support import interrupts
-from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import MOST_TEXT, prepare_folder, read_file, write_atomically
+from popflip.golden.support.files import prepare_folder, write_atomically
 from popflip.golden.training.trainer import Trainer
-from popflip.scripts.console import Display
 from popflip.scripts.verbs.explore.ablate import AblationsReport
 from popflip.scripts.verbs.explore.ablate.rule_model import Rule, RuleMachine
-from popflip.scripts.verbs.explore.sweep.study import connect, default_validation, hold_back
+from popflip.scripts.verbs.explore.ablate.trainings import (
+    Training,
+    check_counts,
+    figures,
+    run_trainings,
+)
+from popflip.scripts.verbs.explore.sweep.study import default_validation, hold_back
 
 __all__ = ["BASE", "VARIANTS", "Variant", "run_rules"]
 
@@ -92,7 +89,7 @@ VARIANTS = (
 )  # fmt: skip
 
 
-def train_rule(tree: dict, rule: Rule, source: str, validation: int, epochs: int, seed: int):
+def train_rule(tree: dict, rule: dict, source: str, validation: int, epochs: int, seed: int):
     """Train one network; runs on a worker.
 
     Returns
@@ -102,7 +99,7 @@ def train_rule(tree: dict, rule: Rule, source: str, validation: int, epochs: int
     """
     params = Params.build(tree)
     data = hold_back(loading.load(source, params=params), validation)
-    trainer = Trainer(params, data, RuleMachine(params, rule), seed=seed)
+    trainer = Trainer(params, data, RuleMachine(params, Rule(**rule)), seed=seed)
     trainer.run(epochs)
     last = trainer.history[-1]
     return {"error": last.test_error, "train_error": last.train_error}
@@ -144,91 +141,29 @@ def run_rules(
     ValueError
         If a number is out of its range, or the data do not fit.
     """
-    for name, value in (("epochs", epochs), ("seeds", seeds)):
-        if value < 1:
-            raise InputError(f"{name} must be at least 1, not {value}")
-    if workers is not None and not 1 <= workers <= most_threads():
-        raise InputError(
-            f"workers must be 1 to {most_threads()}, as many as there are threads, not {workers}"
-        )
+    check_counts(epochs, seeds, workers)
     data = loading.load(source, params=base)
     check_data(base, data)
     validation = default_validation(data)
     for folder in (work, page.parent):
         prepare_folder(folder)
-    jobs = []
+    trainings = []
     for variant in variants:
         params = variant.params(base)
         for seed in range(1, seeds + 1):
-            what = {
-                "tree": params.model_dump(mode="json"), "rule": variant.rule, "source": source,
-                "validation": validation, "epochs": epochs, "seed": seed,
+            settings = {
+                "tree": params.model_dump(mode="json"), "rule": asdict(variant.rule),
+                "source": source, "validation": validation, "epochs": epochs, "seed": seed,
             }  # fmt: skip
-            jobs.append((work / f"{variant.name}-seed{seed}.json", what))
-    found = _train(jobs, workers or most_threads())
+            trainings.append(Training(work / f"{variant.name}-seed{seed}.json", settings))
+    found = run_trainings(train_rule, trainings, workers)
     rows = []
     for number, variant in enumerate(variants):
         mine = found[number * seeds : (number + 1) * seeds]
-        rows.append({"rule": variant.name, "title": variant.title, **_figures(mine)})
+        rows.append({"rule": variant.name, "title": variant.title, **figures(mine)})
     text = _page(base, rows, source, validation, epochs, seeds)
     write_atomically(page, text.encode())
     return {"verb": "ablate", "page": str(page), "reports": rows}
-
-
-def _train(jobs, workers) -> list[dict]:
-    """Run the jobs that no file of results knows; return all results in order."""
-    found: list[dict | None] = [_saved(path, what) for path, what in jobs]
-    left = [number for number, result in enumerate(found) if result is None]
-    done = len(jobs) - len(left)
-    if left:
-        with Display() as display, connect(min(workers, len(left))) as client:
-            futures = {
-                client.submit(train_rule, **jobs[number][1], pure=False): number for number in left
-            }
-            waiting = as_completed(futures)
-            display.show("rules", done, len(jobs), "")
-            for _ in left:
-                while not waiting.has_ready():
-                    interrupts.check()
-                    time.sleep(0.02)
-                future = next(waiting)
-                number = futures[future]
-                path, what = jobs[number]
-                found[number] = result = future.result()
-                saved = {"settings": _settings(what), **result}
-                write_atomically(path, json.dumps(saved, indent=1).encode())
-                done += 1
-                display.show("rules", done, len(jobs), path.stem)
-    return [result for result in found if result is not None]
-
-
-def _settings(what: dict) -> dict:
-    return json.loads(json.dumps({**what, "rule": asdict(what["rule"])}))
-
-
-def _saved(path: Path, what: dict) -> dict | None:
-    """Return the results that a file has of a job; None if there is none of the same."""
-    if not path.exists():
-        return None
-    try:
-        saved = json.loads(read_file(path, MOST_TEXT, "results of a rule"))
-        settings = saved.pop("settings")
-    except (ValueError, KeyError, TypeError):
-        raise InputError(
-            f"{path} has no results of a rule; remove it, or name another folder"
-        ) from None
-    if settings != _settings(what):
-        raise InputError(f"{path} is of other settings; name another folder")
-    return saved
-
-
-def _figures(results: list[dict]) -> dict:
-    errors = [result["error"] for result in results]
-    return {
-        "error": round(statistics.mean(errors), 4),
-        "spread": round(statistics.stdev(errors), 4) if len(errors) > 1 else 0.0,
-        "train_error": round(statistics.mean(result["train_error"] for result in results), 4),
-    }
 
 
 def _page(base, rows, source, validation, epochs, seeds) -> str:
