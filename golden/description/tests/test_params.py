@@ -18,6 +18,7 @@ PRESETS = [
     "ecp5-45f-pooled",
     "ecp5-85f",
     "ecp5-85f-fashion",
+    "ecp5-85f-fast",
     "ecp5-85f-leaky",
     "ecp5-85f-pooled",
     "gw1nr-9",
