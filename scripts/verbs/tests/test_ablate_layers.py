@@ -7,7 +7,7 @@ from popflip.golden.description.first_layer import Windows
 from popflip.golden.description.params import Params
 from popflip.golden.model import Model
 from popflip.golden.training.state import initial_state
-from popflip.scripts.verbs.explore.ablate import layers
+from popflip.scripts.verbs.explore.ablate import layers, trainings
 from popflip.scripts.verbs.explore.ablate.layers import (
     STACKS,
     StackPlan,
@@ -16,6 +16,7 @@ from popflip.scripts.verbs.explore.ablate.layers import (
     run_layers,
 )
 from popflip.scripts.verbs.explore.ablate.stack import Layer, Stack, StackSettings
+from popflip.scripts.verbs.explore.ablate.trainings import Study
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("default_signals")]
 
@@ -163,11 +164,13 @@ def test_layers_make_a_page(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(layers, "STACKS", plans)
     # Here, as a worker would not see these plans.
     monkeypatch.setattr(
-        layers, "run_trainings", lambda train, jobs, _: [train(**job.settings) for job in jobs]
+        trainings,
+        "_run_all",
+        lambda train, wanted, _: [train(**t.settings) for t in wanted],
     )
     base = Params.build(NETWORK)
-    asked = str(folder), tmp_path / "work", tmp_path / "page.md", 1, 2
-    report = run_layers(*asked, base=base, samples=64)
+    asked = Study(str(folder), tmp_path / "work", tmp_path / "page.md", 1, 2)
+    report = run_layers(asked, base, samples=64)
     text = (tmp_path / "page.md").read_text()
     assert [row["network"] for row in report["reports"]] == ["one", "two"]
     for row in report["reports"]:

@@ -11,6 +11,7 @@ from popflip.golden.model import Model
 from popflip.golden.training.state import initial_state
 from popflip.scripts.verbs.explore.ablate.rule_model import Rule, RuleMachine, RuleModel
 from popflip.scripts.verbs.explore.ablate.rules import BASE, VARIANTS, Variant, run_rules
+from popflip.scripts.verbs.explore.ablate.trainings import Study
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("default_signals")]
 
@@ -188,8 +189,8 @@ def test_every_variant_has_a_network():
 def test_rules_make_a_page_and_go_on(folder, tmp_path):
     base = network(network={"classes": 10}, learning={"beta": 4})
     variants = (Variant("machine", "own"), Variant("rival", "two", Rule(rival=True)))
-    asked = str(folder), tmp_path / "work", tmp_path / "page.md", 1, 2
-    report = run_rules(*asked, workers=2, base=base, variants=variants)
+    asked = str(folder), tmp_path / "work", tmp_path / "page.md"
+    report = run_rules(Study(*asked, 1, 2, workers=2), base, variants)
     text = (tmp_path / "page.md").read_text()
     for row in report["reports"]:
         assert f"| {row['error']:.2f} ± {row['spread']:.2f} |" in text
@@ -199,14 +200,14 @@ def test_rules_make_a_page_and_go_on(folder, tmp_path):
     before = json.loads(path.read_text())
     path.unlink()
     others = {p: p.stat().st_mtime_ns for p in (tmp_path / "work").iterdir()}
-    assert run_rules(*asked, workers=1, base=base, variants=variants) == report
+    assert run_rules(Study(*asked, 1, 2, workers=1), base, variants) == report
     assert json.loads(path.read_text()) == before
     assert {p: p.stat().st_mtime_ns for p in others} == others
     with pytest.raises(ValueError, match=r"machine-seed1\.json is of other settings; name another"):
-        run_rules(*asked[:3], 2, 2, base=base, variants=variants)
+        run_rules(Study(*asked, 2, 2), base, variants)
     path.write_text("[]")
     with pytest.raises(ValueError, match=r"rival-seed2\.json has no results of a training"):
-        run_rules(*asked, base=base, variants=variants)
+        run_rules(Study(*asked, 1, 2), base, variants)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def ablate(
     from popflip.scripts.verbs.explore.ablate.layers import run_layers
     from popflip.scripts.verbs.explore.ablate.rules import run_rules
     from popflip.scripts.verbs.explore.ablate.settings import TOPICS, run_ablations
+    from popflip.scripts.verbs.explore.ablate.trainings import Study
 
     others: dict[str, Callable[..., AblationsReport]] = {"rules": run_rules, "layers": run_layers}
     if topic not in (*TOPICS, *others):
@@ -73,7 +74,7 @@ def ablate(
     work = out or Path(f"runs/ablations-{topic}")
     if topic in others:
         page = page or Path(f"docs/ablations-{topic}.md")
-        report = others[topic](source, work, page, epochs, seeds, workers)
+        report = others[topic](Study(source, work, page, epochs, seeds, workers))
     else:
         chosen = TOPICS[topic]
         report = run_ablations(chosen, source, work, page or chosen.page, epochs, seeds, workers)

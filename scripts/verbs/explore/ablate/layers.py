@@ -2,26 +2,19 @@
 
 import textwrap
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from popflip.golden.datasets import loading
-from popflip.golden.datasets.dataset import check_data
 from popflip.golden.datasets.encoding import input_of
 from popflip.golden.datasets.feed import epoch_images
 from popflip.golden.description.first_layer import Windows
 from popflip.golden.description.params import Params
-from popflip.golden.support.files import prepare_folder, write_atomically
+from popflip.golden.support.files import write_atomically
 from popflip.scripts.verbs.explore.ablate import AblationsReport
 from popflip.scripts.verbs.explore.ablate.stack import Layer, Stack, StackSettings
-from popflip.scripts.verbs.explore.ablate.trainings import (
-    Training,
-    check_counts,
-    figures,
-    run_trainings,
-)
-from popflip.scripts.verbs.explore.sweep.study import default_validation, hold_back
+from popflip.scripts.verbs.explore.ablate.trainings import Study, figures
+from popflip.scripts.verbs.explore.sweep.study import hold_back
 
 __all__ = ["BASE", "STACKS", "StackPlan", "WindowPlan", "build_stack", "run_layers"]
 
@@ -198,22 +191,12 @@ def train_stack(
     }
 
 
-def run_layers(
-    source: str,
-    work: Path,
-    page: Path,
-    epochs: int,
-    seeds: int,
-    workers: int | None = None,
-    base: Params = BASE,
-    samples: int = SAMPLES,
-) -> AblationsReport:
+def run_layers(study: Study, base: Params = BASE, samples: int = SAMPLES) -> AblationsReport:
     """Train what is left to train of all networks, and write the page.
 
     Parameters
     ----------
-    source, work, page, epochs, seeds, workers
-        As in :func:`popflip.scripts.verbs.explore.ablate.rules.run_rules`.
+    study : Study
     base : Params
         Of the input, the outputs and the learning.
     samples : int
@@ -227,43 +210,32 @@ def run_layers(
     Raises
     ------
     ValueError
-        If a number is out of its range, or the data do not fit.
+        If the data do not fit.
     """
-    check_counts(epochs, seeds, workers)
-    data = loading.load(source, params=base)
-    check_data(base, data)
-    validation = default_validation(data)
-    samples = min(samples, len(data.train_labels) - validation)
-    for folder in (work, page.parent):
-        prepare_folder(folder)
-    trainings = [
-        Training(
-            work / f"{plan.name}-seed{seed}.json",
-            {
-                "name": plan.name, "base": base.model_dump(mode="json"), "source": source,
-                "validation": validation, "samples": samples, "epochs": epochs, "seed": seed,
-            },
-        )
+    taught, judging = study.prepare(base)
+    samples = min(samples, taught)
+    networks = {
+        plan.name: {
+            "name": plan.name, "base": base.model_dump(mode="json"), "validation": judging,
+            "samples": samples,
+        }
         for plan in STACKS
-        for seed in range(1, seeds + 1)
-    ]  # fmt: skip
-    found = run_trainings(train_stack, trainings, workers)
+    }  # fmt: skip
     rows = []
-    for number, plan in enumerate(STACKS):
-        mine = found[number * seeds : (number + 1) * seeds]
-        sizes = {name: mine[0][name] for name in ("synapses", "memory_bits", "thresholds")}
-        rows.append({"network": plan.name, "title": plan.title, **sizes, **figures(mine)})
-    text = _page(rows, source, validation, samples, epochs, seeds)
-    write_atomically(page, text.encode())
-    return {"verb": "ablate", "page": str(page), "reports": rows}
+    for plan, results in zip(STACKS, study.run(train_stack, networks), strict=True):
+        sizes = {name: results[0][name] for name in ("synapses", "memory_bits", "thresholds")}
+        rows.append({"network": plan.name, "title": plan.title, **sizes, **figures(results)})
+    write_atomically(study.page, _page(study, rows, judging, samples).encode())
+    return {"verb": "ablate", "page": str(study.page), "reports": rows}
 
 
-def _page(rows, source, validation, samples, epochs, seeds) -> str:
+def _page(study, rows, judging, samples) -> str:
+    source, epochs, seeds = study.source, study.epochs, study.seeds
     intro = textwrap.fill(
         f"Written by `popflip ablate layers --epochs {epochs} --seeds {seeds}`. Networks with one "
         "and with two hidden layers of pooled windows that share their weights, with about as much "
         f"memory each, learn in software for {epochs} epochs of {samples:,} training images of "
-        f"{source}, with seeds 1 to {seeds}. The last {validation:,} training images judge; the "
+        f"{source}, with seeds 1 to {seeds}. The last {judging:,} training images judge; the "
         "test set is not touched. Thresholds that the first network does not fix are chosen so "
         "that 6.5 % of a first layer and 3 % of a second one are active at the start. Errors are "
         "percentages, mean and standard deviation over the seeds.",

@@ -2,22 +2,15 @@
 
 import textwrap
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from popflip.golden.datasets import loading
-from popflip.golden.datasets.dataset import check_data
 from popflip.golden.description.params import Params
-from popflip.golden.support.files import prepare_folder, write_atomically
+from popflip.golden.support.files import write_atomically
 from popflip.golden.training.trainer import Trainer
 from popflip.scripts.verbs.explore.ablate import AblationsReport
 from popflip.scripts.verbs.explore.ablate.rule_model import Rule, RuleMachine
-from popflip.scripts.verbs.explore.ablate.trainings import (
-    Training,
-    check_counts,
-    figures,
-    run_trainings,
-)
-from popflip.scripts.verbs.explore.sweep.study import default_validation, hold_back
+from popflip.scripts.verbs.explore.ablate.trainings import Study, figures
+from popflip.scripts.verbs.explore.sweep.study import hold_back
 
 __all__ = ["BASE", "VARIANTS", "Variant", "run_rules"]
 
@@ -106,27 +99,13 @@ def train_rule(tree: dict, rule: dict, source: str, validation: int, epochs: int
 
 
 def run_rules(
-    source: str,
-    work: Path,
-    page: Path,
-    epochs: int,
-    seeds: int,
-    workers: int | None = None,
-    base: Params = BASE,
-    variants: tuple[Variant, ...] = VARIANTS,
+    study: Study, base: Params = BASE, variants: tuple[Variant, ...] = VARIANTS
 ) -> AblationsReport:
     """Train what is left to train of all rules, and write the page.
 
     Parameters
     ----------
-    source : str
-        The data set's name or folder.
-    work : Path
-        Folder of the results, which a later call goes on with.
-    page : Path
-    epochs, seeds : int
-    workers : int, optional
-        Processes; as many as there are threads if left out.
+    study : Study
     base : Params
         What the variants change.
     variants : tuple of Variant
@@ -139,40 +118,32 @@ def run_rules(
     Raises
     ------
     ValueError
-        If a number is out of its range, or the data do not fit.
+        If the data do not fit.
     """
-    check_counts(epochs, seeds, workers)
-    data = loading.load(source, params=base)
-    check_data(base, data)
-    validation = default_validation(data)
-    for folder in (work, page.parent):
-        prepare_folder(folder)
-    trainings = []
-    for variant in variants:
-        params = variant.params(base)
-        for seed in range(1, seeds + 1):
-            settings = {
-                "tree": params.model_dump(mode="json"), "rule": asdict(variant.rule),
-                "source": source, "validation": validation, "epochs": epochs, "seed": seed,
-            }  # fmt: skip
-            trainings.append(Training(work / f"{variant.name}-seed{seed}.json", settings))
-    found = run_trainings(train_rule, trainings, workers)
-    rows = []
-    for number, variant in enumerate(variants):
-        mine = found[number * seeds : (number + 1) * seeds]
-        rows.append({"rule": variant.name, "title": variant.title, **figures(mine)})
-    text = _page(base, rows, source, validation, epochs, seeds)
-    write_atomically(page, text.encode())
-    return {"verb": "ablate", "page": str(page), "reports": rows}
+    _, judging = study.prepare(base)
+    networks = {
+        variant.name: {
+            "tree": variant.params(base).model_dump(mode="json"), "rule": asdict(variant.rule),
+            "validation": judging,
+        }
+        for variant in variants
+    }  # fmt: skip
+    rows = [
+        {"rule": variant.name, "title": variant.title, **figures(results)}
+        for variant, results in zip(variants, study.run(train_rule, networks), strict=True)
+    ]
+    write_atomically(study.page, _page(study, base, rows, judging).encode())
+    return {"verb": "ablate", "page": str(study.page), "reports": rows}
 
 
-def _page(base, rows, source, validation, epochs, seeds) -> str:
+def _page(study, base, rows, judging) -> str:
+    source, epochs, seeds = study.source, study.epochs, study.seeds
     intro = textwrap.fill(
         f"Written by `popflip ablate rules --epochs {epochs} --seeds {seeds}`. The networks are "
         f"those of the preset `{base.name}` ({base.n_synapses:,} synapses), with latents of "
         f"{base.learning.latent_bits} bits and tau {list(base.learning.tau)}. They learn in "
         f"software by rules that the hardware does not know, for {epochs} epochs, with seeds 1 to "
-        f"{seeds}, from all training images of {source} but the last {validation:,}, which judge; "
+        f"{seeds}, from all training images of {source} but the last {judging:,}, which judge; "
         "the test set is not touched. Errors are percentages after the last epoch, mean and "
         "standard deviation over the seeds: differences below these mean nothing. "
         "The model is `scripts/verbs/explore/ablate/rule_model.py`: the golden model, but that "
