@@ -288,7 +288,9 @@ def _bench(words: list[str], report: list[dict]) -> _Values:
         seeds = tuple(range(1, max(row["seeds"] for row in report) + 1))
         if "--data" in words:  # such a call measures one row of it
             name = f"{name} {report[0]['data']}"
-    if name == "core" and "--preset" in words:  # beside the boards' own
+    if name == "core" and any(
+        word.startswith("--preset") for word in words
+    ):  # beside the boards' own
         name = "core chosen"
     yield name, seeds, Measured(rows=tuple(_flat(row) for row in report))
 
@@ -318,8 +320,8 @@ def _campaign(words: list[str], report: dict) -> _Values:
 def _watch(words: list[str], report: dict) -> _Values:
     if not report["verified"]:
         raise InputError(
-            "what a board learned alone is recorded once it was compared with the fast engine: "
-            "without --no-verify"
+            "what a board learned alone is recorded once it was compared with the fast engine; "
+            "run watch without --no-verify"
         )
     last = report["history"][-1]
     figures = {

@@ -30,8 +30,8 @@ class ContrastScan(wiring.Component):
     Members
     -------
     restart : ``In(1)``
-        A pulse takes the window to its first position; with ``start``, or where there was no need
-        for that. (What is needed is known late in a cycle, and the window has far to go.)
+        A pulse takes the window to its first position. It comes with every ``start``, and may come
+        without one while ``idle``: whether a scan is needed is known too late in a cycle for that.
     start : ``In(1)``
         A pulse begins a contrast scan.
     upper_differs : ``In(1)``

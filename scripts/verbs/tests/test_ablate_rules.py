@@ -205,9 +205,18 @@ def test_rules_make_a_page_and_go_on(folder, tmp_path):
     assert {p: p.stat().st_mtime_ns for p in others} == others
     with pytest.raises(ValueError, match=r"machine-seed1\.json is of other settings; name another"):
         run_rules(Study(*asked, 2, 2), base, variants)
-    path.write_text("[]")
-    with pytest.raises(ValueError, match=r"rival-seed2\.json has no results of a training"):
+    for text in ("[]", "5", "null", '{"error": "x", "train_error": 1}', before["data"]):
+        path.write_text(text)
+        with pytest.raises(
+            ValueError, match=r"rival-seed2\.json(: | has no )results of a training"
+        ):
+            run_rules(Study(*asked, 1, 2), base, variants)
+    path.write_text(json.dumps({**before, "data": "others"}))
+    with pytest.raises(ValueError, match=r"rival-seed2\.json is of other data; name another"):
         run_rules(Study(*asked, 1, 2), base, variants)
+    (tmp_path / "page").mkdir()
+    with pytest.raises(ValueError, match="page must be a file, not the folder"):
+        run_rules(Study(asked[0], asked[1], tmp_path / "page", 1, 2), base, variants)
 
 
 @pytest.mark.parametrize(

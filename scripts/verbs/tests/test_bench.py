@@ -92,6 +92,10 @@ def test_looks_without_a_lit_pixel_are_counted():
     assert blank_looks(params, data) == round(100 * (1 - 2 / 54), 1)
     plain = params.replace(network={"pool": 1}, machine={"pool_lanes": 1, "mask_words": False})
     assert blank_looks(plain, data) == round(100 * (1 - 1 / 18), 1)
+    # Serial windows outside of the image are passed over: at the corner 4 of 9 are left, and the
+    # grid of 3 x 3 has 7 of 9 down and across. The corner is in one of them.
+    serial = plain.replace(network={"pool": 3}, machine={"serial_windows": True})
+    assert blank_looks(serial, data) == round(100 * (1 - 1 / (2 * 7 * 7)), 1)
 
 
 def test_each_curve_of_growth_varies_one_thing(tmp_path):

@@ -60,7 +60,7 @@ def ablate(
 ) -> None:
     """Vary the settings of a small network one by one, and write a page with what they are worth.
 
-    Half an hour on two cores; called again it goes on where it ended.
+    It takes from half an hour to hours; called again it goes on where it ended.
     """
     from popflip.scripts.verbs.explore.ablate.layers import run_layers
     from popflip.scripts.verbs.explore.ablate.rules import run_rules

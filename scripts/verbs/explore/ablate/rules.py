@@ -43,18 +43,22 @@ class Variant:
         return base.replace(**self.changes)
 
 
-#: More pairs of nudged states count more contrasts, so tau is as many times greater.
+#: More pairs of nudged states count more contrasts, so tau and the latents' range grow with them; a
+#: nudge of one sign counts fewer.
 VARIANTS = (
     Variant("machine", "the machine's own"),
     Variant(
-        "two-strengths", "nudged by 4 and by 16 instead of 8; tau doubled",
-        Rule(strengths=(4, 16)), {"learning": {"tau": [28, 12]}},
+        "two-strengths", "nudged by 4 and by 16 instead of 8; tau doubled, latents of 9 bits",
+        Rule(strengths=(4, 16)), {"learning": {"tau": [28, 12], "latent_bits": 9}},
     ),
     Variant(
-        "three-strengths", "nudged by 2, 8 and 32; tau times 3",
-        Rule(strengths=(2, 8, 32)), {"learning": {"tau": [42, 18]}},
+        "three-strengths", "nudged by 2, 8 and 32; tau times 3, latents of 10 bits",
+        Rule(strengths=(2, 8, 32)), {"learning": {"tau": [42, 18], "latent_bits": 10}},
     ),
-    Variant("negative", "nudged away from the target alone", Rule(negative=True)),
+    Variant(
+        "negative", "nudged away from the target alone; tau halved", Rule(negative=True),
+        {"learning": {"tau": [7, 3]}},
+    ),
     Variant("rival", "target and strongest other class nudged", Rule(rival=True)),
     Variant(
         "random-feedback", "feedback through random signs that do not learn",
@@ -67,7 +71,7 @@ VARIANTS = (
         Rule(), {"network": {"copies": 3}, "dynamics": {"feedback_gains": [21]}},
     ),
     Variant(
-        "copy-gains", "3 outputs for each class with gains 1, 2 and 3 times 3, feedback alike",
+        "copy-gains", "3 outputs for each class, of gains 3, 6 and 9, and feedback 10, 20 and 30",
         Rule(copy_gains=(1, 2, 3)),
         {"network": {"copies": 3}, "dynamics": {"gains": [16, 3], "feedback_gains": [10]}},
     ),
@@ -120,19 +124,18 @@ def run_rules(
     ValueError
         If the data do not fit.
     """
-    _, judging = study.prepare(base)
+    split = study.prepare(base)
     networks = {
         variant.name: {
             "tree": variant.params(base).model_dump(mode="json"), "rule": asdict(variant.rule),
-            "validation": judging,
         }
         for variant in variants
     }  # fmt: skip
     rows = [
         {"rule": variant.name, "title": variant.title, **figures(results)}
-        for variant, results in zip(variants, study.run(train_rule, networks), strict=True)
+        for variant, results in zip(variants, study.run(train_rule, networks, split), strict=True)
     ]
-    write_atomically(study.page, _page(study, base, rows, judging).encode())
+    write_atomically(study.page, _page(study, base, rows, split.judging).encode())
     return {"verb": "ablate", "page": str(study.page), "reports": rows}
 
 
@@ -141,7 +144,8 @@ def _page(study, base, rows, judging) -> str:
     intro = textwrap.fill(
         f"Written by `popflip ablate rules --epochs {epochs} --seeds {seeds}`. The networks are "
         f"those of the preset `{base.name}` ({base.n_synapses:,} synapses), with latents of "
-        f"{base.learning.latent_bits} bits and tau {list(base.learning.tau)}. They learn in "
+        f"{base.learning.latent_bits} bits and tau {list(base.learning.tau)}, but for what a row "
+        "says. They learn in "
         f"software by rules that the hardware does not know, for {epochs} epochs, with seeds 1 to "
         f"{seeds}, from all training images of {source} but the last {judging:,}, which judge; "
         "the test set is not touched. Errors are percentages after the last epoch, mean and "

@@ -8,7 +8,7 @@ import numpy as np
 
 from popflip.golden.datasets import loading
 from popflip.golden.description.params import Params
-from popflip.golden.support.files import prepare_folder, write_atomically
+from popflip.golden.support.files import prepare_file, prepare_folder, write_atomically
 from popflip.scripts.console import say
 from popflip.scripts.verbs.explore.ablate import AblationsReport
 
@@ -195,8 +195,8 @@ def run_ablations(
         run_sweep,
     )
 
-    for folder in (work, page.parent):
-        prepare_folder(folder)
+    prepare_file(page, "page")
+    prepare_folder(work)
     base, reports, parts = Params.load(topic.base), [], []
     if validation is None:
         validation = default_validation(loading.load(source))

@@ -4,7 +4,8 @@ The hardware's windows look at the input alone. Here those of a second layer loo
 of the first, with the same geometry (:class:`popflip.golden.description.first_layer.Windows`), and
 feedback goes back to the window that a pooled neuron has seen last. Activations and products are
 float32, in which all of these integers are exact; the contrasts of a batch are summed before
-latents saturate. A stack of one layer is the golden model, but for that.
+latents saturate. But for that, a stack is the golden model of a network with the ``heaviside``
+code, sweeps, centered nudging, one output for each class, ``v0`` 0 and no reset on flips.
 """
 
 from dataclasses import dataclass
@@ -268,7 +269,7 @@ class Stack:
         for l, (tau, bits) in enumerate(zip(taus, self.settings.bits, strict=True)):
             most = (1 << (bits - 1)) - 1
             np.clip(self.latents[l], -most, most, out=self.latents[l])
-            tau = min(most, round(tau * growth))
+            tau = round(min(most, tau * growth))
             self.weights[l][self.latents[l] * self.weights[l] <= -tau] *= -1
         return int((prediction == labels).sum())
 

@@ -16,11 +16,16 @@ from popflip.golden.description.params import Params
 from popflip.golden.engine.threads import most_threads
 from popflip.golden.support import interrupts
 from popflip.golden.support.errors import InputError
-from popflip.golden.support.files import MOST_TEXT, prepare_folder, read_file, write_atomically
+from popflip.golden.support.files import (
+    prepare_file,
+    prepare_folder,
+    read_json,
+    write_atomically,
+)
 from popflip.scripts.console import Display
 from popflip.scripts.verbs.explore.sweep.study import connect, default_validation
 
-__all__ = ["Study", "figures"]
+__all__ = ["Split", "Study", "figures"]
 
 
 @dataclass(frozen=True)
@@ -63,31 +68,28 @@ class Study:
                 f"workers must be 1 to {most}, as many as there are threads, not {self.workers}"
             )
 
-    def prepare(self, base: Params) -> tuple[int, int]:
-        """See that the data fit, and make the folders.
-
-        Returns
-        -------
-        taught, judging : int
-            Training images that teach, and those after them, which judge.
-        """
+    def prepare(self, base: Params) -> "Split":
+        """See that the data fit and that there is room for what comes of them."""
         data = loading.load(self.source, params=base)
         check_data(base, data)
         judging = default_validation(data)
-        for folder in (self.work, self.page.parent):
-            prepare_folder(folder)
-        return len(data.train_labels) - judging, judging
+        prepare_file(self.page, "page")
+        prepare_folder(self.work)
+        return Split(len(data.train_labels) - judging, judging, data.digest)
 
-    def run(self, train: Callable[..., dict], networks: dict[str, dict]) -> list[list[dict]]:
+    def run(
+        self, train: Callable[..., dict], networks: dict[str, dict], split: "Split"
+    ) -> list[list[dict]]:
         """Train every network from each seed, but for those that were trained before.
 
         Parameters
         ----------
         train : callable
-            Called on a worker with ``source``, ``epochs``, ``seed`` and a network's settings; it
-            returns what JSON knows.
+            Called on a worker with ``source``, ``validation``, ``epochs``, ``seed`` and a network's
+            settings; it returns ``error``, ``train_error`` and more that JSON knows.
         networks : dict of dict
             Settings of what JSON knows, by names.
+        split : Split
 
         Returns
         -------
@@ -97,12 +99,14 @@ class Study:
         Raises
         ------
         ValueError
-            If a file has results of other settings.
+            If a file has results of other settings, or of other data.
         """
+        same = {"source": self.source, "validation": split.judging, "epochs": self.epochs}
         trainings = [
             _Training(
                 self.work / f"{name}-seed{seed}.json",
-                {"source": self.source, "epochs": self.epochs, "seed": seed, **settings},
+                {**same, "seed": seed, **settings},
+                split.digest,
             )
             for name, settings in networks.items()
             for seed in range(1, self.seeds + 1)
@@ -112,11 +116,25 @@ class Study:
         return [found[start : start + self.seeds] for start in starts]
 
 
+class Split(NamedTuple):
+    """Training images that teach, and those after them, which judge; and which data these are."""
+
+    taught: int
+    judging: int
+    digest: str
+
+
 class _Training(NamedTuple):
-    """One training: the JSON file of its results, and what it is called with."""
+    """One training: the JSON file of its results, what it is called with, and on which data."""
 
     path: Path
     settings: dict
+    digest: str
+
+    @property
+    def described(self) -> dict:
+        """What its file says of it."""
+        return json.loads(json.dumps({"settings": self.settings, "data": self.digest}))
 
 
 def _run_all(train, trainings: list[_Training], workers: int) -> list[dict]:
@@ -137,29 +155,29 @@ def _run_all(train, trainings: list[_Training], workers: int) -> list[dict]:
                     time.sleep(0.02)
                 future = next(waiting)
                 number = futures[future]
-                path, settings = trainings[number]
+                training = trainings[number]
                 found[number] = result = future.result()
-                saved = {"settings": settings, **result}
-                write_atomically(path, json.dumps(saved, indent=1).encode())
+                saved = {**training.described, **result}
+                write_atomically(training.path, json.dumps(saved, indent=1).encode())
                 done += 1
-                display.show("trainings", done, len(trainings), path.stem)
+                display.show("trainings", done, len(trainings), training.path.stem)
     return [result for result in found if result is not None]
 
 
 def _saved(training: _Training) -> dict | None:
     """Return the results that a file has of a training; None if there is none."""
-    path, settings = training
+    path = training.path
     if not path.exists():
         return None
-    try:
-        saved = json.loads(read_file(path, MOST_TEXT, "results of a training"))
-        known = saved.pop("settings")
-    except (ValueError, KeyError, TypeError):
-        raise InputError(
-            f"{path} has no results of a training; remove it, or name another folder"
-        ) from None
-    if known != json.loads(json.dumps(settings)):
-        raise InputError(f"{path} is of other settings; name another folder")
+    saved = read_json(path, "results of a training")
+    numbers = isinstance(saved, dict) and all(
+        isinstance(saved.get(name), int | float) for name in ("error", "train_error")
+    )
+    if not numbers:
+        raise InputError(f"{path} has no results of a training; remove it, or name another folder")
+    for name, wanted in training.described.items():
+        if saved.pop(name, None) != wanted:
+            raise InputError(f"{path} is of other {name}; name another folder")
     return saved
 
 

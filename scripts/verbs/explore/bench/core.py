@@ -79,10 +79,19 @@ def bench_core(
 
 def blank_looks(params: Params, dataset: Dataset) -> float:
     """Percent of all looks whose windows have no lit pixel."""
+    first = params.first_layer
     x = input_of(params.network, dataset.train_images[:_LOOKED_AT])
-    lit = np.stack([x[:, windows].any(-1) for windows in params.first_layer.pooled_windows])
+    lit = np.stack([x[:, windows].any(-1) for windows in first.pooled_windows])
     looks = lit.reshape(params.looks, params.machine.pool_lanes, *lit.shape[1:]).any(1)
-    return round(100 * float(1 - looks.mean()), 1)
+    made = np.ones((params.looks, first.positions), bool)
+    if params.machine.serial_windows:  # which passes over windows outside of the image
+        inside = [
+            [[move in moves for moves in way] for move in range(moves)]
+            for way, moves in zip(first.moves_inside, first.pool, strict=True)
+        ]
+        made = np.einsum("ip,jq->ijpq", *map(np.array, inside)).reshape(made.shape)
+    dark = (~looks & made[:, None]).sum() / (made.sum() * len(x))
+    return round(100 * float(dark), 1)
 
 
 def _simulated(params: Params, dataset: Dataset, samples: int) -> dict:
