@@ -63,11 +63,17 @@ first_latent_bits = 12
 [machine]
 pool_lanes = 3
 mask_words = true
+[data]
+resize = "stretch"
 """
 
 
+#: The same of images that are scaled as they are read.
+SCALED = POOLED.replace("[8, 8]", "[10, 10]")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("network", "words"), [(OVERLAP, 9), (POOLED, 9 * 3 * 6)])
+@pytest.mark.parametrize(("network", "words"), [(OVERLAP, 9), (SCALED, 16 * 3 * 6)])
 def test_the_cycles_of_a_core_are_those_that_its_counters_tell(popflip, folder, network, words):
     (folder / "overlap.toml").write_text(network)
     argv = ["--preset", "overlap.toml", "--data", folder]
@@ -78,7 +84,7 @@ def test_the_cycles_of_a_core_are_those_that_its_counters_tell(popflip, folder, 
         assert row["simulated"]["equal"] is True
         assert row["simulated"]["samples"] == 40
         assert abs(sum(row["stages"].values()) - row["cycles"]) < 0.1
-        assert row["blank"] == 0  # of these images no window is
+        assert row["blank"] < 1  # hardly a window of these images is
         assert words == row["bound"] < row["infer"] < row["cycles"]
     assert imread("core.png").shape[2] == 4
 

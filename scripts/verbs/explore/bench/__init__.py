@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import prepare_folder
 from popflip.scripts.options import Data, Json, Seed, Threads
@@ -108,8 +109,9 @@ class _Asked:
     seed: int
     picture: Path
 
-    def dataset(self) -> Dataset:
-        return choose_data(self.data)[0]
+    def dataset(self, params: Params | None = None) -> Dataset:
+        """Return the data set, as a network reads it if one is named."""
+        return choose_data(self.data, params=params)[0]
 
     def samples_of(self, dataset: Dataset, default: int) -> int:
         """Return how many samples of a data set to take."""
@@ -137,9 +139,9 @@ def _core(asked: _Asked) -> _Measured:
     from popflip.boards.registry import BOARDS
     from popflip.scripts.verbs.explore.bench.core import bench_core, show_core
 
-    dataset = asked.dataset()
+    samples = asked.samples_of(asked.dataset(), 256)
     chosen = asked.presets or list(dict.fromkeys(one.preset for one in BOARDS.values()))
-    rows = bench_core(dataset, chosen, asked.samples_of(dataset, 256), asked.picture)
+    rows = bench_core(asked.dataset, chosen, samples, asked.picture)
     return rows, partial(show_core, picture=asked.picture)
 
 

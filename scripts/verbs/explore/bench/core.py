@@ -1,5 +1,6 @@
 """What machines spend the cycles of a sample on, by formulas and by the board's own counters."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from popflip.boards.host.machine import BoardMachine, virtual_board
 from popflip.golden.cycles.latencies import looks_at
 from popflip.golden.cycles.stages import StageCycles
-from popflip.golden.datasets.dataset import Dataset
+from popflip.golden.datasets.dataset import Dataset, check_data
 from popflip.golden.datasets.encoding import input_of
 from popflip.golden.description.params import Params
 from popflip.scripts.console import Display
@@ -23,13 +24,14 @@ _LOOKED_AT = 2000
 
 
 def bench_core(
-    dataset: Dataset, presets: list[str], samples: int, picture: Path | None
+    data: Callable[[Params], Dataset], presets: list[str], samples: int, picture: Path | None
 ) -> list[dict]:
     """Tell what networks' machines spend their cycles on, after the first epoch.
 
     Parameters
     ----------
-    dataset : Dataset
+    data : callable
+        From a network to the data set as it reads it.
     presets : list of str
         Names or files of networks.
     samples : int
@@ -55,6 +57,8 @@ def bench_core(
         for name in presets:
             display.show("networks", len(rows), len(presets), name)
             params = Params.load(name)
+            dataset = data(params)
+            check_data(params, dataset)
             facts = counted_cycles(params, dataset)
             simulated = None
             if samples:
