@@ -22,7 +22,7 @@ __all__ = ["BASE", "STACKS", "StackPlan", "WindowPlan", "build_stack", "run_laye
 #: What the stacks take of a preset: its input, its outputs and how it learns.
 BASE = Params.load("ecp5-25f-pooled")
 
-#: Training images of an epoch. A second layer takes some 50 times as long as the fast engine's one.
+#: Training images of an epoch: NumPy takes far longer than the fast engine.
 SAMPLES = 10_000
 
 #: Images that thresholds are chosen by.
@@ -80,8 +80,8 @@ class StackPlan:
 #: Nine positions add to a row of it, where 49 add to one of the first network: tau is less.
 _SECOND = WindowPlan(size=4, features=80, tau=40, active=0.03)
 
-#: About as many bits each. The first is as its preset was tuned; of the others, which learn some 50
-#: times as slowly here, few settings were tried.
+#: About as many bits each. The first is as its preset was tuned; of the others, which learn slowly
+#: here, few settings were tried.
 STACKS = (
     StackPlan(
         name="one",
@@ -257,7 +257,7 @@ def _page(study, rows, judging, samples) -> str:
         f"memory each, learn in software for {epochs} epochs of {samples:,} training images of "
         f"{source}, with seeds 1 to {seeds}. The last {judging:,} training images judge; the "
         "test set is not touched. The first network has the settings of its preset. Those of the "
-        "others come of a dozen short trainings; their thresholds are chosen so that at most 6.5 % "
+        "others come of a few short trainings; their thresholds are chosen so that at most 6.5 % "
         "of the first layer and 3 % of the second one are active at the start. Errors are "
         "percentages, mean and standard deviation over the seeds.",
         100,
