@@ -8,6 +8,7 @@ Nothing here needs PyTorch.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
@@ -196,7 +197,8 @@ class Row:
         if self.frozen_nudge and not self.convolutional:
             how += ", nudge held"
         if self.alpha_factors:
-            scaling = "doubled and learned" if self.alpha_lr else "doubled"
+            raised = "doubled" if set(self.alpha_factors) == {1, 2} else "raised"
+            scaling = f"{raised} and learned" if self.alpha_lr else raised
         return f"binary {what}, {scaling} scaling, {how}"
 
     def describe(self) -> dict:
@@ -272,10 +274,22 @@ def _smaller(base: Row, name: str, layers: tuple[Dense | Conv, ...], **changes) 
     if row.nudged_steps != base.nudged_steps:
         notes.append(f"K {row.nudged_steps} for {base.nudged_steps}")
     if row.alpha_factors:
-        notes.append("scaling factors doubled: the second hidden layer is silent otherwise")
+        factors = _listed(row.alpha_factors)
+        notes.append(
+            f"scaling factors times {factors}: the second hidden layer is silent otherwise"
+        )
+    if row.tau != base.tau:
+        factors = _listed(round(new / old) for new, old in zip(row.tau, base.tau, strict=True))
+        notes.append(f"tau times {factors}: a neuron of few weighs more in its neighbours")
     if row.epochs != base.epochs:
         notes.append(f"{row.epochs} epochs for {base.epochs}: to end within hours")
     return replace(row, changed="; ".join(notes))
+
+
+def _listed(numbers: Iterable[float]) -> str:
+    """Numbers of each layer, from the input to the output."""
+    *first, last = (f"{number:g}" for number in numbers)
+    return f"{', '.join(first)} and {last}"
 
 
 def _dense(*neurons: int) -> tuple[Dense, ...]:
@@ -302,7 +316,7 @@ _SMALL_FULL = (
     (
         _smaller(
             _FULL_FC2, "full-fc2-small", _dense(1024, 1024, 500), copies=50,
-            alpha_factors=(2, 2, 2), epochs=10,
+            alpha_factors=(4, 1, 2), tau=(4e-7, 2e-7, 1e-6), epochs=10,
         ),
         "fc2-small",
     ),

@@ -136,7 +136,8 @@ class UpdateEngine(wiring.Component):
             rows.immediate.eq(self.immediate),
             rows.touch.eq(self.touch),
             rows.busy.eq(active | flight.any()),
-            partners.held.eq(~self.learner.job.ready),
+            # Nobody scans during a flush: what jobs wait for besides would only lengthen the path.
+            partners.held.eq(~free),
         ]
         m.d.sync += flight.eq(Cat(active, flight))
 

@@ -44,6 +44,7 @@ def test_small_rows_say_what_they_change():
     # Nothing else: but for the rates of real weights, which the paper does not give.
     said = {
         "layers", "copies", "free_steps", "nudged_steps", "epochs", "weight_lr", "alpha_factors",
+        "tau",
     }  # fmt: skip
     for name, row in ROWS.items():
         if row.size == "small":
@@ -129,11 +130,12 @@ def test_the_integer_row_has_the_thresholds_and_scales_of_the_paper():
 
 
 def test_a_row_says_what_decides_its_results():
-    silent = "scaling factors doubled: the second hidden layer is silent otherwise"
-    assert silent in ROWS["full-fc2-small-learned"].changed
-    assert ROWS["full-fc2-small-learned"].method_name == (
-        "binary weights and activations, doubled and learned scaling, EP"
-    )
+    row = ROWS["full-fc2-small-learned"]
+    assert "scaling factors times 4, 1 and 2: the second hidden layer is silent" in row.changed
+    assert "tau times 8, 20 and 50: " in row.changed
+    assert row.method_name == "binary weights and activations, raised and learned scaling, EP"
+    doubled = ROWS["full-fc1-small-doubled"]
+    assert doubled.method_name == "binary weights and activations, doubled scaling, EP"
     told = ROWS["fc1-binary"].describe()
     assert told["tau"] == (5e-7, 5e-7)
     assert not {"name", "claim", "reference", "size", "changed"} & set(told)
