@@ -9,7 +9,7 @@ from popflip.golden.paper.systems import ROWS, Row
 from popflip.golden.support.errors import InputError
 from popflip.golden.support.files import read_json
 from popflip.golden.training.checkpoint import CheckpointError
-from popflip.scripts.results import Entry, PaperRow, latest
+from popflip.scripts.results import Entry, PaperRow, read
 
 __all__ = ["list_rows", "read_result", "recorded_results", "results"]
 
@@ -133,10 +133,15 @@ def _trained(folder: Path) -> Iterable[_Run]:
 
 
 def _recorded() -> tuple[list[_Run], dict[str, str]]:
-    """Recorded runs that stand, and of rows with others why they do not."""
+    """Recorded runs that stand, and of rows with others why they do not.
+
+    A run takes the place of an earlier one from the same seed only if it has as many epochs.
+    """
     runs, void = [], {}
-    entry: Entry[PaperRow]
-    for entry in latest("paper").values():
+    last: dict[tuple, Entry[PaperRow]] = {
+        (entry.name, entry.values.epochs): entry for entry in read("paper")
+    }
+    for entry in last.values():
         values = entry.values
         if entry.void:
             void[values.row] = entry.void
