@@ -7,6 +7,7 @@ of the layer next to the input.
 Nothing here needs PyTorch.
 """
 
+import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +16,15 @@ from typing import Literal
 from popflip.golden.support.errors import InputError
 
 __all__ = ["ROWS", "Conv", "Dense", "Row", "find_row"]
+
+
+#: The second rule of convolutions and of back-propagation, since 2026-11-30. What was made with the
+#: first one does not name it. Fully connected rows with EP have the same rule throughout.
+_CONVOLUTION = (
+    "was made with the first rule of convolutions (bias after pooling, feedback to where the step "
+    "before had pooled), which was not the paper's: train it anew"
+)
+_BPTT = "was made with gradients through K steps instead of the paper's K + 1: train it anew"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +216,43 @@ class Row:
         names = ("name", "claim", "reference", "integer", "size", "changed")
         return {name: value for name, value in asdict(self).items() if name not in names}
 
+    def recipe(self) -> dict:
+        """What results must agree in to be of this row, as JSON knows it.
+
+        Number of the rule, and all parameters but how long it learns.
+        """
+        # Lists for tuples.
+        parameters = json.loads(json.dumps(self.describe()))
+        del parameters["epochs"]
+        return {"row": self.name, "rule": self._rule()[0], "parameters": parameters}
+
+    def _rule(self) -> tuple[int, str]:
+        """Number of the rule, and what is wrong with what an earlier one made."""
+        if self.convolutional:
+            return 2, _CONVOLUTION
+        return (2, _BPTT) if self.method == "bptt" else (1, "")
+
+    def fault(self, told: dict) -> str:
+        """What keeps results from being of this row as it is now; empty if nothing.
+
+        Parameters
+        ----------
+        told : dict
+            The :meth:`recipe` that they were made by.
+        """
+        mine, (rule, reason) = self.recipe(), self._rule()
+        if told.get("row") != self.name:
+            return f"is of row {told.get('row')}, not {self.name}"
+        if told.get("rule", 1) != rule and reason:
+            return reason
+        # Earlier checkpoints name these two, which decide nothing.
+        ignored = {"alpha_decay", "epochs"}
+        theirs = told.get("parameters")
+        theirs = theirs if isinstance(theirs, dict) else {}
+        if {name: v for name, v in theirs.items() if name not in ignored} != mine["parameters"]:
+            return f"was made with other parameters of {self.name}"
+        return ""
+
 
 def _downward(*values: float) -> tuple[float, ...]:
     """Order values that are listed from the output to the input, as the paper's tables do."""
@@ -272,7 +319,7 @@ def _smaller(base: Row, name: str, layers: tuple[Dense | Conv, ...], **changes) 
     if row.free_steps != base.free_steps:
         notes.append(f"T {row.free_steps} for {base.free_steps}: to save time")
     if row.nudged_steps != base.nudged_steps:
-        notes.append(f"K {row.nudged_steps} for {base.nudged_steps}")
+        notes.append(f"K {row.nudged_steps} for {base.nudged_steps}: to save time")
     if row.alpha_factors:
         factors = _listed(row.alpha_factors)
         notes.append(
@@ -280,7 +327,7 @@ def _smaller(base: Row, name: str, layers: tuple[Dense | Conv, ...], **changes) 
         )
     if row.tau != base.tau:
         factors = _listed(round(new / old) for new, old in zip(row.tau, base.tau, strict=True))
-        notes.append(f"tau times {factors}: a neuron of few weighs more in its neighbours")
+        notes.append(f"tau times {factors}: the first flips silence it for good otherwise")
     if row.epochs != base.epochs:
         notes.append(f"{row.epochs} epochs for {base.epochs}: to end within hours")
     return replace(row, changed="; ".join(notes))
@@ -383,8 +430,13 @@ def _with_binary_activations(row: Row, network: str):
     yield row
     yield replace(row, name=f"{row.name}-learned", alpha_lr=_ALPHA_LR[_kind(row)])
     if len(row.layers) == 2:
-        yield replace(row, name=f"{row.name}-held", frozen_nudge=True)
-        yield replace(row, name=f"{row.name}-doubled", alpha_factors=(2, 1))
+        yield _ours(row, "held", frozen_nudge=True)
+        yield _ours(row, "doubled", alpha_factors=(2, 1))
+
+
+def _ours(row: Row, how: str, **changes) -> Row:
+    """A variant that is not in the paper."""
+    return replace(row, name=f"{row.name}-{how}", claim=f"its recipe: {row.claim}", **changes)
 
 
 def _variants():
@@ -397,8 +449,8 @@ def _variants():
         if row is _FULL_FC1:
             integer = replace(_claimed(row, "fc1-float"), name="full-fc1-integer", integer=True)
             yield integer
-            yield replace(integer, name=f"{integer.name}-centered", nudging="centered")
-            yield replace(integer, name=f"{integer.name}-doubled", alpha_factors=(2, 1))
+            yield _ours(integer, "centered", nudging="centered")
+            yield _ours(integer, "doubled", alpha_factors=(2, 1))
     for row in _SMALL:
         yield from _with_real_activations(row)
     for row, network in _SMALL_FULL:

@@ -4,7 +4,6 @@ Every random choice follows from the seed, the epoch and the batch, so a trainin
 a checkpoint, on the same machine and with as many threads, comes to the same bits.
 """
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,14 +29,6 @@ __all__ = ["EpochLog", "Trainer"]
 
 #: Of checkpoints; another number is another layout.
 FORMAT = 1
-
-#: The second rule of convolutions and of back-propagation, since 2026-11-30. Checkpoints of the
-#: first one do not name it. Fully connected rows with EP have the same rule throughout.
-_CONVOLUTION = (
-    "was made with the first rule of convolutions (bias after pooling, feedback to where the step "
-    "before had pooled), which was not the paper's: train it anew"
-)
-_BPTT = "was made with gradients through K steps instead of the paper's K + 1: train it anew"
 
 #: What a seed's streams of random numbers are for.
 _INITIAL, _ORDER, _BATCH = range(3)
@@ -169,30 +160,12 @@ class Trainer(TrainingLoop[EpochLog]):
                 arrays[name] = arrays[name].astype(np.int8)
         return arrays
 
-    def _description(self) -> dict:
-        """What a checkpoint must agree in to be gone on with."""
-        return {
-            "format": FORMAT,
-            "rule": self._rule()[0],
-            "row": self.row.name,
-            "parameters": self._parameters(),
-            "data_digest": self.images.digest,
-        }
-
-    def _parameters(self) -> dict:
-        """Of the row, all but how long it learns, as JSON knows them: it has no tuples."""
-        parameters = json.loads(json.dumps(self.row.describe()))
-        return {name: value for name, value in parameters.items() if name != "epochs"}
-
-    def _rule(self) -> tuple[int, str]:
-        """Number of the row's rule, and what is wrong with a checkpoint of an earlier one."""
-        if self.row.convolutional:
-            return 2, _CONVOLUTION
-        return (2, _BPTT) if self.row.method == "bptt" else (1, "")
-
     def save(self, path: str | Path) -> None:
         """Save everything that a resumption needs; the file appears whole or not at all."""
-        meta = {**self._description(), **self._meta()}
+        meta = {
+            "format": FORMAT, **self.row.recipe(), "data_digest": self.images.digest,
+            **self._meta(),
+        }  # fmt: skip
         write_checkpoint(path, meta, self._arrays(), compress=False)
 
     def resume(self, path: str | Path) -> None:
@@ -223,17 +196,8 @@ class Trainer(TrainingLoop[EpochLog]):
         self._so_far, self.history = so_far, history
 
     def _check(self, path, meta):
-        mine = self._description()
-        if meta["row"] != self.row.name:
-            raise CheckpointError(f"{path} is of row {meta['row']}, not {self.row.name}")
-        rule, reason = self._rule()
-        if meta.get("rule", 1) < rule:
-            raise CheckpointError(f"{path} {reason}")
+        if fault := self.row.fault(meta):
+            raise CheckpointError(f"{path} {fault}")
         self._check_meta(path, meta)
-        if meta["data_digest"] != mine["data_digest"]:
+        if meta["data_digest"] != self.images.digest:
             raise CheckpointError(f"{path} was trained on other data than {self.images.name}")
-        # Earlier checkpoints name these two, which decide nothing.
-        ignored = {"alpha_decay", "epochs"}
-        theirs = {name: v for name, v in meta["parameters"].items() if name not in ignored}
-        if theirs != mine["parameters"]:
-            raise CheckpointError(f"{path} was made with other parameters of {self.row.name}")

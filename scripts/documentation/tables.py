@@ -324,17 +324,18 @@ def paper() -> str:
             f"{row['test_error']:.2f}{_plus_minus(row['spread'])} %",
             "" if row["difference"] is None
             else f"{row['difference']:+.2f}{_plus_minus(row['difference_spread'])}",
+            "" if row["difference"] is None else row["difference_epoch"],
             len(row["seeds"]),
             f"{row['epochs']} of {row['paper_epochs']}",
             f"{row['seconds'] / 60:.0f} min",
             code(row["command"]),
         ])  # fmt: skip
     head = (
-        "row", "size", "the paper says", "test error", "difference", "seeds", "epochs",
-        "time for each", "command",
+        "row", "size", "the paper says", "test error", "difference", "after epochs", "seeds",
+        "epochs", "time for each", "command",
     )  # fmt: skip
     gone = f"\nNo longer valid, and to be run again:\n\n{''.join(void)}" if void else ""
-    return f"{table(head, rows, right=range(3, 8))}\n{_origin(entries)}{gone}"
+    return f"{table(head, rows, right=range(3, 9))}\n{_origin(entries)}{gone}"
 
 
 def own_data() -> str:

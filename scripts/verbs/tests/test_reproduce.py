@@ -66,6 +66,12 @@ def test_the_list_needs_no_pytorch(popflip, monkeypatch):
 def test_one_thing_at_a_time(popflip):
     for options in ([], ["--table", "--list"], ["fc1-binary", "--table"]):
         refused(popflip(*options), "name one of a row, --table and --list")
+    refused(popflip("--table", "--seeds", 3), "seeds must be left out with --table")
+    refused(popflip("--list", "--resume"), "resume must be left out with --list")
+    refused(
+        popflip("fc1-binary", "--seeds", 2, "--seed", 5),
+        "seed must be left out with --seeds, not 5",
+    )
     message = f"row must be one of {', '.join(ROWS)}, not 'fc9'"
     refused(popflip("fc9"), message)
 
@@ -158,6 +164,9 @@ def test_wrong_images_and_numbers(popflip, digits, tmp_path):
         popflip("full-fc1-integer", "--data", digits, "--validation", 9),
         "validation must be left out for full-fc1-integer, not 9",
     )
+    status, printed, said = popflip(*options, "--device", "meta")
+    assert (status, printed) == (2, "")
+    assert said.startswith("popflip: device 'meta' is not there: ")
     status, printed, said = popflip(*options, "--device", "cuda:77")
     assert (status, printed) == (2, "")
     assert said.startswith("popflip: device 'cuda:77' is not there: ")
@@ -237,7 +246,8 @@ def test_the_fast_engine_trains_its_row(popflip, digits):
 def write_run(folder, row, errors, seed=1, samples=60000):
     folder.mkdir(parents=True)
     what = {
-        "row": row, "seed": seed, "data": "mnist", "samples": samples, "test_samples": 10000,
+        **ROWS[row].recipe(),
+        "seed": seed, "data": "mnist", "samples": samples, "test_samples": 10000,
         "command": f"popflip reproduce {row}",
     }  # fmt: skip
     (folder / "row.json").write_text(json.dumps(what))
@@ -274,6 +284,47 @@ def test_the_table_compares_rows_after_as_many_epochs(popflip, tmp_path):
         popflip("--table", "--out", runs),
         f"{path} is damaged; remove its folder to go on without it",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "older", "why"),
+    [
+        ("conv-small-binary", {"rule": 1}, "was made with the first rule of convolutions "),
+        ("conv-small-binary", {"rule": None}, "was made with the first rule of convolutions "),
+        ("fc1-bptt", {"rule": None}, "was made with gradients through K steps "),
+        ("fc1-binary", {"parameters": None}, "was made with other parameters of fc1-binary"),
+        ("fc1-binary", {"parameters": []}, "was made with other parameters of fc1-binary"),
+        ("fc2-binary", {"parameters": {"tau": [1, 1, 1]}}, "was made with other parameters of "),
+    ],
+)
+def test_results_of_an_earlier_rule_or_recipe_do_not_count(popflip, tmp_path, name, older, why):
+    out = tmp_path / "runs" / "old"
+    write_run(out, name, [3.0])
+    what = json.loads((out / "row.json").read_text()) | older
+    what = {key: value for key, value in what.items() if value is not None}
+    (out / "row.json").write_text(json.dumps(what))
+    table = json.loads(popflip("--table", "--out", out.parent, "--json")[1])
+    (row,) = [row for row in table if row["row"] == name and not row["epochs"]]
+    assert row["void"].startswith(f"{out} {why}")
+    assert not any(r["epochs"] and not r["commit"] for r in table)
+    printed = " ".join(popflip("--table", "--out", out.parent)[1].split())
+    assert "No longer valid" in printed
+
+
+@pytest.mark.parametrize("text", ["[]", '"fc1-binary"', "7", "{"])
+def test_damaged_results(popflip, tmp_path, text):
+    out = tmp_path / "runs" / "one"
+    write_run(out, "fc1-binary", [3.0])
+    good = (out / "row.json").read_text()
+    (out / "row.json").write_text(text)
+    message = f"{out / 'row.json'} is damaged; remove its folder to go on without it"
+    refused(popflip("--table", "--out", out.parent), message)
+    (out / "row.json").write_text(good)
+    for log in ("{}", "[1]", "[{}]"):
+        (out / "log.json").write_text(log)
+        status, printed, said = popflip("--table", "--out", out.parent)
+        assert (status, printed) == (2, "")
+        assert said.endswith(".json is damaged; remove its folder to go on without it\n")
 
 
 def test_the_table_has_means_over_the_seeds_and_their_spread(popflip, tmp_path):
@@ -325,7 +376,7 @@ def test_on_a_fresh_machine_the_table_shows_what_was_recorded(popflip, tmp_path)
     assert {"conv-float", "conv-binary", "fc1-bptt"} <= set(void)
     status, printed, _ = popflip("--table", "--out", tmp_path / "none")
     assert (status, printed.count("recorded ")) == (0, shown)
-    assert "no longer valid" in printed
+    assert "No longer valid" in printed
 
 
 def test_patterns_without_rows(popflip):
@@ -342,12 +393,19 @@ def test_several_rows_and_seeds(popflip, digits):
     done = [("fc1-small-float", 1), ("fc1-small-binary", 1)]
     done += [(name, 2) for name, _ in done]
     assert [(report["row"], report["seed"]) for report in reports] == done
-    assert "3 of 4: fc1-small-float from seed 2, 1 epochs" in said
+    assert "3 of 4: fc1-small-float from seed 2, 1 epoch" in said
     # Nothing of it is done again; further epochs go on.
     log = RESULTS / "fc1-small-float-seed1" / "log.json"
-    (RESULTS / "fc1-small-binary-seed2" / "report.json").unlink()
     written = log.stat().st_mtime_ns
-    assert popflip(*words, "--epochs", 1)[0] == 2
+    # One was killed before it could report.
+    killed = RESULTS / "fc1-small-binary-seed2"
+    told = json.loads((killed / "report.json").read_text())
+    for name in ("report.json", "row.json", "log.json"):
+        (killed / name).unlink()
+    status, printed, said = popflip(*words, "--epochs", 1, "--json")
+    assert (status, said.count(": done, test error"), said.count("epoch 1")) == (0, 3, 0)
+    again = json.loads(printed)[3]
+    assert again["history"] == told["history"]
     assert log.stat().st_mtime_ns == written
     status, printed, said = popflip(*words, "--epochs", 2)
     assert status == 0, said

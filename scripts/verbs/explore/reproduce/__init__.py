@@ -86,8 +86,8 @@ def reproduce(
     """Train a system of the paper, by the paper's equations and with its parameters.
 
     Ctrl-C saves a checkpoint and ends; --resume goes on, to the same bits on the same computer with
-    as many threads. Rows need PyTorch, but for full-fc1-integer. --json prints a list for --table,
-    --list, --seeds and patterns.
+    as many threads. Rows need PyTorch, but for full-fc1-integer and its variants. --json prints a
+    list for --table, --list, --seeds and patterns.
     """
     from popflip.golden.paper.systems import find_row
     from popflip.scripts.verbs.explore.reproduce.campaign import is_pattern, rows_like, train_all
@@ -96,7 +96,17 @@ def reproduce(
 
     if (row is not None) + table + as_list != 1:
         raise InputError("name one of a row, --table and --list")
+    if seeds is not None and seed != 1:
+        raise InputError(f"seed must be left out with --seeds, not {seed}")
     if row is None:
+        trains = {
+            "epochs": epochs, "samples": samples, "test_samples": test_samples, "data": data,
+            "validation": validation, "seeds": seeds, "threads": threads,
+            "resume": resume or None,
+        }  # fmt: skip
+        for name, value in trains.items():
+            if value is not None:
+                raise InputError(f"{name} must be left out with {'--table' if table else '--list'}")
         rows = results(out or RESULTS) if table else list_rows()
         if as_json:
             print_json(rows)
@@ -218,7 +228,7 @@ def show_results(rows: list[dict]) -> None:
     put(table)
     gone = [r for r in rows if not r["epochs"] and r["void"]]
     if gone:
-        table = pairs("Recorded, but no longer valid")
+        table = pairs("No longer valid")
         for r in gone:
             table.add_row(r["row"], r["void"])
         put(table)

@@ -43,7 +43,7 @@ def train_all(jobs: list[ReproductionJob]) -> Iterable[dict]:
         if report:
             say(f"{title}: done, test error {report['test_error']:.2f} %")
         else:
-            say(f"{title}, {job.epochs} epochs")
+            say(f"{title}, {job.epochs} epoch{'' if job.epochs == 1 else 's'}")
             report = reproduce_row(job.resumed())
         yield report
         if not report["finished"]:
@@ -56,5 +56,7 @@ def _done(job: ReproductionJob) -> dict | None:
     if not path.exists():
         return None
     report = read_result(path)
-    same = report.get("row") == job.row.name and report.get("choice") == job.choice()
-    return report if same and report["finished"] and report["epochs"] >= job.epochs else None
+    made = read_result(job.out / "row.json") if (job.out / "row.json").exists() else {}
+    same = report.get("choice") == job.choice() and not job.row.fault(made)
+    done = report.get("finished") is True and isinstance(report.get("test_error"), float)
+    return report if same and done and len(report.get("history", ())) >= job.epochs else None

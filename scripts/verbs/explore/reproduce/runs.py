@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -59,6 +60,8 @@ class ReproductionJob:
         As PyTorch names it.
     resume : bool
         Go on from the checkpoint in ``out``.
+    several : bool
+        It is one of several trainings: what is done already is not done again.
     """
 
     row: Row
@@ -72,6 +75,7 @@ class ReproductionJob:
     threads: int | None = None
     device: str = "cpu"
     resume: bool = False
+    several: bool = False
 
     def choice(self) -> dict:
         """What decides the results, besides the row and how far it is trained."""
@@ -79,8 +83,8 @@ class ReproductionJob:
         return {name: getattr(self, name) for name in names}
 
     def resumed(self) -> "ReproductionJob":
-        """Return this job, going on from the checkpoint in its folder if there is one."""
-        return replace(self, resume=(self.out / "checkpoint.npz").exists())
+        """Return this job, one of several, going on from the checkpoint in its folder if any."""
+        return replace(self, resume=(self.out / "checkpoint.npz").exists(), several=True)
 
     def command(self, resume: bool = False) -> str:
         """Command that this job comes of, or that goes on with it."""
@@ -132,7 +136,8 @@ def _check_folder(job: ReproductionJob):
 def _describe(job: ReproductionJob, data_name: str, samples: int, test_samples: int):
     """Say beside the logs what they are of; the table reads it."""
     what = {
-        "row": job.row.name,
+        **job.row.recipe(),
+        "choice": job.choice(),
         "seed": job.seed,
         "data": data_name,
         "samples": samples,
@@ -175,7 +180,7 @@ def _by_torch(job: ReproductionJob) -> dict:
             raise InputError(f"threads must be at least 1, not {job.threads}")
         torch.set_num_threads(job.threads)
     try:
-        torch.zeros(1, device=job.device)
+        torch.zeros(1, device=job.device).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InputError(f"device {job.device!r} is not there: {reason}") from None
@@ -191,11 +196,13 @@ def _by_torch(job: ReproductionJob) -> dict:
     checkpoint = job.out / "checkpoint.npz"
     if job.resume:
         trainer.resume(checkpoint)
-        if trainer.epoch >= job.epochs:
-            raise InputError(
-                f"epochs must be at least {trainer.epoch + 1}, not {job.epochs}: {checkpoint} "
-                f"has done {trainer.epoch}"
-            )
+    # If it was killed then, it may still lack its logs.
+    ended = trainer.epoch >= job.epochs
+    if ended and not job.several:
+        raise InputError(
+            f"epochs must be at least {trainer.epoch + 1}, not {job.epochs}: {checkpoint} "
+            f"has done {trainer.epoch}"
+        )
     started = saved = time.monotonic()
     took = 0.0
 
@@ -230,7 +237,7 @@ def _by_torch(job: ReproductionJob) -> dict:
     with results_folder(job.out), Display() as display:
         with interruptible(trainer):
             finished = trainer.run(job.epochs, on_progress, on_epoch)
-        if not finished:
+        if ended or not finished:
             save()
     return _report(
         job, _rows(trainer), finished, data=images.name, epochs=trainer.epoch,
@@ -256,8 +263,15 @@ def _by_engine(job: ReproductionJob) -> dict:
         epochs=job.epochs, seed=job.seed, samples=job.samples, test_samples=job.test_samples,
         target=Target(engine="fast", threads=job.threads), resume=job.resume, verify=False,
     )  # fmt: skip
-    plan = rehearse(task)
+    # One of several may have been done.
+    plan = rehearse(replace(task, epochs=sys.maxsize) if job.several else task)
     _describe(job, dataset.name, plan.samples, plan.test_samples)
+    if plan.epoch >= job.epochs:
+        return _report(
+            job, _rows(plan), True, data=dataset.name, epochs=plan.epoch, position=plan.position,
+            samples=plan.samples, test_samples=plan.test_samples,
+            seconds=round(sum(log.seconds for log in plan.history), 2),
+        )  # fmt: skip
     told = run_training(task)
     return _report(
         job, told["history"], told["finished"], data=dataset.name, epochs=told["epochs"],

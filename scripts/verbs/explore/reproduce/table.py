@@ -76,7 +76,7 @@ def results(folder: Path) -> list[dict]:
     standard deviation as spread. The difference to the reference is taken seed by seed,
     after the last epoch that all of these and their references have completed. A row that was
     trained on several choices of images has an entry for each. One without any results has an entry
-    with 0 epochs; ``void`` says if results on record stand no longer, and why.
+    with 0 epochs, and so has one with results that stand no longer; ``void`` says why.
 
     Parameters
     ----------
@@ -84,12 +84,14 @@ def results(folder: Path) -> list[dict]:
         With a folder of results for each training.
     """
     recorded, void = _recorded()
-    found = [*_trained(folder), *recorded]
+    trained, old = _trained(folder)
+    found = [*trained, *recorded]
     table = []
     for row in ROWS.values():
         entries = list(_entries(row, found))
-        if not entries:
-            entries = [{"epochs": 0, "commit": None, "date": None, "void": void.get(row.name)}]
+        if row.name in old or not entries:
+            gone = old.get(row.name) or void.get(row.name)
+            entries.append({"epochs": 0, "commit": None, "date": None, "void": gone})
         table += [_base(row) | entry for entry in entries]
     return table
 
@@ -114,22 +116,35 @@ def _base(row: Row) -> dict:
     }  # fmt: skip
 
 
-def _trained(folder: Path) -> Iterable[_Run]:
-    """Runs whose results are in a folder."""
+def _trained(folder: Path) -> tuple[list[_Run], dict[str, str]]:
+    """Runs whose results are in a folder, and of rows why others' do not count."""
+    runs, void = [], {}
     for path in sorted(folder.glob("*/row.json")):
         what = read_result(path)
         log = path.parent / "log.json"
-        history = read_result(log) if log.exists() else []
-        if what.get("row") in ROWS and history:
-            yield _Run(
-                errors=tuple(log["test_error"] for log in history),
-                train_error=history[-1]["train_error"], flips=history[-1]["flips"],
-                seconds=sum(log["seconds"] for log in history), out=str(path.parent),
-                **{
-                    key: what[key]
-                    for key in ("row", "seed", "data", "samples", "test_samples", "command")
-                },
-            )  # fmt: skip
+        row = ROWS.get(str(what.get("row")))
+        history = read_result(log, list) if log.exists() else []
+        if row is None or not history:
+            continue
+        if fault := row.fault(what):
+            void[row.name] = f"{path.parent} {fault}"
+            continue
+        try:
+            runs.append(_run(path.parent, what, history))
+        except (KeyError, TypeError):
+            raise _damaged(path) from None
+    return runs, void
+
+
+def _run(folder: Path, what: dict, history: list[dict]) -> _Run:
+    return _Run(
+        errors=tuple(log["test_error"] for log in history),
+        train_error=history[-1]["train_error"], flips=history[-1]["flips"],
+        seconds=sum(log["seconds"] for log in history), out=str(folder),
+        **{
+            key: what[key] for key in ("row", "seed", "data", "samples", "test_samples", "command")
+        },
+    )  # fmt: skip
 
 
 def _recorded() -> tuple[list[_Run], dict[str, str]]:
@@ -215,8 +230,8 @@ def _mean(values: list) -> tuple[float, float | None]:
     return round(statistics.mean(values), 4), spread
 
 
-def read_result(path: Path):
-    """Read a file of the results.
+def read_result(path: Path, kind: type = dict):
+    """Read a file of the results, which must hold a value of such a kind.
 
     Raises
     ------
@@ -224,6 +239,13 @@ def read_result(path: Path):
         If it is damaged.
     """
     try:
-        return read_json(path, "a result")
+        found = read_json(path, "a result")
     except InputError:
-        raise CheckpointError(f"{path} is damaged; remove its folder to go on without it") from None
+        raise _damaged(path) from None
+    if not isinstance(found, kind):
+        raise _damaged(path)
+    return found
+
+
+def _damaged(path: Path) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged; remove its folder to go on without it")
