@@ -16,15 +16,15 @@ __all__ = ["PROOFS"]
 
 
 class _Leak(Harness):
-    """A neuron of layer 1 with any potential, drive and feedback that there are."""
+    """A hidden neuron with any potential, dot products and feedback that there are."""
 
-    def __init__(self, params: Params):
+    def __init__(self, params: Params, layer: int):
         super().__init__()
-        self._params = params
+        self._params, self._layer = params, layer
 
     def body(self, m: Module) -> None:
-        p = self._params
-        dut = Leak(p, 1)
+        p, layer = self._params, self._layer
+        dut = Leak(p, layer)
         m.submodules.dut = Inside(dut).fragment
         v_max, gains = p.dynamics.v_max, p.dynamics.gains
         state = self.any(len(dut.state), "state")
@@ -32,10 +32,13 @@ class _Leak(Harness):
         feedback = self.any(dut.feedback.shape(), "feedback")
         m.d.comb += [dut.state.eq(state), dut.below.eq(below), dut.feedback.eq(feedback)]
         self.assume(state <= v_max)
-        most = gains[0] * p.fan_in
+        # A drive has its gain already.
+        most = gains[0] * p.fan_in if layer == 1 else p.sizes[layer - 1]
+        above = p.sizes[layer + 1]
         self.assume((below >= -most) & (below <= most))
-        self.assume((feedback >= -p.n_out) & (feedback <= p.n_out))
-        half = (state + below + p.feedback_gain(1) * feedback) >> 1
+        self.assume((feedback >= -above) & (feedback <= above))
+        pull = below if layer == 1 else gains[layer - 1] * below
+        half = (state + pull + p.feedback_gain(layer) * feedback) >> 1
         total = past(m, half, Leak.latency, "half")
         self.claim("bottom", (total >= 0) | (dut.new == 0))
         self.claim("top", (total <= v_max) | (dut.new == v_max))
@@ -162,12 +165,22 @@ class _Steps(Ends):
         self.lemma(turn == expected)
 
 
-def _leak(name, preset, size):
+def _deeper() -> Params:
+    params = Params.load("ecp5-85f-leaky")
+    return params.replace(
+        network={"hidden": [512, 128]},
+        dynamics={"gains": [16, 12, 6]},
+        learning={"tau": [20, 20, 12]},
+        machine={"latent_lanes": [8, 8, 4]},
+    )
+
+
+def _leak(name, size, make, layer):
     return Proof(
         f"leak-{name}",
         "leaky/leak",
-        f"{preset}: {size}",
-        lambda: _Leak(Params.load(preset)),
+        size,
+        lambda: _Leak(make(), layer),
         {
             "bottom": Claim(
                 "a potential that would fall below 0 becomes 0",
@@ -191,7 +204,13 @@ def _leak(name, preset, size):
 
 
 PROOFS = [
-    _leak("784", "ecp5-85f-leaky", "784 inputs and 100 outputs"),
+    _leak(
+        "784",
+        "ecp5-85f-leaky: 784 inputs and 100 outputs",
+        lambda: Params.load("ecp5-85f-leaky"),
+        1,
+    ),
+    _leak("512", "layer 2 of a network 784-512-128-100", _deeper, 2),
     Proof(
         "leaky-pass",
         "leaky/engine",
