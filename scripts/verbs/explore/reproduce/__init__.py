@@ -89,49 +89,68 @@ def reproduce(
     as many threads. Rows need PyTorch, but for full-fc1-integer and its variants. --json prints a
     list for --table, --list, --seeds and patterns.
     """
-    from popflip.golden.paper.systems import find_row
-    from popflip.scripts.verbs.explore.reproduce.campaign import is_pattern, rows_like, train_all
-    from popflip.scripts.verbs.explore.reproduce.runs import RESULTS, ReproductionJob, reproduce_row
-    from popflip.scripts.verbs.explore.reproduce.table import list_rows, results
+    from popflip.scripts.verbs.explore.reproduce.campaign import train_all
+    from popflip.scripts.verbs.explore.reproduce.runs import RESULTS, reproduce_row
 
     if (row is not None) + table + as_list != 1:
         raise InputError("name one of a row, --table and --list")
     if seeds is not None and seed != 1:
         raise InputError(f"seed must be left out with --seeds, not {seed}")
+    options = {
+        "data": data, "samples": samples, "test_samples": test_samples, "validation": validation,
+        "threads": threads,
+    }  # fmt: skip
     if row is None:
-        trains = {
-            "epochs": epochs, "samples": samples, "test_samples": test_samples, "data": data,
-            "validation": validation, "seeds": seeds, "threads": threads,
-            "resume": resume or None,
-        }  # fmt: skip
-        for name, value in trains.items():
-            if value is not None:
-                raise InputError(f"{name} must be left out with {'--table' if table else '--list'}")
-        rows = results(out or RESULTS) if table else list_rows()
-        if as_json:
-            print_json(rows)
-        else:
-            (show_results if table else show_rows)(rows)
+        asked = {"epochs": epochs, "seeds": seeds, "resume": resume or None, **options}
+        _refuse_all("table" if table else "list", asked)
+        _show(table, out or RESULTS, as_json)
         return
+    jobs, several = _jobs(
+        row, seeds, seed, out, epochs, options | {"device": device, "resume": resume}
+    )
+    reports = list(train_all(jobs)) if several else [reproduce_row(jobs[0])]
+    if as_json:
+        print_json(reports if several else reports[0])
+    else:
+        show_campaign(reports) if several else show_reproduction(reports[0])
+    _end(reports[-1], several)
+
+
+def _show(table: bool, out: Path, as_json: bool) -> None:
+    """Print the rows, or what came of them."""
+    from popflip.scripts.verbs.explore.reproduce.table import list_rows, results
+
+    rows = results(out) if table else list_rows()
+    if as_json:
+        print_json(rows)
+    else:
+        (show_results if table else show_rows)(rows)
+
+
+def _jobs(row, seeds, seed, out, epochs, options) -> tuple[list, bool]:
+    """What is to be trained, and whether it is several trainings."""
+    from popflip.golden.paper.systems import find_row
+    from popflip.scripts.verbs.explore.reproduce.campaign import is_pattern, rows_like
+    from popflip.scripts.verbs.explore.reproduce.runs import RESULTS, ReproductionJob
+
     several = seeds is not None or is_pattern(row)
+    above = out or RESULTS
     jobs = [
         ReproductionJob(
-            found, data,
-            (out or RESULTS) / f"{found.name}-seed{one}" if several or not out else out,
-            epochs=epochs or found.epochs, seed=one, samples=samples, test_samples=test_samples,
-            validation=validation, threads=threads, device=device, resume=resume,
+            row=found, seed=one, epochs=epochs or found.epochs,
+            out=above / f"{found.name}-seed{one}" if several or not out else out, **options,
         )
         for one in (range(1, seeds + 1) if seeds else [seed])
         for found in (rows_like(row) if is_pattern(row) else [find_row(row)])
     ]  # fmt: skip
-    reports = list(train_all(jobs)) if several else [reproduce_row(jobs[0])]
-    if as_json:
-        print_json(reports if several else reports[0])
-    elif several:
-        show_campaign(reports)
-    else:
-        show_reproduction(reports[0])
-    _end(reports[-1], several)
+    return jobs, several
+
+
+def _refuse_all(what: str, options: dict) -> None:
+    """Refuse options of a training where nothing is trained."""
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(f"{name} must be left out with --{what}")
 
 
 def _end(last: dict, several: bool) -> None:

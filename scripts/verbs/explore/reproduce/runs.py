@@ -43,12 +43,12 @@ class ReproductionJob:
     Attributes
     ----------
     row : Row
-    source : str or None
-        Folder of images; None for MNIST.
     out : Path
         Folder of the results.
     epochs : int
         In all.
+    data : str or None
+        Folder of images; None for MNIST.
     seed : int
     samples, test_samples : int or None
         Images per epoch and of each test; all if None.
@@ -65,9 +65,9 @@ class ReproductionJob:
     """
 
     row: Row
-    source: str | None
     out: Path
     epochs: int
+    data: str | None = None
     seed: int = 1
     samples: int | None = None
     test_samples: int | None = None
@@ -79,7 +79,7 @@ class ReproductionJob:
 
     def choice(self) -> dict:
         """What decides the results, besides the row and how far it is trained."""
-        names = ("source", "seed", "samples", "test_samples", "validation")
+        names = ("data", "seed", "samples", "test_samples", "validation")
         return {name: getattr(self, name) for name in names}
 
     def resumed(self) -> "ReproductionJob":
@@ -95,8 +95,8 @@ class ReproductionJob:
             value = getattr(self, option)
             if value is not None:
                 words += ["--" + option.replace("_", "-"), str(value)]
-        if self.source:
-            words += ["--data", self.source]
+        if self.data:
+            words += ["--data", self.data]
         if self.device != "cpu":
             words += ["--device", self.device]
         if self.out != RESULTS / f"{self.row.name}-seed{self.seed}":
@@ -186,7 +186,7 @@ def _by_torch(job: ReproductionJob) -> dict:
         raise InputError(f"device {job.device!r} is not there: {reason}") from None
     # A GPU's convolutions would round to 10 bits otherwise.
     torch.backends.cudnn.allow_tf32 = False
-    images: Images = load_images(job.row, job.source)
+    images: Images = load_images(job.row, job.data)
     if job.validation is not None:
         images = images.split(job.validation)
     trainer = Trainer(
@@ -256,10 +256,10 @@ def _by_engine(job: ReproductionJob) -> dict:
         raise InputError(f"device must be cpu for {job.row.name}, not {job.device!r}")
     if job.validation is not None:
         raise InputError(f"validation must be left out for {job.row.name}, not {job.validation}")
-    dataset = loading.load(job.source or DEFAULT)
+    dataset = loading.load(job.data or DEFAULT)
     check_data(params, dataset)
     task = TrainingJob(
-        params=params, dataset=dataset, source=job.source or DEFAULT, out=job.out,
+        params=params, dataset=dataset, source=job.data or DEFAULT, out=job.out,
         epochs=job.epochs, seed=job.seed, samples=job.samples, test_samples=job.test_samples,
         target=Target(engine="fast", threads=job.threads), resume=job.resume, verify=False,
     )  # fmt: skip
