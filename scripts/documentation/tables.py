@@ -10,7 +10,7 @@ from functools import partial
 
 from popflip.golden.datasets.named.registry import DEFAULT
 from popflip.scripts.documentation.markdown import code, number, table
-from popflip.scripts.results import PUBLISHED, Accuracy, Entry, latest
+from popflip.scripts.results import PUBLISHED, Accuracy, Entry, latest, read
 from popflip.scripts.verbs.explore.reproduce.table import recorded_results
 
 __all__ = ["BLOCKS"]
@@ -311,7 +311,7 @@ _WAYS = {
 
 def paper() -> str:
     """The results of the paper's systems, and which stand no longer."""
-    entries = [entry for entry in latest("paper").values() if not entry.void]
+    entries = [entry for entry in read("paper") if not entry.void]
     rows, void = [], []
     for row in recorded_results():
         if row["void"]:

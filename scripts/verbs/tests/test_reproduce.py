@@ -393,7 +393,7 @@ def test_several_rows_and_seeds(popflip, digits):
     done = [("fc1-small-float", 1), ("fc1-small-binary", 1)]
     done += [(name, 2) for name, _ in done]
     assert [(report["row"], report["seed"]) for report in reports] == done
-    assert "3 of 4: fc1-small-float from seed 2, 1 epoch" in said
+    assert "3 of 4: fc1-small-float from seed 2, 1 epoch\n" in said
     # Nothing of it is done again; further epochs go on.
     log = RESULTS / "fc1-small-float-seed1" / "log.json"
     written = log.stat().st_mtime_ns
