@@ -15,13 +15,12 @@ def test_they_are_the_same_on_every_computer():
     assert np.bincount(labels, minlength=10).min() > 400
     assert np.bincount(test_labels, minlength=10).min() > 70
     digest = Images("synthetic", *arrays).digest
-    assert digest == "a1830b5ab60dfb73b1045c4cd0a9c3fdc86a4a96e9cbd4c5a0d0a031c9cd8ad9"
+    assert digest == "78fbbee3c395607b8dba990fe90bc57f053421ae9e7f89b512602981626a1686"
 
 
-def test_classes_can_be_told_but_not_at_a_glance():
+def test_an_image_is_nearest_to_the_mean_of_its_class():
     train, labels, test, test_labels = synthetic_images()
     seen = train.reshape(TRAIN, -1).astype(float) - train.mean()
     means = np.stack([seen[labels == label].mean(0) for label in range(10)])
     found = ((test.reshape(TEST, -1) - train.mean()) @ means.T).argmax(1)
-    error = (found != test_labels).mean()
-    assert 0.02 < error < 0.7
+    np.testing.assert_array_equal(found, test_labels)
