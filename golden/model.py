@@ -352,7 +352,7 @@ class Model:
 
         def nudged(beta):
             def nudge(v):
-                return beta * (goal - v)
+                return beta * (goal - (free.v if p.learning.hold_nudge else v))
 
             return self._phase(free, drive, p.learning.nudged_sweeps, nudge, history).a
 

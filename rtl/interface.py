@@ -7,7 +7,7 @@ from popflip.golden.description.layout import ADDRESS_BITS, MOST_REGIONS, REGION
 from popflip.golden.description.params import Params
 from popflip.golden.description.protocol import FILL, MAX_PAYLOAD, SAMPLE_BITS
 from popflip.golden.description.sections.standalone import SECTOR
-from popflip.golden.description.software_only import check_first_layer
+from popflip.golden.description.software_only import check_network
 from popflip.golden.support.errors import InputError
 
 __all__ = [
@@ -40,7 +40,7 @@ def check_hardware(params: Params) -> None:
         raise InputError(
             f"network.pixel_bits must be 1 in hardware, not {params.network.pixel_bits}"
         )
-    check_first_layer(params)
+    check_network(params)
     _check_standalone(params)
     regions, most = params.regions, MAX_PAYLOAD - FILL.size
     if len(regions) > MOST_REGIONS:

@@ -8,7 +8,7 @@ from popflip.golden.cycles.overlap import OverlapRun
 from popflip.golden.cycles.sample import SampleRun
 from popflip.golden.cycles.stages import StageCycles
 from popflip.golden.description.params import Params
-from popflip.golden.description.software_only import check_first_layer
+from popflip.golden.description.software_only import check_network
 from popflip.golden.model import Relaxation
 
 __all__ = ["CycleModel"]
@@ -33,7 +33,7 @@ class CycleModel:
     """
 
     def __init__(self, params: Params, batch: int | None = None):
-        check_first_layer(params)
+        check_network(params)
         self.params = params
         self.batch = params.learning.batch if batch is None else batch
         self.touched = True

@@ -15,7 +15,7 @@ from popflip.golden.cycles.latencies import (
     tree_latency,
 )
 from popflip.golden.description.params import Params
-from popflip.golden.description.software_only import check_first_layer
+from popflip.golden.description.software_only import check_network
 
 __all__ = ["StageCycles", "most_cycles"]
 
@@ -44,7 +44,7 @@ def most_cycles(params: Params) -> int:
     Every attempt but the last is taken to end with its last sweep, every neuron to be visited and
     to change in every sweep, every row to differ and to be tested for flips. Samples take far less.
     """
-    check_first_layer(params)
+    check_network(params)
     p = params
     load_rows, step_rows = p.load_rows, p.first_layer.step_rows
     shapes = [p.synapses(layer) for layer in range(p.depth)]

@@ -77,7 +77,7 @@ def draw_params(choices: Choices, software: bool = False, windows: bool = False)
     ----------
     choices : Choices
     software : bool
-        Draw all kinds of first layers, also those that only software has
+        Draw all kinds of first layers, and nudges that are held, also where only software has them
         (:mod:`popflip.golden.description.software_only`).
     windows : bool
         Draw windows of any shape, and pooled ones, for which there is hardware too.
@@ -97,6 +97,8 @@ def draw_params(choices: Choices, software: bool = False, windows: bool = False)
     learning = _learning(choices, net)
     if (software or windows) and choices.chance(0.3):
         learning["first_latent_bits"] = choices.integer(3, 16)
+    if software and choices.chance(0.3):
+        learning["hold_nudge"] = True
     machine = _machine(choices, net)
     if choices.chance(0.4):
         gains = dynamics["gains"][1:]

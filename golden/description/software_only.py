@@ -3,20 +3,21 @@
 from popflip.golden.description.params import Params
 from popflip.golden.support.errors import InputError
 
-__all__ = ["check_first_layer"]
+__all__ = ["check_network"]
 
 
-def check_first_layer(params: Params) -> None:
-    """See that there is hardware for a first layer, or a count of its cycles.
+def check_network(params: Params) -> None:
+    """See that there is hardware for a network, or a count of its cycles.
 
     Raises
     ------
     InputError
-        If its windows are pooled or its weights shared with ``leaky`` dynamics, if its weights are
-        shared or its latents have a width of their own in a machine whose update engine is shared.
+        If windows are pooled or weights shared with ``leaky`` dynamics, if weights are shared or
+        the first latents have a width of their own in a machine whose update engine is shared, or
+        if the nudge is held.
     """
     first, net, machine = params.first_layer, params.network, params.machine
-    bits = params.learning.first_latent_bits
+    bits, held = params.learning.first_latent_bits, params.learning.hold_nudge
     for name, value, wanted, plain in (
         (
             "network.sharing", net.sharing, "'none' with leaky dynamics in hardware",
@@ -35,6 +36,7 @@ def check_first_layer(params: Params) -> None:
             "left out with machine.shared_update in hardware",
             bits is None or not machine.shared_update,
         ),
+        ("learning.hold_nudge", held, "left out in hardware", not held),
     ):  # fmt: skip
         if not plain:
             shown = repr(list(value) if isinstance(value, tuple) else value)

@@ -57,6 +57,7 @@ class Layout(NamedTuple):
     classes: int
     copies: int
     beta: int
+    hold_nudge: bool
     free_sweeps: int
     nudged_sweeps: int
     limits: np.ndarray  # of latents, by weight layer
@@ -117,6 +118,7 @@ def layout_of(p: Params) -> Layout:
         classes=net.classes,
         copies=net.copies,
         beta=learning.beta,
+        hold_nudge=learning.hold_nudge,
         free_sweeps=d.free_sweeps,
         nudged_sweeps=learning.nudged_sweeps,
         limits=np.array([learning.latent_max_of(layer) for layer in range(p.depth)], np.int64),

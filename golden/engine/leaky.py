@@ -103,6 +103,8 @@ def run_steps(layout, synapses, workspace, t, phase, label):
     bits, fresh = workspace.bits[t], workspace.fresh[t]
     counts, active = workspace.counts[t], workspace.active[t]
     states, totals, stale = workspace.states[t], workspace.totals[t], workspace.stale[t]
+    # A nudge that is held follows the free state, in the row of the workspace that keeps it.
+    seen = workspace.states[t + layout.hold_nudge * (len(workspace.states) // 2)]
     last, first, end = layout.depth, label * layout.copies, (label + 1) * layout.copies
     steps = layout.free_sweeps if phase == FREE else layout.nudged_sweeps
     beta = 0 if phase == FREE else layout.beta if phase == PLUS else -layout.beta
@@ -117,7 +119,7 @@ def run_steps(layout, synapses, workspace, t, phase, label):
             at = layout.place[last] * LANES
             for j in range(layout.sizes[last]):
                 goal = layout.v_max if first <= j < end else 0
-                totals[at + j] += beta * (goal - states[at + j])
+                totals[at + j] += beta * (goal - seen[at + j])
         changed = False
         for layer in range(1, last + 1):
             changes = 0

@@ -71,12 +71,14 @@ def _visit(layout, synapses, workspace, t, layer, neurons, own):
 def _integrate(layout, workspace, t, received, beta, label):
     """Update the outputs from what they received; return whether an activation or v changed."""
     bits, v, last = workspace.bits[t], workspace.v[t], layout.depth
+    # A nudge that is held follows the free state, in the row of the workspace that keeps it.
+    seen = workspace.v[t + layout.hold_nudge * (len(workspace.v) // 2)]
     v_max = layout.v_max
     first, end = label * layout.copies, (label + 1) * layout.copies
     changed = False
     for j in range(layout.sizes[last]):
         goal = v_max if first <= j < end else 0
-        total = v[j] + received[j] + beta * (goal - v[j])
+        total = v[j] + received[j] + beta * (goal - seen[j])
         new = min(max(total >> 1, 0), v_max)
         changed |= new != v[j]
         v[j] = new

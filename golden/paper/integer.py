@@ -61,6 +61,7 @@ def integer_params(row: Row) -> Params:
             "nudging": row.nudging,
             "nudged_sweeps": row.nudged_steps,
             "beta": round(row.beta),
+            "hold_nudge": row.frozen_nudge,
             "batch": row.batch,
             "latent_bits": 16,
             "tau": [round(counts[0] * WHITE), round(counts[1])],

@@ -450,6 +450,7 @@ def _variants():
             integer = replace(_claimed(row, "fc1-float"), name="full-fc1-integer", integer=True)
             yield integer
             yield _ours(integer, "centered", nudging="centered")
+            yield _ours(integer, "held", frozen_nudge=True)
             yield _ours(integer, "doubled", alpha_factors=(2, 1))
     for row in _SMALL:
         yield from _with_real_activations(row)

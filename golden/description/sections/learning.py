@@ -28,6 +28,9 @@ class Learning(Section):
         K, sweeps of each nudged phase.
     beta : int
         Strength of nudging: ``nudge = beta * (target * V - v)`` is added to an output's potential.
+    hold_nudge : bool
+        Whether ``v`` in it is that of the end of the free phase, in all sweeps of a nudged phase,
+        rather than the running one. Software only.
     latent_bits : int
         Bits of a latent accumulator. It saturates at ``-S`` and ``S = 2**(latent_bits - 1) - 1``.
     first_latent_bits : int, optional
@@ -49,6 +52,7 @@ class Learning(Section):
     nudging: Literal["centered", "random-sign", "positive"] = "centered"
     nudged_sweeps: Annotated[int, Field(ge=1, le=255)] = 3
     beta: Annotated[int, Field(ge=1, le=256)] = 2
+    hold_nudge: bool = False
     latent_bits: Annotated[int, Field(ge=2, le=16)] = 8
     first_latent_bits: Annotated[int, Field(ge=2, le=16)] | None = None
     tau: Annotated[tuple[Positive, ...], Field(min_length=2)]
@@ -70,10 +74,12 @@ class Learning(Section):
 
     @model_serializer(mode="wrap")
     def _serialized(self, handler: SerializerFunctionWrapHandler) -> dict:
-        """Leave out a key that says nothing, as older readers and digests do."""
+        """Leave out keys that say nothing, as older readers and digests do."""
         tree = handler(self)
         if self.first_latent_bits is None:
             tree.pop("first_latent_bits", None)
+        if not self.hold_nudge:
+            tree.pop("hold_nudge", None)
         return tree
 
     @property

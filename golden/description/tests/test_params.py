@@ -160,15 +160,16 @@ def test_numbers_for_both_directions():
 def test_digests_of_older_networks_stay():
     tree = local().model_dump(mode="json")
     assert not {"pool", "sharing"} & tree["network"].keys()
-    assert "first_latent_bits" not in tree["learning"]
+    assert not {"first_latent_bits", "hold_nudge"} & tree["learning"].keys()
     digests = {local().digest}
     for changes in (
         {"network": {"pool": 3}},
         {"network": {"sharing": "full"}},
         {"learning": {"first_latent_bits": 16}},
+        {"learning": {"hold_nudge": True}},
     ):
         digests.add(local().replace(**changes).digest)
-    assert len(digests) == 4
+    assert len(digests) == 5
 
 
 def test_shared_weights_have_a_row_for_each_feature():

@@ -18,7 +18,7 @@ def test_every_key_is_there_in_order_and_explained():
     # What says nothing may be left out, so all of it says something.
     params = Params.load("local-small").replace(
         network={"pool": 2, "sharing": "full"},
-        learning={"first_latent_bits": 9},
+        learning={"hold_nudge": True, "first_latent_bits": 9},
         machine={"pool_lanes": 2, "mask_words": True},
         data={"label": "kind"},
     )

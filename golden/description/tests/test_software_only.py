@@ -7,7 +7,7 @@ import pytest
 from popflip.golden.cycles.model import CycleModel
 from popflip.golden.cycles.stages import most_cycles
 from popflip.golden.description.params import Params
-from popflip.golden.description.software_only import check_first_layer
+from popflip.golden.description.software_only import check_network
 from popflip.golden.support.errors import InputError
 
 SHARED = {
@@ -43,19 +43,23 @@ SHARED = {
             "learning.first_latent_bits must be left out with machine.shared_update in hardware, "
             "not 8",
         ),
+        (
+            {"learning": {"hold_nudge": True}},
+            "learning.hold_nudge must be left out in hardware, not True",
+        ),
     ],
 )
 def test_what_there_is_no_hardware_for(changes, message):
     params = Params.load("local-small").replace(**changes)
-    for refuse in (check_first_layer, CycleModel, most_cycles):
+    for refuse in (check_network, CycleModel, most_cycles):
         with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
             refuse(params)
 
 
 def test_what_there_is_hardware_for():
-    check_first_layer(Params.load("local-small"))
-    check_first_layer(Params.load("dense-wide"))
-    check_first_layer(
+    check_network(Params.load("local-small"))
+    check_network(Params.load("dense-wide"))
+    check_network(
         Params.load("local-small").replace(
             network={"pool": 3, "sharing": "full"},
             learning={"first_latent_bits": 8},

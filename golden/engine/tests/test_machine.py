@@ -68,7 +68,7 @@ def check_network(seed, leaky, batch, threads):
     rng = np.random.default_rng(seed)
     params = random_params(rng).replace(
         dynamics={"kind": "leaky" if leaky else "sweeps"},
-        learning={"batch": batch},
+        learning={"batch": batch, "hold_nudge": bool(rng.random() < 0.3)},
         machine=PLAIN,
     )
     x = rng.random((50, params.n_in)) < rng.uniform(0.1, 0.7)

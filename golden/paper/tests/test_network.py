@@ -267,8 +267,8 @@ def test_with_binary_activations_it_points_along_the_surrogate_gradient(small, n
 # The integer model --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("hidden", [[24], [24, 20]])
-def test_the_integer_golden_model_is_this_one(hidden):
+@pytest.mark.parametrize(("hidden", "hold"), [([24], False), ([24, 20], False), ([24], True)])
+def test_the_integer_golden_model_is_this_one(hidden, hold):
     """States, activations, flips and weights of both, equal, over several batches.
 
     The integer model halves with a floor. Gains that are multiples of 2^10, in units of V = 2^14,
@@ -284,8 +284,8 @@ def test_the_integer_golden_model_is_this_one(hidden):
             "kind": "leaky", "free_sweeps": t, "potential_bits": 14, "gains": gains,
         },
         "learning": {
-            "nudging": "random-sign", "nudged_sweeps": k, "beta": 2, "batch": batch,
-            "latent_bits": 16, "tau": tau,
+            "nudging": "random-sign", "nudged_sweeps": k, "beta": 2, "hold_nudge": hold,
+            "batch": batch, "latent_bits": 16, "tau": tau,
         },
         "machine": {
             "row_lanes": 1, "relax_lanes": 1, "latent_lanes": [1] * len(gains),
@@ -295,7 +295,7 @@ def test_the_integer_golden_model_is_this_one(hidden):
     gamma = 2.0**-60  # (1 - gamma) is 1: nothing is forgotten
     row = replace(
         ROWS["full-fc1"], layers=(*(Dense(neurons=n) for n in hidden), Dense(neurons=20)),
-        copies=2, free_steps=t, nudged_steps=k, gamma=(gamma,) * len(gains),
+        copies=2, free_steps=t, nudged_steps=k, frozen_nudge=hold, gamma=(gamma,) * len(gains),
         # Half a count less than what is reached: `>` is `>=` of whole counts.
         tau=tuple((n - 0.5) * gamma / (2 * batch) for n in tau), bias_lr=(0.0,) * len(gains),
     )  # fmt: skip

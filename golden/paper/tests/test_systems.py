@@ -15,7 +15,7 @@ def test_every_system_of_the_paper_is_there():
         for how in ("float", "binary", "learned", "bptt")
     }
     binary = {f"full-{net}{how}" for net in ("fc1", "fc2", "conv") for how in ("", "-learned")}
-    variants = ("doubled", "held", "integer", "integer-centered", "integer-doubled")
+    variants = ("doubled", "held", "integer", "integer-centered", "integer-held", "integer-doubled")
     ours = {f"full-fc1-{how}" for how in variants}
     assert {name for name, row in ROWS.items() if row.size == "full"} == real | binary | ours
     assert all(name == row.name for name, row in ROWS.items())
@@ -124,6 +124,7 @@ def test_the_integer_row_has_the_thresholds_and_scales_of_the_paper():
     below, above = params.dynamics.gains
     assert below / 256 / v_max == pytest.approx(0.0179 / 255, rel=2e-3)
     assert above / v_max == pytest.approx(0.0055, rel=2e-3)
+    assert integer_params(ROWS["full-fc1-integer-held"]).learning.hold_nudge
     doubled = integer_params(ROWS["full-fc1-integer-doubled"]).dynamics.gains
     assert doubled[0] / below == pytest.approx(2, rel=1e-2)
     assert doubled[1] == above

@@ -225,13 +225,14 @@ def run_layers(
     dynamics, learning = base.dynamics, base.learning
     plain = (
         dynamics.code == "heaviside" and dynamics.kind == "sweeps" and dynamics.v0 == 0
-        and learning.nudging == "centered" and not learning.reset_on_flip
+        and learning.nudging == "centered" and not learning.hold_nudge
+        and not learning.reset_on_flip
         and base.network.copies == 1 and base.network.pixel_bits == 1
     )  # fmt: skip
     if not plain:
         raise InputError(
-            "base must have the heaviside code, sweeps, v0 = 0, centered nudging, no reset on "
-            "flips, one output for each class and binary pixels"
+            "base must have the heaviside code, sweeps, v0 = 0, centered nudging that is not held, "
+            "no reset on flips, one output for each class and binary pixels"
         )
     split = study.prepare(base)
     samples = min(samples, split.taught)

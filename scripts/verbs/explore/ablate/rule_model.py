@@ -77,13 +77,14 @@ class RuleModel(Model):
         first, dynamics = params.first_layer, params.dynamics
         plain = (
             params.depth == 2 and dynamics.code == "heaviside" and dynamics.kind == "sweeps"
-            and params.learning.nudging == "centered" and params.network.pixel_bits == 1
+            and params.learning.nudging == "centered" and not params.learning.hold_nudge
+            and params.network.pixel_bits == 1
             and not (first.pooled or first.shared)
         )  # fmt: skip
         if not plain:
             raise InputError(
                 "params must have one hidden layer of own windows, heaviside code, binary pixels, "
-                "sweeps and centered nudging"
+                "sweeps and centered nudging that is not held"
             )
         if rule.copy_gains and len(rule.copy_gains) != params.network.copies:
             raise InputError(
