@@ -197,6 +197,7 @@ class TrainerCore(wiring.Component):
                 connect(m, host.latents[layer], ports.host_latents)
                 connect(m, updates[layer].latent_read, ports.learner_read)
                 connect(m, updates[layer].latent_write, ports.learner_write)
+                m.d.comb += updates[layer].idle_address.eq(ports.idle_address)
                 connect(m, ports.latent_read, memory.latent_read)
                 connect(m, ports.latent_write, memory.latent_write)
         if machine.training and machine.shared_update:

@@ -18,6 +18,7 @@ class HostPort(wiring.Component):
     long path: the way to block RAMs all over the device is long enough.
 
     Latency: a reply leaves 3 cycles after its command was taken, unless the registers defer it.
+    After a write no command is taken for a cycle: then what it wrote can be read.
 
     Parameters
     ----------
@@ -58,9 +59,10 @@ class HostPort(wiring.Component):
         m = Module()
         command = self.command.p
         accepted = self.command.valid & self.command.ready
-        asking, answered = Signal(), Signal()
-        m.d.comb += self.command.ready.eq(1)
+        asking, answered, wrote = Signal(), Signal(), Signal()
+        m.d.comb += self.command.ready.eq(~wrote)
         m.d.sync += [
+            wrote.eq(accepted & command.write),
             asking.eq(accepted),
             answered.eq(asking & ~command.write & ~self.defer),
             self.reply.valid.eq(answered | self.deferred),

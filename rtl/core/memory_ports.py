@@ -23,7 +23,10 @@ __all__ = ["MemoryPorts", "SharedLatentPorts"]
 
 
 class MemoryPorts(wiring.Component):
-    """The ports of one weight layer's memories, which engines and the host share. No latency.
+    """The ports of one weight layer's memories, which engines and the host share.
+
+    No latency, but for writes of latents: they come a cycle later, with a register in front of all
+    the block RAMs, unless the shape has ``repeats``, whose rows may be read again at once.
 
     Parameters
     ----------
@@ -44,8 +47,9 @@ class MemoryPorts(wiring.Component):
         If it trains: of the update engine. While that claims the weights, and in a machine with
         overlap while it reads, the read port is its own. (There the next sample is driven while
         the engine issues latents, but then it tests no weights, and reads none.)
-    learner_read, learner_write : ``In``
-        If the layer has latents of its own: the engine's latent ports.
+    learner_read, learner_write : ``In``, idle_address : ``Out``
+        If the layer has latents of its own: the engine's latent ports. The host reads through the
+        engine's: at the address that an idle engine has taken over from ``idle_address``.
     weight_read, weight_write, latent_read, latent_write : ``Out``
         Ports of :func:`~popflip.rtl.layers.synapses.synapse_ports`.
     """
@@ -66,6 +70,7 @@ class MemoryPorts(wiring.Component):
                 "host_latents": In(RegionSignature(width)),
                 "learner_read": In(ports["latent_read"]),
                 "learner_write": In(ports["latent_write"]),
+                "idle_address": Out(range(shape.latent_depth)),
             }
         super().__init__(members)
 
@@ -86,9 +91,19 @@ class MemoryPorts(wiring.Component):
         if self._own_latents:
             bits, host = shape.latent_part_bits, self.host_latents
             place = host.address[:bits], host.address[bits:]
-            read, write = _host_ports(m, host, *place, self.latent_read, shape.latent_part_widths)
-            share(m, self.latent_read, (None, flipped(self.learner_read)), (host.read, read))
-            share(m, self.latent_write, (None, flipped(self.learner_write)), (host.write, write))
+            _, write = _host_ports(m, host, *place, self.latent_read, shape.latent_part_widths)
+            share(m, self.latent_read, (None, flipped(self.learner_read)))
+            with m.If(host.read):
+                m.d.comb += self.latent_read.en.eq(1)
+            m.d.comb += self.idle_address.eq(place[0])
+            latest = self.latent_write.signature.create(path=("latest_write",))
+            share(m, latest, (None, flipped(self.learner_write)), (host.write, write))
+            for name in latest.signature.members:
+                late, early = getattr(self.latent_write, name), getattr(latest, name)
+                if shape.repeats:
+                    m.d.comb += late.eq(early)
+                else:
+                    m.d.sync += late.eq(early)
         return m
 
 

@@ -74,6 +74,9 @@ class UpdateEngine(wiring.Component):
         A pulse sets ``stale``. In the cycle of ``flush`` it counts for that flush.
     latent_read, latent_write : ``Out``
         Ports of :func:`~popflip.rtl.layers.synapses.latent_ports`.
+    idle_address : ``In(range(shape.latent_depth))``
+        While no row is issued, ``latent_read.address`` is this a cycle later: so somebody else can
+        read without a multiplexer in front of the memory.
     """
 
     latency = 6
@@ -92,6 +95,7 @@ class UpdateEngine(wiring.Component):
             "reset_on_flip": In(1),
             "touch": In(1),
             **{name: Out(port) for name, port in latent_ports(shape).items()},
+            "idle_address": In(range(shape.latent_depth)),
         })
 
     @property
@@ -175,7 +179,9 @@ class UpdateEngine(wiring.Component):
             m.d.sync += [
                 issuing.eq(rows.take),
                 chunk.eq(0),
-                self.latent_read.address.eq(times(rows.taken.row, s.chunks * steps)),
+                self.latent_read.address.eq(
+                    Mux(rows.take, times(rows.taken.row, s.chunks * steps), self.idle_address)
+                ),
                 weights.read.address.eq(times(rows.taken.row_group, s.chunks)),
                 bank.eq(rows.taken.bank),
                 plus.eq(rows.taken.plus),

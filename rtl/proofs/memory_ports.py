@@ -62,13 +62,22 @@ class _Memories(Harness):
         self.claim("readers", (one & (one - 1)[: len(one)]) == 0)
         self.claim("readers", ~(update.latent_read.en & latents.read))
 
-        # Who writes, writes: at the memory's port is what the writer has on its own.
+        # Who writes, writes: at the memory's port is what the writer has on its own, of latents a
+        # cycle later.
         to = memory.latent_write
-        self.claim(
-            "arrives",
-            ~own_latents.en
-            | to.en & (to.address == own_latents.address) & (to.data == own_latents.data),
-        )
+        wrote, where, what = (
+            Signal.like(part, name=f"{name}{layer}")
+            for name, part in (
+                ("wrote", own_latents.en), ("where", own_latents.address),
+                ("what", own_latents.data),
+            )
+        )  # fmt: skip
+        m.d.sync += [
+            wrote.eq(own_latents.en),
+            where.eq(own_latents.address),
+            what.eq(own_latents.data),
+        ]
+        self.claim("arrives", ~wrote | to.en & (to.address == where) & (to.data == what))
         of_weights = memory.weight_write
         self.claim(
             "arrives",
@@ -79,16 +88,31 @@ class _Memories(Harness):
         command = host.p
         accepted = host.valid & host.ready & command.write & ~dut.host.busy
         region = self._params.regions.latents(layer)
-        asked = Signal(name=f"asked{layer}")
-        m.d.sync += asked.eq(accepted & (command.region == region.index))
+        asked, arrives = Signal(name=f"asked{layer}"), Signal(name=f"arrives{layer}")
+        address, data = (
+            Signal.like(part, name=f"{name}{layer}")
+            for name, part in (("address", command.address), ("data", command.data))
+        )
+        m.d.sync += [
+            asked.eq(accepted & (command.region == region.index)),
+            arrives.eq(asked),
+            address.eq(command.address),
+            data.eq(command.data),
+        ]
         self.claim(
             "arrives",
-            ~asked
-            | to.en & (to.address == command.address[: len(to.address)])
-            & (to.data == command.data[: len(to.data)]),
+            ~arrives
+            | to.en & (to.address == address[: len(to.address)])
+            & (to.data == data[: len(to.data)]),
         )  # fmt: skip
         # And nobody else does.
-        self.claim("arrives", ~to.en | own_latents.en | asked)
+        self.claim("arrives", ~to.en | wrote | arrives)
+        # The host reads where it asked to.
+        read = memory.latent_read
+        self.claim(
+            "arrives",
+            ~latents.read | read.en & (read.address == command.address[: len(read.address)]),
+        )
         of_host = latents.read | latents.write | weights.read | weights.write
         self.lemma(~of_host | self._within(inside, ("Idle", "Next sample")))
 
@@ -153,7 +177,8 @@ PROOFS = [
                 ),
             ),
             "arrives": Claim(
-                "what an engine or the host writes is what is written, and nothing else is",
+                "what an engine or the host writes is what is written, and nothing else is; the "
+                "host reads latents where it asks",
                 Fault(
                     memory_ports._host_ports,
                     "write.address.eq(address)",

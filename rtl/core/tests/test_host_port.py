@@ -54,6 +54,7 @@ def test_only_the_region_that_is_meant_is_asked():
             port = ports[region]
             seen = ctx.get(port.writes), ctx.get(port.address), ctx.get(port.data)
             assert seen == (write, address, data)
+            assert ctx.get(dut.command.ready) != write, "a write takes the next cycle too"
             await ctx.tick()
             ctx.set(port.reply, data ^ 0x55)
             assert not ctx.get(port.ask)

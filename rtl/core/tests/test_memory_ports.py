@@ -81,20 +81,30 @@ def test_the_host_writes_and_reads_one_slice_of_one_bank():
     simulate(dut, bench)
 
 
-def test_own_latents_are_the_engines_unless_the_host_asks():
-    dut = MemoryPorts(SHAPE, WIDTH)
+@pytest.mark.parametrize("repeats", [False, True])
+def test_own_latents_are_the_engines_unless_the_host_asks(repeats):
+    dut = MemoryPorts(SHAPE._replace(repeats=repeats), WIDTH)
 
     async def bench(ctx):
+        async def written():
+            """Whether anything is written, where and what, as soon as it is."""
+            if not repeats:
+                await ctx.tick()
+            write = dut.latent_write
+            return ctx.get(write.en), ctx.get(write.address), ctx.get(write.data)
+
         ctx.set(dut.learner_write.en, 1)
         ctx.set(dut.learner_write.data, 0x123)
+        ctx.set(dut.learner_write.address, 4)
         ctx.set(dut.learner_read.address, 5)
-        assert ctx.get(dut.latent_write.data) == 0x123
+        assert await written() == (1, 4, 0x123)
         assert ctx.get(dut.latent_read.address) == 5
         ask(ctx, dut.host_latents, write=0x456, address=7)
-        assert ctx.get(dut.latent_write.data) == 0x456
-        assert ctx.get(dut.latent_write.address) == 7
+        assert await written() == (1, 7, 0x456)
         ask(ctx, dut.host_latents, address=6)
-        assert ctx.get(dut.latent_read.address) == 6
+        # The engine takes it over.
+        assert ctx.get(dut.idle_address) == 6
+        assert ctx.get(dut.latent_read.address) == 5
         assert ctx.get(dut.latent_read.en) == 1
         ctx.set(dut.latent_read.data, 0x789)
         assert ctx.get(dut.host_latents.reply) == ctx.get(dut.learner_read.data) == 0x789

@@ -164,6 +164,9 @@ class Trial:
             },
         )
         check_collisions(ctx, self.dut.memory)
+        if not ctx.get(e.latent_read.en):
+            ctx.set(e.idle_address, int(self.rng.integers(shape.latent_depth)))
+        idle = ctx.get(e.idle_address)
         (
             _,
             _,
@@ -193,6 +196,8 @@ class Trial:
         ):
             if happened:
                 log.append(self.cycle)
+        if not busy and not (offered and ready) and not ctx.get(e.latent_read.en):
+            assert ctx.get(e.latent_read.address) == idle, "an idle engine takes it over"
         # Beyond the end of the row, and where nobody looks, anything may come.
         for port, state in ((e.learner.partners.plus, 0), (e.learner.partners.minus, 1)):
             word = self.bits(shape.word_bits)
