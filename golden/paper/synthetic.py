@@ -9,7 +9,8 @@ import numpy as np
 
 __all__ = ["synthetic_images"]
 
-TRAIN, TEST = 5000, 1000
+#: Whole batches of 64: a last one of a few images would unsettle what was learned.
+TRAIN, TEST = 5120, 1024
 
 #: Blocks along a side of a pattern.
 BLOCKS = 8
@@ -22,7 +23,7 @@ SHARES = (8, 2, 1)
 
 
 def synthetic_images() -> tuple[np.ndarray, ...]:
-    """Make 5,000 images to learn from and 1,000 to test, always the same.
+    """Make 5,120 images to learn from and 1,024 to test, always the same.
 
     Returns
     -------

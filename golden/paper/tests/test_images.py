@@ -129,18 +129,18 @@ def test_made_images_stand_in_for_cifar10():
     assert made.name == "synthetic"
     small = load_images(ROWS["cifar-small-binary"])
     assert small.digest == made.digest
-    assert small.train.shape == (5000, 3, 32, 32)
+    assert small.train.shape == (5120, 3, 32, 32)
 
 
 def test_training_images_are_held_back():
     images = load_images(ROWS["cifar-small-float"])
     split = images.split(1200)
     assert split.name == "synthetic, the last 1,200 training images to test"
-    assert (len(split.train), len(split.test)) == (3800, 1200)
-    np.testing.assert_array_equal(split.test, images.train[3800:])
-    np.testing.assert_array_equal(split.test_labels, images.train_labels[3800:])
-    np.testing.assert_array_equal(split.train_labels, images.train_labels[:3800])
-    for held in (0, 5000):
-        message = rf"^validation must be 1 to 4999, not {held}$"
+    assert (len(split.train), len(split.test)) == (3920, 1200)
+    np.testing.assert_array_equal(split.test, images.train[3920:])
+    np.testing.assert_array_equal(split.test_labels, images.train_labels[3920:])
+    np.testing.assert_array_equal(split.train_labels, images.train_labels[:3920])
+    for held in (0, 5120):
+        message = rf"^validation must be 1 to 5119, not {held}$"
         with pytest.raises(ValueError, match=message):
             images.split(held)
