@@ -25,6 +25,7 @@ PRESETS = [
     "gw2ar-18",
     "gw2ar-18-pooled",
     "ice40hx8k",
+    "ice40hx8k-pooled",
     "ice40up5k",
     "ice40up5k-pooled",
     "local-large-wide",
