@@ -44,7 +44,7 @@ def test_small_rows_say_what_they_change():
     # Nothing else: but for the rates of real weights, which the paper does not give.
     said = {
         "layers", "copies", "free_steps", "nudged_steps", "epochs", "weight_lr", "alpha_factors",
-        "tau",
+        "tau", "bias_lr",
     }  # fmt: skip
     for name, row in ROWS.items():
         if row.size == "small":
