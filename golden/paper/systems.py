@@ -9,7 +9,7 @@ Nothing here needs PyTorch.
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
@@ -312,34 +312,36 @@ _FULL_CONV = Row(
 # The same at sizes that two cores finish in hours ---------------------------------------------
 
 
-def _smaller(base: Row, name: str, layers: tuple[Dense | Conv, ...], **changes) -> Row:
-    """A row of other layers; what else is changed of the paper's recipe, it says."""
+def _smaller(base: Row, name: str, layers: tuple[Dense | Conv, ...], why="", **changes) -> Row:
+    """A row of other layers; what else is changed of the paper's recipe, it says.
+
+    ``why`` is the reason for other settings of learning.
+    """
     row = replace(base, name=name, size="small", layers=layers, **changes)
     notes = [f"{row.network} for {base.network}"]
     if row.free_steps != base.free_steps:
         notes.append(f"T {row.free_steps} for {base.free_steps}: to save time")
     if row.nudged_steps != base.nudged_steps:
         notes.append(f"K {row.nudged_steps} for {base.nudged_steps}: to save time")
+    settings = []
     if row.alpha_factors:
-        factors = _listed(row.alpha_factors)
-        notes.append(
-            f"scaling factors times {factors}: the second hidden layer is silent otherwise"
-        )
-    if row.tau != base.tau:
-        factors = _listed(round(new / old) for new, old in zip(row.tau, base.tau, strict=True))
-        notes.append(f"tau times {factors}: the first flips silence it for good otherwise")
-    if row.bias_lr != base.bias_lr:
-        less = round(base.bias_lr[0] / row.bias_lr[0])
-        notes.append(f"rates of biases by {less}: whether it learns hangs on the seed otherwise")
+        settings.append(f"scaling factors times {_listed(row.alpha_factors)}")
+    for parameter, called in (("tau", "tau"), ("bias_lr", "rates of biases")):
+        mine, theirs = getattr(row, parameter), getattr(base, parameter)
+        if mine != theirs:
+            factors = [round(new / old, 2) for new, old in zip(mine, theirs, strict=True)]
+            settings.append(f"{called} times {_listed(factors)}")
+    if settings:
+        notes.append(f"{', '.join(settings)}: {why}")
     if row.epochs != base.epochs:
         notes.append(f"{row.epochs} epochs for {base.epochs}: to end within hours")
     return replace(row, changed="; ".join(notes))
 
 
-def _listed(numbers: Iterable[float]) -> str:
-    """Numbers of each layer, from the input to the output."""
+def _listed(numbers: Sequence[float]) -> str:
+    """Numbers of each layer, from the input to the output; one if all are equal."""
     *first, last = (f"{number:g}" for number in numbers)
-    return f"{', '.join(first)} and {last}"
+    return last if set(first) == {last} else f"{', '.join(first)} and {last}"
 
 
 def _dense(*neurons: int) -> tuple[Dense, ...]:
@@ -358,21 +360,20 @@ _SMALL = (
     _smaller(_CONV, "conv-small", _conv(8, 16), free_steps=100, epochs=5),
     _smaller(_CONV, "conv-medium", _conv(16, 32), free_steps=100, epochs=5),
     _smaller(
-        _CIFAR,
-        "cifar-small",
-        _conv(8, 16, 32, 32),
-        free_steps=100,
+        _CIFAR, "cifar-small", _conv(8, 16, 32, 32),
+        "whether it learns, and keeps what it has learned, hangs on the seed otherwise",
+        free_steps=100, tau=(2e-8,) * 5, bias_lr=tuple(rate / 4 for rate in _CIFAR.bias_lr),
         epochs=20,
-        bias_lr=tuple(rate / 4 for rate in _CIFAR.bias_lr),
     ),
-)
+)  # fmt: skip
 
 #: With binary activations, and the rows that they are compared with.
 _SMALL_FULL = (
     (_smaller(_FULL_FC1, "full-fc1-small", _dense(1024, 100), epochs=20), "fc1-small"),
     (
         _smaller(
-            _FULL_FC2, "full-fc2-small", _dense(1024, 1024, 500), copies=50,
+            _FULL_FC2, "full-fc2-small", _dense(1024, 1024, 500),
+            "its second hidden layer is silent otherwise", copies=50,
             alpha_factors=(4, 1, 2), tau=(4e-7, 2e-7, 1e-6), epochs=10,
         ),
         "fc2-small",

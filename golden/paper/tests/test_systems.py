@@ -132,7 +132,7 @@ def test_the_integer_row_has_the_thresholds_and_scales_of_the_paper():
 
 def test_a_row_says_what_decides_its_results():
     row = ROWS["full-fc2-small-learned"]
-    assert "scaling factors times 4, 1 and 2: the second hidden layer is silent" in row.changed
+    assert "scaling factors times 4, 1 and 2, tau times 8, 20 and 50: its second" in row.changed
     assert "tau times 8, 20 and 50: " in row.changed
     assert row.method_name == "binary weights and activations, raised and learned scaling, EP"
     doubled = ROWS["full-fc1-small-doubled"]
