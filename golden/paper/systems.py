@@ -361,7 +361,7 @@ _SMALL = (
     _smaller(_CONV, "conv-medium", _conv(16, 32), free_steps=100, epochs=5),
     _smaller(
         _CIFAR, "cifar-small", _conv(8, 16, 32, 32),
-        "whether it learns, and keeps what it has learned, hangs on the seed otherwise",
+        "some seeds learn nothing, or lose it again, otherwise",
         free_steps=100, tau=(2e-8,) * 5, bias_lr=tuple(rate / 4 for rate in _CIFAR.bias_lr),
         epochs=20,
     ),
